@@ -1,0 +1,99 @@
+"""The `data` section: which images, their size, and how they are split."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cae.config.section import Fraction, Height_Width, PositiveInt, Section
+
+
+class Augmentation(Section):
+    """Random changes of training images; validation and test images are never changed."""
+
+    horizontal_flip: bool = False
+    """Mirror half of the images left to right."""
+    vertical_flip: bool = False
+    """Mirror half of the images top to bottom."""
+    random_crop: Annotated[int, Field(ge=0)] = 0
+    """Shift each image by up to this many pixels either way; what comes in at the borders is mirrored."""
+
+
+class _DataSection(Section):
+    """Keys that every source has."""
+
+    path: str | None = None
+    """File or folder; relative to the configuration file."""
+    image_size: Height_Width | None = None
+    """Height and width in pixels; null keeps the source's own size."""
+    channels: Literal[1, 3] | None = None
+    """1 for gray, 3 for RGB; null keeps the source's own."""
+    validation_fraction: Fraction = 0.1
+    """Share of the training part that is held out for validation."""
+    test_path: str | None = None
+    """A separate test file or folder; relative to the configuration file."""
+    test_fraction: Fraction = 0.1
+    """Held out first, only when the source has no test part."""
+    augmentation: Augmentation = Augmentation()
+    """Random changes of training images."""
+
+
+class BundledData(_DataSection):
+    """The images that come with this program."""
+
+    source: Literal["bundled"] = "bundled"
+    """5,000 training and 1,000 test images of Fashion-MNIST, 28x28, gray."""
+
+
+class StandardData(_DataSection):
+    """A public data set, found on this machine or downloaded."""
+
+    source: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"]
+    """Looked for in `path`, in Debian's data set folder and in the Keras cache, then downloaded."""
+
+
+class ImageFolderData(_DataSection):
+    """Image files in a folder, nested as deep as you like."""
+
+    source: Literal["image_folder"]
+    """PNG, JPEG, BMP, GIF and WebP files; sub-folders train/ and test/ are taken as the parts."""
+    channels: Literal[1, 3] = 3
+    """1 for gray, 3 for RGB."""
+    fit: Literal["stretch", "crop", "patch"] = "stretch"
+    """To `image_size`: stretch both sides, or scale and crop the middle, or cut a patch without scaling."""
+    random_patches: bool = False
+    """With `fit: patch`, cut each training patch at a random place; others are cut from the middle."""
+    background: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(min_length=3, max_length=3, strict=False)
+    ] = (255, 255, 255)
+    """Red, green and blue behind transparent pixels."""
+    max_pixels: PositiveInt = 100_000_000
+    """Files with more pixels than this are refused before they are decoded."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """Stop at files that cannot be read, or leave them out and count them in summary.json."""
+    cache: Literal["none", "memory"] = "none"
+    """`memory` keeps the decoded images between epochs."""
+
+
+class ArrayData(_DataSection):
+    """An array file of images."""
+
+    source: Literal["arrays"]
+    """A .npy, .npz or .h5 file with shape (images, height, width[, 1 or 3])."""
+    array: str | None = None
+    """Name inside an .npz or .h5 file; null takes x_train, train, images, or the only one."""
+    test_array: str | None = None
+    """Name of the test part inside the same file; null takes x_test or test where there is one."""
+
+
+class IdxData(_DataSection):
+    """An IDX file of images."""
+
+    source: Literal["idx"]
+    """A file in MNIST's format, plain or .gz."""
+
+
+DataSection = Annotated[
+    BundledData | StandardData | ImageFolderData | ArrayData | IdxData, Field(discriminator="source")
+]

@@ -1,0 +1,40 @@
+"""The whole configuration of one run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cae.config.data import BundledData, DataSection
+from cae.config.logging import LoggingSection
+from cae.config.model import ModelSection
+from cae.config.objective import ObjectiveSection
+from cae.config.section import Section
+from cae.config.training import TrainingSection
+
+# Names become folders: no separators, no leading dot, nothing a shell or a file system minds.
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._=,+-]{0,127}$")]
+
+
+class RunConfig(Section):
+    """One training run, or with a grid several."""
+
+    experiment: FolderName = "default"
+    """Folder of runs that belong together."""
+    name: FolderName = "run"
+    """Folder of this run within the experiment."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Fixes initial weights, data order, splits and noise."""
+    data: DataSection = BundledData()
+    """Which images, their size, and how they are split."""
+    model: ModelSection = ModelSection()
+    """Encoder, bottleneck and decoder."""
+    objective: ObjectiveSection = ObjectiveSection()
+    """What training makes small."""
+    training: TrainingSection = TrainingSection()
+    """How long and how the weights are changed."""
+    logging: LoggingSection = LoggingSection()
+    """What TensorBoard gets."""
+    grid: dict[str, tuple[Any, ...]] = {}
+    """Dotted keys to lists of values; every combination is a run."""
