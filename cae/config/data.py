@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cae.config.section import Fraction, Height_Width, PositiveInt, Section
+from cae.config.section import Choice, Fraction, Height_Width, NotBool, PositiveInt, Section, says
+
+Channels = Annotated[Literal[1, 3], NotBool]
+FilePath = Annotated[str, Field(min_length=1), says("the path of a file or folder")]
+Byte = Annotated[int, Field(ge=0, le=255)]
+Rgb = Annotated[
+    tuple[Byte, Byte, Byte],
+    Field(strict=False),
+    says("a list of three integers from 0 to 255, [red, green, blue]"),
+]
 
 
 class Augmentation(Section):
@@ -20,18 +29,20 @@ class Augmentation(Section):
     """Shift each image by up to this many pixels either way; what comes in at the borders is mirrored."""
 
 
-class _DataSection(Section):
+class AnyData(Section):
     """Keys that every source has."""
 
-    path: str | None = None
+    source: str
+    """Where the images come from."""
+    path: FilePath | None = None
     """File or folder; relative to the configuration file."""
     image_size: Height_Width | None = None
     """Height and width in pixels; null keeps the source's own size."""
-    channels: Literal[1, 3] | None = None
+    channels: Channels | None = None
     """1 for gray, 3 for RGB; null keeps the source's own."""
     validation_fraction: Fraction = 0.1
     """Share of the training part that is held out for validation."""
-    test_path: str | None = None
+    test_path: FilePath | None = None
     """A separate test file or folder; relative to the configuration file."""
     test_fraction: Fraction = 0.1
     """Held out first, only when the source has no test part."""
@@ -39,34 +50,32 @@ class _DataSection(Section):
     """Random changes of training images."""
 
 
-class BundledData(_DataSection):
+class BundledData(AnyData):
     """The images that come with this program."""
 
     source: Literal["bundled"] = "bundled"
     """5,000 training and 1,000 test images of Fashion-MNIST, 28x28, gray."""
 
 
-class StandardData(_DataSection):
+class StandardData(AnyData):
     """A public data set, found on this machine or downloaded."""
 
     source: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"]
     """Looked for in `path`, in Debian's data set folder and in the Keras cache, then downloaded."""
 
 
-class ImageFolderData(_DataSection):
+class ImageFolderData(AnyData):
     """Image files in a folder, nested as deep as you like."""
 
-    source: Literal["image_folder"]
+    source: Literal["image_folder"] = "image_folder"
     """PNG, JPEG, BMP, GIF and WebP files; sub-folders train/ and test/ are taken as the parts."""
-    channels: Literal[1, 3] = 3
+    channels: Channels = 3
     """1 for gray, 3 for RGB."""
     fit: Literal["stretch", "crop", "patch"] = "stretch"
     """To `image_size`: stretch both sides, or scale and crop the middle, or cut a patch without scaling."""
     random_patches: bool = False
     """With `fit: patch`, cut each training patch at a random place; others are cut from the middle."""
-    background: Annotated[
-        tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(min_length=3, max_length=3, strict=False)
-    ] = (255, 255, 255)
+    background: Rgb = (255, 255, 255)
     """Red, green and blue behind transparent pixels."""
     max_pixels: PositiveInt = 100_000_000
     """Files with more pixels than this are refused before they are decoded."""
@@ -76,10 +85,10 @@ class ImageFolderData(_DataSection):
     """`memory` keeps the decoded images between epochs."""
 
 
-class ArrayData(_DataSection):
+class ArrayData(AnyData):
     """An array file of images."""
 
-    source: Literal["arrays"]
+    source: Literal["arrays"] = "arrays"
     """A .npy, .npz or .h5 file with shape (images, height, width[, 1 or 3])."""
     array: str | None = None
     """Name inside an .npz or .h5 file; null takes x_train, train, images, or the only one."""
@@ -87,13 +96,15 @@ class ArrayData(_DataSection):
     """Name of the test part inside the same file; null takes x_test or test where there is one."""
 
 
-class IdxData(_DataSection):
+class IdxData(AnyData):
     """An IDX file of images."""
 
-    source: Literal["idx"]
+    source: Literal["idx"] = "idx"
     """A file in MNIST's format, plain or .gz."""
 
 
 DataSection = Annotated[
-    BundledData | StandardData | ImageFolderData | ArrayData | IdxData, Field(discriminator="source")
+    BundledData | StandardData | ImageFolderData | ArrayData | IdxData,
+    Field(discriminator="source"),
+    Choice("source", default="bundled"),
 ]

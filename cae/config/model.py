@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from cae.config.section import KindInShort, PositiveInt, Section
+from cae.config.section import Choice, PositiveInt, Section, says
 
-Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid", "linear"]
+Activation = Literal[
+    "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid", "linear"
+]
 
 # A switch is stored as one byte, so a window has at most 256 cells.
 Window = Annotated[int, Field(ge=2, le=16)]
@@ -56,7 +58,9 @@ class StridedConv(Section):
         return self.strides
 
 
-Downsampling = Annotated[MaxPool | AveragePool | StridedConv, Field(discriminator="kind"), KindInShort]
+Downsampling = Annotated[
+    MaxPool | AveragePool | StridedConv, Field(discriminator="kind"), Choice("kind", default="max_pool")
+]
 
 
 class NoNormalization(Section):
@@ -94,7 +98,7 @@ class GroupNormalization(Section):
 Normalization = Annotated[
     NoNormalization | BatchNormalization | LayerNormalization | GroupNormalization,
     Field(discriminator="kind"),
-    KindInShort,
+    Choice("kind", default="none"),
 ]
 
 
@@ -145,7 +149,9 @@ class DenseBottleneck(Section):
 
 
 Bottleneck = Annotated[
-    NoBottleneck | SpatialBottleneck | DenseBottleneck, Field(discriminator="kind"), KindInShort
+    NoBottleneck | SpatialBottleneck | DenseBottleneck,
+    Field(discriminator="kind"),
+    Choice("kind", default="spatial"),
 ]
 
 
@@ -185,7 +191,7 @@ class Subpixel(Section):
     """Convolve, then turn channels into pixels."""
 
     kind: Literal["subpixel"] = "subpixel"
-    """Convolve to factor^2 times the channels, then depth to space (Shi et al. 2016), ICNR start (Aitken et al. 2017)."""
+    """Convolve to factor^2 times the channels, then depth to space (Shi 2016), ICNR start (Aitken 2017)."""
 
 
 class BilinearAdditive(Section):
@@ -198,24 +204,26 @@ class BilinearAdditive(Section):
 Upsampling = Annotated[
     Resize | MaxUnpool | FixedUnpool | ConvTranspose | Subpixel | BilinearAdditive,
     Field(discriminator="kind"),
-    KindInShort,
+    Choice("kind", default="conv_transpose"),
 ]
 
 
 def _one_or_per_stage(value: Any) -> str:
-    return "per_stage" if isinstance(value, list | tuple) else "one"
+    return "<per stage>" if isinstance(value, list | tuple) else "<one>"
 
 
 class DecoderSection(Section):
     """The encoder's mirror; only the upsampling is chosen freely."""
 
     upsampling: Annotated[
-        Annotated[Upsampling, Tag("one")]
-        | Annotated[tuple[Upsampling, ...], Field(min_length=1, strict=False), Tag("per_stage")],
+        Annotated[Upsampling, Tag("<one>")]
+        | Annotated[tuple[Upsampling, ...], Field(min_length=1, strict=False), Tag("<per stage>")],
         Discriminator(_one_or_per_stage),
     ] = ConvTranspose()
-    """How a stage makes the picture larger: one kind for all, or a list with one a stage, from the code outwards."""
-    tied_weights: Literal[False] = False
+    """How a stage enlarges the picture: one kind for all, or a list with one a stage, from the code outwards."""
+    tied_weights: Annotated[
+        Literal[False], says("false; shared kernels are not available in this version")
+    ] = False
     """Share each encoder convolution's kernel with its decoder stage; not available in this version."""
     output_activation: Literal["sigmoid", "linear"] = "sigmoid"
     """Last activation; pixels are in [0, 1], which `sigmoid` cannot leave."""

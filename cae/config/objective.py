@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cae.config.section import Fraction, KindInShort, PositiveInt, Section
+from cae.config.section import Choice, Fraction, PositiveInt, Section
 
 Weight = Annotated[float, Field(ge=0.0)]
 
@@ -72,7 +72,7 @@ class MaskedPatchesCorruption(Section):
 Corruption = Annotated[
     NoCorruption | GaussianCorruption | SaltAndPepperCorruption | MaskedPatchesCorruption,
     Field(discriminator="kind"),
-    KindInShort,
+    Choice("kind", default="none"),
 ]
 
 

@@ -10,11 +10,16 @@ from cae.config.data import BundledData, DataSection
 from cae.config.logging import LoggingSection
 from cae.config.model import ModelSection
 from cae.config.objective import ObjectiveSection
-from cae.config.section import Section
+from cae.config.section import Section, says
 from cae.config.training import TrainingSection
 
 # Names become folders: no separators, no leading dot, nothing a shell or a file system minds.
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._=,+-]{0,127}$")]
+FolderName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._=,+-]{0,127}$"),
+    says("a folder name: at most 128 letters, digits and ._=,+- that start with a letter, a digit or _"),
+]
+Values = Annotated[tuple[Any, ...], Field(min_length=1, strict=False), says("a list of at least one value")]
 
 
 class RunConfig(Section):
@@ -36,5 +41,5 @@ class RunConfig(Section):
     """How long and how the weights are changed."""
     logging: LoggingSection = LoggingSection()
     """What TensorBoard gets."""
-    grid: dict[str, tuple[Any, ...]] = {}
+    grid: dict[str, Values] = {}  # noqa: RUF012, since pydantic copies it
     """Dotted keys to lists of values; every combination is a run."""

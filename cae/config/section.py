@@ -2,28 +2,86 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 
 class Section(BaseModel):
-    """A frozen mapping that knows each of its keys; unknown keys, wrong types, NaN and infinity are errors."""
+    """A frozen mapping that knows its keys; unknown keys, wrong types, NaN and infinity are errors."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
-def _kind_in_short(value: Any) -> Any:
-    """Let a bare word stand for the choice with all its defaults: `max_pool` for `{kind: max_pool}`."""
-    return {"kind": value} if isinstance(value, str) else value
+@dataclass(frozen=True)
+class Choice:
+    """A choice between sections told apart by one key, with a default and a short form.
+
+    A bare word is short for the choice with all its defaults: `max_pool` for `{kind: max_pool}`.
+    A mapping that does not say which choice it means takes the default one.
+    """
+
+    by: str
+    """The key that tells the sections apart."""
+    default: str
+    """The choice of a mapping without that key."""
+
+    def spell_out(self, value: Any) -> Any:
+        """Return the mapping that a bare word or an incomplete mapping stands for; all else unchanged."""
+        if isinstance(value, str):
+            return {self.by: value}
+        if isinstance(value, dict) and self.by not in value:
+            return {self.by: self.default, **value}
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.spell_out, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Allow the bare word, and let only the default choice leave the key out."""
+        long_form = handler(schema)
+        options: dict[str, str] = long_form["discriminator"]["mapping"]
+        references = dict.fromkeys(options.values())  # two words may share a section
+        return {
+            "anyOf": [
+                {"enum": list(options)},
+                *(
+                    {"$ref": reference}
+                    if reference == options[self.default]
+                    else {"$ref": reference, "required": [self.by]}
+                    for reference in references
+                ),
+            ],
+            "discriminator": long_form["discriminator"],
+            "default": {self.by: self.default},
+        }
 
 
-# A choice between sections told apart by their `kind`; a bare word is short for `{kind: word}`.
-KindInShort = BeforeValidator(_kind_in_short, json_schema_input_type=Any)
+def _no_bool(value: Any) -> Any:
+    """Keep `true` from passing for the 1 that it equals in Python."""
+    if isinstance(value, bool):
+        raise ValueError("a number is needed")
+    return value
+
+
+def says(phrase: str) -> Any:
+    """Describe in words what a key takes, where its type alone would say too little in an error message."""
+    return Field(json_schema_extra={"$comment": phrase})
+
+
+NotBool = BeforeValidator(_no_bool)
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 # YAML has lists only; strictness still holds for the items.
-Height_Width = Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
+Height_Width = Annotated[
+    tuple[PositiveInt, PositiveInt],
+    Field(strict=False),
+    says("a list of two integers of at least 1, [height, width]"),
+]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cae.config.section import PositiveInt, Section
+from cae.config.section import Choice, PositiveInt, Section
 
 LearningRate = Annotated[float, Field(gt=0.0)]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -30,7 +30,7 @@ class Adam(Section):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
-    name: Literal["adamw"]  # type: ignore[assignment]
+    name: Literal["adamw"] = "adamw"  # type: ignore[assignment]
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 4e-3
     """Share of the learning rate by which kernels shrink each step."""
@@ -39,7 +39,7 @@ class AdamW(Adam):
 class Sgd(Section):
     """Stochastic gradient descent."""
 
-    name: Literal["sgd"]
+    name: Literal["sgd"] = "sgd"
     """Stochastic gradient descent."""
     learning_rate: LearningRate = 1e-2
     """Highest learning rate; the schedule starts from it."""
@@ -52,7 +52,7 @@ class Sgd(Section):
 class RmsProp(Section):
     """RMSprop (Tieleman and Hinton 2012)."""
 
-    name: Literal["rmsprop"]
+    name: Literal["rmsprop"] = "rmsprop"
     """RMSprop (Tieleman and Hinton 2012)."""
     learning_rate: LearningRate = 1e-3
     """Highest learning rate; the schedule starts from it."""
@@ -64,7 +64,9 @@ class RmsProp(Section):
     """Keeps the division finite."""
 
 
-Optimizer = Annotated[Adam | AdamW | Sgd | RmsProp, Field(discriminator="name")]
+Optimizer = Annotated[
+    Adam | AdamW | Sgd | RmsProp, Field(discriminator="name"), Choice("name", default="adam")
+]
 
 
 class ConstantSchedule(Section):
@@ -77,7 +79,7 @@ class ConstantSchedule(Section):
 class CosineSchedule(Section):
     """Warm-up, then half a cosine down (Loshchilov and Hutter 2017)."""
 
-    kind: Literal["cosine"]
+    kind: Literal["cosine"] = "cosine"
     """Warm-up, then half a cosine down (Loshchilov and Hutter 2017)."""
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
     """Epochs over which the learning rate rises from 0."""
@@ -88,7 +90,7 @@ class CosineSchedule(Section):
 class StepSchedule(Section):
     """A factor every few epochs."""
 
-    kind: Literal["step"]
+    kind: Literal["step"] = "step"
     """Multiply the learning rate by `factor` every `every_epochs`."""
     every_epochs: PositiveInt = 10
     """Epochs between two drops."""
@@ -96,7 +98,11 @@ class StepSchedule(Section):
     """What the learning rate is multiplied by."""
 
 
-Schedule = Annotated[ConstantSchedule | CosineSchedule | StepSchedule, Field(discriminator="kind")]
+Schedule = Annotated[
+    ConstantSchedule | CosineSchedule | StepSchedule,
+    Field(discriminator="kind"),
+    Choice("kind", default="constant"),
+]
 
 
 class EarlyStopping(Section):

@@ -1,0 +1,31 @@
+"""`describe`: print a model's layers, shapes, parameters and code size without training."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cae.commands.planning import plan_for
+from cae.config import load_config
+from cae.data.load import find_image_shape
+from cae.plan.table import format_plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("config", type=Path, help="YAML file")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one dotted key, e.g. model.decoder.upsampling.kind=max_unpool; repeatable",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan; needs neither TensorFlow nor, for most sources, the images."""
+    config = load_config(options.config, options.overrides)
+    print(format_plan(plan_for(config, find_image_shape(config.data), options.config)))
+    return 0

@@ -1,0 +1,73 @@
+"""The command line: finds the command, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+from cae.errors import UserError
+
+# Name of each command, with its line in the overview. Each lives in a module of this package called like it.
+COMMANDS = {
+    "train": "train an autoencoder from a configuration",
+    "evaluate": "measure trained runs on held-out images",
+    "describe": "print a model's layers, shapes, parameters and code size without training",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; returns the exit code.
+
+    0 done, 1 the run failed, 2 the command line or the configuration is wrong, 130 interrupted, 143 terminated.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    parser = _make_parser(arguments)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except UserError as error:
+        if options.debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        if options.debug:
+            traceback.print_exc()
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def entry_point() -> int:
+    """The installed `cae` command."""
+    return main(sys.argv[1:])
+
+
+def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cae", description="Train convolutional autoencoders with any decoder upsampling, and compare them."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        command.add_argument("--debug", action="store_true", help="show a traceback with an error")
+        # Only the command that is asked for is imported: help for one should not wait for another's libraries.
+        if arguments and arguments[0] == name:
+            module = importlib.import_module(f"cae.commands.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End outside of training, where there is nothing to save."""
+    raise SystemExit(128 + number)

@@ -1,0 +1,41 @@
+"""What commands do with a configuration before the engine starts: find the images, plan the model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from cae.config import ConfigError, RunConfig
+from cae.data.load import Splits, load_splits
+from cae.plan import Plan, PlanError, make_plan
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
+
+
+def plan_for(config: RunConfig, image_shape: tuple[int, int, int], path: Path) -> Plan:
+    """Plan the model for images of a shape.
+
+    Raises:
+        ConfigError: if the model does not fit the images; names the configuration file.
+    """
+    try:
+        return make_plan(config.model, image_shape)
+    except PlanError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def load_splits_with_progress(section: DataSection) -> Splits:
+    """Load the images' splits; a scan of many files shows a bar on a terminal."""
+    with tqdm(
+        desc="reading headers", unit="file", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, delay=1
+    ) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return load_splits(section, show)

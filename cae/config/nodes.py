@@ -1,0 +1,97 @@
+"""The tree between YAML text and typed sections: plain values that know where they were written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Scalar = None | bool | int | float | str
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something was written; shown as `configs/a.yaml:12:5`, or as `--set KEY=VALUE`."""
+
+    source: str
+    """The file as the user named it, or the whole command line argument."""
+    line: int | None = None
+    """From 1; None where there is no file."""
+    column: int | None = None
+    """From 1."""
+    key: str | None = None
+    """The KEY of `--set KEY=VALUE`."""
+
+    def __str__(self) -> str:
+        """Return the place as it stands at the beginning of an error message."""
+        return self.source if self.line is None else f"{self.source}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value with its place, and the place of its key when it stands in a mapping."""
+
+    value: Scalar | list[Node] | dict[str, Node]
+    place: Place
+    key_place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong; its text is one line of a `ConfigError`."""
+
+    place: Place
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        """Return `place: dotted.key: message`, without the key where the place already shows it."""
+        key = dotted(self.path)
+        return f"{self.place}: {self.message}" if key in ("", self.place.key) else f"{self.place}: {key}: {self.message}"
+
+
+def dotted(path: Path) -> str:
+    """Join a path as it is written on the command line.
+
+    >>> dotted(("model", "encoder", "filters", 1))
+    'model.encoder.filters.1'
+    """
+    return ".".join(part if len(part) <= 60 else f"{part[:60]}..." for part in map(str, path))
+
+
+def plain(node: Node) -> Any:
+    """Return the value without its places."""
+    if isinstance(node.value, dict):
+        return {key: plain(child) for key, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(child) for child in node.value]
+    return node.value
+
+
+def from_plain(value: Any, place: Place) -> Node:
+    """Return the tree of a plain value that stands at `place` as a whole."""
+    if isinstance(value, dict):
+        return Node({key: from_plain(child, place) for key, child in value.items()}, place, place)
+    if isinstance(value, list | tuple):
+        return Node([from_plain(child, place) for child in value], place, place)
+    return Node(value, place, place)
+
+
+def child_of(node: Node, part: str | int) -> Node | None:
+    """Return what stands under a key or an index; None when nothing does."""
+    if isinstance(node.value, dict):
+        return node.value.get(str(part))
+    if isinstance(node.value, list) and isinstance(part, int) and 0 <= part < len(node.value):
+        return node.value[part]
+    return None
+
+
+def nearest(root: Node, path: Path) -> tuple[Node, int]:
+    """Return the node at `path`, or its closest ancestor that was written, and how many parts lead to it."""
+    node = root
+    for depth, part in enumerate(path):
+        child = child_of(node, part)
+        if child is None:
+            return node, depth
+        node = child
+    return node, len(path)

@@ -1,0 +1,93 @@
+"""Images that lie in one array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from cae.data.fitting import stretch
+from cae.data.pixels import pixel_type, to_channels, to_pixels
+
+
+class ImageArray(Protocol):
+    """A NumPy array, or something on disk that can be indexed like one along its first axis."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(images, height, width) or (images, height, width, 1 or 3)."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """A type that `cae.data.pixels.to_pixels` takes."""
+
+    def __getitem__(self, key: Any) -> np.ndarray: ...
+
+
+class ArraySet:
+    """An image set over one array: in memory, memory-mapped, or in an HDF5 file.
+
+    >>> images = ArraySet(np.zeros((10, 4, 6), np.uint8), image_size=(2, 3), channels=3)
+    >>> len(images), images.image_shape, images.read(np.array([7, 1])).shape
+    (10, (2, 3, 3), (2, 2, 3, 3))
+
+    Args:
+        array: (images, height, width) or (images, height, width, 1 or 3); bool, uint8, uint16, or floating point already
+            in [0, 1].
+        labels: One integer per image of `array`.
+        image_size: Height and width to stretch every image to; None leaves them.
+        channels: 1 or 3; None leaves them.
+        rows: The images of `array` that belong to the set; None for all.
+    """
+
+    def __init__(
+        self,
+        array: ImageArray,
+        *,
+        labels: np.ndarray | None = None,
+        image_size: tuple[int, int] | None = None,
+        channels: int | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        self._array = array
+        self._all_labels = labels
+        self._rows = np.arange(array.shape[0]) if rows is None else rows
+        height, width = image_size or array.shape[1:3]
+        self.image_shape = (height, width, channels or (1 if len(array.shape) == 3 else array.shape[3]))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Each image's index in the array, as text."""
+        return [str(row) for row in self._rows]
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """One integer class per image, where the source has classes."""
+        return None if self._all_labels is None else self._all_labels[self._rows]
+
+    def take(self, indices: np.ndarray) -> ArraySet:
+        """Make a set of some of the images, over the same array."""
+        return ArraySet(
+            self._array,
+            labels=self._all_labels,
+            image_size=self.image_shape[:2],
+            channels=self.image_shape[2],
+            rows=self._rows[indices],
+        )
+
+    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None) -> np.ndarray:
+        """Read images; nothing here is random, so `seed` changes nothing."""
+        batch = to_pixels(np.asarray(self._array[self._rows[indices]]))
+        if batch.ndim == 3:
+            batch = batch[..., np.newaxis]
+        batch = to_channels(batch, self.image_shape[2])  # (batch, source height, source width, channels)
+        if batch.shape[1:] == self.image_shape:
+            return batch
+        fitted = np.empty((len(batch), *self.image_shape), pixel_type(self._array.dtype))
+        for position, image in enumerate(batch):
+            fitted[position] = stretch(image, self.image_shape[:2])
+        return fitted

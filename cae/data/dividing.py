@@ -1,0 +1,71 @@
+"""Which images are for training, which for validation, which for testing.
+
+The choice depends on the number of images alone, never on a run's seed: every run on the same data validates and
+tests on the same images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from cae.data.image_set import ImageSet, Splits
+from cae.errors import UserError
+
+S = TypeVar("S", bound="DivisibleSet")
+
+_TEST_SEED, _VALIDATION_SEED = 1, 2
+
+
+class DivisibleSet(ImageSet, Protocol):
+    """An image set of which a part can be taken."""
+
+    def take(self: S, indices: np.ndarray) -> S:
+        """Make a set of the images at these positions, in this order."""
+
+
+@dataclass(frozen=True)
+class Parts(Generic[S]):
+    """What a source has: a training part, and the parts that it brings itself."""
+
+    train: S
+    validation: S | None = None
+    test: S | None = None
+    skipped: int = 0
+    replaced: Mapping[str, str] = field(default_factory=dict)
+
+
+def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) -> Splits:
+    """Hold out the parts that the source does not bring: first the test part, then validation from what is left.
+
+    Args:
+        parts: The source.
+        validation_fraction: Share of the training part, in (0, 1); at least one image.
+        test_fraction: Share of all images, in (0, 1); at least one image.
+
+    Raises:
+        UserError: No image would be left for training.
+    """
+    train, validation, test = parts.train, parts.validation, parts.test
+    needed = 1 + (validation is None) + (test is None)
+    if len(train) < needed:
+        raise UserError(
+            f"The training part must have at least {needed} images to be split. Received: {len(train)} in all."
+        )
+    if test is None:
+        # One image must be left for validation too, when that is held out next.
+        train, test = _hold_out(train, test_fraction, _TEST_SEED, keep=needed - 1)
+    if validation is None:
+        train, validation = _hold_out(train, validation_fraction, _VALIDATION_SEED, keep=1)
+    return Splits(train, validation, test, parts.skipped, parts.replaced)
+
+
+def _hold_out(images: S, fraction: float, seed: int, keep: int) -> tuple[S, S]:
+    """Split off a share of the images; the held-out part keeps its random order, so that its first ones are a sample."""
+    count = min(max(1, round(len(images) * fraction)), len(images) - keep)
+    # Raw bits of PCG64, because NumPy promises these, and not its permutations, to stay the same in later versions.
+    order = np.argsort(np.random.PCG64(seed).random_raw(len(images)), kind="stable")
+    return images.take(np.sort(order[count:])), images.take(order[:count])

@@ -1,0 +1,44 @@
+"""Errors that name a file: resolved path first, then what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cae.errors import UserError
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    r"""Make a file name fit for one line of a message: control characters and bytes that are no text are escaped.
+
+    >>> print(printable("holiday\n2024/caf\u00e9.png"))
+    holiday\n2024/café.png
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in os.fspath(name)
+    )
+
+
+def file_error(path: str | os.PathLike[str], problem: str) -> UserError:
+    """Make the error that says what is wrong with a file or folder."""
+    return UserError(f"{printable(os.path.abspath(path))}: {problem}")
+
+
+def why(error: BaseException) -> str:
+    """Say in one line what the system or a library found: `No such file or directory`."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return printable(text.strip() or type(error).__name__)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn errors of reading, decompressing and parsing inside the block into a `UserError` that names the file."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+        raise file_error(path, f"cannot be read: {why(error)}") from error

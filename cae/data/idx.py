@@ -1,0 +1,100 @@
+"""The IDX format of MNIST: a magic number, the dimensions, then bytes; plain or gzip-compressed.
+
+Format: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", section "File formats".
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from cae.data.file_errors import file_error, naming
+from cae.errors import UserError
+
+_UNSIGNED_BYTE = 0x08
+# Deflate cannot do better than 1032:1, so a larger claim is a damaged file, found before memory is asked for.
+_HIGHEST_COMPRESSION = 1032
+
+
+def read_idx_shape(path: Path) -> tuple[int, ...]:
+    """Read the dimensions from an IDX file's header.
+
+    Raises:
+        UserError: The file cannot be read, or its header is not that of an IDX file of unsigned bytes.
+    """
+    with naming(path), _open(path) as file:
+        return _read_header(file, path)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Read an IDX file of unsigned bytes; a plain file is memory-mapped, a compressed one held in memory.
+
+    Compression is told by content, not by name.
+
+    Returns:
+        A read-only uint8 array with the dimensions that the header gives.
+
+    Raises:
+        UserError: The file cannot be read, is no such IDX file, or is shorter or longer than its header says.
+    """
+    with naming(path), _open(path) as file:
+        shape = _read_header(file, path)
+        if isinstance(file, gzip.GzipFile):
+            return _read_compressed(file, path, shape)
+        header_size = file.tell()
+        length = path.stat().st_size - header_size
+        if length != math.prod(shape):
+            raise _length_error(path, shape, f"{length} bytes")
+        return np.memmap(path, np.uint8, mode="r", offset=header_size, shape=shape)
+
+
+def _open(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    return cast(BinaryIO, gzip.open(path)) if compressed else path.open("rb")
+
+
+def _read_header(file: BinaryIO, path: Path) -> tuple[int, ...]:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != _UNSIGNED_BYTE or not 1 <= magic[3] <= 4:
+        received = magic.hex(" ") or "an empty file"
+        raise file_error(
+            path, f"an IDX file of unsigned bytes starts with 00 00 08 and 1 to 4 dimensions. Received: {received}."
+        )
+    ndim = magic[3]
+    dimensions = file.read(4 * ndim)
+    if len(dimensions) < 4 * ndim:
+        raise file_error(path, "the file is truncated: it ends within its header.")
+    shape = struct.unpack(f">{ndim}I", dimensions)
+    if 0 in shape:
+        raise file_error(path, f"there must be at least one image of at least one pixel. Received: shape {shape}.")
+    return shape
+
+
+def _read_compressed(file: BinaryIO, path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    expected = math.prod(shape)
+    if expected > _HIGHEST_COMPRESSION * path.stat().st_size:
+        raise _length_error(path, shape, "far fewer bytes")
+    values = np.empty(expected, np.uint8)
+    filled = 0
+    while filled < expected and (block := file.read(min(1 << 20, expected - filled))):
+        values[filled : filled + len(block)] = np.frombuffer(block, np.uint8)
+        filled += len(block)
+    if filled < expected:
+        raise _length_error(path, shape, f"{filled} bytes")
+    # Reading on to the end also checks gzip's own checksum.
+    if file.read(1):
+        raise _length_error(path, shape, "more bytes")
+    values.flags.writeable = False
+    return values.reshape(shape)
+
+
+def _length_error(path: Path, shape: tuple[int, ...], received: str) -> UserError:
+    return file_error(
+        path, f"the header promises {math.prod(shape)} bytes (shape {shape}). Received: {received}; truncated or damaged."
+    )

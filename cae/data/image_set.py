@@ -1,0 +1,66 @@
+"""What every source of images comes to: sets with random access, and the three parts of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+class ImageSet(Protocol):
+    """A random-access set of images, all of the same shape."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of every image that `read` gives."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """One name per image: the file's name relative to its folder, or the image's index as text.
+
+        File names are as the file system has them; `cae.data.file_errors.printable` makes them fit for a message.
+        """
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """One integer class per image where the source has classes; never used in training."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None) -> np.ndarray:
+        """Read images.
+
+        Args:
+            indices: Positions in the set, integers in [0, len), in any order and any number, none included.
+            seed: Fixes the places of random patches; for training only. Without it, the same image is always the same.
+
+        Returns:
+            (batch, height, width, channels); uint8, or float32 in [0, 1] where the source has more than 8 bits. All
+            batches of a set have the same type.
+
+        Raises:
+            UserError: A file can no longer be read.
+        """
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three parts of a data set; no image is in two of them."""
+
+    train: ImageSet
+    """What the weights are fitted to."""
+    validation: ImageSet
+    """Watched while training; the same images in every run on this data."""
+    test: ImageSet
+    """Never used in training."""
+    skipped: int = 0
+    """Bad images that the scan left out, with `on_bad_image: skip`."""
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    """Files that broke after the scan, with the reasons, when `on_bad_image: skip` put another image in their place."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels), the same in all parts."""
+        return self.train.image_shape

@@ -1,0 +1,90 @@
+"""Metrics of every image of a split, streamed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from cae.data.pipeline import make_batches
+from cae.metrics import mae_per_image, mse_per_image, psnr_from_mse, ssim_per_image
+from cae.training.corruption import corrupt
+from cae.training.step import VALIDATION_NOISE_SEED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cae.config.objective import Corruption
+    from cae.data.image_set import ImageSet
+    from cae.model import Autoencoder
+
+METRICS = ("mse", "mae", "psnr", "ssim")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Metrics of each image of a split, in its order; arrays of shape (images,)."""
+
+    per_image: dict[str, np.ndarray]
+
+    def means(self) -> dict[str, float]:
+        """Means over images, in float64."""
+        return {name: float(np.mean(values, dtype=np.float64)) for name, values in self.per_image.items()}
+
+    def chosen(self, number: int) -> dict[str, list[int]]:
+        """Indices of the images with the best, the middle and the worst PSNR, `number` of each at most."""
+        order = np.argsort(-self.per_image["psnr"], kind="stable")
+        number = min(number, max(1, len(order) // 3))
+        middle = (len(order) - number) // 2
+        return {
+            "best": order[:number].tolist(),
+            "median": order[middle : middle + number].tolist(),
+            "worst": order[-number:].tolist(),
+        }
+
+
+class Measurer:
+    """Reconstructs batches of one size with one model and measures each image.
+
+    Args:
+        autoencoder: a trained model.
+        corruption: what is done to its inputs; `none` measures it on clean images.
+        batch_size: images at a time.
+    """
+
+    def __init__(self, autoencoder: Autoencoder, corruption: Corruption, batch_size: int) -> None:
+        self._autoencoder = autoencoder
+        self._corruption = corruption
+        self._batch_size = batch_size
+
+    def measure(self, images: ImageSet) -> Measured:
+        """Measure a whole split; memory does not grow with the images, only with their metrics."""
+        parts: list[Any] = [self._measure_batch(batch, number) for number, batch in self._batches(images)]
+        columns = np.concatenate([part.numpy() for part in parts], axis=1)
+        return Measured(dict(zip(METRICS, columns, strict=True)))
+
+    def reconstruct(self, batch: np.ndarray, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs as the model got them, and reconstructions within [0, 1]."""
+        inputs, reconstructions = self._reconstruct(tf.constant(batch), number)
+        return inputs.numpy(), reconstructions.numpy()
+
+    def _batches(self, images: ImageSet) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        for number, batch in enumerate(make_batches(images, self._batch_size)):
+            yield tf.constant(number), batch
+
+    @tf.function(reduce_retracing=True)
+    def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs = corrupt(images, self._corruption, tf.stack([VALIDATION_NOISE_SEED, number]))
+        reconstructions = self._autoencoder.model(inputs, training=False)
+        # A linear output may leave the pixel range; pictures cannot.
+        return inputs, tf.clip_by_value(reconstructions, 0.0, 1.0)
+
+    @tf.function(reduce_retracing=True)
+    def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        _, reconstructions = self._reconstruct(images, number)
+        mse = mse_per_image(images, reconstructions)
+        return tf.stack(
+            [mse, mae_per_image(images, reconstructions), psnr_from_mse(mse), ssim_per_image(images, reconstructions)]
+        )

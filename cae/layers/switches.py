@@ -1,0 +1,133 @@
+"""Max pooling that records switches, unpooling by switches, and gathering at switches.
+
+A switch is the row-major position of a window's first maximum within that window, so it means the same in every image,
+in every channel and at every size. Unpooling and gathering are each other's transpose, hence each other's gradient; the
+gradient of pooling is unpooling.
+
+The three kernels are compiled by XLA, wherever they are called from: as single TensorFlow operations every comparison
+would travel through memory by itself, which took ten times as long.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from cae.layers.crop import Size, before_and_after, crop, pad_to_windows
+
+
+def max_pool(inputs: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return each window's maximum and its switch, both (batch, ceil(height / pool_size), ..., channels)."""
+    size = keras.ops.shape(inputs)[1:3]
+
+    @tf.custom_gradient
+    def pool(inputs: tf.Tensor) -> Any:
+        pooled, switches = _compiled(_max_pool, pool_size, inputs.shape)(inputs)
+
+        def gradient(pooled_gradient: tf.Tensor, _: Any) -> tf.Tensor:
+            return unpool(pooled_gradient, switches, pool_size, size)
+
+        return (pooled, switches), gradient
+
+    return pool(inputs)
+
+
+def unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int, output_size: Size | None) -> tf.Tensor:
+    """Return zeros but for each value, which stands in its window where its switch says."""
+
+    @tf.custom_gradient
+    def place(values: tf.Tensor) -> Any:
+        windows = _compiled(_unpool, pool_size, values.shape)(values, switches)
+
+        def gradient(grid_gradient: tf.Tensor) -> tf.Tensor:
+            return gather(grid_gradient, switches, pool_size)
+
+        return crop(windows, output_size), gradient
+
+    return place(values)
+
+
+def gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
+    """Return what stands in each window where its switch says."""
+    size = keras.ops.shape(grid)[1:3]
+
+    @tf.custom_gradient
+    def pick(grid: tf.Tensor) -> Any:
+        values = _compiled(_gather, pool_size, grid.shape)(grid, switches)
+
+        def gradient(values_gradient: tf.Tensor) -> tf.Tensor:
+            return unpool(values_gradient, switches, pool_size, size)
+
+        return values, gradient
+
+    return pick(grid)
+
+
+def _compiled(kernel: Callable[..., Any], pool_size: int, shape: tf.TensorShape) -> Callable[..., Any]:
+    return _compiled_for(kernel, pool_size, tuple(shape[1:]))
+
+
+@functools.lru_cache(maxsize=None)
+def _compiled_for(kernel: Callable[..., Any], pool_size: int, image_shape: tuple[int | None, ...]) -> Any:
+    """Return the compiled kernel for images of one shape: a function each, so that only new batch sizes trace anew."""
+    del image_shape
+    return tf.function(
+        functools.partial(kernel, pool_size=pool_size),
+        jit_compile=True,
+        autograph=False,
+        reduce_retracing=True,
+    )
+
+
+def _max_pool(inputs: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    height, width = keras.ops.shape(inputs)[1:3]
+    cells = _cells(pad_to_windows(inputs, pool_size, float("-inf")), pool_size)
+    maximum = cells[0]  # [N, H/P, W/P, C]
+    switches = tf.zeros_like(maximum, tf.uint8)
+    for position, cell in enumerate(cells[1:], start=1):
+        # Also true when only the cell is NaN: the first NaN wins and stays.
+        wins = tf.logical_not(cell <= maximum) & (maximum == maximum)
+        maximum = tf.where(wins, cell, maximum)
+        switches = tf.where(wins, tf.constant(position, tf.uint8), switches)
+    return maximum, tf.maximum(switches, _first_real_cells(height, width, pool_size))
+
+
+def _first_real_cells(height: Any, width: Any, pool_size: int) -> tf.Tensor:
+    """Return each window's first position that is not padding: the switch when all is -inf, as the padding is."""
+    rows, columns = (
+        tf.where(tf.range(-(-size // pool_size)) == 0, before_and_after(size, pool_size)[0], 0)
+        for size in (height, width)
+    )
+    return tf.cast(rows[:, None] * pool_size + columns, tf.uint8)[:, :, None]
+
+
+def _unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
+    batch, height, width, channels = keras.ops.shape(values)
+    one_a_window = (batch, height, 1, width, 1, channels)
+    positions = tf.reshape(tf.range(pool_size**2), (1, 1, pool_size, 1, pool_size, 1))
+    windows = tf.where(  # [N, H, P, W, P, C]
+        tf.reshape(switches, one_a_window) == tf.cast(positions, tf.uint8),
+        tf.reshape(values, one_a_window),
+        tf.zeros((), values.dtype),
+    )
+    return tf.reshape(windows, (batch, height * pool_size, width * pool_size, channels))
+
+
+def _gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
+    values = tf.zeros(keras.ops.shape(switches), grid.dtype)
+    for position, cell in enumerate(_cells(pad_to_windows(grid, pool_size, 0.0), pool_size)):
+        values = tf.where(switches == tf.constant(position, tf.uint8), cell, values)
+    return values
+
+
+def _cells(grid: tf.Tensor, pool_size: int) -> list[tf.Tensor]:
+    """Return the first cell of every window, the second of every window and so on, in row-major order."""
+    batch, height, width, channels = keras.ops.shape(grid)
+    windows = tf.reshape(
+        grid, (batch, height // pool_size, pool_size, width // pool_size, pool_size, channels)
+    )
+    return [cell for row in tf.unstack(windows, axis=2) for cell in tf.unstack(row, axis=3)]

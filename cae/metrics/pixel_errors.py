@@ -1,0 +1,81 @@
+"""Errors that look at each pixel by itself: MSE, MAE and PSNR."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from cae.metrics.pairs import as_float32_pair
+
+# The PSNR of identical images is infinite and would make every mean infinite.
+PSNR_CAP = 100.0
+
+_SMALLEST_MSE = 10.0 ** (-PSNR_CAP / 10.0)
+
+
+def mse_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
+    """Mean squared error of each image, over its pixels and channels.
+
+    Nothing is clipped: what leaves [0, 1] counts in full unless the caller clips it.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> mse_per_image(tf.zeros((1, 2, 2, 1)), tf.constant([[[[0.5], [0.0]], [[0.0], [0.0]]]])).numpy().tolist()
+        [0.0625]
+
+    Args:
+        images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
+        reconstructions: The same shape.
+
+    Returns:
+        float32, shape (batch,).
+
+    Raises:
+        ValueError: The arguments are not two batches of images of one shape.
+    """
+    images, reconstructions = as_float32_pair(images, reconstructions)
+    return tf.reduce_mean(tf.math.squared_difference(images, reconstructions), axis=(1, 2, 3))
+
+
+def mae_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
+    """Mean absolute error of each image, over its pixels and channels.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> mae_per_image(tf.zeros((1, 2, 2, 1)), tf.constant([[[[0.5], [0.0]], [[0.0], [0.0]]]])).numpy().tolist()
+        [0.125]
+
+    Args:
+        images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
+        reconstructions: The same shape.
+
+    Returns:
+        float32, shape (batch,).
+
+    Raises:
+        ValueError: The arguments are not two batches of images of one shape.
+    """
+    images, reconstructions = as_float32_pair(images, reconstructions)
+    return tf.reduce_mean(tf.abs(images - reconstructions), axis=(1, 2, 3))
+
+
+def psnr_from_mse(mse: Any) -> tf.Tensor:
+    """Peak signal-to-noise ratio in dB of images whose pixels are in [0, 1]: -10 log10(MSE).
+
+    An MSE under 1e-10 counts as 1e-10, so that identical images have 100 dB (`PSNR_CAP`) and means stay finite. The PSNR
+    of a set of images is the mean of the images' PSNRs, not the PSNR of their mean MSE. NaN stays NaN.
+
+    Example:
+        >>> psnr_from_mse([0.01, 0.0]).numpy().round(3).tolist()
+        [20.0, 100.0]
+
+    Args:
+        mse: Mean squared errors of images, any shape.
+
+    Returns:
+        float32 of the same shape, at most `PSNR_CAP`.
+    """
+    mse = tf.cast(tf.convert_to_tensor(mse), tf.float32)
+    return tf.math.log(tf.maximum(mse, _SMALLEST_MSE)) * (-10.0 / math.log(10.0))

@@ -1,0 +1,111 @@
+"""From a plan to a Keras model: one layer for each operation, nothing decided here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from cae.model.keras_layers import make_layer
+from cae.plan.operations import Dense, Operation, Pool, Residual, Upsample
+from cae.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A built autoencoder.
+
+    Args:
+        plan: what was built.
+        encoder: images to the latent, followed by the switches of each pooling that records them.
+        decoder: latent and switches to reconstructions.
+        model: images to reconstructions, made of the two; its weights are the autoencoder's.
+    """
+
+    plan: Plan
+    encoder: keras.Model
+    decoder: keras.Model
+    model: keras.Model
+
+    def encode(self, images: Any, training: bool = False) -> tuple[Any, list[Any]]:
+        """Latent, float32 or the compute type, and the list of switches (empty without max unpooling)."""
+        outputs = self.encoder(images, training=training)
+        if not self.plan.switches:
+            return outputs, []
+        return outputs[0], list(outputs[1:])
+
+    def decode(self, latent: Any, switches: list[Any], training: bool = False) -> Any:
+        """Reconstructions, float32, (batch, height, width, channels)."""
+        return self.decoder([latent, *switches] if switches else latent, training=training)
+
+
+def build_autoencoder(plan: Plan, *, seed: int = 0, precision: str = "float32") -> Autoencoder:
+    """Build the Keras model that a plan describes.
+
+    Each layer starts from a seed made of `seed` and the layer's own path. The same seed therefore gives the same
+    encoder whatever the decoder is.
+
+    Args:
+        plan: from `cae.plan.make_plan`.
+        seed: seed of the initial weights and of dropout.
+        precision: `float32`, `mixed_bfloat16` or `mixed_float16`; reconstructions are float32 in each.
+
+    Example:
+        >>> from cae.config.model import ModelSection
+        >>> from cae.plan import make_plan
+        >>> autoencoder = build_autoencoder(make_plan(ModelSection(), (28, 28, 1)))
+        >>> autoencoder.model.output_shape
+        (None, 28, 28, 1)
+    """
+    encoder, switches = _build_encoder(plan, seed, precision)
+    decoder = _build_decoder(plan, seed, precision, [tuple(s.shape[1:]) for s in switches.values()], list(switches))
+    images = keras.Input(plan.image_shape, name="images", dtype="float32")
+    model = keras.Model(images, decoder(encoder(images)), name="autoencoder")
+    return Autoencoder(plan, encoder, decoder, model)
+
+
+def _build_encoder(plan: Plan, seed: int, precision: str) -> tuple[keras.Model, dict[str, Any]]:
+    images = keras.Input(plan.image_shape, name="images", dtype="float32")
+    x, switches = images, {}
+    for operation in plan.encoder:
+        x = _apply(operation, x, "encoder", seed, precision)
+        if isinstance(operation, Pool) and operation.records_switches:
+            x, switches[operation.name] = x
+    outputs = [x, *switches.values()] if switches else x
+    return keras.Model(images, outputs, name="encoder"), switches
+
+
+def _build_decoder(
+    plan: Plan, seed: int, precision: str, switch_shapes: list[tuple[int, ...]], switch_names: list[str]
+) -> keras.Model:
+    last = plan.encoder[-1]
+    latent_shape = (last.output_shape[2],) if isinstance(last, Dense) else last.output_shape
+    latent = keras.Input(latent_shape, name="latent", dtype=keras.DTypePolicy(precision).compute_dtype)
+    switches = {
+        name: keras.Input(shape, name=f"{name}_switches", dtype="uint8")
+        for name, shape in zip(switch_names, switch_shapes, strict=True)
+    }
+    x = latent
+    for operation in plan.decoder:
+        if isinstance(operation, Upsample) and operation.switches_from is not None:
+            x = [x, switches[operation.switches_from]]
+        x = _apply(operation, x, "decoder", seed, precision)
+    inputs = [latent, *switches.values()] if switches else latent
+    return keras.Model(inputs, x, name="decoder")
+
+
+def _apply(operation: Operation, x: Any, path: str, seed: int, precision: str) -> Any:
+    """Apply the operation's layer; shapes follow the plan."""
+    if isinstance(operation, Residual):
+        skip = x  # [N, h, w, c]
+        for inside in operation.operations:
+            x = _apply(inside, x, path, seed, precision)
+        x = keras.layers.Add(name=f"{operation.name}_add", dtype=precision)([skip, x])
+        return keras.layers.Activation(operation.function, name=operation.name, dtype=precision)(x)
+    if isinstance(operation, Dense) and operation.input_shape[:2] != (1, 1):
+        x = keras.layers.Flatten(name=f"{operation.name}_flatten", dtype=precision)(x)
+    x = make_layer(operation, f"{path}/{operation.name}", seed, precision)(x)
+    if isinstance(operation, Dense) and operation.output_shape[:2] != (1, 1):
+        x = keras.layers.Reshape(operation.output_shape, name=f"{operation.name}_reshape", dtype=precision)(x)
+    return x

@@ -1,0 +1,135 @@
+"""One Keras layer for each operation of a plan."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import singledispatch
+
+import keras
+
+from cae import layers
+from cae.plan.operations import (
+    Activation,
+    Convolution,
+    Dense,
+    Dropout,
+    Normalization,
+    Operation,
+    Pool,
+    TransposedConvolution,
+    Upsample,
+)
+
+
+def seed_for(seed: int, path: str) -> int:
+    """A seed of its own for each layer, so that no layer's start depends on which others there are."""
+    digest = hashlib.sha256(f"{seed}/{path}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1  # seed generators take 31 bits
+
+
+@singledispatch
+def make_layer(operation: Operation, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    """Make the layer that an operation stands for.
+
+    Args:
+        operation: an operation of a plan.
+        path: `encoder/NAME` or `decoder/NAME`; with `seed`, it decides the initial weights.
+        seed: the run's seed.
+        precision: Keras dtype policy.
+    """
+    raise TypeError(f"No layer for {type(operation).__name__}.")
+
+
+@make_layer.register
+def _(operation: Convolution, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    initializer = keras.initializers.GlorotUniform(seed=seed_for(seed, path))
+    if operation.subpixel_factor > 1:
+        initializer = layers.ICNRInitializer(operation.subpixel_factor, initializer)
+    return keras.layers.Conv2D(
+        operation.output_shape[2],
+        operation.kernel_size,
+        strides=operation.strides,
+        padding="same",
+        use_bias=operation.use_bias,
+        kernel_initializer=initializer,
+        name=operation.name,
+        dtype=precision,
+    )
+
+
+@make_layer.register
+def _(operation: TransposedConvolution, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    return layers.Conv2DTransposeToSize(
+        operation.output_shape[2],
+        operation.kernel_size,
+        strides=operation.strides,
+        output_size=operation.output_shape[:2],
+        use_bias=operation.use_bias,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed_for(seed, path)),
+        name=operation.name,
+        dtype=precision,
+    )
+
+
+@make_layer.register
+def _(operation: Pool, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    if operation.records_switches:
+        return layers.MaxPooling2DWithSwitches(operation.pool_size, name=operation.name, dtype=precision)
+    pooling = {"max_pool": keras.layers.MaxPooling2D, "average_pool": keras.layers.AveragePooling2D}
+    return pooling[operation.kind](operation.pool_size, padding="same", name=operation.name, dtype=precision)
+
+
+@make_layer.register
+def _(operation: Upsample, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    size = operation.output_shape[:2]
+    if operation.kind == "resize":
+        return layers.Resize2D(
+            operation.factor, operation.interpolation, output_size=size, name=operation.name, dtype=precision
+        )
+    layer = {
+        "max_unpool": layers.MaxUnpooling2D,
+        "fixed_unpool": layers.FixedUnpooling2D,
+        "depth_to_space": layers.DepthToSpace2D,
+        "bilinear_additive": layers.BilinearAdditive2D,
+    }[operation.kind]
+    return layer(operation.factor, output_size=size, name=operation.name, dtype=precision)
+
+
+@make_layer.register
+def _(operation: Normalization, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    if operation.kind == "batch":
+        return keras.layers.BatchNormalization(
+            momentum=operation.momentum, name=operation.name, dtype=precision
+        )
+    if operation.kind == "layer":
+        return keras.layers.LayerNormalization(name=operation.name, dtype=precision)
+    return keras.layers.GroupNormalization(operation.groups, name=operation.name, dtype=precision)
+
+
+@make_layer.register
+def _(operation: Activation, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    # The last activation is float32: reconstructions and losses need the range that 16 bits do not have.
+    # The convolution before it stays in the compute type, where it is fast.
+    is_output = operation.name.startswith("output")
+    return keras.layers.Activation(
+        operation.function, name=operation.name, dtype="float32" if is_output else precision
+    )
+
+
+@make_layer.register
+def _(operation: Dropout, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    return keras.layers.Dropout(
+        operation.rate, seed=seed_for(seed, path), name=operation.name, dtype=precision
+    )
+
+
+@make_layer.register
+def _(operation: Dense, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    return keras.layers.Dense(
+        math.prod(operation.output_shape),
+        use_bias=operation.use_bias,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed_for(seed, path)),
+        name=operation.name,
+        dtype=precision,
+    )

@@ -1,0 +1,88 @@
+"""The decoder's operations: the encoder's mirror, with the chosen upsampling in each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cae.plan.blocks import activated, convolution, residual_blocks
+from cae.plan.encoder import plan_expansion
+from cae.plan.operations import Activation, Convolution, Operation, Shape, TransposedConvolution, Upsample
+
+if TYPE_CHECKING:
+    from cae.config.model import ModelSection, Upsampling
+
+
+def plan_decoder(
+    section: ModelSection, image_channels: int, stage_shapes: Sequence[Shape], latent: Shape
+) -> list[Operation]:
+    """Plan from the code to the reconstruction.
+
+    Args:
+        section: the `model` section.
+        image_channels: channels of the reconstruction.
+        stage_shapes: what the encoder's stages had before their downsampling, first stage first, and last the
+            shape that entered the bottleneck. Each decoder stage restores one of them, last stage first.
+        latent: shape of the code.
+    """
+    shape = stage_shapes[-1]
+    operations = plan_expansion(section, latent, shape)
+    num_stages = len(section.encoder.filters)
+    for upsampling, stage in zip(section.upsampling_per_stage, range(num_stages, 0, -1), strict=True):
+        # The mirror of an encoder stage ends with the channels that stage was given; the first ends with its own.
+        filters = section.encoder.filters[max(stage - 2, 0)]
+        target = stage_shapes[stage - 1]
+        operations += _plan_stage(section, f"stage_{stage}", upsampling, shape, target, filters)
+        shape = operations[-1].output_shape
+    return operations + _plan_output(section, shape, image_channels)
+
+
+def _plan_stage(
+    section: ModelSection, name: str, upsampling: Upsampling, shape: Shape, target: Shape, filters: int
+) -> list[Operation]:
+    """Upsample to the target's height and width, then convolve down to `filters`."""
+    encoder = section.encoder
+    widths = [target[2]] * (encoder.convs_per_stage - 1) + [filters]
+    operations = _upsample_and_convolve(section, name, upsampling, shape, (*target[:2], widths[0]))
+    for number, width in enumerate(widths[1:], start=2):
+        shape = operations[-1].output_shape
+        operations += convolution(encoder, f"{name}_conv_{number}", shape, width)
+    return operations + residual_blocks(encoder, name, operations[-1].output_shape)
+
+
+def _upsample_and_convolve(
+    section: ModelSection, name: str, upsampling: Upsampling, shape: Shape, target: Shape
+) -> list[Operation]:
+    """The stage's upsampling together with its first convolution: the one place where the kinds differ."""
+    encoder = section.encoder
+    factor = encoder.downsampling.factor
+    conv, up, kind = f"{name}_conv_1", f"{name}_{upsampling.kind}", upsampling.kind
+    use_bias = encoder.normalization.kind == "none"
+    if kind == "conv_transpose":
+        transposed = TransposedConvolution(up, shape, target, upsampling.kernel_size, factor, use_bias)
+        return [transposed, *activated(encoder, up, target)]
+    if kind == "subpixel":
+        wide = (shape[0], shape[1], target[2] * factor**2)
+        convolved = Convolution(conv, shape, wide, encoder.kernel_size, 1, use_bias, subpixel_factor=factor)
+        shuffle = Upsample(up, wide, target, "depth_to_space", factor)
+        return [convolved, shuffle, *activated(encoder, conv, target)]
+    channels = shape[2] // factor**2 if kind == "bilinear_additive" else shape[2]
+    upsampled = Upsample(
+        up,
+        shape,
+        (target[0], target[1], channels),
+        kind,
+        factor,
+        interpolation=upsampling.interpolation if kind == "resize" else "nearest",
+        switches_from=f"{name}_pool" if kind == "max_unpool" else None,
+    )
+    return [upsampled, *convolution(encoder, conv, upsampled.output_shape, target[2])]
+
+
+def _plan_output(section: ModelSection, shape: Shape, image_channels: int) -> list[Operation]:
+    output = (shape[0], shape[1], image_channels)
+    activation = section.decoder.output_activation
+    return [
+        Convolution("output", shape, output, section.encoder.kernel_size, strides=1, use_bias=True),
+        Activation(f"output_{activation}", output, output, activation),
+    ]

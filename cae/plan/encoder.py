@@ -1,0 +1,104 @@
+"""The encoder's operations: stages of convolutions that end in a downsampling, then the bottleneck."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cae.plan.blocks import activated, convolution, residual_blocks
+from cae.plan.operations import Activation, Convolution, Dense, Dropout, Operation, Pool, Shape
+
+if TYPE_CHECKING:
+    from cae.config.model import EncoderSection, ModelSection
+
+
+class PlanError(ValueError):
+    """The model does not fit the images."""
+
+
+def plan_encoder(
+    section: ModelSection, image_shape: Shape, switches_wanted: Sequence[bool]
+) -> tuple[list[Operation], list[Shape]]:
+    """Plan from the image to the code.
+
+    Args:
+        section: the `model` section.
+        image_shape: (height, width, channels).
+        switches_wanted: for each stage, first stage first, whether its pooling records switches.
+
+    Returns:
+        The operations, and the shapes that the decoder must restore: for each stage the height, width and
+        channels before its downsampling, and last the shape that enters the bottleneck.
+    """
+    encoder = section.encoder
+    check_image_is_large_enough(encoder, image_shape)
+    operations: list[Operation] = []
+    stage_shapes: list[Shape] = []
+    shape = image_shape
+    for stage, (filters, switches) in enumerate(zip(encoder.filters, switches_wanted, strict=True), start=1):
+        stage_shapes.append((shape[0], shape[1], filters))
+        operations += _plan_stage(encoder, f"stage_{stage}", shape, filters, switches)
+        shape = operations[-1].output_shape
+    stage_shapes.append(shape)
+    operations += _plan_bottleneck(section, shape)
+    return operations, stage_shapes
+
+
+def check_image_is_large_enough(encoder: EncoderSection, image_shape: Shape) -> None:
+    """Refuse images that a stage would have nothing left to shrink of."""
+    factor, sides = encoder.downsampling.factor, image_shape[:2]
+    for stage in range(1, len(encoder.filters) + 1):
+        if min(sides) < factor:
+            least = factor ** (len(encoder.filters) - 1) + 1 if len(encoder.filters) > 1 else factor
+            raise PlanError(
+                f"model.encoder.filters: {len(encoder.filters)} stages that shrink by {factor} need images of at"
+                f" least {least}x{least} pixels. Received: images of {image_shape[0]}x{image_shape[1]}, of which"
+                f" stage {stage} gets {sides[0]}x{sides[1]}; use at most {stage - 1} stages, or larger images."
+            )
+        sides = (math.ceil(sides[0] / factor), math.ceil(sides[1] / factor))
+
+
+def _plan_stage(
+    encoder: EncoderSection, name: str, shape: Shape, filters: int, switches: bool
+) -> list[Operation]:
+    operations: list[Operation] = []
+    downsampling = encoder.downsampling
+    for number in range(1, encoder.convs_per_stage + 1):
+        is_last = number == encoder.convs_per_stage
+        strides = downsampling.factor if is_last and downsampling.kind == "strided_conv" else 1
+        operations += convolution(encoder, f"{name}_conv_{number}", shape, filters, strides=strides)
+        shape = operations[-1].output_shape
+    operations += residual_blocks(encoder, name, shape)
+    if downsampling.kind != "strided_conv":
+        size = downsampling.pool_size
+        pooled = (math.ceil(shape[0] / size), math.ceil(shape[1] / size), filters)
+        operations.append(Pool(f"{name}_pool", shape, pooled, downsampling.kind, size, switches))
+        shape = pooled
+    if encoder.dropout > 0.0:
+        operations.append(Dropout(f"{name}_dropout", shape, shape, encoder.dropout))
+    return operations
+
+
+def _plan_bottleneck(section: ModelSection, shape: Shape) -> list[Operation]:
+    """To the code, which is linear: an activation there would only throw half of it away."""
+    bottleneck = section.bottleneck
+    if bottleneck.kind == "spatial":
+        latent = (shape[0], shape[1], bottleneck.channels)
+        return [Convolution("latent", shape, latent, kernel_size=1, strides=1, use_bias=True)]
+    if bottleneck.kind == "dense":
+        return [Dense("latent", shape, (1, 1, bottleneck.units))]
+    return [Activation("latent", shape, shape, "linear")]
+
+
+def plan_expansion(section: ModelSection, latent: Shape, target: Shape) -> list[Operation]:
+    """From the code back to the shape that entered the bottleneck; the decoder's first step."""
+    if section.bottleneck.kind == "none":
+        return []
+    use_bias = section.encoder.normalization.kind == "none"
+    expansion: Operation
+    if section.bottleneck.kind == "spatial":
+        expansion = Convolution("expand", latent, target, kernel_size=1, strides=1, use_bias=use_bias)
+    else:
+        expansion = Dense("expand", latent, target, use_bias=use_bias)
+    return [expansion, *activated(section.encoder, "expand", target)]

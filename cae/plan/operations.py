@@ -1,0 +1,241 @@
+"""The operations a network is made of, as arithmetic: shapes, parameters and multiply-accumulates.
+
+Shapes are (height, width, channels) of one image. Multiply-accumulates count convolutions and dense layers;
+fixed interpolation, normalisation and activations cost little beside them and are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step of the network: takes `input_shape`, gives `output_shape`."""
+
+    name: str
+    input_shape: Shape
+    output_shape: Shape
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, trainable or not."""
+        return 0
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image."""
+        return 0
+
+    @property
+    def summary(self) -> str:
+        """What the operation is, in a few words."""
+        raise NotImplementedError
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        """Carry the receptive field through the operation.
+
+        Args:
+            field: side, in image pixels, of the square that one input value sees.
+            jump: distance in image pixels between two neighbouring input values.
+
+        Returns:
+            The same two for the output values (Araujo et al. 2019, section 2).
+        """
+        return field, jump
+
+
+@dataclass(frozen=True)
+class Convolution(Operation):
+    """Convolution with a square kernel, padding `same`."""
+
+    kernel_size: int
+    strides: int
+    use_bias: bool
+    # With depth to space behind it: the factor, so that the start can make all sub-pixels alike.
+    subpixel_factor: int = 1
+
+    @property
+    def parameters(self) -> int:
+        filters = self.output_shape[2]
+        return self.kernel_size**2 * self.input_shape[2] * filters + (filters if self.use_bias else 0)
+
+    @property
+    def macs(self) -> int:
+        return math.prod(self.output_shape) * self.kernel_size**2 * self.input_shape[2]
+
+    @property
+    def summary(self) -> str:
+        strides = f" /{self.strides}" if self.strides > 1 else ""
+        return f"conv {self.kernel_size}x{self.kernel_size}{strides}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        return field + (self.kernel_size - 1) * jump, jump * self.strides
+
+
+@dataclass(frozen=True)
+class TransposedConvolution(Operation):
+    """Transposed convolution with strides, padding `same`, cropped to the output shape."""
+
+    kernel_size: int
+    strides: int
+    use_bias: bool
+
+    @property
+    def parameters(self) -> int:
+        filters = self.output_shape[2]
+        return self.kernel_size**2 * self.input_shape[2] * filters + (filters if self.use_bias else 0)
+
+    @property
+    def macs(self) -> int:
+        return math.prod(self.input_shape) * self.kernel_size**2 * self.output_shape[2]
+
+    @property
+    def summary(self) -> str:
+        return f"conv_transpose {self.kernel_size}x{self.kernel_size} x{self.strides}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        taps = math.ceil(self.kernel_size / self.strides)
+        return field + (taps - 1) * jump, jump / self.strides
+
+
+@dataclass(frozen=True)
+class Pool(Operation):
+    """Pooling over square windows that do not overlap, padding `same`."""
+
+    kind: str
+    pool_size: int
+    records_switches: bool = False
+
+    @property
+    def switch_bits(self) -> float:
+        """Bits that say where in its window each maximum was: log2(window) for each pooled value."""
+        return math.prod(self.output_shape) * math.log2(self.pool_size**2) if self.records_switches else 0.0
+
+    @property
+    def summary(self) -> str:
+        switches = " with switches" if self.records_switches else ""
+        return f"{self.kind} {self.pool_size}x{self.pool_size}{switches}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        return field + (self.pool_size - 1) * jump, jump * self.pool_size
+
+
+# How many neighbouring values along a side one resized value is made of.
+_INTERPOLATION_SUPPORT = {"nearest": 1, "bilinear": 2, "bicubic": 4, "lanczos3": 6, "lanczos5": 10}
+
+
+@dataclass(frozen=True)
+class Upsample(Operation):
+    """Upsampling without weights, cropped to the output shape.
+
+    `kind` is resize, max_unpool, fixed_unpool, depth_to_space or bilinear_additive.
+    """
+
+    kind: str
+    factor: int
+    interpolation: str = "nearest"
+    # The pooling whose switches are used.
+    switches_from: str | None = None
+
+    @property
+    def summary(self) -> str:
+        detail = f" {self.interpolation}" if self.kind == "resize" else ""
+        return f"{self.kind}{detail} x{self.factor}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        interpolation = "bilinear" if self.kind == "bilinear_additive" else self.interpolation
+        support = _INTERPOLATION_SUPPORT[interpolation]
+        return field + (support - 1) * jump, jump / self.factor
+
+
+@dataclass(frozen=True)
+class Normalization(Operation):
+    """Normalisation: `kind` is batch, layer or group."""
+
+    kind: str
+    groups: int = 1
+    momentum: float = 0.99
+
+    @property
+    def parameters(self) -> int:
+        # Scale and offset; batch normalisation also keeps moving mean and variance.
+        return self.output_shape[2] * (4 if self.kind == "batch" else 2)
+
+    @property
+    def summary(self) -> str:
+        return f"{self.kind} norm"
+
+
+@dataclass(frozen=True)
+class Activation(Operation):
+    """Element-wise activation."""
+
+    function: str
+
+    @property
+    def summary(self) -> str:
+        return self.function
+
+
+@dataclass(frozen=True)
+class Dropout(Operation):
+    """Dropout of single values."""
+
+    rate: float
+
+    @property
+    def summary(self) -> str:
+        return f"dropout {self.rate:g}"
+
+
+@dataclass(frozen=True)
+class Dense(Operation):
+    """Dense layer between a flattened shape and a vector, either way."""
+
+    use_bias: bool = True
+
+    @property
+    def parameters(self) -> int:
+        units = math.prod(self.output_shape)
+        return math.prod(self.input_shape) * units + (units if self.use_bias else 0)
+
+    @property
+    def macs(self) -> int:
+        return math.prod(self.input_shape) * math.prod(self.output_shape)
+
+    @property
+    def summary(self) -> str:
+        return "dense"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        return math.inf, jump
+
+
+@dataclass(frozen=True)
+class Residual(Operation):
+    """Operations with a skip around them, added and activated: x -> activation(x + operations(x))."""
+
+    operations: tuple[Operation, ...]
+    function: str
+
+    @property
+    def parameters(self) -> int:
+        return sum(operation.parameters for operation in self.operations)
+
+    @property
+    def macs(self) -> int:
+        return sum(operation.macs for operation in self.operations)
+
+    @property
+    def summary(self) -> str:
+        convolutions = [op.summary for op in self.operations if isinstance(op, Convolution)]
+        return f"residual block, {len(convolutions)} {convolutions[0]}, {self.function}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        for operation in self.operations:
+            field, jump = operation.reach(field, jump)
+        return field, jump

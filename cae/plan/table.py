@@ -1,0 +1,89 @@
+"""The plan as a table for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from cae.plan.operations import Activation, Dropout, Normalization, Operation
+from cae.plan.plan import Plan
+
+_HEADER = ("part", "layer", "operation", "output", "parameters", "MACs", "sees")
+
+
+def format_plan(plan: Plan) -> str:
+    """Table of the operations with totals, and what the code amounts to.
+
+    Normalisation, activation and dropout are named in the row of the operation before them, with their weights.
+    `sees` is the side in pixels of the part of the image that one value depends on, at most.
+    """
+    rows = _rows("encoder", plan.encoder, plan.receptive_fields()[: len(plan.encoder)], plan)
+    rows += _rows("decoder", plan.decoder, plan.receptive_fields()[len(plan.encoder) :], plan)
+    total = ("total", "", "", "", f"{plan.parameters:,}", f"{plan.macs:,}", "")
+    return "\n".join([*_align([_HEADER, *rows, total]), "", *_code_lines(plan)])
+
+
+def _rows(
+    part: str, operations: Sequence[Operation], fields: Sequence[float], plan: Plan
+) -> list[tuple[str, ...]]:
+    rows: list[list[str | int | float]] = []
+    for operation, field in zip(operations, fields, strict=True):
+        if isinstance(operation, Activation | Normalization | Dropout) and rows:
+            row = rows[-1]
+            if not (isinstance(operation, Activation) and operation.function == "linear"):
+                row[2] = f"{row[2]}, {operation.summary}"
+            row[4] = int(row[4]) + operation.parameters
+            continue
+        rows.append(
+            [part, operation.name, operation.summary, _shape(operation.output_shape), operation.parameters]
+            + [operation.macs, field]
+        )
+    largest = max(plan.image_shape[:2])
+    return [
+        (str(r[0]), str(r[1]), str(r[2]), str(r[3]), f"{r[4]:,}", f"{r[5]:,}", _field(float(r[6]), largest))
+        for r in rows
+    ]
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join(str(size) for size in shape)
+
+
+def _field(field: float, largest: int) -> str:
+    return "all" if math.isinf(field) or field >= 2 * largest else f"{math.ceil(field)}"
+
+
+def _align(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns of even width, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    numbers = range(len(_HEADER) - 3, len(_HEADER))
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    rule = "-" * max(len(line) for line in lines)
+    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+
+
+def _code_lines(plan: Plan) -> list[str]:
+    code, values = plan.code, math.prod(plan.image_shape)
+    latent = _shape(plan.latent_shape) if plan.latent_shape[:2] != (1, 1) else str(plan.latent_shape[2])
+    lines = [
+        f"image  {_shape(plan.image_shape)}: {values:,} values, {code.image_bits:,} bits",
+        f"code   {latent}: {code.values:,} values, {code.values * code.bits_per_value:,} bits in float32,"
+        f" {code.ratio:.3g} times the image's bits",
+    ]
+    if code.switch_bits:
+        lines.append(
+            f"switches carry up to {code.switch_bits:,} more bits for each image round the bottleneck"
+            f" ({code.ratio_with_switches:.3g} times the image's bits with the code)"
+        )
+    if code.values >= values:
+        lines.append(
+            f"NOTE: the code is not smaller than the image ({code.values:,} values against {values:,}): the network"
+            " can learn to copy instead of to compress."
+        )
+    return lines

@@ -1,0 +1,134 @@
+"""The run directory: the only thing that passes from training to everything after it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cae.atomic_files import write_text
+from cae.errors import ConfigError, UserError
+
+
+class RunDirectory:
+    """Names the files of one run; nothing else knows their names.
+
+    Args:
+        path: RUNS_DIR/EXPERIMENT/NAME.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.environment = path / "environment.json"
+        self.metrics = path / "metrics.jsonl"
+        self.summary = path / "summary.json"
+        self.checkpoints = path / "checkpoints"
+        self.weights = path / "model.weights.h5"
+        self.train_events = path / "train"
+        self.validation_events = path / "validation"
+        self.reconstructions = path / "reconstructions.png"
+        self.evaluation = path / "evaluation"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.config.exists()
+
+    @property
+    def status(self) -> str | None:
+        """The `status` of summary.json; None while a run is under way or after it was killed."""
+        return self.read_summary().get("status") if self.summary.exists() else None
+
+    def read_summary(self) -> dict[str, Any]:
+        """What summary.json says."""
+        try:
+            summary = json.loads(self.summary.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.summary}: cannot be read: {error}") from error
+        if not isinstance(summary, dict):
+            raise UserError(f"{self.summary}: must hold one JSON object.")
+        return summary
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl, without a last one that was cut off in the middle."""
+        if not self.metrics.exists():
+            return []
+        rows = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def check_is_free(self) -> None:
+        """Refuse to write over a run, or over something else."""
+        if self.exists:
+            state = self.status or "not finished"
+            raise ConfigError(
+                f"{self.path}: this run exists already ({state}). Use --resume to go on with it, --overwrite to"
+                " start it afresh, or another `name`."
+            )
+        self.check_holds_nothing_else()
+
+    def check_holds_nothing_else(self) -> None:
+        """Refuse a folder with files in it that is not a run's."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path}: is a file, and a run needs a folder there.")
+        if self.path.is_dir() and not self.exists and any(
+            # A kill while config.yaml was being written leaves its beginning.
+            not path.name.startswith(".writing-")
+            for path in self.path.iterdir()
+        ):
+            raise UserError(f"{self.path}: holds files but no run (no config.yaml); choose another `name`.")
+
+    def check_is_writable(self) -> None:
+        """Find out now, not after an hour, that nothing can be written."""
+        nearest = self.path
+        while not nearest.exists():
+            nearest = nearest.parent
+        probe = nearest / ".cae-write-test"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written: {error.strerror or error} ({nearest}).") from error
+
+    def create(self) -> None:
+        """Make the folder; an old run in it goes away whole."""
+        self.check_holds_nothing_else()
+        try:
+            if self.exists:
+                shutil.rmtree(self.path)
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
+
+    def cut_metrics(self, step: int) -> None:
+        """Drop the rows of metrics.jsonl behind a step, which will be written again."""
+        rows = [row for row in self.read_metrics() if row["step"] <= step]
+        write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:
+    """Open a trained run for reading.
+
+    Raises:
+        UserError: if there is no run, or one without weights.
+    """
+    run = RunDirectory(path)
+    if not run.exists:
+        raise UserError(f"{path}: is not a run (there is no config.yaml in it).{_runs_below(path)}")
+    if not run.weights.exists():
+        raise UserError(f"{path}: has no model.weights.h5 yet; it is written after the first epoch.")
+    if run.status not in ("finished", "stopped_early"):
+        tell(f"{path}: this run is {run.status or 'not finished'}; its best weights so far are used.")
+    return run
+
+
+def _runs_below(path: Path) -> str:
+    runs = sorted(str(config.parent) for config in path.glob("*/config.yaml"))[:5] if path.is_dir() else []
+    return f" Runs in it: {', '.join(runs)}." if runs else ""

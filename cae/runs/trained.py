@@ -1,0 +1,53 @@
+"""A trained run brought back: its configuration, plan, images and model with the best weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cae.config import RunConfig, load_config
+from cae.data.load import Splits
+from cae.errors import UserError
+from cae.plan import Plan, make_plan
+from cae.runs.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
+    from cae.model import Autoencoder
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What evaluation, comparison and everything else after training work on."""
+
+    directory: RunDirectory
+    config: RunConfig
+    plan: Plan
+    splits: Splits
+    autoencoder: Autoencoder
+
+
+def load_trained_run(directory: RunDirectory, load_splits: Callable[[DataSection], Splits]) -> TrainedRun:
+    """Rebuild a run's model from its configuration and load its best weights.
+
+    Nothing in the run directory is executed: the architecture comes from config.yaml, the weights are numbers.
+
+    Args:
+        directory: from `open_run`.
+        load_splits: how to find the images, `cae.data.load.load_splits` or the like.
+
+    Raises:
+        UserError: if the weights do not fit the configuration, or cannot be read.
+    """
+    from cae.model import build_autoencoder
+
+    config = load_config(directory.config)
+    splits = load_splits(config.data)
+    plan = make_plan(config.model, splits.image_shape)
+    autoencoder = build_autoencoder(plan, seed=config.seed, precision=config.training.precision)
+    try:
+        autoencoder.model.load_weights(directory.weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{directory.weights}: does not fit {directory.config}: {error}") from error
+    return TrainedRun(directory, config, plan, splits, autoencoder)

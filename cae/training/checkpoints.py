@@ -1,0 +1,135 @@
+"""Checkpoints of everything that decides how training goes on: atomic, checksummed, the newest two kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cae.atomic_files import replacing, write_json
+from cae.errors import UserError
+
+_FILE = re.compile(r"step-(\d+)\.json")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One state of a training.
+
+    Args:
+        step: number of steps that led to it.
+        arrays: every variable, by name.
+        counters: what the host keeps: epoch, best value, patience and the like; JSON.
+    """
+
+    step: int
+    arrays: dict[str, np.ndarray]
+    counters: dict[str, Any]
+
+
+class CheckpointFolder:
+    """A folder of checkpoints: `step-N.npz` with the arrays, `step-N.json` with counters and the checksum.
+
+    The `.json` is written last; without it a checkpoint does not count. Nothing in either file is ever executed.
+
+    Example:
+        >>> import tempfile
+        >>> folder = CheckpointFolder(Path(tempfile.mkdtemp()))
+        >>> folder.save(Checkpoint(3, {"kernel": np.ones(2)}, {"epoch": 1}))
+        >>> folder.load_newest(print).counters
+        {'epoch': 1}
+    """
+
+    KEEP = 2
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, then remove all but the newest ones."""
+        self.path.mkdir(exist_ok=True)
+        arrays, record = self._files(checkpoint.step)
+        with replacing(arrays) as temporary:
+            np.savez(temporary, **checkpoint.arrays)  # type: ignore[arg-type]
+            digest = _digest(temporary)
+        write_json(record, {"step": checkpoint.step, "sha256": digest, "counters": checkpoint.counters})
+        for step in self.steps()[self.KEEP :]:
+            # The record goes first: arrays without one are no checkpoint, the other way round would be a broken one.
+            for file in reversed(self._files(step)):
+                file.unlink(missing_ok=True)
+        self._remove_leftovers()
+
+    def load_newest(self, tell: Callable[[str], None]) -> Checkpoint | None:
+        """Load the newest checkpoint that is whole.
+
+        Args:
+            tell: is given a message for each checkpoint that had to be passed over.
+
+        Returns:
+            The checkpoint, or None when there never was one.
+
+        Raises:
+            UserError: if there are checkpoints but none is whole.
+        """
+        damaged = []
+        for step in self.steps():
+            try:
+                return self._load(step)
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                damaged.append(self._files(step)[0])
+                tell(f"{damaged[-1]}: damaged ({error}); trying the one before it.")
+        if damaged:
+            names = ", ".join(str(path) for path in damaged)
+            raise UserError(
+                f"No whole checkpoint is left; damaged: {names}. Start again with --overwrite."
+            )
+        return None
+
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints, newest first."""
+        names = (_FILE.fullmatch(path.name) for path in self.path.glob("step-*.json"))
+        return sorted((int(match.group(1)) for match in names if match), reverse=True)
+
+    def clear(self) -> None:
+        """Remove all checkpoints."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _files(self, step: int) -> tuple[Path, Path]:
+        return self.path / f"step-{step:010d}.npz", self.path / f"step-{step:010d}.json"
+
+    def _load(self, step: int) -> Checkpoint:
+        arrays_file, record_file = self._files(step)
+        record = json.loads(record_file.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or record["step"] != step:
+            raise ValueError("the record is not of this step")
+        if _digest(arrays_file) != record["sha256"]:
+            raise ValueError("checksum differs")
+        with np.load(arrays_file, allow_pickle=False) as arrays:
+            return Checkpoint(step, {name: arrays[name] for name in arrays.files}, dict(record["counters"]))
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a kill in the middle of writing left."""
+        known = {file for step in self.steps() for file in self._files(step)}
+        for path in self._own_files():
+            if path not in known:
+                path.unlink(missing_ok=True)
+
+    def _own_files(self) -> Iterator[Path]:
+        yield from self.path.glob("step-*.npz")
+        yield from self.path.glob(".writing-*")
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

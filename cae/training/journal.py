@@ -1,0 +1,146 @@
+"""What a training writes down as it goes: metrics.jsonl, TensorBoard, pictures, best weights, progress."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from cae.atomic_files import replacing
+from cae.pictures import reconstruction_grid, save_png
+from cae.training.tensorboard import TensorBoardWriter, is_picture_epoch
+
+if TYPE_CHECKING:
+    from cae.config.logging import LoggingSection
+    from cae.config.training import TrainingSection
+    from cae.runs.directory import RunDirectory
+    from cae.training.progress import Progress
+    from cae.training.state import TrainingState
+
+# A first look after one step: it holds all the compiling, and says how long a step takes.
+_FIRST_LOOK = 1
+
+
+class Journal:
+    """Writes a run's records; decides nothing about training.
+
+    Args:
+        run: where.
+        section: the `logging` section.
+        training: the `training` section, for the last epoch.
+        probes: images whose reconstructions are shown, (images, height, width, channels) in [0, 1].
+        writer: TensorBoard's files.
+        progress: for people.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        section: LoggingSection,
+        training: TrainingSection,
+        probes: np.ndarray,
+        writer: TensorBoardWriter,
+        progress: Progress,
+    ) -> None:
+        self._run = run
+        self._section = section
+        self._last_epoch = training.epochs
+        self._probes = probes
+        self._writer = writer
+        self._progress = progress
+        self._seconds_per_step: float | None = None
+
+    def steps_until_next_look(self, seconds: float) -> int:
+        """How many steps take about that long."""
+        if self._seconds_per_step is None:
+            return _FIRST_LOOK
+        return max(1, round(seconds / self._seconds_per_step))
+
+    def steps_taken(self, state: TrainingState, number: int, seconds: float) -> None:
+        """Some steps of the running epoch are done."""
+        compiling = self._seconds_per_step is None and number == _FIRST_LOOK
+        self._seconds_per_step = 0.05 if compiling else seconds / number
+        sums = state.counters.sums
+        self._progress.steps_taken(number, sums[0] / max(sums[-3], 1.0), seconds)
+
+    def row(
+        self,
+        state: TrainingState,
+        train: Mapping[str, float],
+        validation: Mapping[str, float],
+        images_per_second: float,
+        seconds: float,
+    ) -> dict[str, Any]:
+        """The epoch's line of metrics.jsonl."""
+        return {
+            "epoch": state.counters.epoch,
+            "step": state.step,
+            **{name: train[name] for name in ("loss", "mse", "mae", "psnr", "ssim")},
+            **{f"val_{name}": value for name, value in validation.items()},
+            "learning_rate": learning_rate(state),
+            "images_per_second": images_per_second,
+            "seconds": seconds,
+        }
+
+    def epoch_ended(
+        self,
+        state: TrainingState,
+        train: Mapping[str, float],
+        validation: Mapping[str, float],
+        row: Mapping[str, Any],
+    ) -> None:
+        """Write down an epoch; the checkpoint that follows makes it final."""
+        is_best = state.counters.best_epoch == state.counters.epoch
+        if is_best:
+            self.write_best_weights(state)
+        with open(self._run.metrics, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        more = {name: row[name] for name in ("learning_rate", "images_per_second")}
+        weights = state.steps.autoencoder.model.trainable_variables
+        more["weight_norm"] = float(tf.linalg.global_norm([variable.value for variable in weights]))
+        self._writer.write_scalars({**train, **more}, validation, state.step)
+        self._write_pictures(state)
+        self._writer.flush()
+        self._progress.epoch_ended(row, is_best)
+
+    def write_best_weights(self, state: TrainingState) -> None:
+        """Write model.weights.h5 with the best epoch's weights."""
+        model = state.steps.autoencoder.model
+        present = model.get_weights()
+        model.set_weights(state.best_weights)
+        with replacing(self._run.weights) as temporary:
+            model.save_weights(temporary)
+        model.set_weights(present)
+
+    def _write_pictures(self, state: TrainingState) -> None:
+        has_pictures = is_picture_epoch(self._section, state.counters.epoch, self._last_epoch)
+        if not has_pictures and not self._section.histograms:
+            return
+        corrupted, latent, reconstructions = (
+            tensor.numpy() for tensor in state.steps.reconstruct(tf.constant(self._probes))
+        )
+        if self._section.histograms:
+            self._writer.write_histograms(state.steps.autoencoder, latent, state.step)
+        if has_pictures:
+            shown = corrupted if state.steps.corruption.kind != "none" else None
+            picture = reconstruction_grid(self._probes, reconstructions, corrupted=shown)
+            self._writer.write_picture(picture, state.step)
+            save_png(picture, self._run.reconstructions)
+
+    def close(self) -> None:
+        """Close the files and the bar."""
+        self._writer.close()
+        self._progress.close()
+
+
+def learning_rate(state: TrainingState) -> float:
+    """The learning rate of the last step."""
+    optimizer = state.steps.optimizer
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return float(optimizer.learning_rate)

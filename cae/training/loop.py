@@ -1,0 +1,148 @@
+"""The training loop: epochs of steps, validation, best weights, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from cae.data.pipeline import make_batches, steps_per_epoch
+from cae.training.checkpoints import CheckpointFolder
+from cae.training.outcome import NonFiniteLossError, Outcome
+from cae.training.signals import StopSignals
+from cae.training.state import TrainingState
+from cae.training.step import IMAGE_METRICS, Steps
+
+if TYPE_CHECKING:
+    from cae.config.training import TrainingSection
+    from cae.data.image_set import ImageSet
+    from cae.training.journal import Journal
+
+# The host looks up (progress, signals, checkpoint) about this often; between two looks nothing runs in Python.
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Trains until the last epoch, an early stop, a signal or a loss that is not finite.
+
+    Args:
+        section: the `training` section.
+        steps: compiled steps.
+        state: what training changes; restored beforehand when resuming.
+        images: training images.
+        validation_images: images that decide which epoch is best.
+        checkpoints: where states are saved.
+        journal: is told of steps and epochs, and writes them down.
+        make_training_batches: gives the endless stream of batches from a step on.
+    """
+
+    section: TrainingSection
+    steps: Steps
+    state: TrainingState
+    images: ImageSet
+    validation_images: ImageSet
+    checkpoints: CheckpointFolder
+    journal: Journal
+    make_training_batches: Callable[[int], tf.data.Dataset]
+
+    def run(self, stop: StopSignals) -> Outcome:
+        """Train; returns how it ended.
+
+        Raises:
+            NonFiniteLossError: names the step; the last checkpoint stays as it was.
+        """
+        counters, per_epoch = self.state.counters, self.steps_per_epoch
+        first_step = self.state.step
+        batches = iter(self._distribute(self.make_training_batches(first_step)))
+        saved_at, saved_step = time.monotonic(), first_step
+        while counters.epoch < self.section.epochs and not self._has_stopped_improving():
+            epoch_end = (counters.epoch + 1) * per_epoch
+            while self.state.step < epoch_end and not stop.received:
+                self._take_steps(batches, epoch_end)
+                if time.monotonic() - saved_at > 60 * self.section.checkpoint_minutes:
+                    self._save()
+                    saved_at, saved_step = time.monotonic(), self.state.step
+            if self.state.step == epoch_end and not stop.received:
+                self._end_epoch()
+                self._save()
+                saved_at, saved_step = time.monotonic(), self.state.step
+            if stop.received:
+                # Saving the same step again could only put the checkpoint it came from at risk.
+                if self.state.step != saved_step:
+                    self._save()
+                return Outcome.INTERRUPTED
+        return Outcome.STOPPED_EARLY if counters.epoch < self.section.epochs else Outcome.FINISHED
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in an epoch; the last may have fewer images."""
+        return steps_per_epoch(len(self.images), self.section.batch_size)
+
+    def _take_steps(self, batches: Any, epoch_end: int) -> None:
+        counters = self.state.counters
+        before, started = self.state.step, time.perf_counter()
+        number = min(self.journal.steps_until_next_look(SECONDS_BETWEEN_LOOKS), epoch_end - before)
+        sums = self.steps.train(batches, tf.constant(number, tf.int64), self.state.sums).numpy()
+        if not math.isfinite(sums[0]):
+            raise NonFiniteLossError(self.state.step, counters.epoch + 1)
+        counters.sums = sums.tolist()
+        seconds = time.perf_counter() - started
+        counters.epoch_seconds += seconds
+        self.journal.steps_taken(self.state, number, seconds)
+
+    def _end_epoch(self) -> None:
+        counters, started = self.state.counters, time.perf_counter()
+        train = means(counters.sums)
+        train["gradient_norm"] = counters.sums[-2] / counters.sums[-1]
+        validation = self._validate()
+        if not math.isfinite(validation["loss"]):
+            raise NonFiniteLossError(self.state.step, counters.epoch + 1)
+        training_seconds = counters.epoch_seconds
+        counters.epoch += 1
+        seconds = training_seconds + time.perf_counter() - started
+        counters.seconds += seconds
+        row = self.journal.row(self.state, train, validation, len(self.images) / training_seconds, seconds)
+        counters.last_metrics = row
+        self._judge(row)
+        self.journal.epoch_ended(self.state, train, validation, row)
+        counters.sums, counters.epoch_seconds = self.steps.zero_sums().numpy().tolist(), 0.0
+
+    def _judge(self, row: dict[str, Any]) -> None:
+        """Keep the best weights; count epochs without improvement."""
+        counters, stopping = self.state.counters, self.section.early_stopping
+        best = counters.best_metrics.get("val_loss", math.inf)
+        improved = best - row["val_loss"] > (stopping.min_delta if stopping else 0.0)
+        counters.epochs_without_improvement = 0 if improved else counters.epochs_without_improvement + 1
+        if row["val_loss"] < best:
+            counters.best_epoch, counters.best_metrics = counters.epoch, row
+            self.state.keep_best()
+
+    def _has_stopped_improving(self) -> bool:
+        stopping = self.section.early_stopping
+        return stopping is not None and self.state.counters.epochs_without_improvement >= stopping.patience
+
+    def _validate(self) -> dict[str, float]:
+        batches = make_batches(self.validation_images, self.section.batch_size)
+        number = math.ceil(len(self.validation_images) / self.section.batch_size)
+        sums = self.steps.validate(iter(self._distribute(batches)), tf.constant(number, tf.int64))
+        return means(sums.numpy().tolist())
+
+    def _distribute(self, batches: tf.data.Dataset) -> Any:
+        strategy = self.steps.strategy
+        return strategy.experimental_distribute_dataset(batches) if strategy.num_replicas_in_sync > 1 else batches
+
+    def _save(self) -> None:
+        self.checkpoints.save(self.state.to_checkpoint())
+
+
+def means(sums: list[float]) -> dict[str, float]:
+    """Means over images from a step's sums."""
+    count = sums[len(IMAGE_METRICS)]
+    return {name: sums[number] / count for number, name in enumerate(IMAGE_METRICS)}
+
+

@@ -1,0 +1,122 @@
+"""What training makes small: a weighted sum of reconstruction terms, and a penalty on the code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from cae.config.objective import MaskedPatchesCorruption, ObjectiveSection
+from cae.errors import ConfigError
+from cae.metrics import (
+    MS_SSIM_MINIMUM_SIDE,
+    mae_per_image,
+    ms_ssim_per_image,
+    mse_per_image,
+    ssim_per_image,
+)
+
+_DEFAULT_HUBER_DELTA = 0.1
+
+Term = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class Objective:
+    """The loss of each image.
+
+    A term is a mean over the image's pixels and channels, so its weight means the same at every size. Terms see the
+    reconstruction as the model gives it: a linear output that leaves [0, 1] is not clipped, since clipping would take
+    away the gradient that brings it back. Only `bce` bounds it, as Keras does: it uses the logits where the output comes
+    straight from a sigmoid, and else keeps probabilities 1e-7 away from 0 and 1. Losses are float32 whatever the
+    model computes in, and their gradients are finite.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from cae.config.objective import ObjectiveSection, Reconstruction
+        >>> objective = Objective(ObjectiveSection(reconstruction=Reconstruction(mse=1.0, mae=2.0), latent_l1=0.5))
+        >>> images, latent = tf.zeros((1, 4, 4, 1)), tf.constant([[1.0, -3.0]])
+        >>> objective.per_image(images, images + 0.5, latent).numpy().tolist()  # 0.25 + 2 * 0.5 + 0.5 * 2
+        [2.25]
+
+    Args:
+        section: Weights of the terms and of the penalty.
+    """
+
+    def __init__(self, section: ObjectiveSection) -> None:
+        self._section = section
+        terms = self._make_terms()
+        self._weighted_terms = [
+            (weight, terms[name]) for name, weight in section.reconstruction.weights.items()
+        ]
+
+    def per_image(self, images: Any, reconstructions: Any, latent: Any) -> tf.Tensor:
+        """Loss of each image.
+
+        Args:
+            images: Clean pixels in [0, 1], shape (batch, height, width, channels).
+            reconstructions: The model's output, the same shape.
+            latent: The code, shape (batch, ...).
+
+        Returns:
+            float32, shape (batch,).
+        """
+        images = tf.cast(images, tf.float32)
+        losses = tf.zeros_like(images[:, 0, 0, 0])  # [N]
+        for weight, term in self._weighted_terms:
+            losses += weight * term(images, reconstructions)
+        if self._section.latent_l1 > 0.0:
+            magnitudes = tf.abs(tf.cast(latent, tf.float32))
+            losses += self._section.latent_l1 * _mean_of_each_image(magnitudes)
+        return losses
+
+    def check_image_shape(self, image_shape: tuple[int, int, int]) -> None:
+        """Refuse images that a term or the corruption does not fit.
+
+        Args:
+            image_shape: Height, width and channels.
+
+        Raises:
+            ConfigError: Images too small for MS-SSIM, or smaller than a masked patch.
+        """
+        height, width, _ = image_shape
+        weights, corruption = self._section.reconstruction.weights, self._section.corruption
+        problems = []
+        if "ms_ssim" in weights and min(height, width) < MS_SSIM_MINIMUM_SIDE:
+            problems.append(
+                f"`objective.reconstruction.ms_ssim` needs images of at least {MS_SSIM_MINIMUM_SIDE} pixels a side; "
+                f"use `ssim` for smaller ones. Received: {height}x{width} (height x width)."
+            )
+        if isinstance(corruption, MaskedPatchesCorruption) and corruption.patch_size > min(height, width):
+            problems.append(
+                "`objective.corruption.patch_size` must be at most the image's shorter side. "
+                f"Received: patch_size={corruption.patch_size}, images of {height}x{width} (height x width)."
+            )
+        if problems:
+            raise ConfigError("\n".join(problems))
+
+    def _make_terms(self) -> dict[str, Term]:
+        delta = self._section.huber_delta or _DEFAULT_HUBER_DELTA
+
+        def bce(images: tf.Tensor, reconstructions: tf.Tensor) -> tf.Tensor:
+            # A cast of float32 to float32 is no operation, so Keras still finds the sigmoid behind the tensor.
+            probabilities = tf.cast(reconstructions, tf.float32)
+            return _mean_of_each_image(keras.ops.binary_crossentropy(images, probabilities))
+
+        def huber(images: tf.Tensor, reconstructions: tf.Tensor) -> tf.Tensor:
+            per_pixel = keras.losses.huber(images, tf.cast(reconstructions, tf.float32), delta=delta)
+            return _mean_of_each_image(per_pixel)
+
+        return {
+            "mse": mse_per_image,
+            "mae": mae_per_image,
+            "bce": bce,
+            "huber": huber,
+            "ssim": lambda images, reconstructions: 1.0 - ssim_per_image(images, reconstructions),
+            "ms_ssim": lambda images, reconstructions: 1.0 - ms_ssim_per_image(images, reconstructions),
+        }
+
+
+def _mean_of_each_image(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(values, axis=tuple(range(1, values.shape.rank)))  # [N, ...] to [N]

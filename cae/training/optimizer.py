@@ -1,0 +1,55 @@
+"""Keras optimizers and learning-rate schedules from the configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+if TYPE_CHECKING:
+    from cae.config.training import Schedule, TrainingSection
+
+
+def make_optimizer(section: TrainingSection, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Make the optimizer with its schedule, clipping and, for float16, loss scaling.
+
+    Args:
+        section: the `training` section.
+        steps_per_epoch: turns the schedule's epochs into steps.
+    """
+    arguments = section.optimizer.model_dump()
+    name = arguments.pop("name")
+    rate = arguments.pop("learning_rate")
+    optimizers = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "sgd": keras.optimizers.SGD,
+        "rmsprop": keras.optimizers.RMSprop,
+    }
+    learning_rate = make_schedule(section.schedule, rate, section.epochs, steps_per_epoch)
+    optimizer = optimizers[name](learning_rate, global_clipnorm=section.global_clipnorm, **arguments)
+    if section.precision == "mixed_float16":
+        # Gradients below 6e-8 vanish in float16; the scale is part of the optimizer's state.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def make_schedule(section: Schedule, rate: float, epochs: int, steps_per_epoch: int) -> Any:
+    """The learning rate as a number, or as a Keras schedule over steps."""
+    if section.kind == "cosine":
+        warmup_steps = round(section.warmup_epochs * steps_per_epoch)
+        return keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup_steps else rate,
+            warmup_target=rate if warmup_steps else None,
+            warmup_steps=warmup_steps,
+            decay_steps=max(1, epochs * steps_per_epoch - warmup_steps),
+            alpha=section.final_fraction,
+        )
+    if section.kind == "step":
+        return keras.optimizers.schedules.ExponentialDecay(
+            rate,
+            decay_steps=section.every_epochs * steps_per_epoch,
+            decay_rate=section.factor,
+            staircase=True,
+        )
+    return rate

@@ -1,0 +1,68 @@
+"""Progress for people: a bar on a terminal, one plain line an epoch otherwise."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Tells how far training is and how long it will still take.
+
+    Args:
+        total_steps: steps of the whole run.
+        steps_per_epoch: steps of an epoch.
+        batch_size: images in a step.
+        first_step: where this session starts.
+    """
+
+    def __init__(self, total_steps: int, steps_per_epoch: int, batch_size: int, first_step: int) -> None:
+        self._total = total_steps
+        self._steps_per_epoch = steps_per_epoch
+        self._batch_size = batch_size
+        self._first = self._done = first_step
+        self._started = time.monotonic()
+        self._bar = tqdm(
+            total=total_steps,
+            initial=first_step,
+            file=sys.stderr,
+            disable=not sys.stderr.isatty(),
+            dynamic_ncols=True,
+            unit="step",
+            bar_format="{desc} {bar} {percentage:3.0f}%, {remaining} left{postfix}",
+        )
+
+    def steps_taken(self, number: int, loss: float, seconds: float) -> None:
+        """Some steps are done."""
+        self._done += number
+        epochs = self._total // self._steps_per_epoch
+        epoch = min((self._done - 1) // self._steps_per_epoch + 1, epochs)
+        self._bar.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
+        speed = number * self._batch_size / seconds
+        self._bar.set_postfix_str(f"{speed:,.0f} images/s, loss {loss:.5f}", refresh=False)
+        self._bar.update(number)
+
+    def epoch_ended(self, row: Mapping[str, float], best: bool) -> None:
+        """An epoch is done: one line that stays."""
+        epochs = self._total // self._steps_per_epoch
+        line = (
+            f"epoch {row['epoch']:.0f}/{epochs}: loss {row['loss']:.5f}, val_loss {row['val_loss']:.5f},"
+            f" val_psnr {row['val_psnr']:.2f} dB, val_ssim {row['val_ssim']:.4f},"
+            f" {row['images_per_second']:,.0f} images/s, {self._time_left()} left{', best so far' if best else ''}"
+        )
+        tqdm.write(line, file=sys.stderr)
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.close()
+
+    def _time_left(self) -> str:
+        done = self._done - self._first
+        if not done:
+            return "unknown time"
+        seconds = (time.monotonic() - self._started) / done * (self._total - self._done)
+        return tqdm.format_interval(seconds)

@@ -1,0 +1,104 @@
+"""What TensorBoard gets: curves, probe pictures, histograms, texts, the graph, hyperparameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams_api
+
+if TYPE_CHECKING:
+    from cae.config.logging import LoggingSection
+    from cae.model import Autoencoder
+    from cae.runs.directory import RunDirectory
+
+
+class TensorBoardWriter:
+    """Writes into RUN/train and RUN/validation, same tags in both, and hyperparameters into RUN itself."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._train = tf.summary.create_file_writer(str(run.train_events))
+        self._validation = tf.summary.create_file_writer(str(run.validation_events))
+        self._run = tf.summary.create_file_writer(str(run.path))
+
+    def write_start(
+        self, config_text: str, plan_text: str, autoencoder: Autoencoder, hyperparameters: Mapping[str, Any]
+    ) -> None:
+        """Configuration, plan, Keras graph and hyperparameters; once, at the beginning of a run."""
+        with self._train.as_default(step=0):
+            tf.summary.text("configuration", _as_code(config_text))
+            tf.summary.text("plan", _as_code(plan_text))
+            _write_keras_graph(autoencoder)
+        with self._run.as_default(step=0):
+            hparams_api.hparams(dict(hyperparameters))
+        self.flush()
+
+    def write_scalars(
+        self, train: Mapping[str, float], validation: Mapping[str, float], step: int
+    ) -> None:
+        """One point of each curve."""
+        for writer, values in ((self._train, train), (self._validation, validation)):
+            with writer.as_default(step=step):
+                for name, value in values.items():
+                    tf.summary.scalar(name, value)
+
+    def write_picture(self, picture: np.ndarray, step: int) -> None:
+        """The probe images' reconstructions, (height, width, 3) uint8."""
+        with self._validation.as_default(step=step):
+            tf.summary.image("reconstructions", picture[np.newaxis])
+
+    def write_histograms(self, autoencoder: Autoencoder, latent: np.ndarray, step: int) -> None:
+        """Distributions of every weight and of the probe images' latent values."""
+        with self._train.as_default(step=step):
+            for variable in autoencoder.model.trainable_variables:
+                tf.summary.histogram(f"weights/{variable.path}", variable)
+        with self._validation.as_default(step=step):
+            tf.summary.histogram("latent", latent)
+
+    def flush(self) -> None:
+        """Make everything so far visible to readers."""
+        for writer in (self._train, self._validation, self._run):
+            writer.flush()
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        for writer in (self._train, self._validation, self._run):
+            writer.close()
+
+
+def is_picture_epoch(section: LoggingSection, epoch: int, last_epoch: int) -> bool:
+    """Whether pictures are written after an epoch; always after the first and the last.
+
+    `auto` writes every epoch up to 10, then every 5th, from 100 on every 50th, and so on: what changes quickly is
+    seen closely, and the number of pictures grows with the logarithm of the epochs only.
+
+    Example:
+        >>> from cae.config.logging import LoggingSection
+        >>> [epoch for epoch in range(1, 31) if is_picture_epoch(LoggingSection(), epoch, 30)]
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30]
+    """
+    if epoch in (1, last_epoch):
+        return True
+    when = section.image_epochs
+    if isinstance(when, tuple):
+        return epoch in when
+    if isinstance(when, int):
+        return epoch % when == 0
+    return epoch < 10 or epoch % (5 * 10 ** (int(math.log10(epoch)) - 1)) == 0
+
+
+def _as_code(text: str) -> str:
+    """Markdown that shows a text as it stands."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def _write_keras_graph(autoencoder: Autoencoder) -> None:
+    """The layers as TensorBoard's graph page reads them from Keras' own callback."""
+    metadata = tf.compat.v1.SummaryMetadata()
+    metadata.plugin_data.plugin_name = "graph_keras_model"
+    metadata.plugin_data.content = b"1"
+    for name, model in (("encoder", autoencoder.encoder), ("decoder", autoencoder.decoder)):
+        tf.summary.write(f"keras_{name}", tf.constant(model.to_json()), metadata=metadata)

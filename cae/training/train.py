@@ -1,0 +1,200 @@
+"""Put a training together from its configuration, run it, and write its summary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from cae.atomic_files import write_json
+from cae.config import RunConfig, save_config
+from cae.data.pipeline import make_batches, make_training_batches, steps_per_epoch
+from cae.errors import UserError
+from cae.model import build_autoencoder
+from cae.plan.table import format_plan
+from cae.runs.environment import describe_environment, peak_memory_bytes
+from cae.runs.events import cut_events
+from cae.training.checkpoints import CheckpointFolder
+from cae.training.journal import Journal
+from cae.training.loop import Loop
+from cae.training.objective import Objective
+from cae.training.optimizer import make_optimizer
+from cae.training.outcome import Outcome
+from cae.training.progress import Progress
+from cae.training.signals import StopSignals
+from cae.training.state import TrainingState
+from cae.training.step import Steps
+from cae.training.strategy import make_strategy, uses_xla
+from cae.training.tensorboard import TensorBoardWriter
+
+if TYPE_CHECKING:
+    from cae.data.load import Splits
+    from cae.plan import Plan
+    from cae.runs.directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run: what to train on what, and where to write it.
+
+    Args:
+        config: the whole configuration.
+        plan: of the model, for the images at hand.
+        splits: the images.
+        run: the run directory.
+        tell: shows a line to the user.
+    """
+
+    config: RunConfig
+    plan: Plan
+    splits: Splits
+    run: RunDirectory
+    tell: Callable[[str], None]
+
+    def train(self, *, resume: bool) -> tuple[Outcome, int]:
+        """Train, or go on with a training; returns how it ended and the exit code."""
+        started = time.monotonic()
+        with StopSignals() as stop:
+            state = self._make_state()
+            checkpoints = CheckpointFolder(self.run.checkpoints)
+            self._prepare_run(state, checkpoints, resume)
+            journal = self._make_journal(state, is_new=state.step == 0)
+            loop = Loop(
+                self.config.training,
+                state.steps,
+                state,
+                self.splits.train,
+                self.splits.validation,
+                checkpoints,
+                journal,
+                self._make_training_batches,
+            )
+            try:
+                outcome = loop.run(stop)
+            except UserError as error:
+                self._write_summary(state, Outcome.FAILED, started, error=str(error))
+                raise
+            finally:
+                journal.close()
+            self._write_summary(state, outcome, started)
+            return outcome, stop.exit_code if outcome is Outcome.INTERRUPTED else 0
+
+    def _make_state(self) -> TrainingState:
+        section = self.config.training
+        strategy = make_strategy(section.strategy)
+        with strategy.scope():
+            autoencoder = build_autoencoder(self.plan, seed=self.config.seed, precision=section.precision)
+            optimizer = make_optimizer(section, self._steps_per_epoch)
+            optimizer.build(autoencoder.model.trainable_variables)
+            steps = Steps(
+                autoencoder,
+                optimizer,
+                Objective(self.config.objective),
+                self.config.objective.corruption,
+                seed=self.config.seed,
+                strategy=strategy,
+                xla=uses_xla(section.xla, strategy),
+            )
+        return TrainingState(steps, len(self.splits.train))
+
+    def _prepare_run(self, state: TrainingState, checkpoints: CheckpointFolder, resume: bool) -> None:
+        """Make the run directory, or bring it back to its newest checkpoint."""
+        if not resume:
+            self.run.create()
+        checkpoint = checkpoints.load_newest(self.tell) if resume else None
+        if checkpoint is not None:
+            state.restore(checkpoint)
+            self.tell(f"Going on from step {state.step:,}, after epoch {state.counters.epoch}.")
+        self.run.summary.unlink(missing_ok=True)
+        if state.step == 0:
+            save_config(self.config, self.run.config)
+            write_json(self.run.environment, describe_environment())
+        self.run.cut_metrics(state.step)
+        for folder in (self.run.train_events, self.run.validation_events, self.run.path):
+            cut_events(folder, state.step if checkpoint else -1)
+
+    def _make_journal(self, state: TrainingState, *, is_new: bool) -> Journal:
+        section = self.config.training
+        probes = self._probe_images()
+        writer = TensorBoardWriter(self.run)
+        progress = Progress(
+            section.epochs * self._steps_per_epoch, self._steps_per_epoch, section.batch_size, state.step
+        )
+        journal = Journal(self.run, self.config.logging, section, probes, writer, progress)
+        if is_new:
+            text = self.run.config.read_text(encoding="utf-8")
+            writer.write_start(text, format_plan(self.plan), state.steps.autoencoder, self._hyperparameters())
+        if state.counters.best_epoch:
+            # A kill may have left the weights of an epoch that is about to be repeated.
+            journal.write_best_weights(state)
+        return journal
+
+    def _probe_images(self) -> np.ndarray:
+        """The first validation images: the split does not depend on the seed, so they are the same in every run."""
+        number = min(self.config.logging.probe_images, len(self.splits.validation))
+        return np.asarray(next(iter(make_batches(self.splits.validation, number))))
+
+    def _make_training_batches(self, first_step: int) -> tf.data.Dataset:
+        return make_training_batches(
+            self.splits.train,
+            self.config.training.batch_size,
+            seed=self.config.seed,
+            first_step=first_step,
+            augmentation=self.config.data.augmentation,
+        )
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        return steps_per_epoch(len(self.splits.train), self.config.training.batch_size)
+
+    def _hyperparameters(self) -> dict[str, bool | int | float | str]:
+        """Leaves of the configuration that TensorBoard can sort runs by, upsampling kind first."""
+        kinds = [upsampling.kind for upsampling in self.config.model.upsampling_per_stage]
+        values = {"upsampling": kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds), "seed": self.config.seed}
+        for section in ("model", "objective", "training"):
+            values |= _leaves(section, getattr(self.config, section).model_dump(mode="json"))
+        code = self.plan.code
+        return values | {
+            "parameters": self.plan.parameters,
+            "code_values": code.values,
+            "switch_bits": code.switch_bits,
+        }
+
+    def _write_summary(
+        self, state: TrainingState, outcome: Outcome, started: float, error: str | None = None
+    ) -> None:
+        counters = state.counters
+        summary = {
+            "status": outcome.value,
+            **({"error": error} if error else {}),
+            "best": counters.best_metrics,
+            "last": counters.last_metrics,
+            "epochs": counters.epoch,
+            "steps": state.step,
+            "parameters": self.plan.parameters,
+            "macs_per_image": self.plan.macs,
+            "code": self.plan.code.as_dict(),
+            "images": {part: len(getattr(self.splits, part)) for part in ("train", "validation", "test")},
+            "skipped_images": self.splits.skipped,
+            "image_shape": list(self.plan.image_shape),
+            "wall_seconds": time.monotonic() - started,
+            "training_seconds": counters.seconds + counters.epoch_seconds,
+            "peak_memory_bytes": peak_memory_bytes(),
+        }
+        write_json(self.run.summary, summary)
+
+
+def _leaves(prefix: str, value: Any) -> dict[str, bool | int | float | str]:
+    """Dotted keys of plain values; lists as text, nothing for null."""
+    if isinstance(value, dict):
+        leaves: dict[str, bool | int | float | str] = {}
+        for key, inner in value.items():
+            leaves |= _leaves(f"{prefix}.{key}", inner)
+        return leaves
+    if isinstance(value, list):
+        return {prefix: str(value)}
+    return {} if value is None else {prefix: value}
