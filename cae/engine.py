@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
 
 
 def start_engine(*, deterministic: bool = False) -> None:
@@ -12,16 +17,43 @@ def start_engine(*, deterministic: bool = False) -> None:
         deterministic: make every operation give the same bits run after run on the same hardware.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _without_banners():
+        import keras
+        import tensorflow as tf
 
-    import keras
-    import tensorflow as tf
-
+        gpus = tf.config.list_physical_devices("GPU")
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
-    for gpu in tf.config.list_physical_devices("GPU"):
+    for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if deterministic:
         # Draws without a seed of their own are an error under determinism; none is left to chance here.
         keras.utils.set_random_seed(0)
         tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def _without_banners() -> Iterator[None]:
+    """Hold back what TensorFlow's libraries print when they are loaded, unless something goes wrong.
+
+    Their first lines come before any setting of theirs is read, so only the file descriptor itself helps. Who sets
+    TF_CPP_MIN_LOG_LEVEL wants to see them or not, and is left alone.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    with tempfile.TemporaryFile("w+") as held:
+        stderr = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(stderr, 2)
+            held.seek(0)
+            shutil.copyfileobj(held, sys.stderr)
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -1,7 +1,84 @@
-"""Settings for every test."""
+"""Settings and helpers for every test."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 # Tests must behave alike with and without a GPU in the machine, and stay quiet.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def make_images(number, height, width, channels=1, seed=0):
+    """Smooth random pictures, uint8: low-resolution noise made larger, so that there is something to learn."""
+    generator = np.random.default_rng(seed)
+    coarse = generator.random((number, height // 4 + 2, width // 4 + 2, channels))
+    rows = np.linspace(0, coarse.shape[1] - 1.001, height)
+    columns = np.linspace(0, coarse.shape[2] - 1.001, width)
+    y, x = rows.astype(int), columns.astype(int)
+    fy, fx = (rows - y)[:, None, None], (columns - x)[None, :, None]
+    top = coarse[:, y][:, :, x] * (1 - fx) + coarse[:, y][:, :, x + 1] * fx
+    bottom = coarse[:, y + 1][:, :, x] * (1 - fx) + coarse[:, y + 1][:, :, x + 1] * fx
+    return np.round(255 * (top * (1 - fy) + bottom * fy)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def image_file(tmp_path_factory):
+    """A .npy file of 200 gray pictures of 15x10 pixels."""
+    path = tmp_path_factory.mktemp("images") / "pictures.npy"
+    np.save(path, make_images(200, 15, 10))
+    return path
+
+
+@pytest.fixture
+def write_config(tmp_path, image_file):
+    """Write a configuration of a tiny model on tiny images, with changes; gives its path."""
+
+    def write(text="", name="config.yaml"):
+        path = tmp_path / name
+        path.write_text(f"data: {{source: arrays, path: {image_file}}}\n" + text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def run_command(capsys):
+    """Run a command in this process; gives exit code, stdout and stderr."""
+    from cae.commands.main import main
+
+    def run(*arguments):
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as error:  # argparse
+            code = error.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def start_process(*arguments, **options):
+    """Start `python ARGUMENTS` in the project's root, in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def run_process(*arguments, timeout=120):
+    """Run `python ARGUMENTS` in the project's root; gives exit code, stdout and stderr."""
+    process = start_process(*arguments)
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err

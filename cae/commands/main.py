@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from types import FrameType
 
-from cae.errors import UserError
+from cae.errors import ConfigError, UserError
 
 # Name of each command, with its line in the overview. Each lives in a module of this package called like it.
 COMMANDS = {
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     except UserError as error:
         if options.debug:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        # A configuration's problems begin with file:line:column, where editors look for them.
+        print(error if isinstance(error, ConfigError) else f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         if options.debug:
@@ -54,7 +55,8 @@ def entry_point() -> int:
 
 def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="cae", description="Train convolutional autoencoders with any decoder upsampling, and compare them."
+        prog="cae",
+        description="Train convolutional autoencoders with any decoder upsampling, and compare them.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():

@@ -31,7 +31,12 @@ def plan_for(config: RunConfig, image_shape: tuple[int, int, int], path: Path) -
 def load_splits_with_progress(section: DataSection) -> Splits:
     """Load the images' splits; a scan of many files shows a bar on a terminal."""
     with tqdm(
-        desc="reading headers", unit="file", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, delay=1
+        desc="reading headers",
+        unit="file",
+        file=sys.stderr,
+        disable=not sys.stderr.isatty(),
+        leave=False,
+        delay=1,
     ) as bar:
 
         def show(done: int, total: int) -> None:

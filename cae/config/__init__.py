@@ -1,0 +1,15 @@
+"""Configuration: YAML to checked, frozen, typed sections; imports neither TensorFlow nor Keras.
+
+>>> RunConfig().training.epochs
+10
+"""
+
+from __future__ import annotations
+
+from cae.config.grid import expand_grid
+from cae.config.load import load_config
+from cae.config.run import RunConfig
+from cae.config.save import save_config
+from cae.errors import ConfigError
+
+__all__ = ["ConfigError", "RunConfig", "expand_grid", "load_config", "save_config"]

@@ -8,9 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from cae.config.section import Choice, PositiveInt, Section, says
 
-Activation = Literal[
-    "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid", "linear"
-]
+Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid", "linear"]
 
 # A switch is stored as one byte, so a window has at most 256 cells.
 Window = Annotated[int, Field(ge=2, le=16)]
@@ -220,10 +218,8 @@ class DecoderSection(Section):
         | Annotated[tuple[Upsampling, ...], Field(min_length=1, strict=False), Tag("<per stage>")],
         Discriminator(_one_or_per_stage),
     ] = ConvTranspose()
-    """How a stage enlarges the picture: one kind for all, or a list with one a stage, from the code outwards."""
-    tied_weights: Annotated[
-        Literal[False], says("false; shared kernels are not available in this version")
-    ] = False
+    """How a stage enlarges the picture: one kind, or a list with one a stage, from the code outwards."""
+    tied_weights: Annotated[Literal[False], says("false; shared kernels are not available in this version")] = False
     """Share each encoder convolution's kernel with its decoder stage; not available in this version."""
     output_activation: Literal["sigmoid", "linear"] = "sigmoid"
     """Last activation; pixels are in [0, 1], which `sigmoid` cannot leave."""

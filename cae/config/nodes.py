@@ -47,7 +47,9 @@ class Problem:
     def __str__(self) -> str:
         """Return `place: dotted.key: message`, without the key where the place already shows it."""
         key = dotted(self.path)
-        return f"{self.place}: {self.message}" if key in ("", self.place.key) else f"{self.place}: {key}: {self.message}"
+        return (
+            f"{self.place}: {self.message}" if key in ("", self.place.key) else f"{self.place}: {key}: {self.message}"
+        )
 
 
 def dotted(path: Path) -> str:

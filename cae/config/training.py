@@ -64,9 +64,7 @@ class RmsProp(Section):
     """Keeps the division finite."""
 
 
-Optimizer = Annotated[
-    Adam | AdamW | Sgd | RmsProp, Field(discriminator="name"), Choice("name", default="adam")
-]
+Optimizer = Annotated[Adam | AdamW | Sgd | RmsProp, Field(discriminator="name"), Choice("name", default="adam")]
 
 
 class ConstantSchedule(Section):

@@ -105,7 +105,7 @@ class Hdf5File:
         with naming(self.path):
             dataset = self._file[name]
             if dataset.external or dataset.is_virtual:
-                raise file_error(self.path, f"values must lie in the file itself. Received: {name!r}, stored elsewhere.")
+                raise file_error(self.path, f"values must lie in the file itself. Received: {name}, stored elsewhere.")
             return dataset[...] if dataset.nbytes <= _IN_MEMORY_BYTES else Hdf5Rows(dataset)
 
 

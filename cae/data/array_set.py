@@ -33,8 +33,8 @@ class ArraySet:
     (10, (2, 3, 3), (2, 2, 3, 3))
 
     Args:
-        array: (images, height, width) or (images, height, width, 1 or 3); bool, uint8, uint16, or floating point already
-            in [0, 1].
+        array: (images, height, width) or (images, height, width, 1 or 3); bool, uint8, uint16, or floating point
+            already in [0, 1].
         labels: One integer per image of `array`.
         image_size: Height and width to stretch every image to; None leaves them.
         channels: 1 or 3; None leaves them.

@@ -2,40 +2,184 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from cae.config.data import ArrayData, IdxData
-from cae.data.array_files import ArrayFile, ArrayHeader, open_array_file
+from cae.data.array_files import ArrayFile, open_array_file
 from cae.data.array_set import ArraySet, ImageArray
 from cae.data.dividing import Parts
-from cae.data.file_errors import file_error, printable
+from cae.data.file_errors import file_error, printable, required_path
 from cae.data.idx import read_idx, read_idx_shape
 from cae.data.pixels import is_pixel_type
-from cae.errors import ConfigError
+from cae.errors import UserError
 
 _TRAIN_NAMES = ("x_train", "train", "images")
 _TEST_NAMES = ("x_test", "test")
-_LABELS = {"x_train": "y_train", "train": "y_train", "images": "y_train", "x_test": "y_test", "test": "y_test"}
+_LABEL_NAMES = ("y_train", "y_test")
 _CHECKED_BYTES = 1 << 26
 
 
 def load_arrays(section: ArrayData) -> Parts[ArraySet]:
     """Open the array file or files that a section names.
 
-    The test part is, in this order: `test_path`, `test_array`, or an array x_test or test beside the training array.
-    .npy files stay on disk (memory-mapped), .npz arrays are held in memory, .h5 ones when they are smaller than 1 GiB.
+    The test part is, in this order: `test_path`; `test_array`; an array x_test or test beside the training array.
+    .npy files stay on disk (memory-mapped), .npz arrays are held in memory, .h5 ones when they are at most 1 GiB.
 
     Raises:
         UserError: A file or array is missing, damaged, of a wrong shape or type, or has values outside [0, 1].
     """
     file = open_array_file(required_path(section.path))
-    train = _make_set(file, _train_name(file, section.array), section)
-    test = None
-    if section.test_path is not None:
-        test_file = open_array_file(Path(section.test_path))
-        test = _make_set(test_file, _test_name(test_file, section.test_array) or _train_name(test_file, None), section)
-    elif name := _test_name(file, section.test_array):
-        test = _make_set(file, name, section)
+    name = _train_name(file, section.array)
+    train = _make_set(file, name, "y_train", section)
+    test_file, test_name = _find_test(section, file, name)
+    if test_name is None:
+        return Parts(train)
+    if test_name == name and test_file.path.samefile(file.path):
+        raise file_error(file.path, f"training and test images must not be the same array. Received: {name or 'one'}.")
+    return Parts(train, test=_make_set(test_file, test_name, "y_test", section))
+
+
+def find_arrays_shape(section: ArrayData) -> tuple[int, int, int]:
+    """Find (height, width, channels) of the training images from the file's header."""
+    file = open_array_file(required_path(section.path))
+    name = _train_name(file, section.array)
+    _check_header(file, name)
+    return as_image_shape(file.headers[name].shape)
+
+
+def load_idx(section: IdxData) -> Parts[ArraySet]:
+    """Open the IDX file, and the one in `test_path` where there is one.
+
+    Raises:
+        UserError: A file is missing, damaged, truncated, or does not hold images.
+    """
+    train = _make_idx_set(required_path(section.path), section)
+    if section.test_path is None:
+        return Parts(train)
+    test = _make_idx_set(Path(section.test_path), section)
+    if Path(section.test_path).samefile(required_path(section.path)):
+        raise file_error(section.test_path, "training and test images must not be the same file.")
     return Parts(train, test=test)
+
+
+def find_idx_shape(section: IdxData) -> tuple[int, int, int]:
+    """Find (height, width, channels) from the file's header."""
+    return as_image_shape(_check_idx_shape(required_path(section.path)))
+
+
+def as_image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(height, width, channels) of the images in an array of 3 or 4 dimensions."""
+    return (shape[1], shape[2], shape[3] if len(shape) == 4 else 1)
+
+
+def _make_idx_set(path: Path, section: IdxData) -> ArraySet:
+    _check_idx_shape(path)
+    return ArraySet(read_idx(path), image_size=section.image_size, channels=section.channels)
+
+
+def _check_idx_shape(path: Path) -> tuple[int, ...]:
+    shape = read_idx_shape(path)
+    _check_shape(path, "", shape)
+    return shape
+
+
+def _make_set(file: ArrayFile, name: str, labels_name: str, section: ArrayData) -> ArraySet:
+    _check_header(file, name)
+    array = file.load(name)
+    if array.dtype.kind == "f":
+        _check_range(file.path, name, array)
+    labels = _load_labels(file, labels_name, array.shape[0])
+    return ArraySet(array, labels=labels, image_size=section.image_size, channels=section.channels)
+
+
+def _train_name(file: ArrayFile, wanted: str | None) -> str:
+    if wanted is not None:
+        return _existing(file, wanted, "data.array")
+    if found := [name for name in _TRAIN_NAMES if name in file.headers]:
+        return found[0]
+    others = [name for name in file.headers if name not in _TEST_NAMES + _LABEL_NAMES]
+    if len(others) == 1:
+        return others[0]
+    raise file_error(
+        file.path,
+        f"`data.array` must name the array of images, as none is called {', '.join(_TRAIN_NAMES)}. {_contents(file)}",
+    )
+
+
+def _test_name(file: ArrayFile, wanted: str | None) -> str | None:
+    if wanted is not None:
+        return _existing(file, wanted, "data.test_array")
+    return next((name for name in _TEST_NAMES if name in file.headers), None)
+
+
+def _find_test(section: ArrayData, file: ArrayFile, train_name: str) -> tuple[ArrayFile, str | None]:
+    """Find the test part's file and array; no name where there is none."""
+    if section.test_path is None:
+        name = _test_name(file, section.test_array)
+        return file, None if name == train_name and section.test_array is None else name
+    test_file = open_array_file(Path(section.test_path))
+    name = _test_name(test_file, section.test_array)
+    return test_file, _train_name(test_file, None) if name is None else name
+
+
+def _existing(file: ArrayFile, name: str, key: str) -> str:
+    if name not in file.headers:
+        raise file_error(file.path, f"`{key}` must name an array in the file. Received: {name}. {_contents(file)}")
+    return name
+
+
+def _contents(file: ArrayFile) -> str:
+    described = [f"{name or '(no name)'} {tuple(h.shape)} {h.dtype}" for name, h in file.headers.items()]
+    return f"The file has: {printable('; '.join(described)) or 'nothing'}."
+
+
+def _check_header(file: ArrayFile, name: str) -> None:
+    shape, dtype = file.headers[name]
+    _check_shape(file.path, name, shape)
+    if not is_pixel_type(dtype):
+        raise file_error(
+            file.path,
+            f"{_called(name)}values must be uint8, uint16, bool, or float16, float32 or float64 in [0, 1]. "
+            f"Received: {dtype}.",
+        )
+
+
+def _check_shape(path: Path, name: str, shape: tuple[int, ...]) -> None:
+    if 0 in shape or not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))):
+        raise file_error(
+            path,
+            f"{_called(name)}the shape must be (images, height, width) or (images, height, width, 1 or 3), with no "
+            f"side of 0. Received: {tuple(shape)}.",
+        )
+
+
+def _check_range(path: Path, name: str, array: ImageArray) -> None:
+    """Look at every value once, a few at a time."""
+    step = max(1, _CHECKED_BYTES // (math.prod(array.shape[1:]) * array.dtype.itemsize))
+    low, high = np.inf, -np.inf
+    for start in range(0, array.shape[0], step):
+        values = array[start : start + step]
+        if np.isnan(values).any():
+            raise _range_error(path, name, f"not-a-number in images {start} to {start + len(values) - 1}")
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if low < 0.0 or high > 1.0:
+        raise _range_error(path, name, f"values from {low:g} to {high:g}")
+
+
+def _range_error(path: Path, name: str, received: str) -> UserError:
+    return file_error(path, f"{_called(name)}floating-point images must be in [0, 1]. Received: {received}.")
+
+
+def _called(name: str) -> str:
+    return f"{printable(name)}: " if name else ""
+
+
+def _load_labels(file: ArrayFile, name: str, num_images: int) -> np.ndarray | None:
+    """Load one integer per image; anything else of that name is not taken for labels."""
+    header = file.headers.get(name)
+    if header is None or header.dtype.kind not in "iu" or tuple(header.shape) not in {(num_images,), (num_images, 1)}:
+        return None
+    return np.asarray(file.load(name)[:]).reshape(-1).astype(np.int64)

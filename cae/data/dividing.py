@@ -47,9 +47,15 @@ def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) ->
         test_fraction: Share of all images, in (0, 1); at least one image.
 
     Raises:
-        UserError: No image would be left for training.
+        UserError: No image would be left for training, or the source's own parts have images of different shapes.
     """
     train, validation, test = parts.train, parts.validation, parts.test
+    shapes = {part.image_shape for part in (train, validation, test) if part is not None}
+    if len(shapes) > 1:
+        raise UserError(
+            "All parts of the data must have images of the same (height, width, channels) unless `data.image_size` and "
+            f"`data.channels` are set. Received: {', '.join(map(str, sorted(shapes)))}."
+        )
     needed = 1 + (validation is None) + (test is None)
     if len(train) < needed:
         raise UserError(
@@ -64,7 +70,7 @@ def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) ->
 
 
 def _hold_out(images: S, fraction: float, seed: int, keep: int) -> tuple[S, S]:
-    """Split off a share of the images; the held-out part keeps its random order, so that its first ones are a sample."""
+    """Split off a share of the images; it keeps its random order, so that its first ones are a sample."""
     count = min(max(1, round(len(images) * fraction)), len(images) - keep)
     # Raw bits of PCG64, because NumPy promises these, and not its permutations, to stay the same in later versions.
     order = np.argsort(np.random.PCG64(seed).random_raw(len(images)), kind="stable")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cae.errors import UserError
+from cae.errors import ConfigError, UserError
 
 
 def printable(name: str | os.PathLike[str]) -> str:
@@ -40,5 +40,16 @@ def naming(path: Path) -> Iterator[None]:
     """Turn errors of reading, decompressing and parsing inside the block into a `UserError` that names the file."""
     try:
         yield
-    except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise file_error(path, f"cannot be read: {why(error)}") from error
+
+
+def required_path(path: str | None) -> Path:
+    """Give the section's path.
+
+    Raises:
+        ConfigError: The section has none.
+    """
+    if path is None:
+        raise ConfigError("`data.path` must be given for this source. Received: null.")
+    return Path(path)

@@ -96,5 +96,6 @@ def _read_compressed(file: BinaryIO, path: Path, shape: tuple[int, ...]) -> np.n
 
 def _length_error(path: Path, shape: tuple[int, ...], received: str) -> UserError:
     return file_error(
-        path, f"the header promises {math.prod(shape)} bytes (shape {shape}). Received: {received}; truncated or damaged."
+        path,
+        f"the header promises {math.prod(shape)} bytes (shape {shape}). Received: {received}; truncated or damaged.",
     )

@@ -1,0 +1,1 @@
+"""Measure a trained run on images it has not seen, beside baselines."""

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from cae.data.pipeline import make_batches
-from cae.metrics import mae_per_image, mse_per_image, psnr_from_mse, ssim_per_image
+from cae.metrics import quality_per_image
 from cae.training.corruption import corrupt
 from cae.training.step import VALIDATION_NOISE_SEED
 
@@ -84,7 +84,5 @@ class Measurer:
     @tf.function(reduce_retracing=True)
     def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         _, reconstructions = self._reconstruct(images, number)
-        mse = mse_per_image(images, reconstructions)
-        return tf.stack(
-            [mse, mae_per_image(images, reconstructions), psnr_from_mse(mse), ssim_per_image(images, reconstructions)]
-        )
+        quality = quality_per_image(images, reconstructions)
+        return tf.stack([quality[name] for name in METRICS])

@@ -1,0 +1,25 @@
+"""Layers that make pictures smaller and larger: complete Keras layers that know nothing of configurations.
+
+Images are (batch, height, width, channels). Every enlarging layer can restore an exact `output_size`,
+so that odd sizes come back.
+"""
+
+from cae.layers.bilinear_additive import BilinearAdditive2D
+from cae.layers.conv_transpose import Conv2DTransposeToSize
+from cae.layers.depth_to_space import DepthToSpace2D
+from cae.layers.fixed_unpooling import FixedUnpooling2D
+from cae.layers.icnr import ICNRInitializer
+from cae.layers.max_pooling import MaxPooling2DWithSwitches
+from cae.layers.max_unpooling import MaxUnpooling2D
+from cae.layers.resize import Resize2D
+
+__all__ = [
+    "BilinearAdditive2D",
+    "Conv2DTransposeToSize",
+    "DepthToSpace2D",
+    "FixedUnpooling2D",
+    "ICNRInitializer",
+    "MaxPooling2DWithSwitches",
+    "MaxUnpooling2D",
+    "Resize2D",
+]

@@ -1,8 +1,8 @@
 """From windows back to the exact size: what the layers share about factors, target sizes and cropping.
 
-Pooling with SAME padding turns `n` pixels into `ceil(n / factor)` windows. The windows cover `factor * ceil(n / factor)`
-pixels, `total` more than there are; `total // 2` of these lie before the first pixel, the rest after the last. Cutting
-the same amounts off restores the size and puts every window back over its own pixels.
+Pooling with SAME padding turns `n` pixels into `ceil(n / factor)` windows. The windows cover `factor * ceil(n
+/ factor)` pixels, `total` more than there are; `total // 2` of these lie before the first pixel, the rest
+after the last. Cutting the same amounts off restores the size and puts every window back over its own pixels.
 """
 
 from __future__ import annotations
@@ -51,13 +51,24 @@ def restored_size(
         if n is not None and -(-target // factor) != n:
             raise ValueError(
                 "`output_size` divided by the factor and rounded up must give the input's size. "
-                f"Received: output_size={output_size}, factors {factors}, input height and width {tuple(size)}."
+                f"Received: output_size={output_size}, factors {factors}, input size {tuple(size)}."
             )
     return output_size
 
 
+def channels_after_opening(input_shape: tuple[int | None, ...], factor: int) -> int:
+    """Return the channels that remain when `factor^2` of them become one."""
+    channels = input_shape[-1]
+    if channels is None or channels % factor**2:
+        raise ValueError(
+            f"The input's channels must be a multiple of factor^2 = {factor**2}. "
+            f"Received: input_shape={tuple(input_shape)}."
+        )
+    return channels // factor**2
+
+
 def crop(grid: tf.Tensor, output_size: Size | None) -> tf.Tensor:
-    """Cut `grid` to `output_size`: half of what is too much, rounded down, from the top and left, the rest opposite."""
+    """Cut `grid` to `output_size`, half of what is too much (rounded down) from the top and left."""
     height, width = keras.ops.shape(grid)[1:3]
     if output_size is None or (height, width) == tuple(output_size):
         return grid

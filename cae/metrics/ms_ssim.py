@@ -22,10 +22,10 @@ _SMALLEST_SCORE = 1e-6
 def ms_ssim_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
     """MS-SSIM of each image: contrast and structure at five scales, luminance at the coarsest.
 
-    Each scale's score is raised to its weight, and the product of the five is averaged over channels. A score that is not
-    positive (structures opposite on the whole) makes a channel's product 0, as in TensorFlow's `ssim_multiscale`; unlike
-    there the gradient is finite everywhere. Where the product is 0 so is its gradient: as an objective, add a term that
-    looks at pixels.
+    Each scale's score is raised to its weight, and the product of the five is averaged over channels. A score
+    that is not positive (structures opposite on the whole) makes a channel's product 0, as in TensorFlow's
+    `ssim_multiscale`; unlike there, the gradient is finite everywhere. Where the product is 0 so is its
+    gradient: an objective needs another term beside it to get away from there.
 
     Example:
         >>> import tensorflow as tf
@@ -34,8 +34,8 @@ def ms_ssim_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
         [1.0]
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type, height and width at
-            least 161.
+        images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type, height and
+            width at least 161.
         reconstructions: The same shape.
 
     Returns:
@@ -45,8 +45,8 @@ def ms_ssim_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
         ValueError: The images are too small, or the arguments are not two batches of images of one shape.
 
     Source:
-        Wang, Simoncelli and Bovik (2003), Multiscale structural similarity for image quality assessment, equation 7
-        and section 3.2.
+        Wang, Simoncelli and Bovik (2003), Multiscale structural similarity for image quality assessment,
+        sections 3.1 and 3.2.
     """
     images, reconstructions = as_float32_pair(images, reconstructions)
     if min(images.shape[1:3]) < MS_SSIM_MINIMUM_SIDE:

@@ -22,8 +22,8 @@ def mse_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
 
     Example:
         >>> import tensorflow as tf
-        >>> mse_per_image(tf.zeros((1, 2, 2, 1)), tf.constant([[[[0.5], [0.0]], [[0.0], [0.0]]]])).numpy().tolist()
-        [0.0625]
+        >>> mse_per_image(tf.zeros((2, 8, 8, 1)), tf.fill((2, 8, 8, 1), 0.25)).numpy().tolist()
+        [0.0625, 0.0625]
 
     Args:
         images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
@@ -44,8 +44,8 @@ def mae_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
 
     Example:
         >>> import tensorflow as tf
-        >>> mae_per_image(tf.zeros((1, 2, 2, 1)), tf.constant([[[[0.5], [0.0]], [[0.0], [0.0]]]])).numpy().tolist()
-        [0.125]
+        >>> mae_per_image(tf.zeros((2, 8, 8, 1)), tf.fill((2, 8, 8, 1), 0.25)).numpy().tolist()
+        [0.25, 0.25]
 
     Args:
         images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
@@ -64,8 +64,9 @@ def mae_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
 def psnr_from_mse(mse: Any) -> tf.Tensor:
     """Peak signal-to-noise ratio in dB of images whose pixels are in [0, 1]: -10 log10(MSE).
 
-    An MSE under 1e-10 counts as 1e-10, so that identical images have 100 dB (`PSNR_CAP`) and means stay finite. The PSNR
-    of a set of images is the mean of the images' PSNRs, not the PSNR of their mean MSE. NaN stays NaN.
+    An MSE under 1e-10 counts as 1e-10, so that identical images have 100 dB (`PSNR_CAP`) and means stay
+    finite. The PSNR of a set of images is the mean of the images' PSNRs, not the PSNR of their mean MSE. NaN
+    stays NaN.
 
     Example:
         >>> psnr_from_mse([0.01, 0.0]).numpy().round(3).tolist()

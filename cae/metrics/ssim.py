@@ -18,9 +18,9 @@ _C2 = 0.03**2
 def ssim_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
     """SSIM of each image: luminance times contrast and structure, mean over places and channels.
 
-    The window is Gaussian, 11 pixels a side with sigma 1.5, and stays inside the image; in an image with a side under 11
-    it is the largest odd window that fits. 1 for identical images, negative where structures are opposite. Nothing is
-    clipped. The gradient is finite.
+    The window is Gaussian, 11 pixels a side with sigma 1.5, and stays inside the image; in an image with a
+    side under 11 it is the largest odd window that fits. 1 for identical images, negative where structures
+    are opposite. Nothing is clipped. The gradient is finite.
 
     Example:
         >>> import tensorflow as tf
@@ -41,8 +41,8 @@ def ssim_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
         ValueError: The arguments are not two batches of images of one shape.
 
     Source:
-        Wang, Bovik, Sheikh and Simoncelli (2004), Image quality assessment: from error visibility to structural
-        similarity, section III.B.
+        Wang, Bovik, Sheikh and Simoncelli (2004), Image quality assessment: from error visibility to
+        structural similarity, section III.B.
     """
     images, reconstructions = as_float32_pair(images, reconstructions)
     luminance, structure = luminance_and_structure(images, reconstructions)

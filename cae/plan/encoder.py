@@ -50,7 +50,9 @@ def check_image_is_large_enough(encoder: EncoderSection, image_shape: Shape) -> 
     factor, sides = encoder.downsampling.factor, image_shape[:2]
     for stage in range(1, len(encoder.filters) + 1):
         if min(sides) < factor:
-            least = factor ** (len(encoder.filters) - 1) + 1 if len(encoder.filters) > 1 else factor
+            least = factor
+            for _ in encoder.filters[1:]:
+                least = (least - 1) * factor + 1  # the smallest that padding `same` shrinks to this
             raise PlanError(
                 f"model.encoder.filters: {len(encoder.filters)} stages that shrink by {factor} need images of at"
                 f" least {least}x{least} pixels. Received: images of {image_shape[0]}x{image_shape[1]}, of which"

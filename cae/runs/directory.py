@@ -78,10 +78,14 @@ class RunDirectory:
         """Refuse a folder with files in it that is not a run's."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path}: is a file, and a run needs a folder there.")
-        if self.path.is_dir() and not self.exists and any(
-            # A kill while config.yaml was being written leaves its beginning.
-            not path.name.startswith(".writing-")
-            for path in self.path.iterdir()
+        if (
+            self.path.is_dir()
+            and not self.exists
+            and any(
+                # A kill while config.yaml was being written leaves its beginning.
+                not path.name.startswith(".writing-")
+                for path in self.path.iterdir()
+            )
         ):
             raise UserError(f"{self.path}: holds files but no run (no config.yaml); choose another `name`.")
 
@@ -95,7 +99,9 @@ class RunDirectory:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be written: {error.strerror or error} ({nearest}).") from error
+            raise UserError(
+                f"{self.path}: cannot be written: {error.strerror or error} ({nearest})."
+            ) from error
 
     def create(self) -> None:
         """Make the folder; an old run in it goes away whole."""

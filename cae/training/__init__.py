@@ -1,0 +1,1 @@
+"""Training: steps, loop, state, checkpoints, and what is written down on the way."""

@@ -88,9 +88,7 @@ class CheckpointFolder:
                 tell(f"{damaged[-1]}: damaged ({error}); trying the one before it.")
         if damaged:
             names = ", ".join(str(path) for path in damaged)
-            raise UserError(
-                f"No whole checkpoint is left; damaged: {names}. Start again with --overwrite."
-            )
+            raise UserError(f"No whole checkpoint is left; damaged: {names}. Start again with --overwrite.")
         return None
 
     def steps(self) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,6 @@ from cae.config.objective import (
     SaltAndPepperCorruption,
 )
 
-# Named, since each device has a default of its own: the same seed gives the same noise everywhere, compiled or not.
-_ALGORITHM = "philox"
-
 
 def corrupt(images: Any, section: Corruption, seed: Any) -> tf.Tensor:
     """Corrupt each image by itself; the same seed gives the same result, another seed an independent one.
@@ -24,7 +22,8 @@ def corrupt(images: Any, section: Corruption, seed: Any) -> tf.Tensor:
     Example:
         >>> import tensorflow as tf
         >>> images = tf.fill((1, 4, 4, 1), 0.5)
-        >>> noisy = corrupt(images, SaltAndPepperCorruption(kind="salt_and_pepper", fraction=0.5), seed=(0, 1))
+        >>> section = SaltAndPepperCorruption(fraction=0.5)
+        >>> noisy = corrupt(images, section, seed=(0, 1))
         >>> sorted(set(noisy.numpy().ravel().tolist()))
         [0.0, 0.5, 1.0]
 
@@ -37,8 +36,8 @@ def corrupt(images: Any, section: Corruption, seed: Any) -> tf.Tensor:
         Pixels in [0, 1], float32, the same shape; the images themselves for the kind `none`.
 
     Source:
-        Vincent, Larochelle, Bengio and Manzagol (2008), Extracting and composing robust features with denoising
-        autoencoders, section 2.3.
+        Vincent, Larochelle, Bengio and Manzagol (2008), Extracting and composing robust features with
+        denoising autoencoders.
     """
     images = tf.cast(images, tf.float32)
     if isinstance(section, GaussianCorruption):
@@ -51,8 +50,10 @@ def corrupt(images: Any, section: Corruption, seed: Any) -> tf.Tensor:
 
 
 def _add_noise(images: tf.Tensor, stddev: float, seed: Any) -> tf.Tensor:
-    noise = tf.random.stateless_normal(tf.shape(images), seed, stddev=stddev, alg=_ALGORITHM)
-    return tf.clip_by_value(images + noise, 0.0, 1.0)
+    # Box and Muller 1958: two uniform numbers make a normal one.
+    radius, angle = tf.unstack(_uniform((2, *tf.unstack(tf.shape(images))), seed))
+    noise = tf.sqrt(-2.0 * tf.math.log(1.0 - radius)) * tf.cos(2.0 * math.pi * angle)
+    return tf.clip_by_value(images + stddev * noise, 0.0, 1.0)
 
 
 def _set_pixels(images: tf.Tensor, fraction: float, seed: Any) -> tf.Tensor:
@@ -73,4 +74,10 @@ def _mask_patches(images: tf.Tensor, fraction: float, patch_size: int, seed: Any
 
 
 def _uniform(shape: tuple[Any, ...], seed: Any) -> tf.Tensor:
-    return tf.random.stateless_uniform(tf.stack(shape), seed, alg=_ALGORITHM)
+    """Draw from [0, 1): the same numbers on every device, compiled or not.
+
+    TensorFlow's own uniform and normal numbers take other bits under XLA than without; only the bits
+    themselves are the same everywhere, with the algorithm named.
+    """
+    bits = tf.random.stateless_uniform(tf.stack(shape), seed, minval=None, maxval=None, dtype=tf.int32, alg="philox")
+    return tf.cast(tf.bitwise.bitwise_and(bits, 0xFFFFFF), tf.float32) * 2.0**-24

@@ -134,7 +134,11 @@ class Loop:
 
     def _distribute(self, batches: tf.data.Dataset) -> Any:
         strategy = self.steps.strategy
-        return strategy.experimental_distribute_dataset(batches) if strategy.num_replicas_in_sync > 1 else batches
+        return (
+            strategy.experimental_distribute_dataset(batches)
+            if strategy.num_replicas_in_sync > 1
+            else batches
+        )
 
     def _save(self) -> None:
         self.checkpoints.save(self.state.to_checkpoint())
@@ -144,5 +148,3 @@ def means(sums: list[float]) -> dict[str, float]:
     """Means over images from a step's sums."""
     count = sums[len(IMAGE_METRICS)]
     return {name: sums[number] / count for number, name in enumerate(IMAGE_METRICS)}
-
-

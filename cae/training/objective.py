@@ -26,16 +26,17 @@ Term = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 class Objective:
     """The loss of each image.
 
-    A term is a mean over the image's pixels and channels, so its weight means the same at every size. Terms see the
-    reconstruction as the model gives it: a linear output that leaves [0, 1] is not clipped, since clipping would take
-    away the gradient that brings it back. Only `bce` bounds it, as Keras does: it uses the logits where the output comes
-    straight from a sigmoid, and else keeps probabilities 1e-7 away from 0 and 1. Losses are float32 whatever the
-    model computes in, and their gradients are finite.
+    A term is a mean over the image's pixels and channels, so its weight means the same at every size. Terms
+    see the reconstruction as the model gives it: a linear output that leaves [0, 1] is not clipped, since
+    clipping would take away the gradient that brings it back. Only `bce` bounds it, as Keras does: it uses
+    the logits where the output comes straight from a sigmoid, and else keeps probabilities 1e-7 away from 0
+    and 1. Losses are float32 whatever the model computes in, and their gradients are finite.
 
     Example:
         >>> import tensorflow as tf
         >>> from cae.config.objective import ObjectiveSection, Reconstruction
-        >>> objective = Objective(ObjectiveSection(reconstruction=Reconstruction(mse=1.0, mae=2.0), latent_l1=0.5))
+        >>> section = ObjectiveSection(reconstruction=Reconstruction(mse=1.0, mae=2.0), latent_l1=0.5)
+        >>> objective = Objective(section)
         >>> images, latent = tf.zeros((1, 4, 4, 1)), tf.constant([[1.0, -3.0]])
         >>> objective.per_image(images, images + 0.5, latent).numpy().tolist()  # 0.25 + 2 * 0.5 + 0.5 * 2
         [2.25]
@@ -85,8 +86,8 @@ class Objective:
         problems = []
         if "ms_ssim" in weights and min(height, width) < MS_SSIM_MINIMUM_SIDE:
             problems.append(
-                f"`objective.reconstruction.ms_ssim` needs images of at least {MS_SSIM_MINIMUM_SIDE} pixels a side; "
-                f"use `ssim` for smaller ones. Received: {height}x{width} (height x width)."
+                f"`objective.reconstruction.ms_ssim` needs images of at least {MS_SSIM_MINIMUM_SIDE} pixels "
+                f"a side; use `ssim` for smaller ones. Received: {height}x{width} (height x width)."
             )
         if isinstance(corruption, MaskedPatchesCorruption) and corruption.patch_size > min(height, width):
             problems.append(
@@ -100,7 +101,7 @@ class Objective:
         delta = self._section.huber_delta or _DEFAULT_HUBER_DELTA
 
         def bce(images: tf.Tensor, reconstructions: tf.Tensor) -> tf.Tensor:
-            # A cast of float32 to float32 is no operation, so Keras still finds the sigmoid behind the tensor.
+            # Casting float32 to float32 is no operation, so Keras still finds the sigmoid behind the tensor.
             probabilities = tf.cast(reconstructions, tf.float32)
             return _mean_of_each_image(keras.ops.binary_crossentropy(images, probabilities))
 

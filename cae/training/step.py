@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from cae.metrics import mae_per_image, mse_per_image, psnr_from_mse, ssim_per_image
+from cae.metrics import quality_per_image
 from cae.training.corruption import corrupt
 
 if TYPE_CHECKING:
@@ -133,14 +133,9 @@ class Steps:
         self, images: tf.Tensor, reconstructions: tf.Tensor, losses: tf.Tensor, norm: tf.Tensor
     ) -> tf.Tensor:
         # A linear output may leave the pixel range; pictures cannot.
-        pictures = tf.clip_by_value(reconstructions, 0.0, 1.0)
-        mse = mse_per_image(images, pictures)
-        per_image = [
-            losses,
-            mse,
-            mae_per_image(images, pictures),
-            psnr_from_mse(mse),
-            ssim_per_image(images, pictures),
-        ]
+        quality = quality_per_image(images, tf.clip_by_value(reconstructions, 0.0, 1.0))
+        per_image = {"loss": losses, **quality}
         count = tf.cast(tf.shape(images)[0], tf.float32)
-        return tf.stack([*(tf.reduce_sum(values) for values in per_image), count, norm, tf.constant(1.0)])
+        return tf.stack(
+            [*(tf.reduce_sum(per_image[name]) for name in IMAGE_METRICS), count, norm, tf.constant(1.0)]
+        )

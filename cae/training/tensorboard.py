@@ -36,9 +36,7 @@ class TensorBoardWriter:
             hparams_api.hparams(dict(hyperparameters))
         self.flush()
 
-    def write_scalars(
-        self, train: Mapping[str, float], validation: Mapping[str, float], step: int
-    ) -> None:
+    def write_scalars(self, train: Mapping[str, float], validation: Mapping[str, float], step: int) -> None:
         """One point of each curve."""
         for writer, values in ((self._train, train), (self._validation, validation)):
             with writer.as_default(step=step):

@@ -13,6 +13,7 @@ import tensorflow as tf
 from cae.atomic_files import write_json
 from cae.config import RunConfig, save_config
 from cae.data.pipeline import make_batches, make_training_batches, steps_per_epoch
+from cae.data.read_failures import user_errors
 from cae.errors import UserError
 from cae.model import build_autoencoder
 from cae.plan.table import format_plan
@@ -74,7 +75,8 @@ class Training:
                 self._make_training_batches,
             )
             try:
-                outcome = loop.run(stop)
+                with user_errors():
+                    outcome = loop.run(stop)
             except UserError as error:
                 self._write_summary(state, Outcome.FAILED, started, error=str(error))
                 raise
@@ -154,7 +156,10 @@ class Training:
     def _hyperparameters(self) -> dict[str, bool | int | float | str]:
         """Leaves of the configuration that TensorBoard can sort runs by, upsampling kind first."""
         kinds = [upsampling.kind for upsampling in self.config.model.upsampling_per_stage]
-        values = {"upsampling": kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds), "seed": self.config.seed}
+        values = {
+            "upsampling": kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds),
+            "seed": self.config.seed,
+        }
         for section in ("model", "objective", "training"):
             values |= _leaves(section, getattr(self.config, section).model_dump(mode="json"))
         code = self.plan.code

@@ -1,0 +1,117 @@
+"""Configuration files with the files that they extend."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+
+from cae.config.nodes import Node, Path, Place, Problem, plain
+from cae.config.reader import MAX_BYTES, read_yaml
+from cae.config.words import shown
+
+# A longer chain is surely a circle through links.
+MAX_FILES = 16
+
+
+def read_files(file: str) -> tuple[list[Node], list[Problem]]:
+    """Read a configuration file and what it extends.
+
+    `extends: other.yaml` at the top names the file below, relative to the file that says so. The paths of
+    images are made absolute, since each is relative to the file that states it.
+
+    Args:
+        file: Path of the configuration file; messages name it in the same way.
+
+    Returns:
+        A mapping for each file, the lowest (most extended) first, and what is wrong with the files.
+    """
+    layers, problems = _read_chain(file, None, {})
+    return layers[::-1], problems
+
+
+def _read_chain(file: str, extends: Place | None, above: dict[str, str]) -> tuple[list[Node], list[Problem]]:
+    """Read a file and those below it, to which the file above points at the place `extends`."""
+    place, path, name = (extends, ("extends",), f"{file}: ") if extends else (Place(file), (), "")
+    try:
+        with open(file, "rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        identity = os.path.realpath(file)
+    except (OSError, ValueError) as error:
+        return [], [Problem(place, path, name + _reason(file, error))]
+    if identity in above or len(above) == MAX_FILES:
+        return [], [Problem(place, path, f"{' -> '.join([*above.values(), file])} goes in a circle")]
+    root, problems = read_yaml(content, file)
+    if root is None:
+        return [], problems
+    if not isinstance(root.value, dict | None):
+        message = "must be a mapping, with keys such as data, model and training"
+        return [], [*problems, Problem(root.place, (), f"{message}; received {shown(plain(root))}")]
+    children = dict(root.value or {})
+    below = children.pop("extends", None)
+    layer = absolute_paths(replace(root, value=children), os.path.dirname(os.path.abspath(file)))
+    if below is None or below.value is None:
+        return [layer], problems
+    if not isinstance(below.value, str) or not below.value:
+        message = f"must be the name of a file; received {shown(plain(below))}"
+        return [layer], [*problems, Problem(below.place, ("extends",), message)]
+    other = os.path.normpath(os.path.join(os.path.dirname(file), os.path.expanduser(below.value)))
+    layers, found = _read_chain(other, below.place, {**above, identity: file})
+    return [layer, *layers], problems + found
+
+
+def _reason(file: str, error: Exception) -> str:
+    """Say why a file cannot be read, and which others there are."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file" + _other_files(file)
+    if isinstance(error, IsADirectoryError):
+        return "a folder; name a file" + _other_files(os.path.join(file, ""))
+    return f"cannot be read: {error.strerror if isinstance(error, OSError) else 'no name of a file'}"
+
+
+def _other_files(file: str) -> str:
+    """Return configuration files with names near the one that was not found, else some from its folder."""
+    folder, name = os.path.split(file)
+    if folder and not os.path.isdir(folder):
+        return f"; there is no folder {folder}"
+    files = sorted(_yaml_files(folder))
+    wanted = [file, os.path.join("configs", name)]
+    if not folder:
+        files += sorted(_yaml_files("configs"))
+    near = [match for path in wanted for match in difflib.get_close_matches(path, files, n=2, cutoff=0.7)]
+    if name and near:
+        return f"; did you mean {' or '.join(dict.fromkeys(near))}?"
+    return f"; there is {', '.join(files[:10])}" if files else ""
+
+
+def _yaml_files(folder: str) -> Iterator[str]:
+    try:
+        with os.scandir(folder or ".") as entries:
+            for entry in islice(entries, 1000):
+                if entry.name.endswith((".yaml", ".yml")):
+                    yield os.path.join(folder, entry.name)
+    except OSError:
+        return
+
+
+def absolute_paths(node: Node, folder: str, path: Path = ()) -> Node:
+    """Return a tree in which the paths of images start from the root of the file system.
+
+    Args:
+        node: What stands under `path`; grids are looked through, too.
+        folder: Absolute; what relative paths start from. A leading `~` is the home folder instead.
+        path: The dotted key of `node`; empty for a whole configuration.
+    """
+    if path in (("data", "path"), ("data", "test_path")):
+        if isinstance(node.value, str) and node.value:
+            file = os.path.abspath(os.path.join(folder, os.path.expanduser(node.value)))
+            return replace(node, value=file)
+    elif path in ((), ("data",), ("grid",)) and isinstance(node.value, dict):
+        children = {key: absolute_paths(child, folder, (*path, key)) for key, child in node.value.items()}
+        return replace(node, value=children)
+    elif path[0] == "grid" and isinstance(node.value, list):
+        key: Path = tuple(part for parts in path[1:] for part in str(parts).split("."))
+        return replace(node, value=[absolute_paths(item, folder, key) for item in node.value])
+    return node

@@ -1,0 +1,133 @@
+"""A configuration with a grid to one configuration for each combination of its values."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cae.config.nodes import Node, Path, Place, Problem, dotted, from_plain, plain
+from cae.config.overrides import Override, apply
+from cae.config.problems import MAX_PROBLEMS
+from cae.config.run import RunConfig
+from cae.config.shape import root_shape
+from cae.config.validation import validate
+from cae.config.words import closest
+from cae.errors import ConfigError
+
+MAX_RUNS = 1000
+
+# What belongs to the grid as a whole.
+_FIXED = ("grid", "experiment", "name")
+
+
+def expand_grid(config: RunConfig) -> list[RunConfig]:
+    """Return one configuration for each combination of the grid's values; without a grid, `config` itself.
+
+    Each has an empty grid and a name of its own, which depends on its values only: a longer list of values
+    leaves the names of the runs that were there before.
+
+    >>> config = RunConfig(grid={"seed": (0, 1), "model.decoder.upsampling.kind": ("resize", "subpixel")})
+    >>> [run.name for run in expand_grid(config)]
+    ['run-seed=0,resize', 'run-seed=0,subpixel', 'run-seed=1,resize', 'run-seed=1,subpixel']
+
+    Args:
+        config: As from `load_config`, which has checked every combination.
+
+    Raises:
+        ConfigError: A combination is not a valid configuration.
+    """
+    if not config.grid:
+        return [config]
+    root = from_plain(config.model_dump(), Place("grid"))
+    if problems := grid_problems(root):
+        raise ConfigError("\n".join(map(str, problems)))
+    runs = [validate(combination)[0] for combination in _combinations(root)]
+    return [run for run in runs if run is not None]
+
+
+def grid_problems(root: Node) -> list[Problem]:
+    """Return what is wrong with a grid, or with the configurations that it stands for.
+
+    Args:
+        root: The whole configuration; its values are right by themselves.
+    """
+    problems = [problem for key, values in _grid(root).items() for problem in _entry_problems(key, values)]
+    num_runs = math.prod(len(_items(values)) for values in _grid(root).values())
+    if num_runs > MAX_RUNS:
+        place = root.value["grid"].place if isinstance(root.value, dict) else root.place
+        problems.append(Problem(place, ("grid",), f"at most {MAX_RUNS} combinations; received {num_runs}"))
+    if problems:
+        return problems
+    found: dict[Problem, None] = {}  # the same problem comes up in many combinations
+    for combination in _combinations(root):
+        found.update(dict.fromkeys(validate(combination)[1]))
+        if len(found) >= MAX_PROBLEMS:
+            break
+    return list(found)
+
+
+def _grid(root: Node) -> dict[str, Node]:
+    grid = root.value.get("grid") if isinstance(root.value, dict) else None
+    return grid.value if grid is not None and isinstance(grid.value, dict) else {}
+
+
+def _items(values: Node) -> list[Node]:
+    return values.value if isinstance(values.value, list) else []
+
+
+def _entry_problems(key: str, values: Node) -> Iterator[Problem]:
+    path, place = ("grid", key), values.key_place or values.place
+    parts = key.split(".")
+    if parts[0] in _FIXED:
+        yield Problem(place, path, f"{parts[0]} cannot vary within a grid")
+    elif root_shape().at(tuple(parts)) is None:
+        near = closest(key, [dotted(known) for known in root_shape().paths()], cutoff=0.8)
+        yield Problem(place, path, "unknown key" + (f"; did you mean {near}?" if near else ""))
+    seen: set[str] = set()
+    for index, item in enumerate(_items(values)):
+        text = _as_json(item)
+        if text in seen:
+            yield Problem(item.place, (*path, index), f"the value {text} is given twice")
+        seen.add(text)
+
+
+def _combinations(root: Node) -> Iterator[Node]:
+    """Yield the tree of each combination, the last key's values changing fastest."""
+    grid = _grid(root)
+    assert isinstance(root.value, dict)
+    rest = replace(root, value={key: child for key, child in root.value.items() if key != "grid"})
+    paths: list[Path] = [tuple(key.split(".")) for key in grid]
+    name = root.value["name"].value if "name" in root.value else RunConfig.model_fields["name"].default
+    for values in itertools.product(*map(_items, grid.values())):
+        overrides = [Override(path, value) for path, value in zip(paths, values, strict=True)]
+        here = Place("grid")
+        run = Node(_run_name(str(name), overrides), here, here)
+        combination, _ = apply(rest, [*overrides, Override(("name",), run)])
+        yield combination
+
+
+def _run_name(name: str, overrides: list[Override]) -> str:
+    full = f"{name}-{','.join(map(_label, overrides))}"
+    return full if len(full) <= 128 else f"{name[:100]}-{_digest(full)}"
+
+
+def _label(override: Override) -> str:
+    """Return `seed=3`, or `resize` alone where the word says enough; a digest for what is no short word."""
+    leaf, value = str(override.path[-1]), override.value.value
+    text = str(value) if isinstance(value, int | float | str) else ""
+    if not re.fullmatch(r"[A-Za-z0-9._+-]{1,32}", text):
+        text = _digest(_as_json(override.value))
+    return text if leaf in ("kind", "name", "source") else f"{leaf}={text}"
+
+
+def _as_json(node: Node) -> str:
+    return json.dumps(plain(node), sort_keys=True, ensure_ascii=False)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,100 @@
+"""Configuration files, and what the command line changes in them, to one checked configuration."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+from collections.abc import Sequence
+
+from cae.config.files import absolute_paths, read_files
+from cae.config.grid import grid_problems
+from cae.config.nodes import Node, Place, Problem
+from cae.config.overrides import Override, apply, merge
+from cae.config.problems import MAX_PROBLEMS, by_place
+from cae.config.reader import read_yaml
+from cae.config.run import RunConfig
+from cae.config.validation import validate
+from cae.errors import ConfigError
+
+
+def load_config(path: pathlib.Path | str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration file, change it as the command line says, and check all of it.
+
+    The layers, each on top of the one before: the defaults, the files that `extends` names, the file itself,
+    the overrides. Mappings are merged, lists and everything else are replaced. Where a layer makes another
+    choice (`kind: resize` on `kind: conv_transpose`) the keys of the old choice are dropped. An override sets
+    its key to its value and nothing else, whatever order the overrides have.
+
+    Relative paths of images start from the file that states them, those of overrides from the current folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "a.yaml")
+    ...     _ = file.write_text("model: {decoder: {upsampling: {kind: conv_transpose, kernel_size: 2}}}")
+    ...     config = load_config(file, ["model.decoder.upsampling.kind=max_unpool", "training.epochs=3"])
+    >>> config.model.decoder.upsampling, config.training.epochs
+    (MaxUnpool(kind='max_unpool'), 3)
+
+    Args:
+        path: The YAML file; an empty one takes every default.
+        overrides: As on the command line, `KEY=VALUE` with a dotted key and a YAML value.
+
+    Raises:
+        ConfigError: Something is wrong; the message has one line for each problem, with its place.
+    """
+    layers, problems = read_files(os.fspath(path))
+    root = functools.reduce(merge, layers) if layers else Node({}, Place(os.fspath(path)))
+    changes, found = _read_overrides(overrides)
+    problems += found
+    root, found = apply(root, changes)
+    problems += found
+    if not layers:  # the rest would be about a configuration that nobody wrote
+        raise _refusal(problems)
+    config, found = validate(root)
+    problems += _news(found or grid_problems(root), problems)
+    if problems or config is None:
+        raise _refusal(problems)
+    return config
+
+
+def _read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[Problem]]:
+    """Return what overrides set, and what is wrong with them as such."""
+    overrides: list[Override] = []
+    problems: list[Problem] = []
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        source = f"--set {_printable(text)}"
+        # A grid's keys are dotted themselves.
+        path = tuple(key.split(".", 1) if key.startswith("grid.") else key.split("."))
+        if not equals or not all(path):
+            message = "must be KEY=VALUE with a dotted key, for example training.epochs=20"
+            problems.append(Problem(Place(source, key=""), (), message))
+            continue
+        node, found = read_yaml(value, source, key=key)
+        problems += found
+        if node is not None:
+            placed = Node(node.value, node.place, node.place)
+            overrides.append(Override(path, absolute_paths(placed, os.getcwd(), path)))
+    return overrides, problems
+
+
+def _printable(text: str) -> str:
+    """Keep an argument to one line of a message."""
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _news(found: list[Problem], known: list[Problem]) -> list[Problem]:
+    """Return the problems where none is known yet: what could not be read is wrong for later checks, too."""
+    places = {problem.place for problem in known}
+    return [problem for problem in found if problem.place not in places]
+
+
+def _refusal(problems: list[Problem]) -> ConfigError:
+    """Return the error that lists all problems from the top to the bottom of the files."""
+    lines = [str(problem) for problem in sorted(problems, key=lambda problem: by_place(problem.place))]
+    lines = list(dict.fromkeys(lines))
+    if len(lines) > MAX_PROBLEMS:
+        lines[MAX_PROBLEMS:] = [f"... and {len(lines) - MAX_PROBLEMS} more"]
+    return ConfigError("\n".join(lines))

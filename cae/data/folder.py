@@ -1,0 +1,86 @@
+"""The source `image_folder`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cae.config.data import ImageFolderData
+from cae.data.dividing import Parts
+from cae.data.file_errors import file_error, printable
+from cae.data.folder_parts import FileList, find_parts, number_classes
+from cae.data.folder_set import FolderSet
+from cae.data.image_file import BadImageError, read_header
+from cae.data.scan import Findings, Progress, bad_images_error, scan
+from cae.errors import UserError
+
+
+def load_folder(section: ImageFolderData, progress: Progress | None = None) -> Parts[FolderSet]:
+    """List the folder's files and look at each of them once.
+
+    Args:
+        section: Where the files are and how they are read.
+        progress: Called now and then with the number of files looked at and the number of all files.
+
+    Raises:
+        UserError: A folder is missing or has no images, files are bad (each is named; with `on_bad_image: skip` they
+            are left out instead), or sizes differ and no `image_size` is given.
+    """
+    files = find_parts(section)
+    paths = [path for part in files.values() for path in part.paths]
+    least = section.image_size if section.fit == "patch" and section.image_size else (1, 1)
+    findings = scan(paths, section.max_pixels, least_size=least, progress=progress)
+    if findings.bad and section.on_bad_image == "error":
+        raise bad_images_error(paths, findings.bad)
+    image_shape = (*(section.image_size or _common_size(paths, findings)), section.channels)
+    return _make_parts(section, files, findings, image_shape)
+
+
+def find_folder_shape(section: ImageFolderData) -> tuple[int, int, int]:
+    """Find (height, width, channels) from the first file whose header can be read.
+
+    That all files have this size is only seen by the scan.
+    """
+    train = find_parts(section)["train"]
+    for path in train.paths:
+        try:
+            header = read_header(path, section.max_pixels)
+        except BadImageError:
+            continue
+        return (header.height, header.width, section.channels)
+    raise _none_readable(train)
+
+
+def _common_size(paths: list[str], findings: Findings) -> tuple[int, int]:
+    if len(findings.sizes) > 1:
+        examples = [
+            f"{printable(paths[position])} {height}x{width}"
+            for (height, width), position in list(findings.sizes.items())[:3]
+        ]
+        raise UserError(
+            "All images must have the same size unless `data.image_size` is set. "
+            f"Received {len(findings.sizes)} sizes (height x width), among them: {', '.join(examples)}."
+        )
+    return next(iter(findings.sizes), (1, 1))
+
+
+def _make_parts(
+    section: ImageFolderData, files: dict[str, FileList], findings: Findings, image_shape: tuple[int, int, int]
+) -> Parts[FolderSet]:
+    dtype = np.dtype(np.float32 if findings.deep else np.uint8)
+    replaced: dict[str, str] = {}
+    sets: dict[str, FolderSet] = {}
+    first = 0  # position of the part's first file among all files
+    for (name, part), labels in zip(files.items(), number_classes(list(files.values())), strict=True):
+        good = [index for index in range(len(part.names)) if first + index not in findings.bad]
+        first += len(part.names)
+        if not good:
+            raise _none_readable(part)
+        every_file = FolderSet(
+            part.root, part.names, labels, section=section, image_shape=image_shape, dtype=dtype, replaced=replaced
+        )
+        sets[name] = every_file.take(np.array(good))
+    return Parts(sets["train"], sets.get("validation"), sets.get("test"), len(findings.bad), replaced)
+
+
+def _none_readable(part: FileList) -> UserError:
+    return file_error(part.root, f"none of the {len(part.names)} image files in this folder can be read.")

@@ -1,0 +1,112 @@
+"""Which image files of a folder belong to which part."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cae.config.data import ImageFolderData
+from cae.data.file_errors import file_error, required_path, why
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp")
+
+_FileId = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class FileList:
+    """Image files below one folder."""
+
+    root: Path
+    names: list[str]
+    """Relative to `root`, with / between folders, sorted."""
+
+    @property
+    def paths(self) -> list[str]:
+        """The files' full paths."""
+        return [os.path.join(self.root, name) for name in self.names]
+
+    @property
+    def classes(self) -> list[str | None]:
+        """For each file the sub-folder of `root` that it lies in, at any depth; None directly in `root`."""
+        return [name.split("/", 1)[0] if "/" in name else None for name in self.names]
+
+
+def find_parts(section: ImageFolderData) -> dict[str, FileList]:
+    """List the image files of each part that the folder has: train, and possibly validation and test.
+
+    A folder with train/ and at least one of test/, validation/ and val/ is taken as these parts, and nothing else in it
+    is read. Any other folder is the training part as a whole. `test_path` is the test part wherever it lies.
+    Hidden files and folders are left out. Links to folders are followed, but no folder is read twice, and none of
+    another part: no image comes twice, or into two parts, by way of folders.
+
+    Raises:
+        UserError: A folder is missing, cannot be read, or holds no image file.
+    """
+    roots = _find_roots(section)
+    seen = {_file_id(root) for root in roots.values()}
+    if len(seen) < len(roots):
+        raise file_error(roots["train"], "two parts of the data must not be the same folder.")
+    return {part: _list_images(root, seen) for part, root in roots.items()}
+
+
+def number_classes(parts: list[FileList]) -> list[np.ndarray | None]:
+    """Number each part's classes, sub-folders in sorted order over all parts; None for a part with unsorted images."""
+    classes = sorted({c for part in parts for c in part.classes if c is not None})
+    numbers = {name: number for number, name in enumerate(classes)}
+    return [
+        None if None in part.classes else np.array([numbers[c] for c in part.classes if c is not None], np.int64)
+        for part in parts
+    ]
+
+
+def _find_roots(section: ImageFolderData) -> dict[str, Path]:
+    root = required_path(section.path)
+    if not root.is_dir():
+        problem = "`data.path` must be a folder of images" if root.exists() else "this folder does not exist"
+        raise file_error(root, f"{problem}.")
+    own = {part: root / folder for part, folder in _PART_FOLDERS if (root / folder).is_dir()}
+    roots = own if "train" in own and len(own) > 1 else {"train": root}
+    if section.test_path is not None:
+        roots["test"] = Path(section.test_path)
+        if not roots["test"].is_dir():
+            raise file_error(roots["test"], "`data.test_path` must be a folder of images.")
+    return roots
+
+
+# Of validation/ and val/, the last one that exists counts.
+_PART_FOLDERS = (("train", "train"), ("validation", "val"), ("validation", "validation"), ("test", "test"))
+
+
+def _list_images(root: Path, seen: set[_FileId]) -> FileList:
+    names: list[str] = []
+    _walk(root, "", names, seen)
+    if not names:
+        raise file_error(root, f"there is no image file in this folder. Image files end in {', '.join(EXTENSIONS)}.")
+    return FileList(root, sorted(names))
+
+
+def _walk(folder: Path, prefix: str, names: list[str], seen: set[_FileId]) -> None:
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError as error:
+        raise file_error(folder, f"this folder cannot be read: {why(error)}") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if (identity := _file_id(entry.path)) not in seen:
+                seen.add(identity)
+                _walk(Path(entry.path), f"{prefix}{entry.name}/", names, seen)
+        # A link to nowhere is listed, so that the scan names it; a pipe or device is not.
+        elif entry.name.lower().endswith(EXTENSIONS) and (entry.is_file() or entry.is_symlink()):
+            names.append(prefix + entry.name)
+
+
+def _file_id(path: str | Path) -> _FileId:
+    status = os.stat(path)
+    return (status.st_dev, status.st_ino)

@@ -1,0 +1,185 @@
+"""One image file: its header, whether it is complete, its pixels.
+
+Reads PNG, JPEG, BMP, GIF and WebP, told by content. Of an animation, the first picture counts. Size and pixels are
+those after the EXIF orientation (as far as it stands before the pixels in the file) has been applied.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from cae.data.deep_png import decode_deep_png
+from cae.data.file_errors import why
+from cae.data.pixels import to_float, to_pixels
+
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
+# Orientations 5 to 8 of the EXIF standard lay the picture on its side.
+_SIDEWAYS = 5
+
+Color = tuple[int, ...]
+
+
+class BadImageError(Exception):
+    """An image file that cannot be used; the message is the reason, without the file's name."""
+
+
+class ImageHeader(NamedTuple):
+    """What a scan needs to know of an image."""
+
+    height: int
+    width: int
+    deep: bool
+    """More than 8 bits a channel."""
+
+
+def read_header(path: str, max_pixels: int) -> ImageHeader:
+    """Read size and depth without decoding pixels.
+
+    Raises:
+        BadImageError: The file is missing, empty, no image of a known format, or has more than `max_pixels` pixels.
+    """
+    with _opened(path, max_pixels) as (image, _):
+        width, height = image.size
+        if _orientation(image) >= _SIDEWAYS:
+            width, height = height, width
+        return ImageHeader(height, width, _is_deep(image))
+
+
+def check_complete(path: str, max_pixels: int) -> None:
+    """Find truncated files cheaply: each format has its own end mark, and only files without one are decoded.
+
+    Damage in the middle of a file that has its end is not seen here; decoding finds it, as far as the format has
+    checksums (PNG) or the damage breaks the code (JPEG often just shows it).
+
+    Raises:
+        BadImageError: The file cannot be decoded.
+    """
+    with _opened(path, max_pixels) as (image, file):
+        complete = _has_its_end(image.format or "", file)
+    if not complete:
+        decode(path, max_pixels, background=(0, 0, 0))
+
+
+def decode(path: str, max_pixels: int, background: Color) -> np.ndarray:
+    """Decode an image, turned upright, transparent pixels over `background`.
+
+    Returns:
+        (height, width, 1) for gray and black-and-white files without transparency, else (height, width, 3); uint8, or
+        float32 in [0, 1] for 16-bit files.
+
+    Raises:
+        BadImageError: The file cannot be decoded.
+    """
+    with _opened(path, max_pixels) as (image, file):
+        orientation = _orientation(image)
+        if not _is_deep(image):
+            pixels = _decode_8_bit(image, background)
+        elif image.mode.startswith("I"):
+            pixels = _decode_deep_gray(image, background)
+        else:
+            file.seek(0)
+            pixels = _over(to_pixels(decode_deep_png(file.read())), background)
+        return _turn_upright(pixels, orientation)
+
+
+@contextmanager
+def _opened(path: str, max_pixels: int) -> Iterator[tuple[Image.Image, BinaryIO]]:
+    """Open an image and check its size; whatever goes wrong inside the block becomes a `BadImageError`."""
+    # `max_pixels` takes the place of Pillow's own guard, which warns at 89 million pixels whatever the user allows.
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise BadImageError("the file is empty")
+            with Image.open(file, formats=_FORMATS) as image:
+                width, height = image.size
+                if width * height > max_pixels:
+                    raise BadImageError(
+                        f"{width}x{height} is {width * height} pixels, more than `data.max_pixels` ({max_pixels})"
+                    )
+                yield image, file
+    except BadImageError:
+        raise
+    except UnidentifiedImageError:
+        raise BadImageError("not a PNG, JPEG, BMP, GIF or WebP image, or damaged at its start") from None
+    except Exception as error:  # decoders raise whatever they stumble over
+        raise BadImageError(why(error)) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where there is none or it makes no sense."""
+    try:
+        # Image's own method: PngImageFile's decodes the whole picture when it finds no EXIF before the pixels.
+        value = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged EXIF does not make the picture unreadable
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    if orientation >= _SIDEWAYS:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a channel has 16 bits; Pillow says so for gray, and hides it in the decoder's name for colour."""
+    return image.mode.startswith("I") or any("16B" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _decode_8_bit(image: Image.Image, background: Color) -> np.ndarray:
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        canvas = Image.new("RGB", image.size, background)
+        canvas.paste(rgba.convert("RGB"), mask=rgba.getchannel("A"))
+        return np.asarray(canvas)
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L"))[..., np.newaxis]
+    return np.asarray(image.convert("RGB"))
+
+
+def _decode_deep_gray(image: Image.Image, background: Color) -> np.ndarray:
+    """Older versions of Pillow give 16-bit gray as 32-bit integers."""
+    values = np.asarray(image).astype(np.uint16)[..., np.newaxis]
+    gray = to_pixels(values)
+    transparent = image.info.get("transparency")
+    if not isinstance(transparent, int):
+        return gray
+    opaque = (values != transparent).astype(np.float32)
+    return _over(np.concatenate([gray, gray, gray, opaque], axis=-1), background)
+
+
+def _over(pixels: np.ndarray, background: Color) -> np.ndarray:
+    """Lay float pixels with alpha over the background; pixels without alpha stay."""
+    if pixels.shape[-1] not in (2, 4):
+        return pixels
+    alpha = pixels[..., -1:]
+    return pixels[..., :-1] * alpha + to_float(np.array(background, np.uint8)) * (1 - alpha)
+
+
+def _has_its_end(file_format: str, file: BinaryIO) -> bool:
+    """Whether the file ends, or is as long, as its format demands."""
+    file.seek(0)
+    head = file.read(8)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 12))
+    tail = file.read(12)
+    if file_format == "PNG":
+        return tail[4:8] == b"IEND"
+    if file_format == "GIF":
+        return tail.endswith(b"\x3b")
+    if file_format == "BMP":
+        return 0 < int.from_bytes(head[2:6], "little") <= size
+    if file_format == "WEBP":
+        return int.from_bytes(head[4:8], "little") + 8 <= size
+    return tail.endswith(b"\xff\xd9")

@@ -1,0 +1,71 @@
+"""From a `data` section to the three parts of a data set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cae.config.data import ArrayData, DataSection, IdxData, ImageFolderData
+from cae.data.arrays import find_arrays_shape, find_idx_shape, load_arrays, load_idx
+from cae.data.dividing import Parts, divide
+from cae.data.folder import find_folder_shape, load_folder
+from cae.data.image_set import Splits
+from cae.data.scan import Progress
+from cae.data.standard import STANDARD_SHAPES, load_standard
+
+
+def load_splits(section: DataSection, progress: Progress | None = None) -> Splits:
+    """Open a section's images and divide them into training, validation and test parts.
+
+    A part that the source brings itself is used as it is. The others are held out: first the test part, then the
+    validation part from what is left for training, both by a choice that depends on the number of images alone. No
+    image is in two parts.
+
+    >>> from cae.config.data import BundledData
+    >>> splits = load_splits(BundledData())
+    >>> len(splits.train), len(splits.validation), len(splits.test), splits.image_shape
+    (4500, 500, 1000, (28, 28, 1))
+
+    Args:
+        section: The `data` section, with absolute paths.
+        progress: Called now and then while image files are scanned, with the number done and the number of all.
+
+    Raises:
+        UserError: The data are missing, damaged, of the wrong kind, or too few.
+    """
+    return divide(_load_parts(section, progress), section.validation_fraction, section.test_fraction)
+
+
+def find_image_shape(section: DataSection) -> tuple[int, int, int]:
+    """Find (height, width, channels) after fitting; opens no more than a file's header, and that only where needed.
+
+    >>> from cae.config.data import BundledData
+    >>> find_image_shape(BundledData(image_size=(14, 20)))
+    (14, 20, 1)
+
+    Raises:
+        UserError: The shape depends on a file, and that is missing or unreadable.
+    """
+    if section.image_size is not None and section.channels is not None:
+        return (*section.image_size, section.channels)
+    height, width, channels = _find_own_shape(section)
+    return (*(section.image_size or (height, width)), section.channels or channels)
+
+
+def _load_parts(section: DataSection, progress: Progress | None) -> Parts[Any]:
+    if isinstance(section, ImageFolderData):
+        return load_folder(section, progress)
+    if isinstance(section, ArrayData):
+        return load_arrays(section)
+    if isinstance(section, IdxData):
+        return load_idx(section)
+    return load_standard(section)
+
+
+def _find_own_shape(section: DataSection) -> tuple[int, int, int]:
+    if isinstance(section, ImageFolderData):
+        return find_folder_shape(section)
+    if isinstance(section, ArrayData):
+        return find_arrays_shape(section)
+    if isinstance(section, IdxData):
+        return find_idx_shape(section)
+    return STANDARD_SHAPES[section.source]

@@ -1,0 +1,108 @@
+"""Streams of batches, made so that a training run can be taken up again at any step.
+
+A step's batch depends on the seed and the step's number alone, never on the batches before it. The pipeline is
+therefore a range of numbers, each mapped to its batch: read (in parallel, order kept), augment, scale, prefetch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from cae.config.data import Augmentation
+from cae.data.augment import augment
+from cae.data.image_set import ImageSet
+from cae.data.order import TrainingOrder, steps_per_epoch
+from cae.data.read_failures import keep_user_errors
+
+__all__ = ["make_batches", "make_training_batches", "steps_per_epoch"]
+
+_LAST_STEP = 2**62
+_MOST_PARALLEL_BATCHES = 16
+
+
+def make_training_batches(
+    images: ImageSet,
+    batch_size: int,
+    *,
+    seed: int,
+    first_step: int = 0,
+    augmentation: Augmentation | None = None,
+) -> tf.data.Dataset:
+    """Make the one stream of a whole training run.
+
+    Every epoch is a permutation of all images that depends on (seed, epoch) only; its last batch may be smaller. A
+    stream that starts at a later step gives the same bits as one that has come to it. Errors that are the user's to
+    mend (a file has vanished) are raised by `cae.data.read_failures.user_errors`.
+
+    Args:
+        images: The training part.
+        batch_size: Images in a step, at least 1.
+        seed: The run's seed, not negative.
+        first_step: Where to start, counted over all epochs; epoch = step // steps_per_epoch.
+        augmentation: Random changes; None for none.
+
+    Returns:
+        An endless data set of (batch, height, width, channels), float32 in [0, 1].
+    """
+    order = TrainingOrder(len(images), batch_size, seed)
+
+    def read(step: int) -> np.ndarray:
+        return images.read(order.indices(step), (seed, step))
+
+    def change(batch: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        return (
+            batch
+            if augmentation is None
+            else augment(batch, augmentation, tf.stack([tf.constant(seed, tf.int64), step]))
+        )
+
+    return _make_stream(images, tf.data.Dataset.range(first_step, _LAST_STEP), read, change)
+
+
+def make_batches(images: ImageSet, batch_size: int) -> tf.data.Dataset:
+    """Make batches of all images once, in order and unchanged; the last one may be smaller.
+
+    For validation and test. Errors as in `make_training_batches`.
+
+    Args:
+        images: Any part.
+        batch_size: Images in a batch, at least 1.
+
+    Returns:
+        A data set of (batch, height, width, channels), float32 in [0, 1], with known cardinality.
+    """
+
+    def read(step: int) -> np.ndarray:
+        return images.read(np.arange(step * batch_size, min((step + 1) * batch_size, len(images))))
+
+    steps = tf.data.Dataset.range(steps_per_epoch(len(images), batch_size))
+    return _make_stream(images, steps, read, lambda batch, step: batch)
+
+
+def _make_stream(
+    images: ImageSet,
+    steps: tf.data.Dataset,
+    read: Callable[[int], np.ndarray],
+    change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+) -> tf.data.Dataset:
+    read_step = keep_user_errors(read)
+    # A batch of no images tells the set's type without reading anything.
+    dtype = tf.as_dtype(images.read(np.empty(0, np.int64)).dtype)
+
+    def make_batch(step: tf.Tensor) -> tf.Tensor:
+        # Not stateful, as the batch depends on the step alone: deterministic mode may read steps side by side.
+        batch = tf.numpy_function(read_step, [step], dtype, stateful=False)
+        batch.set_shape((None, *images.image_shape))
+        batch = change(batch, step)
+        return tf.cast(batch, tf.float32) / 255.0 if dtype == tf.uint8 else batch
+
+    options = tf.data.Options()
+    # The tuner holds up the end of an iterator for as long as it sleeps, so parallelism and prefetch are fixed instead.
+    options.autotune.enabled = False
+    options.deterministic = True
+    parallel = min(_MOST_PARALLEL_BATCHES, max(2, os.cpu_count() or 1))
+    return steps.map(make_batch, num_parallel_calls=parallel, deterministic=True).prefetch(2).with_options(options)

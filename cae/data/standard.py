@@ -1,0 +1,202 @@
+"""The sources `bundled`, `mnist`, `fashion_mnist`, `cifar10` and `cifar100`: public data sets in their usual places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cae.config.data import BundledData, StandardData
+from cae.data.array_set import ArraySet
+from cae.data.cifar import read_cifar
+from cae.data.dividing import Parts
+from cae.data.download import DownloadError, download, keras_datasets_folder
+from cae.data.file_errors import file_error, naming, printable
+from cae.data.idx import read_idx
+from cae.errors import UserError
+
+BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+DEBIAN_FOLDER = Path("/usr/share/datasets")
+
+STANDARD_SHAPES = {
+    "bundled": (28, 28, 1),
+    "mnist": (28, 28, 1),
+    "fashion_mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+    "cifar100": (32, 32, 3),
+}
+
+# Images and labels of the training part, then of the test part.
+_IDX_FILES = [
+    ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+]
+
+
+class _Cifar(NamedTuple):
+    """The binary version of a CIFAR data set."""
+
+    archive: str
+    folder: str
+    label_bytes: int
+    train_files: list[str]
+    test_file: str
+
+
+_CIFAR_10_TRAIN = [f"data_batch_{number}.bin" for number in range(1, 6)]
+_CIFAR = {
+    "cifar10": _Cifar("cifar-10-binary", "cifar-10-batches-bin", 1, _CIFAR_10_TRAIN, "test_batch.bin"),
+    "cifar100": _Cifar("cifar-100-binary", "cifar-100-binary", 2, ["train.bin"], "test.bin"),
+}
+
+
+class _Part(NamedTuple):
+    """Images and, where there are any, labels."""
+
+    images: np.ndarray
+    labels: np.ndarray | None
+
+
+_TrainAndTest = tuple[_Part, _Part]
+
+
+def load_standard(section: BundledData | StandardData) -> Parts[ArraySet]:
+    """Find a public data set and open it; download it when it is nowhere on this machine.
+
+    Looked for, in this order: `path` (a folder, or an .npz file), Debian's data set folder, the Keras cache. Read are
+    IDX files (plain or .gz), CIFAR's binary files, and .npz files with x_train and x_test; never CIFAR's Python
+    version, which is pickled.
+
+    Raises:
+        UserError: The data set is nowhere, cannot be downloaded, or the files found are damaged.
+    """
+    if section.source == "bundled":
+        found = _read_folder(BUNDLED_FOLDER, "bundled")
+    else:
+        found = _find(section) or _download(section)
+    if found is None:
+        raise file_error(BUNDLED_FOLDER, "the images that belong to this program are missing; install it again.")
+    train, test = (
+        ArraySet(part.images, labels=part.labels, image_size=section.image_size, channels=section.channels)
+        for part in found
+    )
+    return Parts(train, test=test)
+
+
+def _find(section: StandardData) -> _TrainAndTest | None:
+    """Read the first place that has the data set."""
+    for place in _places(section):
+        found = None
+        if place.is_dir():
+            found = _read_folder(place, section.source)
+        elif place.suffix == ".npz" and place.exists():
+            found = _read_npz(place, section.source)
+        if found is not None:
+            return found
+    return None
+
+
+def _places(section: StandardData) -> list[Path]:
+    """Folders and .npz files where the data set may be."""
+    dashed = section.source.replace("_", "-")
+    cifar = _CIFAR.get(section.source)
+    own_folders = [dashed] if cifar is None else [cifar.folder, f"{cifar.archive}_extracted/{cifar.folder}"]
+    npz_files = list(dict.fromkeys([f"{section.source}.npz", f"{dashed}.npz"]))
+    places = []
+    if section.path is not None:
+        path = Path(section.path)
+        places += [path, *(path / name for name in own_folders + npz_files)]
+    places.append(DEBIAN_FOLDER / dashed)
+    # Not the cache's own top: IDX files have the same names whichever data set they hold.
+    return places + [keras_datasets_folder() / name for name in own_folders + npz_files]
+
+
+def _download(section: StandardData) -> _TrainAndTest:
+    try:
+        download(section.source)
+        reason = "the downloaded files are not where they were expected"
+    except DownloadError as error:
+        reason = str(error)
+    else:
+        if (found := _find(section)) is not None:
+            return found
+    looked = "\n".join(f"  {printable(place)}" for place in _places(section))
+    raise UserError(
+        f"The data set {section.source} was not found, and could not be downloaded ({reason}).\n"
+        f"Looked in:\n{looked}\n"
+        f"Put {_wanted_files(section.source)} into a folder and set `data.path` to it."
+    )
+
+
+def _wanted_files(source: str) -> str:
+    cifar = _CIFAR.get(source)
+    if cifar is None:
+        names = [f"{name}.gz" for names in _IDX_FILES for name in names]
+        return f"{', '.join(names)} (or one {source}.npz with x_train and x_test)"
+    return (
+        f"{', '.join(cifar.train_files)} and {cifar.test_file} from {cifar.archive}.tar.gz, the binary version "
+        f"(or one {source}.npz with x_train and x_test)"
+    )
+
+
+def _read_folder(folder: Path, source: str) -> _TrainAndTest | None:
+    """Read a folder's files, or give None when it has not all of them."""
+    cifar = _CIFAR.get(source)
+    if cifar is None:
+        train, test = (_read_idx_pair(folder, *names, source) for names in _IDX_FILES)
+        return (train, test) if train is not None and test is not None else None
+    files = [folder / name for name in (*cifar.train_files, cifar.test_file)]
+    if not all(file.exists() for file in files):
+        return None
+    return _Part(*read_cifar(files[:-1], cifar.label_bytes)), _Part(*read_cifar(files[-1:], cifar.label_bytes))
+
+
+def _read_idx_pair(folder: Path, images_name: str, labels_name: str, source: str) -> _Part | None:
+    images_file, labels_file = _idx_file(folder, images_name), _idx_file(folder, labels_name)
+    if images_file is None:
+        return None
+    images = read_idx(images_file)
+    _check(images_file, images, source)
+    if labels_file is None:
+        return _Part(images, None)
+    labels = read_idx(labels_file)
+    if labels.shape != images.shape[:1]:
+        raise file_error(
+            labels_file,
+            f"there must be one label for each of the {len(images)} images. Received: shape {labels.shape}.",
+        )
+    return _Part(images, labels)
+
+
+def _idx_file(folder: Path, name: str) -> Path | None:
+    """Find an IDX file by its usual name; some collections have a dot where the original has a dash."""
+    stems = (name, name.replace("-idx", ".idx"))
+    candidates = [folder / (stem + ending) for stem in stems for ending in ("", ".gz")]
+    return next((file for file in candidates if file.exists()), None)
+
+
+def _read_npz(path: Path, source: str) -> _TrainAndTest:
+    train, test = (_read_npz_part(path, part, source) for part in ("train", "test"))
+    return train, test
+
+
+def _read_npz_part(path: Path, part: str, source: str) -> _Part:
+    with naming(path), np.load(path, allow_pickle=False) as archive:
+        images, labels = archive.get(f"x_{part}"), archive.get(f"y_{part}")
+    if images is None:
+        raise file_error(path, f"there must be an array x_{part} in this file. Received: none.")
+    _check(path, images, source)
+    return _Part(images, None if labels is None or labels.size != len(images) else labels.reshape(-1))
+
+
+def _check(path: Path, images: np.ndarray, source: str) -> None:
+    """The shape must be the known one, because models are planned for it before files are read."""
+    height, width, channels = STANDARD_SHAPES[source]
+    expected = {(height, width, channels)} | ({(height, width)} if channels == 1 else set())
+    if images.dtype != np.uint8 or images.shape[1:] not in expected:
+        raise file_error(
+            path,
+            f"images of {source} must be uint8 of shape {(height, width, channels)}. "
+            f"Received: {images.dtype} of shape {images.shape[1:]}.",
+        )

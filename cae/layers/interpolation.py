@@ -1,0 +1,79 @@
+"""Interpolation between pixels, as `tf.image.resize` does it without antialiasing, as matrices.
+
+Interpolating along one axis is linear, so it is a matrix: one row for each output pixel, one column for each
+input pixel. Two matrix products (one for the height, one for the width) make every kernel run in every float
+type and under XLA, where TensorFlow's own bicubic and Lanczos operations do not.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cae.layers.crop import Size, crop
+
+Kernel = Callable[[np.ndarray], np.ndarray]
+
+
+def _triangle(distance: np.ndarray) -> np.ndarray:
+    return np.maximum(0.0, 1.0 - distance)
+
+
+def _keys_cubic(distance: np.ndarray) -> np.ndarray:
+    """Keys 1981, "Cubic Convolution Interpolation for Digital Image Processing", with a = -1/2."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1.0
+    far = ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
+    return np.where(distance <= 1.0, near, np.where(distance < 2.0, far, 0.0))
+
+
+def _lanczos(distance: np.ndarray, radius: int) -> np.ndarray:
+    return np.where(distance < radius, np.sinc(distance) * np.sinc(distance / radius), 0.0)
+
+
+KERNELS: dict[str, Kernel] = {
+    "bilinear": _triangle,
+    "bicubic": _keys_cubic,
+    "lanczos3": functools.partial(_lanczos, radius=3),
+    "lanczos5": functools.partial(_lanczos, radius=5),
+}
+INTERPOLATIONS = ("nearest", *KERNELS)
+
+
+@functools.lru_cache(maxsize=256)
+def interpolation_matrix(interpolation: str, factor: int, size: int, target: int) -> np.ndarray:
+    """Return the matrix (target, size) that enlarges `size` pixels by `factor` and crops them to `target`.
+
+    Pixels are squares: the centre of output pixel `o` lies at `(o + 1/2) / factor - 1/2` on the input's axis.
+    Weights that would fall beyond the border are dropped, and every row is scaled to sum to one.
+
+    Example:
+    >>> interpolation_matrix("bilinear", 2, 2, 4).tolist()
+    [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
+    """
+    top = (factor * size - target) // 2
+    centres = (np.arange(top, top + target) + 0.5) / factor - 0.5
+    if interpolation == "bicubic":
+        # TensorFlow reads this kernel from a table with 1024 steps a pixel.
+        centres = np.rint(centres * 1024) / 1024
+    weights = KERNELS[interpolation](np.abs(centres[:, None] - np.arange(size)))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def resize(inputs: tf.Tensor, factor: int, interpolation: str, output_size: Size | None) -> tf.Tensor:
+    """Enlarge (batch, height, width, channels) images by `factor`, then crop them to `output_size`."""
+    if interpolation == "nearest":
+        return crop(tf.repeat(tf.repeat(inputs, factor, axis=1), factor, axis=2), output_size)
+    batch, height, width, channels = keras.ops.shape(inputs)
+    if not (isinstance(height, int) and isinstance(width, int)):
+        raise ValueError(
+            f"Interpolation {interpolation!r} needs a known height and width. Received: shape {inputs.shape}."
+        )
+    tall, wide = output_size or (height * factor, width * factor)
+    rows = tf.constant(interpolation_matrix(interpolation, factor, height, tall), inputs.dtype)
+    columns = tf.constant(interpolation_matrix(interpolation, factor, width, wide), inputs.dtype)
+    stretched = tf.matmul(rows, tf.reshape(inputs, (batch, height, width * channels)))  # [N, tall, W * C]
+    return tf.matmul(columns, tf.reshape(stretched, (batch, tall, width, channels)))

@@ -1,0 +1,260 @@
+"""Array files: .npy, .npz and .h5, and what is refused in them."""
+
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+
+from cae.config.data import ArrayData
+from cae.data import array_files, arrays
+from cae.data.array_set import ArraySet
+from cae.data.load import find_image_shape, load_splits
+from cae.errors import UserError
+
+
+def some_images(count=20, height=6, width=5, *channels, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, height, width, *channels), np.uint8)
+
+
+def section(path, **keys):
+    return ArrayData(source="arrays", path=str(path), **keys)
+
+
+def write(path, **named):
+    """Write arrays to the format that the file's name says."""
+    if path.suffix == ".npy":
+        np.save(path, next(iter(named.values())))
+    elif path.suffix == ".npz":
+        np.savez_compressed(path, **named)
+    else:
+        with h5py.File(path, "w") as file:
+            for name, values in named.items():
+                file.create_dataset(name, data=values)
+    return path
+
+
+def everything(images):
+    return images.read(np.arange(len(images)))
+
+
+@pytest.fixture(params=[".npy", ".npz", ".h5", ".hdf5"])
+def ending(request):
+    return request.param
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (3,)])
+def test_every_image_is_read_once_from_every_format(tmp_path, ending, channels):
+    images = some_images(20, 6, 5, *channels)
+    path = write(tmp_path / f"pictures{ending}", pictures=images)
+    splits = load_splits(section(path))
+    assert find_image_shape(section(path)) == splits.image_shape == (6, 5, *(channels or (1,)))
+    seen = {}
+    for part in (splits.train, splits.validation, splits.test):
+        batch = everything(part)
+        assert batch.dtype == np.uint8
+        seen.update(zip(part.names, batch, strict=True))
+    assert sorted(seen, key=int) == [str(row) for row in range(20)]
+    for row, image in seen.items():
+        assert np.array_equal(image.reshape(images[0].shape), images[int(row)])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("?", np.uint8), ("u1", np.uint8), (">u2", np.float32), ("f2", np.float32), (">f4", np.float32), ("f8", np.float32)],
+)
+def test_every_allowed_type_is_read(tmp_path, ending, dtype, expected):
+    unit = np.random.default_rng(0).random((9, 4, 4)).astype("f2")
+    top = {"?": 1, "u1": 255, ">u2": 65535}.get(dtype, 1.0)
+    stored = np.round(unit.astype(float) * top).astype(dtype) if top != 1.0 or dtype == "?" else unit.astype(dtype)
+    splits = load_splits(section(write(tmp_path / f"a{ending}", images=stored)))
+    batch = everything(splits.train)
+    assert batch.dtype == expected
+    unscaled = batch[..., 0] / 255 if expected == np.uint8 else batch[..., 0]
+    rows = [int(name) for name in splits.train.names]
+    np.testing.assert_allclose(unscaled, stored[rows].astype(float) / top, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i4", "i8", "u4", "c8", "S3", "datetime64[s]"])
+def test_other_types_are_an_error_that_names_type_and_allowed_ones(tmp_path, dtype):
+    path = write(tmp_path / "a.npy", images=np.zeros((9, 4, 4), dtype))
+    with pytest.raises(UserError, match=f"uint8, uint16, bool, .* Received: .*{np.dtype(dtype).name.rstrip('0123456789')}"):
+        load_splits(section(path))
+
+
+@pytest.mark.parametrize(
+    "shape", [(9,), (9, 4), (9, 4, 4, 2), (9, 4, 4, 4), (9, 3, 4, 5), (9, 1, 4, 4, 1), (0, 4, 4), (9, 0, 4)]
+)
+def test_other_shapes_are_an_error(tmp_path, ending, shape):
+    path = write(tmp_path / f"a{ending}", images=np.zeros(shape, np.uint8))
+    for use in (load_splits, find_image_shape):
+        with pytest.raises(UserError) as caught:
+            use(section(path))
+        assert str(shape) in str(caught.value)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(("bad", "received"), [(255.0, "from 0 to 255"), (-0.5, "from -0.5 to 0"), (1.001, "1.001")])
+def test_floating_point_out_of_range_is_an_error_with_least_and_greatest(tmp_path, ending, bad, received, monkeypatch):
+    monkeypatch.setattr(arrays, "_CHECKED_BYTES", 100)  # several looks at a few images each
+    values = np.zeros((9, 4, 4), np.float32)
+    values[7, 2, 1] = bad
+    with pytest.raises(UserError, match=received):
+        load_splits(section(write(tmp_path / f"a{ending}", images=values)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_are_errors(tmp_path, bad):
+    values = np.zeros((9, 4, 4), np.float64)
+    values[8, 3, 3] = bad
+    with pytest.raises(UserError, match="not-a-number|inf"):
+        load_splits(section(write(tmp_path / "a.npz", images=values)))
+
+
+def test_the_test_part_is_checked_as_well(tmp_path):
+    path = write(tmp_path / "a.npz", x_train=np.zeros((9, 4, 4)), x_test=np.full((3, 4, 4), 2.0))
+    with pytest.raises(UserError, match="x_test"):
+        load_splits(section(path))
+
+
+@pytest.mark.parametrize("ending", [".npz", ".h5"])
+def test_usual_names_are_found_and_labels_follow_their_images(tmp_path, ending):
+    train, test = some_images(20), some_images(4, seed=1)
+    y_train, y_test = np.arange(20)[:, np.newaxis], np.arange(4, dtype=np.uint8)
+    path = write(tmp_path / f"a{ending}", y_test=y_test, y_train=y_train, x_test=test, x_train=train)
+    splits = load_splits(section(path))
+    assert (len(splits.train), len(splits.validation)) == (18, 2)
+    assert np.array_equal(everything(splits.test)[..., 0], test)
+    assert splits.test.labels.tolist() == [0, 1, 2, 3]
+    for part in (splits.train, splits.validation):
+        assert part.labels.tolist() == [int(name) for name in part.names]
+        assert np.array_equal(everything(part)[..., 0], train[part.labels])
+
+
+@pytest.mark.parametrize("labels", [np.arange(19), np.linspace(0, 1, 20), np.zeros((20, 10), int)])
+def test_labels_of_another_length_or_kind_are_not_taken(tmp_path, labels):
+    splits = load_splits(section(write(tmp_path / "a.npz", x_train=some_images(20), y_train=labels)))
+    assert splits.train.labels is None
+
+
+@pytest.mark.parametrize("ending", [".npz", ".h5"])
+def test_names_can_be_given_and_the_only_other_array_needs_none(tmp_path, ending):
+    a, b = some_images(20, seed=1), some_images(8, seed=2)
+    path = write(tmp_path / f"a{ending}", cats=a, dogs=b)
+    splits = load_splits(section(path, array="dogs", test_array="cats"))
+    assert np.array_equal(everything(splits.test)[..., 0], a)
+    assert len(splits.train) + len(splits.validation) == 8
+    with pytest.raises(UserError, match=r"`data.array` must name .*cats \(20, 6, 5\) uint8; dogs"):
+        load_splits(section(path))
+    with pytest.raises(UserError, match="`data.array` must name an array in the file. Received: mice"):
+        load_splits(section(path, array="mice"))
+    with pytest.raises(UserError, match="`data.test_array` must name an array in the file. Received: mice"):
+        load_splits(section(path, array="cats", test_array="mice"))
+    alone = write(tmp_path / f"b{ending}", birds=a, test=b, y_train=np.arange(20))
+    assert len(load_splits(section(alone)).test) == 8
+
+
+def test_training_images_are_never_the_test_part(tmp_path):
+    path = write(tmp_path / "a.npz", x_test=some_images(20))
+    splits = load_splits(section(path, array="x_test"))
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 20
+    for keys in ({"test_array": "x_test"}, {"test_path": str(path)}):
+        with pytest.raises(UserError, match="must not be the same array"):
+            load_splits(section(path, array="x_test", **keys))
+
+
+def test_a_test_path_goes_before_the_files_own_test_part(tmp_path):
+    path = write(tmp_path / "a.npz", x_train=some_images(20), x_test=some_images(4))
+    other = write(tmp_path / "b.npy", images=some_images(7, seed=3))
+    splits = load_splits(section(path, test_path=str(other)))
+    assert np.array_equal(everything(splits.test)[..., 0], some_images(7, seed=3))
+
+
+def test_images_are_resized_and_converted_on_request(tmp_path):
+    path = write(tmp_path / "a.npy", images=some_images(9, 8, 6, 3))
+    wanted = section(path, image_size=(4, 9), channels=1)
+    splits = load_splits(wanted)
+    assert find_image_shape(wanted) == splits.image_shape == (4, 9, 1)
+    assert splits.train.read(np.array([2, 0, 2])).shape == (3, 4, 9, 1)
+    assert splits.train.read(np.array([], int)).shape == (0, 4, 9, 1)
+
+
+def test_npy_stays_on_disk_and_so_does_a_large_hdf5_array(tmp_path, monkeypatch):
+    images = some_images(20)
+    npy = array_files.open_array_file(write(tmp_path / "a.npy", images=images))
+    assert isinstance(npy.load(""), np.memmap)
+    monkeypatch.setattr(array_files, "_IN_MEMORY_BYTES", 0)
+    rows = array_files.open_array_file(write(tmp_path / "a.h5", images=images)).load("images")
+    assert isinstance(rows, array_files.Hdf5Rows)
+    on_disk = ArraySet(rows)
+    for indices in ([3, 17, 3, 0], [5], [], range(20)):
+        indices = np.array(indices, int)
+        assert np.array_equal(on_disk.read(indices)[..., 0], images[indices])
+
+
+class Trap:
+    """Unpickling this would fail the test."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was loaded",))
+
+
+def test_pickles_are_refused_and_not_loaded(tmp_path):
+    trapped = np.array([Trap()] * 9, dtype=object)
+    np.save(tmp_path / "a.npy", trapped, allow_pickle=True)
+    np.savez(tmp_path / "b.npz", images=trapped)
+    np.savez(tmp_path / "c.npz", images=some_images(9), x_test=trapped)
+    (tmp_path / "d.npy").write_bytes(pickle.dumps(Trap()))
+    (tmp_path / "e.npz").write_bytes(pickle.dumps(Trap()))
+    for name in ("a.npy", "b.npz", "c.npz", "d.npy", "e.npz"):
+        with pytest.raises(UserError, match=name):
+            load_splits(section(tmp_path / name))
+
+
+def test_links_and_values_outside_an_hdf5_file_are_refused(tmp_path):
+    other = write(tmp_path / "other.h5", images=some_images(9))
+    (tmp_path / "raw").write_bytes(bytes(9 * 16))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x_train"] = h5py.ExternalLink(str(other), "images")
+        file["soft"] = h5py.SoftLink("x_train")
+        file.create_dataset("raw", (9, 4, 4), np.uint8, external=[(str(tmp_path / "raw"), 0, 9 * 16)])
+        layout = h5py.VirtualLayout((9, 6, 5), np.uint8)
+        layout[:] = h5py.VirtualSource(str(other), "images", (9, 6, 5))
+        file.create_virtual_dataset("virtual", layout)
+    for name in ("x_train", "soft"):
+        with pytest.raises(UserError, match="must name an array in the file"):
+            load_splits(section(tmp_path / "a.h5", array=name))
+    for name in ("raw", "virtual"):
+        with pytest.raises(UserError, match=f"stored elsewhere|{name}.*in the file itself"):
+            load_splits(section(tmp_path / "a.h5", array=name))
+
+
+def test_an_hdf5_array_in_a_group_is_found(tmp_path):
+    path = write(tmp_path / "a.h5", **{"group/pictures": some_images(9)})
+    assert find_image_shape(section(path, array="group/pictures")) == (6, 5, 1)
+    assert len(load_splits(section(path)).train) == 7
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"PK\x03\x04 and nothing", b"\x89HDF\r\n\x1a\n"])
+def test_broken_files_are_errors_that_name_them(tmp_path, ending, content):
+    path = tmp_path / f"broken{ending}"
+    path.write_bytes(content)
+    for use in (load_splits, find_image_shape):
+        with pytest.raises(UserError, match=str(path)):
+            use(section(path))
+
+
+def test_truncated_files_are_errors_that_name_them(tmp_path, ending):
+    path = write(tmp_path / f"cut{ending}", images=some_images(50))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(UserError, match=str(path)):
+        load_splits(section(path))
+
+
+def test_missing_files_other_endings_and_no_path_are_errors(tmp_path, ending):
+    for path in (tmp_path / f"nowhere{ending}", tmp_path / "a.tif", tmp_path):
+        with pytest.raises(UserError, match=str(path)):
+            load_splits(section(path))
+    with pytest.raises(UserError, match=r"data\.path"):
+        load_splits(ArrayData(source="arrays"))

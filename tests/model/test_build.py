@@ -1,0 +1,180 @@
+"""The built Keras model against its plan, and what the seed promises."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cae.config.model import ModelSection
+from cae.model import build_autoencoder
+from cae.plan import make_plan
+from cae.plan.operations import Residual
+
+UPSAMPLING = [
+    "max_unpool",
+    "fixed_unpool",
+    {"kind": "conv_transpose", "kernel_size": 3},
+    {"kind": "conv_transpose", "kernel_size": 4},
+    "subpixel",
+    "bilinear_additive",
+    *(
+        {"kind": "resize", "interpolation": name}
+        for name in ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
+    ),
+]
+DOWNSAMPLING = ["max_pool", "average_pool", "strided_conv"]
+BOTTLENECK = ["none", {"kind": "spatial", "channels": 3}, {"kind": "dense", "units": 5}]
+
+
+def kind_of(choice):
+    return choice if isinstance(choice, str) else "-".join(str(value) for value in choice.values())
+
+
+def section(upsampling, downsampling="max_pool", bottleneck="none", **encoder):
+    encoder = {"filters": [4, 8], "downsampling": downsampling} | encoder
+    return ModelSection.model_validate(
+        {"encoder": encoder, "bottleneck": bottleneck, "decoder": {"upsampling": upsampling}}
+    )
+
+
+COMBINATIONS = [
+    (up, down, bottleneck)
+    for up, down, bottleneck in itertools.product(UPSAMPLING, DOWNSAMPLING, BOTTLENECK)
+    if up != "max_unpool" or down == "max_pool"
+]
+
+
+@pytest.mark.parametrize(
+    ("upsampling", "downsampling", "bottleneck"),
+    COMBINATIONS,
+    ids=["/".join(kind_of(choice) for choice in combination) for combination in COMBINATIONS],
+)
+def test_the_model_has_the_plans_shapes_and_parameters(upsampling, downsampling, bottleneck):
+    for number, (shape, factor) in enumerate([((13, 22, 3), 2), ((19, 11, 1), 3)]):
+        size = "strides" if downsampling == "strided_conv" else "pool_size"
+        filters = [factor**2, 2 * factor**2]  # divisible for the additive kind
+        wanted = section(
+            upsampling,
+            {"kind": downsampling, size: factor},
+            bottleneck,
+            filters=filters,
+            normalization=["none", "batch"][number],
+            convs_per_stage=1 + number,
+            residual_blocks=number,
+        )
+        plan = make_plan(wanted, shape)
+        autoencoder = build_autoencoder(plan)
+        assert autoencoder.model.count_params() == plan.parameters
+        assert autoencoder.model.output_shape == (None, *shape)
+        for part, operations in ((autoencoder.encoder, plan.encoder), (autoencoder.decoder, plan.decoder)):
+            for operation in operations:
+                layer = part.get_layer(operation.name)
+                output = layer.output[0] if isinstance(layer.output, (list, tuple)) else layer.output
+                flat = (1,) * (3 - len(output.shape[1:]))
+                assert np.prod(output.shape[1:]) == np.prod(operation.output_shape), operation.name
+                if len(output.shape) == 4:
+                    assert flat + tuple(output.shape[1:]) == operation.output_shape, operation.name
+                if not isinstance(operation, Residual):
+                    assert layer.count_params() == operation.parameters, operation.name
+        images = np.random.default_rng(0).random((2, *shape), np.float32)
+        assert autoencoder.model(images).shape == (2, *shape)
+
+
+# The profiler does not look behind the compiled kernels of max unpooling, whose convolutions are the fixed kind's.
+@pytest.mark.parametrize(
+    "upsampling", ["resize", "fixed_unpool", {"kind": "conv_transpose", "kernel_size": 5}, "subpixel"]
+)
+@pytest.mark.parametrize("downsampling", ["max_pool", "strided_conv"])
+@pytest.mark.filterwarnings("ignore")
+def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampling):
+    for bottleneck, shape in (("none", (16, 24, 3)), ({"kind": "dense", "units": 7}, (13, 9, 1))):
+        plan = make_plan(section(upsampling, downsampling, bottleneck, convs_per_stage=2), shape)
+        model = build_autoencoder(plan).model
+        assert tensorflow_macs(model, shape) == plan.macs
+
+
+def tensorflow_macs(model, shape):
+    """Half the floating-point operations that TensorFlow's profiler finds in convolutions and dense layers."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    function = tf.function(lambda images: model(images)).get_concrete_function(tf.TensorSpec((1, *shape)))
+    graph = convert_variables_to_constants_v2(function).graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    found = tf.compat.v1.profiler.profile(graph, options=options, cmd="op")
+    counted, stack = 0, [found]
+    while stack:
+        node = stack.pop()
+        stack += node.children
+        if node.name in ("Conv2D", "Conv2DBackpropInput", "MatMul"):
+            counted += node.float_ops
+    return counted / 2
+
+
+@pytest.mark.parametrize("downsampling", DOWNSAMPLING)
+def test_the_same_seed_gives_the_same_encoder_whatever_the_decoder(downsampling):
+    def encoder_weights(upsampling, seed):
+        plan = make_plan(section(upsampling, downsampling, {"kind": "spatial", "channels": 2}), (20, 20, 1))
+        return build_autoencoder(plan, seed=seed).encoder.get_weights()
+
+    first = encoder_weights("resize", seed=3)
+    for upsampling in UPSAMPLING[1:] if downsampling != "max_pool" else UPSAMPLING:
+        for mine, other in zip(first, encoder_weights(upsampling, seed=3), strict=True):
+            np.testing.assert_array_equal(mine, other)
+    changed = encoder_weights("resize", seed=4)
+    assert not any(np.array_equal(a, b) for a, b in zip(first, changed, strict=True) if a.ndim == 4)
+
+
+def test_no_two_layers_start_alike():
+    plan = make_plan(section("resize", filters=[4, 4, 4], residual_blocks=1), (16, 16, 4))
+    kernels = [w for w in build_autoencoder(plan).model.get_weights() if w.shape == (3, 3, 4, 4)]
+    assert len(kernels) > 6
+    for one, other in itertools.combinations(kernels, 2):
+        assert not np.array_equal(one, other)
+
+
+def test_the_encoder_computes_the_same_with_and_without_recording_switches():
+    images = np.random.default_rng(1).random((2, 15, 10, 1), np.float32)
+    codes = []
+    for upsampling in ("max_unpool", "resize"):
+        autoencoder = build_autoencoder(make_plan(section(upsampling), (15, 10, 1)), seed=7)
+        codes.append(np.asarray(autoencoder.encode(images)[0]))
+    np.testing.assert_array_equal(*codes)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("upsampling", UPSAMPLING, ids=kind_of)
+def test_reconstructions_are_float32_in_every_precision_and_weights_too(upsampling, precision):
+    plan = make_plan(section(upsampling), (9, 14, 3))
+    images = np.random.default_rng(2).random((2, 9, 14, 3), np.float32)
+    exact = build_autoencoder(plan, seed=1).model(images)
+    autoencoder = build_autoencoder(plan, seed=1, precision=precision)
+    reconstructions = autoencoder.model(images)
+    assert reconstructions.dtype == tf.float32
+    assert {weight.dtype for weight in autoencoder.model.weights} == {"float32"}
+    np.testing.assert_allclose(reconstructions, exact, atol=0.05)
+
+
+def test_weights_survive_the_file(tmp_path):
+    plan = make_plan(
+        section("max_unpool", bottleneck={"kind": "dense", "units": 5}, normalization="batch"), (12, 9, 1)
+    )
+    saved, loaded = build_autoencoder(plan, seed=1), build_autoencoder(plan, seed=2)
+    images = np.random.default_rng(3).random((2, 12, 9, 1), np.float32)
+    assert not np.allclose(saved.model(images), loaded.model(images))
+    saved.model.save_weights(tmp_path / "model.weights.h5")
+    loaded.model.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(saved.model(images), loaded.model(images))
+
+
+@pytest.mark.parametrize("normalization", ["batch", "layer", {"kind": "group", "groups": 2}])
+def test_a_normalised_encoder_with_dropout_builds_and_runs_in_training_mode(normalization):
+    plan = make_plan(section("resize", normalization=normalization, dropout=0.5), (8, 8, 1))
+    autoencoder = build_autoencoder(plan)
+    assert autoencoder.model.count_params() == plan.parameters
+    images = np.random.default_rng(4).random((2, 8, 8, 1), np.float32)
+    first, second = (autoencoder.model(images, training=True) for _ in range(2))
+    assert not np.allclose(first, second)
+    assert isinstance(autoencoder.encoder.get_layer("stage_1_dropout"), keras.layers.Dropout)
