@@ -76,13 +76,12 @@ def _other_files(file: str) -> str:
     folder, name = os.path.split(file)
     if folder and not os.path.isdir(folder):
         return f"; there is no folder {folder}"
-    files = sorted(_yaml_files(folder))
-    wanted = [file, os.path.join("configs", name)]
-    if not folder:
-        files += sorted(_yaml_files("configs"))
-    near = [match for path in wanted for match in difflib.get_close_matches(path, files, n=2, cutoff=0.7)]
-    if name and near:
-        return f"; did you mean {' or '.join(dict.fromkeys(near))}?"
+    files = sorted(_yaml_files(folder)) + ([] if folder else sorted(_yaml_files("configs")))
+    stems = {path: os.path.splitext(os.path.basename(path))[0] for path in files}
+    wanted = os.path.splitext(name)[0]
+    near = difflib.get_close_matches(wanted, set(stems.values()), n=2, cutoff=0.7)
+    if near:
+        return f"; did you mean {' or '.join(path for stem in near for path in files if stems[path] == stem)}?"
     return f"; there is {', '.join(files[:10])}" if files else ""
 
 
@@ -101,7 +100,7 @@ def absolute_paths(node: Node, folder: str, path: Path = ()) -> Node:
 
     Args:
         node: What stands under `path`; grids are looked through, too.
-        folder: Absolute; what relative paths start from. A leading `~` is the home folder instead.
+        folder: What relative paths start from. A leading `~` is the home folder instead.
         path: The dotted key of `node`; empty for a whole configuration.
     """
     if path in (("data", "path"), ("data", "test_path")):

@@ -75,7 +75,7 @@ def _read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[Problem]
         problems += found
         if node is not None:
             placed = Node(node.value, node.place, node.place)
-            overrides.append(Override(path, absolute_paths(placed, os.getcwd(), path)))
+            overrides.append(Override(path, absolute_paths(placed, os.curdir, path)))
     return overrides, problems
 
 
@@ -96,5 +96,5 @@ def _refusal(problems: list[Problem]) -> ConfigError:
     lines = [str(problem) for problem in sorted(problems, key=lambda problem: by_place(problem.place))]
     lines = list(dict.fromkeys(lines))
     if len(lines) > MAX_PROBLEMS:
-        lines[MAX_PROBLEMS:] = [f"... and {len(lines) - MAX_PROBLEMS} more"]
+        lines[MAX_PROBLEMS:] = ["... and more"]
     return ConfigError("\n".join(lines))

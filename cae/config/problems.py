@@ -17,7 +17,7 @@ _UNKNOWN = "extra_forbidden"  # pydantic's name for it
 
 
 def explain(error: ValidationError, root: Node) -> list[Problem]:
-    """Return pydantic's findings as problems, one for each key that is wrong, at most `MAX_PROBLEMS`.
+    """Return pydantic's findings as problems, one for each key that is wrong; no more than one above `MAX_PROBLEMS`.
 
     Args:
         error: What the validation of `root` raised.
@@ -33,7 +33,7 @@ def explain(error: ValidationError, root: Node) -> list[Problem]:
     placed.sort(key=lambda item: by_place(item[0]))
     return [
         Problem(place, path, _unknown_key(data, path) if kind == _UNKNOWN else _wrong_value(data, path))
-        for place, path, kind in placed[:MAX_PROBLEMS]
+        for place, path, kind in placed[: MAX_PROBLEMS + 1]
     ]
 
 

@@ -29,13 +29,17 @@ def describe(shape: Shape) -> str:
     if shape.has_options and shape.options:
         return f"one of {', '.join(shape.options.shapes)}, or a mapping with `{shape.options.by}`"
     if len(shape.alternatives) > 1:
-        phrases = [phrase for part in shape.alternatives for phrase in describe(part).split(" or ")]
-        comma = "," if any("," in phrase for phrase in phrases) else ""
+        phrases = [phrase for part in shape.alternatives for phrase in _phrases(part)]
+        comma = "," if any("," in phrase or " or " in phrase for phrase in phrases) else ""
         return f"{', '.join(phrases[:-1])}{comma} or {phrases[-1]}"
     words = _words(shape)
     if words:
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
     return _describe_type(shape)
+
+
+def _phrases(shape: Shape) -> list[str]:
+    return ["true", "false"] if shape.schema.get("type") == "boolean" else [describe(shape)]
 
 
 def _describe_type(shape: Shape) -> str:

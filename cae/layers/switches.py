@@ -93,7 +93,7 @@ def _max_pool(inputs: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     for position, cell in enumerate(cells[1:], start=1):
         # Also true when only the cell is NaN: the first NaN wins and stays.
         wins = tf.logical_not(cell <= maximum) & (maximum == maximum)
-        maximum = tf.where(wins, cell, maximum)
+        maximum = tf.maximum(maximum, cell)
         switches = tf.where(wins, position, switches)
     switches = tf.maximum(switches, _first_real_cells(height, width, pool_size))
     return tf.cast(maximum, inputs.dtype), tf.cast(switches, tf.uint8)

@@ -45,9 +45,7 @@ def _product_dtype() -> tf.DType:
     # TensorFloat-32 rounds factors to 11 bits. A variance found as a difference of two means does not survive
     # that (a mean SSIM comes out 0.005 too low). It can only be switched off for the whole program, and these
     # products are few, so there they are taken in float64.
-    may_round = (
-        tf.config.get_visible_devices("GPU") and tf.config.experimental.tensor_float_32_execution_enabled()
-    )
+    may_round = tf.config.get_visible_devices("GPU") and tf.config.experimental.tensor_float_32_execution_enabled()
     return tf.float64 if may_round else tf.float32
 
 

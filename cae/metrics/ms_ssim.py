@@ -58,9 +58,7 @@ def ms_ssim_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
     coarsest = len(_SCALE_WEIGHTS) - 1
     for scale, weight in enumerate(_SCALE_WEIGHTS):
         luminance, structure = luminance_and_structure(images, reconstructions)
-        score = tf.reduce_mean(
-            luminance * structure if scale == coarsest else structure, axis=(1, 2)
-        )  # [N, C]
+        score = tf.reduce_mean(luminance * structure if scale == coarsest else structure, axis=(1, 2))  # [N, C]
         product *= _rectified_power(score, weight)
         if scale != coarsest:
             images, reconstructions = _halve(images), _halve(reconstructions)

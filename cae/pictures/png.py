@@ -17,7 +17,8 @@ def save_png(picture: np.ndarray, path: Path) -> None:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "black.png"
         >>> save_png(np.zeros((8, 6, 3), np.uint8), path)
-        >>> Image.open(path).size
+        >>> with Image.open(path) as image:
+        ...     image.size
         (6, 8)
 
     Args:

@@ -16,7 +16,6 @@ from cae.training.tensorboard import TensorBoardWriter, is_picture_epoch
 
 if TYPE_CHECKING:
     from cae.config.logging import LoggingSection
-    from cae.config.training import TrainingSection
     from cae.runs.directory import RunDirectory
     from cae.training.progress import Progress
     from cae.training.state import TrainingState
@@ -31,8 +30,9 @@ class Journal:
     Args:
         run: where.
         section: the `logging` section.
-        training: the `training` section, for the last epoch.
+        last_epoch: how many epochs there will be.
         probes: images whose reconstructions are shown, (images, height, width, channels) in [0, 1].
+        schedule: learning rate, a number or a Keras schedule over steps.
         writer: TensorBoard's files.
         progress: for people.
     """
@@ -41,14 +41,16 @@ class Journal:
         self,
         run: RunDirectory,
         section: LoggingSection,
-        training: TrainingSection,
+        last_epoch: int,
         probes: np.ndarray,
+        schedule: Any,
         writer: TensorBoardWriter,
         progress: Progress,
     ) -> None:
         self._run = run
         self._section = section
-        self._last_epoch = training.epochs
+        self._last_epoch = last_epoch
+        self._schedule = schedule
         self._probes = probes
         self._writer = writer
         self._progress = progress
@@ -81,7 +83,8 @@ class Journal:
             "step": state.step,
             **{name: train[name] for name in ("loss", "mse", "mae", "psnr", "ssim")},
             **{f"val_{name}": value for name, value in validation.items()},
-            "learning_rate": learning_rate(state),
+            # Steps count from 0: this is the rate that led here.
+            "learning_rate": self._learning_rate(state.step - 1),
             "images_per_second": images_per_second,
             "seconds": seconds,
         }
@@ -138,9 +141,5 @@ class Journal:
         self._writer.close()
         self._progress.close()
 
-
-def learning_rate(state: TrainingState) -> float:
-    """The learning rate of the last step."""
-    optimizer = state.steps.optimizer
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    return float(optimizer.learning_rate)
+    def _learning_rate(self, step: int) -> float:
+        return float(self._schedule(step) if callable(self._schedule) else self._schedule)

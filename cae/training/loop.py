@@ -64,7 +64,8 @@ class Loop:
             epoch_end = (counters.epoch + 1) * per_epoch
             while self.state.step < epoch_end and not stop.received:
                 self._take_steps(batches, epoch_end)
-                if time.monotonic() - saved_at > 60 * self.section.checkpoint_minutes:
+                due = time.monotonic() - saved_at > 60 * self.section.checkpoint_minutes
+                if due and self.state.step < epoch_end:
                     self._save()
                     saved_at, saved_step = time.monotonic(), self.state.step
             if self.state.step == epoch_end and not stop.received:

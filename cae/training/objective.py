@@ -48,9 +48,7 @@ class Objective:
     def __init__(self, section: ObjectiveSection) -> None:
         self._section = section
         terms = self._make_terms()
-        self._weighted_terms = [
-            (weight, terms[name]) for name, weight in section.reconstruction.weights.items()
-        ]
+        self._weighted_terms = [(weight, terms[name]) for name, weight in section.reconstruction.weights.items()]
 
     def per_image(self, images: Any, reconstructions: Any, latent: Any) -> tf.Tensor:
         """Loss of each image.

@@ -98,5 +98,4 @@ def _write_keras_graph(autoencoder: Autoencoder) -> None:
     metadata = tf.compat.v1.SummaryMetadata()
     metadata.plugin_data.plugin_name = "graph_keras_model"
     metadata.plugin_data.content = b"1"
-    for name, model in (("encoder", autoencoder.encoder), ("decoder", autoencoder.decoder)):
-        tf.summary.write(f"keras_{name}", tf.constant(model.to_json()), metadata=metadata)
+    tf.summary.write("keras", tf.constant(autoencoder.model.to_json()), metadata=metadata)

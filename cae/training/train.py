@@ -23,7 +23,7 @@ from cae.training.checkpoints import CheckpointFolder
 from cae.training.journal import Journal
 from cae.training.loop import Loop
 from cae.training.objective import Objective
-from cae.training.optimizer import make_optimizer
+from cae.training.optimizer import make_optimizer, make_schedule
 from cae.training.outcome import Outcome
 from cae.training.progress import Progress
 from cae.training.signals import StopSignals
@@ -105,7 +105,7 @@ class Training:
 
     def _prepare_run(self, state: TrainingState, checkpoints: CheckpointFolder, resume: bool) -> None:
         """Make the run directory, or bring it back to its newest checkpoint."""
-        if not resume:
+        if not resume or not self.run.exists:
             self.run.create()
         checkpoint = checkpoints.load_newest(self.tell) if resume else None
         if checkpoint is not None:
@@ -115,9 +115,11 @@ class Training:
         if state.step == 0:
             save_config(self.config, self.run.config)
             write_json(self.run.environment, describe_environment())
-        self.run.cut_metrics(state.step)
+        # Only ends of epochs are written down; the running epoch's will be written when it ends.
+        last_written = state.counters.last_metrics.get("step", 0)
+        self.run.cut_metrics(last_written)
         for folder in (self.run.train_events, self.run.validation_events, self.run.path):
-            cut_events(folder, state.step if checkpoint else -1)
+            cut_events(folder, last_written if checkpoint else -1)
 
     def _make_journal(self, state: TrainingState, *, is_new: bool) -> Journal:
         section = self.config.training
@@ -126,7 +128,10 @@ class Training:
         progress = Progress(
             section.epochs * self._steps_per_epoch, self._steps_per_epoch, section.batch_size, state.step
         )
-        journal = Journal(self.run, self.config.logging, section, probes, writer, progress)
+        rates = make_schedule(
+            section.schedule, section.optimizer.learning_rate, section.epochs, self._steps_per_epoch
+        )
+        journal = Journal(self.run, self.config.logging, section.epochs, probes, rates, writer, progress)
         if is_new:
             text = self.run.config.read_text(encoding="utf-8")
             writer.write_start(text, format_plan(self.plan), state.steps.autoencoder, self._hyperparameters())

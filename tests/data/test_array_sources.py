@@ -1,6 +1,7 @@
 """Array files: .npy, .npz and .h5, and what is refused in them."""
 
 import pickle
+import re
 
 import h5py
 import numpy as np
@@ -78,7 +79,7 @@ def test_every_allowed_type_is_read(tmp_path, ending, dtype, expected):
 @pytest.mark.parametrize("dtype", ["i1", "i4", "i8", "u4", "c8", "S3", "datetime64[s]"])
 def test_other_types_are_an_error_that_names_type_and_allowed_ones(tmp_path, dtype):
     path = write(tmp_path / "a.npy", images=np.zeros((9, 4, 4), dtype))
-    with pytest.raises(UserError, match=f"uint8, uint16, bool, .* Received: .*{np.dtype(dtype).name.rstrip('0123456789')}"):
+    with pytest.raises(UserError, match=rf"uint8, uint16, bool, .* Received: {re.escape(str(np.dtype(dtype)))}\."):
         load_splits(section(path))
 
 

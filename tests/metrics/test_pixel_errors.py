@@ -16,12 +16,8 @@ def a_pair(shape: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarra
 def test_errors_are_means_over_pixels_and_channels_of_each_image(shape):
     images, reconstructions = a_pair(shape)
     differences = (images.astype(float) - reconstructions).reshape(shape[0], -1)
-    np.testing.assert_allclose(
-        mse_per_image(images, reconstructions), (differences**2).mean(axis=1), rtol=1e-5
-    )
-    np.testing.assert_allclose(
-        mae_per_image(images, reconstructions), abs(differences).mean(axis=1), rtol=1e-5
-    )
+    np.testing.assert_allclose(mse_per_image(images, reconstructions), (differences**2).mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(mae_per_image(images, reconstructions), abs(differences).mean(axis=1), rtol=1e-5)
 
 
 def test_errors_outside_the_pixel_range_count_in_full():

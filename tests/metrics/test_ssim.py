@@ -32,9 +32,7 @@ SHAPES = [(2, 28, 28, 1), (3, 11, 40, 3), (2, 32, 32, 3), (1, 15, 13, 2), (1, 17
 @pytest.mark.parametrize("shape", SHAPES)
 def test_ssim_agrees_with_tensorflow(shape):
     images, noisy = a_noisy_pair(shape)
-    np.testing.assert_allclose(
-        ssim_per_image(images, noisy), tf.image.ssim(images, noisy, max_val=1.0), atol=1e-5
-    )
+    np.testing.assert_allclose(ssim_per_image(images, noisy), tf.image.ssim(images, noisy, max_val=1.0), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +76,7 @@ def test_the_gradient_agrees_with_tensorflows(shape):
     images, noisy = a_noisy_pair(shape)
     expected = gradient(lambda x, y: tf.image.ssim(x, y, max_val=1.0), images, noisy)
     # TensorFlow's own rounding: against float64 it is off by 1e-4 of the largest value here.
-    np.testing.assert_allclose(
-        gradient(ssim_per_image, images, noisy), expected, atol=5e-4 * abs(expected).max()
-    )
+    np.testing.assert_allclose(gradient(ssim_per_image, images, noisy), expected, atol=5e-4 * abs(expected).max())
 
 
 @pytest.mark.parametrize("shape", [(2, 28, 28, 1), (1, 60, 70, 3)])

@@ -13,9 +13,7 @@ TERMS = ["mse", "mae", "bce", "huber", "ssim", "ms_ssim"]
 
 
 def objective_of(delta: float | None = None, latent_l1: float = 0.0, **weights: float) -> Objective:
-    section = ObjectiveSection(
-        reconstruction=Reconstruction(**weights), huber_delta=delta, latent_l1=latent_l1
-    )
+    section = ObjectiveSection(reconstruction=Reconstruction(**weights), huber_delta=delta, latent_l1=latent_l1)
     return Objective(section)
 
 

@@ -1,0 +1,235 @@
+"""`train.py` as a user runs it: every combination, every shipped configuration, the files of a run."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tests.conftest import ROOT, make_images
+
+KINDS = ["resize", "max_unpool", "fixed_unpool", "conv_transpose", "subpixel", "bilinear_additive"]
+DOWNSAMPLING = ["max_pool", "average_pool", "strided_conv"]
+BOTTLENECKS = ["none", "{kind: spatial, channels: 2}", "{kind: dense, units: 6}"]
+SMALL = "training: {epochs: 1, batch_size: 64}\n"
+
+
+def model(upsampling, downsampling="max_pool", bottleneck="none", **encoder):
+    options = "".join(f", {key}: {value}" for key, value in encoder.items())
+    return (
+        f"model: {{encoder: {{filters: [4, 8], downsampling: {downsampling}{options}}}, bottleneck: {bottleneck},"
+        f" decoder: {{upsampling: {upsampling}}}}}\n"
+    )
+
+
+def rows_of(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def train(run_command, tmp_path):
+    """Train a configuration into tmp_path/runs; gives the run directory."""
+
+    def run(config, *arguments):
+        code, out, err = run_command("train", config, "--runs-dir", tmp_path / "runs", *arguments)
+        assert code == 0, err
+        run = out.splitlines()[-1]
+        assert run.startswith(str(tmp_path / "runs"))
+        return tmp_path / "runs" / run.removeprefix(str(tmp_path / "runs")).lstrip("/")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("kind", "downsampling", "bottleneck"),
+    [
+        combination
+        for combination in itertools.product(KINDS, DOWNSAMPLING, BOTTLENECKS)
+        if combination[0] != "max_unpool" or combination[1] == "max_pool"
+    ],
+)
+def test_every_allowed_combination_trains_real_steps_at_an_odd_size(
+    train, write_config, kind, downsampling, bottleneck
+):
+    run = train(write_config(SMALL + model(kind, downsampling, bottleneck)))
+    (row,) = rows_of(run)
+    assert row["step"] == 3  # 162 of 200 images in batches of 64
+    assert all(math.isfinite(value) for value in row.values())
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos3", "lanczos5"])
+def test_every_interpolation_trains(train, write_config, interpolation):
+    run = train(write_config(SMALL + model(f"{{kind: resize, interpolation: {interpolation}}}")))
+    assert math.isfinite(rows_of(run)[0]["val_loss"])
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_configuration_trains_a_real_epoch_on_few_images(train, config, tmp_path):
+    head = config.read_text().split("\n\n")[0]
+    for word in ("Purpose:", "Command:", "Time:", "Result:"):
+        assert word in head, f"{config.name} does not open with its {word}"
+    side = 32 if "ms_ssim" not in config.read_text() else 176
+    np.save(tmp_path / "few.npy", make_images(60, side, side))
+    overrides = [
+        f"data={{source: arrays, path: {tmp_path / 'few.npy'}}}",
+        "training.epochs=1",
+        "training.batch_size=16",
+        "training.schedule={kind: constant}",
+        "grid={}",
+    ]
+    run = train(config, *itertools.chain.from_iterable(("--set", override) for override in overrides))
+    assert len(rows_of(run)) == 1
+
+
+def test_a_run_directory_holds_what_the_next_steps_need(train, write_config):
+    run = train(write_config("training: {epochs: 2}\n" + model("max_unpool")))
+    row = rows_of(run)[-1]
+    wanted = ["epoch", "step", "loss", "val_loss", "val_mse", "val_mae", "val_psnr", "val_ssim"]
+    assert set(wanted + ["learning_rate", "images_per_second", "seconds"]) <= row.keys()
+    assert row["epoch"] == 2
+    assert row["learning_rate"] == 1e-3
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["status"] == "finished"
+    assert summary["last"] == row
+    assert summary["best"]["val_loss"] == min(row["val_loss"] for row in rows_of(run))
+    assert summary["code"]["values"] == 4 * 3 * 8
+    assert summary["code"]["switch_bits"] == 2 * (8 * 5 * 4 + 4 * 3 * 8)
+    assert summary["images"] == {"train": 162, "validation": 18, "test": 20}
+    environment = json.loads((run / "environment.json").read_text())
+    assert {"tensorflow", "keras"} <= environment["packages"].keys()
+    assert Image.open(run / "reconstructions.png").size[0] > 100
+    assert sorted(path.name for path in (run / "checkpoints").iterdir())[-1].startswith("step-0000000004")
+
+
+def test_psnr_is_the_mean_of_each_images_own(train, write_config):
+    # Jensen: the mean of -10 log10(mse) is at least -10 log10 of the mean mse; equal only if all images are alike.
+    row = rows_of(train(write_config(SMALL + model("resize"))))[0]
+    assert row["val_psnr"] > -10 * math.log10(row["val_mse"])
+    assert row["val_loss"] == pytest.approx(row["val_mse"], rel=1e-6)
+
+
+def test_the_resolved_configuration_repeats_the_run(train, write_config):
+    run = train(write_config(SMALL + model("resize")))
+    first = rows_of(run)
+    again = train(run / "config.yaml", "--overwrite")
+    assert again == run
+    for key in ("loss", "val_loss", "val_psnr"):
+        assert rows_of(run)[0][key] == first[0][key]
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(run_command, write_config, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    config = write_config(model("resize"))
+    code, out, _ = run_command("train", config, "--runs-dir", tmp_path / "runs", "--dry-run")
+    assert code == 0
+    assert "stage_2_resize" in out
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, config])
+
+
+def test_a_finished_run_is_refused_resumed_without_work_or_overwritten(run_command, train, write_config, tmp_path):
+    config = write_config(SMALL + model("resize"))
+    run = train(config)
+    written = (run / "metrics.jsonl").stat().st_mtime_ns
+    code, _, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
+    assert code == 2
+    assert "--resume" in err
+    assert "--overwrite" in err
+    code, out, err = run_command("train", config, "--runs-dir", tmp_path / "runs", "--resume")
+    assert (code, out.splitlines()[-1]) == (0, str(run))
+    assert "nothing to resume" in err
+    assert (run / "metrics.jsonl").stat().st_mtime_ns == written
+    train(config, "--overwrite")
+    assert (run / "metrics.jsonl").stat().st_mtime_ns != written
+
+
+def test_resume_refuses_another_configuration_and_names_the_difference(run_command, train, write_config, tmp_path):
+    config = write_config(SMALL + model("resize"))
+    train(config)
+    code, _, err = run_command(
+        "train", config, "--runs-dir", tmp_path / "runs", "--resume", "--set", "training.batch_size=8"
+    )
+    assert code == 2
+    assert "training.batch_size: was 64, is 8" in err
+
+
+def test_early_stopping_ends_after_the_patience_and_keeps_the_best_weights(train, write_config, run_command):
+    # A learning rate so small that no epoch improves by min_delta: the first counts, then patience runs out.
+    run = train(
+        write_config(
+            "training: {epochs: 50, optimizer: {name: sgd, learning_rate: 1.0e-9},"
+            " early_stopping: {patience: 3, min_delta: 0.01}}\n" + model("resize")
+        )
+    )
+    assert len(rows_of(run)) == 4
+    assert json.loads((run / "summary.json").read_text())["status"] == "stopped_early"
+    code, _, err = run_command("train", run / "config.yaml", "--runs-dir", run.parents[1], "--resume")
+    assert code == 0
+    assert "stopped_early already" in err
+
+
+def test_a_loss_that_is_no_longer_finite_stops_with_the_step_and_keeps_the_checkpoint(
+    run_command, write_config, tmp_path
+):
+    config = write_config(
+        "training: {epochs: 60, batch_size: 64, optimizer: {name: sgd, learning_rate: 1.0e+6, momentum: 0.9}}\n"
+        "model: {encoder: {filters: [4], activation: linear}, decoder: {output_activation: linear}}\n"
+    )
+    code, _, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
+    assert code == 1
+    assert "no longer finite at step" in err
+    assert "Traceback" not in err
+    summary = json.loads((tmp_path / "runs/default/run/summary.json").read_text())
+    assert summary["status"] == "failed"
+    assert "no longer finite" in summary["error"]
+
+
+def test_the_same_probes_are_shown_whatever_the_seed(train, write_config):
+    from cae.config import load_config
+    from cae.data.load import load_splits
+
+    shown = []
+    for seed in (1, 2):
+        config = load_config(write_config(f"seed: {seed}\n" + SMALL))
+        shown.append(load_splits(config.data).validation.read(np.arange(16)))
+    np.testing.assert_array_equal(*shown)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_reduced_precision_trains(train, write_config, precision):
+    run = train(write_config(f"training: {{epochs: 3, precision: {precision}}}\n" + model("max_unpool")))
+    losses = [row["val_loss"] for row in rows_of(run)]
+    assert all(math.isfinite(loss) for loss in losses)
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("kind", ["conv_transpose", "max_unpool", "{kind: resize, interpolation: lanczos3}"])
+def test_the_step_compiles_under_xla_and_computes_the_same(train, write_config, kind):
+    losses = []
+    for name, xla in (("plain", "false"), ("compiled", "true")):
+        text = f"name: {name}\ntraining: {{epochs: 2, xla: {xla}}}\n"
+        losses.append([row["val_loss"] for row in rows_of(train(write_config(text + model(kind))))])
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("corruption", "terms"),
+    [
+        ("{kind: gaussian, stddev: 0.2}", "{mae: 1.0, ssim: 0.5}"),
+        ("{kind: salt_and_pepper, fraction: 0.2}", "{bce: 1.0}"),
+        ("{kind: masked_patches, patch_size: 3, fraction: 0.3}", "{huber: 1.0}"),
+    ],
+)
+def test_denoising_and_every_small_objective_train(train, write_config, corruption, terms):
+    text = f"objective: {{reconstruction: {terms}, corruption: {corruption}, latent_l1: 0.01}}\n"
+    rows = rows_of(train(write_config(text + "training: {epochs: 3}\n" + model("resize"))))
+    assert rows[-1]["val_loss"] < rows[0]["val_loss"]
+
+
+def test_the_run_configuration_is_plain_yaml_with_absolute_paths(train, write_config, image_file):
+    run = train(write_config(SMALL))
+    stored = yaml.safe_load((run / "config.yaml").read_text())
+    assert stored["data"]["path"] == str(image_file)
+    assert stored["training"]["epochs"] == 1
