@@ -110,7 +110,7 @@ def absolute_paths(node: Node, folder: str, path: Path = ()) -> Node:
     elif path in ((), ("data",), ("grid",)) and isinstance(node.value, dict):
         children = {key: absolute_paths(child, folder, (*path, key)) for key, child in node.value.items()}
         return replace(node, value=children)
-    elif path[0] == "grid" and isinstance(node.value, list):
-        key: Path = tuple(part for parts in path[1:] for part in str(parts).split("."))
+    elif len(path) == 2 and path[0] == "grid" and isinstance(node.value, list):
+        key: Path = tuple(str(path[1]).split("."))
         return replace(node, value=[absolute_paths(item, folder, key) for item in node.value])
     return node

@@ -109,11 +109,11 @@ def _without_effect(key: str, options: Options, owners: list[str], siblings: Any
 
 
 def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | None:
-    if close := closest(key, _keys(section, siblings)):
-        return f"did you mean {close}?"
     known = root_shape()
     if "." in key and (known.at((*parent, *key.split("."))) or known.at(tuple(key.split(".")))):
         return "dotted keys are for --set and grid; here mappings stand within mappings"
+    if close := closest(key, _keys(section, siblings), cutoff=0.65):
+        return f"did you mean {close}?"
     if as_index(key) is not None:
         return f"{dotted(parent)} is not a list"
     elsewhere = sorted({dotted(path) for path in known.paths() if path[-1] == key})

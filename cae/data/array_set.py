@@ -67,7 +67,7 @@ class ArraySet:
     @property
     def labels(self) -> np.ndarray | None:
         """One integer class per image, where the source has classes."""
-        return None if self._all_labels is None else self._all_labels[self._rows]
+        return None if self._all_labels is None else self._all_labels[self._rows].astype(np.int64)
 
     def take(self, indices: np.ndarray) -> ArraySet:
         """Make a set of some of the images, over the same array."""

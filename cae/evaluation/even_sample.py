@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -27,9 +29,9 @@ class EvenSample:
 
     def add(self, images: np.ndarray) -> None:
         """Take what is wanted from the next images of the stream, shape (batch, ...)."""
-        taken = images[-self._seen % self._stride :: self._stride]
+        rows = np.reshape(images, (len(images), math.prod(images.shape[1:])))
+        self._parts.append(np.array(rows[-self._seen % self._stride :: self._stride], np.float32))
         self._seen += len(images)
-        self._parts.append(np.array(taken, np.float32).reshape(len(taken), -1))
         while sum(len(part) for part in self._parts) > self._most:
             self._parts = [self.rows()[::2].copy()]
             self._stride *= 2

@@ -14,7 +14,7 @@ from cae.training.corruption import corrupt
 from cae.training.step import VALIDATION_NOISE_SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cae.config.objective import Corruption
     from cae.data.image_set import ImageSet
@@ -34,7 +34,7 @@ class Measured:
         return {name: float(np.mean(values, dtype=np.float64)) for name, values in self.per_image.items()}
 
     def chosen(self, number: int) -> dict[str, list[int]]:
-        """Indices of the images with the best, the middle and the worst PSNR, `number` of each at most."""
+        """Indices of the images with the best, the middle and the worst PSNR, at most `number` of each."""
         order = np.argsort(-self.per_image["psnr"], kind="stable")
         number = min(number, max(1, len(order) // 3))
         middle = (len(order) - number) // 2
@@ -65,24 +65,31 @@ class Measurer:
         columns = np.concatenate([part.numpy() for part in parts], axis=1)
         return Measured(dict(zip(METRICS, columns, strict=True)))
 
-    def reconstruct(self, batch: np.ndarray, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs as the model got them, and reconstructions within [0, 1]."""
-        inputs, reconstructions = self._reconstruct(tf.constant(batch), number)
-        return inputs.numpy(), reconstructions.numpy()
+    def reconstruct(self, images: ImageSet, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Clean images at some indices, and their reconstructions within [0, 1], just as they were measured."""
+        chosen, reconstructions = [], []
+        for index in indices:
+            # The noise of an image depends on its place in its batch: the whole batch is made again.
+            number, row = divmod(index, self._batch_size)
+            first = number * self._batch_size
+            around = images.take(np.arange(first, min(first + self._batch_size, len(images))))
+            batch = next(iter(make_batches(around, self._batch_size)))
+            chosen.append(batch[row].numpy())
+            reconstructions.append(self._reconstruct(batch, tf.constant(number))[row].numpy())
+        return np.stack(chosen), np.stack(reconstructions)
 
     def _batches(self, images: ImageSet) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         for number, batch in enumerate(make_batches(images, self._batch_size)):
             yield tf.constant(number), batch
 
     @tf.function(reduce_retracing=True)
-    def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         inputs = corrupt(images, self._corruption, tf.stack([VALIDATION_NOISE_SEED, number]))
         reconstructions = self._autoencoder.model(inputs, training=False)
         # A linear output may leave the pixel range; pictures cannot.
-        return inputs, tf.clip_by_value(reconstructions, 0.0, 1.0)
+        return tf.clip_by_value(reconstructions, 0.0, 1.0)
 
     @tf.function(reduce_retracing=True)
     def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        _, reconstructions = self._reconstruct(images, number)
-        quality = quality_per_image(images, reconstructions)
+        quality = quality_per_image(images, self._reconstruct(images, number))
         return tf.stack([quality[name] for name in METRICS])

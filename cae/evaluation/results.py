@@ -94,9 +94,9 @@ def write_per_image(path: Path, names: Any, measured: Measured) -> None:
 
 
 def _picture(images: ImageSet, measured: Measured, measurer: Measurer) -> np.ndarray:
-    blocks = {}
-    for title, indices in measured.chosen(SHOWN).items():
-        batch = next(iter(make_batches(images.take(np.array(indices)), len(indices)))).numpy()
-        _, reconstructions = measurer.reconstruct(batch)
-        blocks[title] = (batch, reconstructions, measured.per_image["psnr"][indices])
+    psnr = measured.per_image["psnr"]
+    blocks = {
+        title: (*measurer.reconstruct(images, indices), psnr[indices])
+        for title, indices in measured.chosen(SHOWN).items()
+    }
     return best_median_worst(blocks)

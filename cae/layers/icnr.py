@@ -34,9 +34,7 @@ class ICNRInitializer(keras.initializers.Initializer):
         Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution", section 3.
     """
 
-    def __init__(
-        self, factor: int = 2, initializer: str | keras.initializers.Initializer = "glorot_uniform"
-    ) -> None:
+    def __init__(self, factor: int = 2, initializer: str | keras.initializers.Initializer = "glorot_uniform") -> None:
         self.factor = whole_number("factor", factor, least=2)
         self.initializer = keras.initializers.get(initializer)
 
@@ -45,8 +43,7 @@ class ICNRInitializer(keras.initializers.Initializer):
         *others, filters = shape
         if filters % self.factor**2:
             raise ValueError(
-                f"The filters must be a multiple of factor^2 = {self.factor**2}. "
-                f"Received: shape={tuple(shape)}."
+                f"The filters must be a multiple of factor^2 = {self.factor**2}. Received: shape={tuple(shape)}."
             )
         kernel = self.initializer((*others, filters // self.factor**2), dtype=dtype)
         return tf.concat([kernel] * self.factor**2, axis=-1)

@@ -24,8 +24,8 @@ def best_median_worst(blocks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndar
 
     Args:
         blocks: Heading (such as `best`, `median`, `worst`) to images in [0, 1], shape (batch, height, width, 1 or 3),
-            reconstructions of the same shape, and the PSNR of each in dB, shape (batch,). The columns of a block are its
-            images; all images have one size.
+            reconstructions of the same shape, and the PSNR of each in dB, shape (batch,). A block has a column for each
+            of its images; all images have one size.
 
     Returns:
         uint8, shape (picture height, picture width, 3).

@@ -100,7 +100,8 @@ def test_a_run_directory_holds_what_the_next_steps_need(train, write_config):
     assert summary["images"] == {"train": 162, "validation": 18, "test": 20}
     environment = json.loads((run / "environment.json").read_text())
     assert {"tensorflow", "keras"} <= environment["packages"].keys()
-    assert Image.open(run / "reconstructions.png").size[0] > 100
+    with Image.open(run / "reconstructions.png") as picture:
+        assert picture.size[0] > 100
     assert sorted(path.name for path in (run / "checkpoints").iterdir())[-1].startswith("step-0000000004")
 
 

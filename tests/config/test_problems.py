@@ -58,12 +58,14 @@ def only(lines):
         ("seed: '3'", '1:7: seed: must be an integer from 0 to 2147483647; received "3"; write it without quotes'),
         ("seed: true", "1:7: seed: must be an integer from 0 to 2147483647; received true"),
         ("seed:", "1:6: seed: must be an integer from 0 to 2147483647; received null"),
-        ("name: 3", "1:7: name: must be a folder name: at most 128 letters, digits and ._=,+- that start with a letter, "
+        ("name: 3",
+         "1:7: name: must be a folder name: at most 128 letters, digits and ._=,+- that start with a letter, "
          "a digit or _; received 3"),
         ("data: {channels: true}", "1:18: data.channels: must be one of 1, 3, or null; received true"),
         ("data: {channels: 2}", "1:18: data.channels: must be one of 1, 3, or null; received 2"),
         ("training: {xla: on}", '1:17: training.xla: must be auto, true or false; received "on"; write true'),
-        ("training: {xla: atuo}", '1:17: training.xla: must be auto, true or false; received "atuo"; did you mean auto?'),
+        ("training: {xla: atuo}",
+         '1:17: training.xla: must be auto, true or false; received "atuo"; did you mean auto?'),
         ("training: {deterministic: 1}", "1:27: training.deterministic: must be true or false; received 1"),
         ("training: {deterministic: no}",
          '1:27: training.deterministic: must be true or false; received "no"; write false'),
@@ -102,17 +104,19 @@ def only(lines):
         ("data: {image_size: [28, 0]}", "1:25: data.image_size.1: must be an integer of at least 1; received 0"),
         ("logging: {image_epochs: never}", "1:25: logging.image_epochs: must be auto, an integer of at least 1, "
          'or a list of one or more items, each an integer of at least 1; received "never"'),
-        ("logging: {image_epochs: [1, 0]}", "1:29: logging.image_epochs.1: must be an integer of at least 1; received 0"),
+        ("logging: {image_epochs: [1, 0]}",
+         "1:29: logging.image_epochs.1: must be an integer of at least 1; received 0"),
         ("model: {decoder: {upsampling: []}}", "1:31: model.decoder.upsampling: must be one of resize, max_unpool, "
-         "fixed_unpool, conv_transpose, subpixel, bilinear_additive, or a mapping with `kind`, or a list of one or more "
-         "items, each one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, bilinear_additive, "
+         "fixed_unpool, conv_transpose, subpixel, bilinear_additive, or a mapping with `kind`, or a list of one or "
+         "more items, each one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, bilinear_additive, "
          "or a mapping with `kind`; received []"),
         # choices
         ("model: {bottleneck: dens}", "1:21: model.bottleneck: must be one of none, spatial, dense, or a mapping "
          'with `kind`; received "dens"; did you mean dense?'),
         ("model: {bottleneck: {kind: dens, units: 3}}", "1:28: model.bottleneck.kind: must be one of none, spatial, "
          'dense; received "dens"; did you mean dense?'),
-        ("model: {bottleneck: {kind: 3}}", "1:28: model.bottleneck.kind: must be one of none, spatial, dense; received 3"),
+        ("model: {bottleneck: {kind: 3}}",
+         "1:28: model.bottleneck.kind: must be one of none, spatial, dense; received 3"),
         ("model: {bottleneck: {kind: }}", "1:27: model.bottleneck.kind: must be one of none, spatial, dense; "
          "received null"),
         ("model: {bottleneck: 3}", "1:21: model.bottleneck: must be one of none, spatial, dense, or a mapping with "
@@ -139,9 +143,11 @@ def only(lines):
          "it belongs to max_pool and average_pool"),
         ("data: {fit: crop}", "1:8: data.fit: fit has no effect with source: bundled (the default); "
          "it belongs to image_folder"),
-        ("training: {optimizer: {name: sgd, beta_1: 0.5}}", "1:35: training.optimizer.beta_1: beta_1 has no effect with "
+        ("training: {optimizer: {name: sgd, beta_1: 0.5}}",
+         "1:35: training.optimizer.beta_1: beta_1 has no effect with "
          "name: sgd; it belongs to adam and adamw"),
-        ("training: {schedule: {warmup_epochs: 1}}", "1:23: training.schedule.warmup_epochs: warmup_epochs has no effect "
+        ("training: {schedule: {warmup_epochs: 1}}",
+         "1:23: training.schedule.warmup_epochs: warmup_epochs has no effect "
          "with kind: constant (the default); it belongs to cosine"),
         # unknown keys
         ("training: {learning_rate: 0.1}",

@@ -1,5 +1,7 @@
 """Which image goes into which part."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_every_image_is_in_exactly_one_part_and_no_part_is_empty(count, fraction
     splits = divide(Parts(numbered(count)), *fractions)
     parts = [numbers_of(part) for part in (splits.train, splits.validation, splits.test)]
     assert all(parts)
-    assert sorted(sum(parts, [])) == list(range(count))
+    assert sorted(chain(*parts)) == list(range(count))
 
 
 def test_fractions_are_of_all_images_for_test_and_of_the_rest_for_validation():

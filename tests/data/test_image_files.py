@@ -215,7 +215,9 @@ def test_exif_orientation_is_applied_to_deep_files(tmp_path):
     np.testing.assert_allclose(pixels, np.rot90(values, k=-1) / 65535, atol=1e-7)
 
 
-@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x63\0\0\0\0\0\0\0"])
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x63\0\0\0\0\0\0\0"]
+)
 def test_senseless_exif_changes_nothing(tmp_path, exif):
     Image.fromarray(smooth()).save(tmp_path / "a.jpg", exif=exif, quality=95)
     Image.fromarray(smooth()).save(tmp_path / "b.jpg", quality=95)
@@ -224,7 +226,12 @@ def test_senseless_exif_changes_nothing(tmp_path, exif):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty"), (b"this is no image", "not a PNG"), (b"\x89PNG\r\n\x1a\n", "not a PNG|damaged|PNG"), (None, "No such file")],
+    [
+        (b"", "empty"),
+        (b"this is no image", "not a PNG"),
+        (b"\x89PNG\r\n\x1a\n", "not a PNG|damaged|PNG"),
+        (None, "No such file"),
+    ],
 )
 def test_files_that_are_no_images_are_told(tmp_path, content, reason):
     if content is not None:

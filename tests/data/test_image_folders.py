@@ -1,7 +1,9 @@
 """The source `image_folder`: listing, parts, scan, fits, and files that break."""
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,7 +241,13 @@ def break_files(folder):
     (folder / "text.gif").write_text("hello")
     (folder / "gone.bmp").symlink_to(folder / "nowhere.bmp")
     Image.new("L", (400, 300)).save(folder / "huge.png")
-    return {"cut.jpg": "truncated", "empty.png": "empty", "text.gif": "not a PNG", "gone.bmp": "No such file", "huge.png": "max_pixels"}
+    return {
+        "cut.jpg": "truncated",
+        "empty.png": "empty",
+        "text.gif": "not a PNG",
+        "gone.bmp": "No such file",
+        "huge.png": "max_pixels",
+    }
 
 
 def test_every_bad_file_is_named_with_its_reason_in_one_message(tmp_path):
@@ -397,8 +405,6 @@ def test_the_shape_is_known_without_files_when_the_section_gives_it(tmp_path):
 
 
 def test_reading_works_without_tensorflow(tmp_path):
-    import subprocess
-
     write(tmp_path, numbered(5))
     program = (
         "import sys; from cae.config.data import BundledData, ImageFolderData; from cae.data.load import *;"
@@ -407,5 +413,8 @@ def test_reading_works_without_tensorflow(tmp_path):
         "[load_splits(s).train.read([0]) for s in (f, BundledData())];"
         "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "[]"

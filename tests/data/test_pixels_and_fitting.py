@@ -69,7 +69,7 @@ def test_stretch_of_bytes_is_pillows_bicubic_resize(channels):
 
 
 def test_shrinking_is_antialiased():
-    # Stripes of one pixel alternate between 0 and 1; without antialiasing, every second pixel would give all 0 or all 1.
+    # Stripes of one pixel; without antialiasing, the small picture would see all of them black or all white.
     stripes = np.zeros((64, 64, 1), np.float32)
     stripes[:, ::2] = 1.0
     inner = stretch(stripes, (16, 16))[:, 2:-2]

@@ -1,0 +1,143 @@
+"""`evaluate.py` on trained runs."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import make_images
+
+MODEL = "model: {encoder: {filters: [4, 8]}, bottleneck: none, decoder: {upsampling: max_unpool}}\n"
+
+
+@pytest.fixture
+def trained(run_command, write_config, tmp_path):
+    """A run of two epochs on tiny images."""
+
+    def train(text=MODEL):
+        code, out, err = run_command(
+            "train", write_config("training: {epochs: 2}\n" + text), "--runs-dir", tmp_path / "runs"
+        )
+        assert code == 0, err
+        return tmp_path / "runs" / "default" / "run"
+
+    return train
+
+
+def evaluate(run_command, *arguments):
+    code, out, err = run_command("evaluate", *arguments)
+    assert code == 0, err
+    return out
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_files_of_an_evaluation_agree_with_one_another_and_with_numpy(trained, run_command, image_file):
+    run = trained()
+    out = evaluate(run_command, run)
+    folder = run / "evaluation"
+    assert out.splitlines()[-1] == str(folder)
+    results = json.loads((folder / "results.json").read_text())
+    rows = table(folder / "per_image.csv")
+    assert results["images"] == len(rows) == 20
+    for name in ("mse", "mae", "psnr", "ssim"):
+        assert results[name] == pytest.approx(np.mean([float(row[name]) for row in rows]), rel=1e-6)
+    for row in rows:
+        assert float(row["psnr"]) == pytest.approx(-10 * math.log10(float(row["mse"])), abs=1e-3)
+    summary = json.loads((run / "summary.json").read_text())
+    for key in ("parameters", "macs_per_image", "code"):
+        assert results[key] == summary[key]
+    with Image.open(folder / "reconstructions.png") as picture:
+        assert picture.mode == "RGB"
+
+
+def test_the_reconstructions_that_are_measured_are_those_of_the_best_weights(trained, run_command, image_file):
+    from cae.commands.planning import load_splits_with_progress
+    from cae.runs import open_run
+    from cae.runs.trained import load_trained_run
+
+    run = trained()
+    evaluate(run_command, run)
+    restored = load_trained_run(open_run(run), load_splits_with_progress)
+    rows = table(run / "evaluation" / "per_image.csv")
+    everything = np.load(image_file)[..., 0].astype(np.float32) / 255
+    for row in rows[:5]:
+        image = everything[int(row["image"])]
+        reconstruction = np.asarray(restored.autoencoder.model(image[None, :, :, None]))[0, :, :, 0]
+        assert float(row["mse"]) == pytest.approx(np.mean((image - reconstruction) ** 2), rel=1e-4)
+        assert float(row["mae"]) == pytest.approx(np.mean(np.abs(image - reconstruction)), rel=1e-4)
+
+
+def test_validation_figures_are_those_of_the_best_epoch(trained, run_command):
+    run = trained()
+    evaluate(run_command, run, "--split", "validation")
+    results = json.loads((run / "evaluation" / "results.json").read_text())
+    best = json.loads((run / "summary.json").read_text())["best"]
+    for name in ("mse", "mae", "psnr", "ssim"):
+        assert results[name] == pytest.approx(best[f"val_{name}"], rel=1e-5)
+
+
+def test_a_denoising_run_is_measured_on_corrupted_and_on_clean_inputs(trained, run_command):
+    run = trained(MODEL + "objective: {corruption: {kind: gaussian, stddev: 0.3}}\n")
+    evaluate(run_command, run, "--split", "validation")
+    results = json.loads((run / "evaluation" / "results.json").read_text())
+    best = json.loads((run / "summary.json").read_text())["best"]
+    assert results["mse"] == pytest.approx(best["val_mse"], rel=1e-5)
+    assert results["clean_inputs"]["mse"] != results["mse"]
+    assert results["corruption"] == {"kind": "gaussian", "stddev": 0.3}
+
+
+def test_a_linear_output_is_measured_within_the_pixel_range(trained, run_command):
+    run = trained("model: {encoder: {filters: [2]}, decoder: {upsampling: resize, output_activation: linear}}\n")
+    evaluate(run_command, run)
+    assert json.loads((run / "evaluation" / "results.json").read_text())["mae"] <= 1.0
+
+
+def test_out_names_another_folder(trained, run_command, tmp_path):
+    run = trained()
+    evaluate(run_command, run, "--out", tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / "results.json").exists()
+    assert not (run / "evaluation").exists()
+
+
+def test_files_are_named_in_per_image_csv(run_command, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, pixels in enumerate(make_images(30, 12, 9, 3)):
+        Image.fromarray(pixels).save(folder / f"photo {number},ü.png")
+    config = tmp_path / "photos.yaml"
+    config.write_text(
+        "data: {source: image_folder, path: photos, image_size: [12, 9], channels: 3}\ntraining: {epochs: 1}\n"
+        "model: {encoder: {filters: [4]}}\n"
+    )
+    code, _, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
+    assert code == 0, err
+    run = tmp_path / "runs" / "default" / "run"
+    evaluate(run_command, run)
+    names = {row["image"] for row in table(run / "evaluation" / "per_image.csv")}
+    assert len(names) == 3
+    assert names <= {path.name for path in folder.iterdir()}
+
+
+def test_what_is_no_run_or_has_no_weights_or_wrong_ones_is_said(trained, run_command, tmp_path):
+    code, _, err = run_command("evaluate", tmp_path / "nothing")
+    assert code == 1
+    assert "is not a run" in err
+    run = trained()
+    code, _, err = run_command("evaluate", run.parent)
+    assert code == 1
+    assert str(run) in err
+    (run / "model.weights.h5").write_bytes(b"not weights")
+    code, _, err = run_command("evaluate", run)
+    assert code == 1
+    assert "model.weights.h5" in err
+    (run / "model.weights.h5").unlink()
+    code, _, err = run_command("evaluate", run)
+    assert code == 1
+    assert "model.weights.h5" in err

@@ -1,0 +1,200 @@
+import pytest
+
+# Texts whose keys disagree, with the line that says so.
+CONFLICTS = [
+    # upsampling
+    (
+        "model: {encoder: {downsampling: strided_conv}, decoder: {upsampling: max_unpool}}",
+        "1:70: model.decoder.upsampling: max_unpool needs max_pool downsampling, which records the switches; "
+        "received strided_conv",
+    ),
+    (
+        "model: {encoder: {downsampling: average_pool}, decoder: {upsampling: [resize, max_unpool]}}",
+        "1:79: model.decoder.upsampling.1: max_unpool needs max_pool downsampling, which records the switches; "
+        "received average_pool",
+    ),
+    (
+        "model: {encoder: {filters: [8, 16, 32]}, decoder: {upsampling: [resize, resize]}}",
+        "1:64: model.decoder.upsampling: the list needs one kind for each stage, and model.encoder.filters has 3; "
+        "received 2",
+    ),
+    (
+        "model: {encoder: {filters: [6, 8]}, decoder: {upsampling: bilinear_additive}}",
+        "1:59: model.decoder.upsampling: bilinear_additive needs filters that are multiples of 4 (the factor squared); "
+        "received 6",
+    ),
+    (
+        "model: {encoder: {filters: [8, 18], downsampling: {pool_size: 3}}, decoder: {upsampling: bilinear_additive}}",
+        "1:90: model.decoder.upsampling: bilinear_additive needs filters that are multiples of 9 (the factor squared); "
+        "received 8",
+    ),
+    # The last decoder stage has the filters of the first encoder stage.
+    (
+        "model: {encoder: {filters: [6, 8]}, decoder: {upsampling: [resize, bilinear_additive]}}",
+        "1:68: model.decoder.upsampling.1: bilinear_additive needs filters that are multiples of 4 "
+        "(the factor squared); received 6",
+    ),
+    (
+        "model: {encoder: {filters: [8, 6]}, decoder: {upsampling: [bilinear_additive, resize]}}",
+        "1:60: model.decoder.upsampling.0: bilinear_additive needs filters that are multiples of 4 "
+        "(the factor squared); received 6",
+    ),
+    # normalisation
+    (
+        "model: {encoder: {filters: [12, 16, 20], normalization: group}}",
+        "1:57: model.encoder.normalization.groups: groups must divide every stage's filters; 8 does not divide 12, 20",
+    ),
+    (
+        "model: {encoder: {normalization: {kind: group, groups: 64}}}",
+        "1:56: model.encoder.normalization.groups: groups must divide every stage's filters; 64 does not divide 32",
+    ),
+    # objective
+    (
+        "objective: {reconstruction: {}}",
+        "1:29: objective.reconstruction: at least one weight must be above 0, or the output is not tied to the image",
+    ),
+    (
+        "objective: {reconstruction: {mse: 0.0, bce: 0}}",
+        "1:29: objective.reconstruction: at least one weight must be above 0, or the output is not tied to the image",
+    ),
+    (
+        "model: {decoder: {output_activation: linear}}\nobjective: {reconstruction: {mse: 1, bce: 0.5}}",
+        "2:43: objective.reconstruction.bce: bce needs output_activation: sigmoid, since it takes pixels as "
+        "probabilities; received linear",
+    ),
+    (
+        "objective: {reconstruction: {mse: 1}, huber_delta: 0.2}",
+        "1:52: objective.huber_delta: huber_delta has no effect without a weight for huber",
+    ),
+    # training
+    (
+        "training: {epochs: 5, schedule: {kind: cosine, warmup_epochs: 5}}",
+        "1:63: training.schedule.warmup_epochs: warmup_epochs must be less than training.epochs, which is 5; received 5",
+    ),
+    (
+        "training: {optimizer: {name: sgd, nesterov: true}}",
+        "1:45: training.optimizer.nesterov: nesterov: true needs a momentum above 0",
+    ),
+    # source
+    ("data: {source: arrays}", "1:16: data.source: source: arrays needs a path"),
+    ("data: idx", "1:7: data.source: source: idx needs a path"),
+    ("data: {source: image_folder, path: null}", "1:16: data.source: source: image_folder needs a path"),
+    ("data: {path: x}", "1:14: data.path: path has no effect with source: bundled"),
+    (
+        "data: {source: cifar10, test_path: x}",
+        "1:36: data.test_path: test_path has no effect with source: cifar10, which has a test part of its own",
+    ),
+    (
+        "data: {test_fraction: 0.2}",
+        "1:23: data.test_fraction: test_fraction has no effect with source: bundled, which has a test part of its own",
+    ),
+    (
+        "data: {source: idx, path: a, test_path: b, test_fraction: 0.2}",
+        "1:59: data.test_fraction: test_fraction has no effect with test_path",
+    ),
+    (
+        "data: {source: arrays, path: a.npz, test_array: b, test_fraction: 0.2}",
+        "1:67: data.test_fraction: test_fraction has no effect with test_array",
+    ),
+    (
+        "data: {source: arrays, path: a.npz, test_array: b, test_path: c}",
+        "1:49: data.test_array: give test_array or test_path, not both",
+    ),
+    (
+        "data: {source: arrays, path: a.NPY, array: b}",
+        "1:44: data.array: array has no effect with a .npy file, which holds one array",
+    ),
+    # pictures in folders
+    ("data: {source: image_folder, path: a, fit: patch}", "1:44: data.fit: fit: patch needs an image_size"),
+    ("data: {source: image_folder, path: a, fit: crop}", "1:44: data.fit: fit: crop needs an image_size"),
+    (
+        "data: {source: image_folder, path: a, image_size: [8, 8], random_patches: true}",
+        "1:75: data.random_patches: random_patches needs fit: patch; received stretch",
+    ),
+    # sizes
+    (
+        "objective: {reconstruction: {ms_ssim: 1}}",
+        "1:39: objective.reconstruction.ms_ssim: ms_ssim needs at least 161 pixels a side; "
+        "received images of 28x28 pixels",
+    ),
+    (
+        "data: {source: idx, path: a, image_size: [200, 160]}\nobjective: {reconstruction: {ms_ssim: 1}}",
+        "2:39: objective.reconstruction.ms_ssim: ms_ssim needs at least 161 pixels a side; "
+        "received images of 200x160 pixels",
+    ),
+    (
+        "data: cifar100\nobjective: {corruption: {kind: masked_patches, patch_size: 33}}",
+        "2:60: objective.corruption.patch_size: a masked patch must not be larger than the image; "
+        "received patch_size: 33 for images of 32x32 pixels",
+    ),
+    (
+        "data: {image_size: [20, 9], augmentation: {random_crop: 9}}",
+        "1:57: data.augmentation.random_crop: random_crop must be less than the image's sides; "
+        "received 9 for images of 20x9 pixels",
+    ),
+]
+
+# The nearest texts in which all is well.
+AGREEMENTS = [
+    "model: {encoder: {downsampling: max_pool}, decoder: {upsampling: [max_unpool, max_unpool]}}",
+    "model: {encoder: {downsampling: strided_conv}, decoder: {upsampling: [fixed_unpool, subpixel]}}",
+    "model: {encoder: {filters: [8, 12]}, decoder: {upsampling: bilinear_additive}}",
+    "model: {encoder: {filters: [9, 18], downsampling: {pool_size: 3}}, decoder: {upsampling: bilinear_additive}}",
+    "model: {encoder: {filters: [6, 8]}, decoder: {upsampling: [bilinear_additive, resize]}}",
+    "model: {encoder: {filters: [8, 6]}, decoder: {upsampling: [resize, bilinear_additive]}}",
+    "model: {encoder: {filters: [12, 18], normalization: {kind: group, groups: 6}}}",
+    "model: {decoder: {output_activation: linear}}\nobjective: {reconstruction: {mse: 1, bce: 0}}",
+    "objective: {reconstruction: {mae: 0.5}}",
+    "objective: {reconstruction: {huber: 1}, huber_delta: 0.2}",
+    "training: {epochs: 5, schedule: {kind: cosine, warmup_epochs: 4.5}}",
+    "training: {optimizer: {name: sgd, nesterov: true, momentum: 0.1}}",
+    "data: {source: arrays, path: a.npz, array: x, test_array: b}",
+    "data: {source: arrays, path: a.npy, test_path: b.npy}",
+    "data: {source: idx, path: a, test_fraction: 0.2}",
+    "data: {source: mnist, path: a}",
+    "data: {source: image_folder, path: a, fit: patch, image_size: [8, 9], random_patches: true}",
+    "data: {source: image_folder, path: a}\nobjective: {reconstruction: {ms_ssim: 1}}",
+    "data: {source: idx, path: a, image_size: [161, 200]}\nobjective: {reconstruction: {ms_ssim: 1}}",
+    "data: cifar100\nobjective: {corruption: {kind: masked_patches, patch_size: 32}}",
+    "data: {image_size: [20, 9], augmentation: {random_crop: 8}}",
+]
+
+
+@pytest.mark.parametrize(("text", "line"), CONFLICTS)
+def test_keys_that_disagree_are_reported(problems, text, line):
+    assert problems(text) == [f"a.yaml:{line}"]
+
+
+@pytest.mark.parametrize("text", AGREEMENTS)
+def test_keys_that_agree_are_accepted(load, text):
+    load(text)
+
+
+def test_disagreements_are_reported_all_at_once_beside_keys_that_are_wrong_by_themselves(problems):
+    text = """\
+model: {encoder: {downsampling: strided_conv}, decoder: {upsampling: max_unpool}}
+training: {batch_size: x, optimizer: {name: sgd, nesterov: true}}
+"""
+    assert [line.split(": ")[1] for line in problems(text)] == [
+        "model.decoder.upsampling",
+        "training.batch_size",
+        "training.optimizer.nesterov",
+    ]
+
+
+def test_the_override_is_blamed_when_it_disagrees_with_the_file(problems):
+    text = "model: {encoder: {downsampling: max_pool}, decoder: {upsampling: max_unpool}}"
+    assert problems(text, "model.encoder.downsampling=strided_conv") == [
+        "--set model.encoder.downsampling=strided_conv: max_unpool needs max_pool downsampling, "
+        "which records the switches; received strided_conv"
+    ]
+    assert problems("", "objective.huber_delta=0.1") == [
+        "--set objective.huber_delta=0.1: huber_delta has no effect without a weight for huber"
+    ]
+
+
+def test_a_key_without_effect_may_be_stated_at_its_default(load):
+    load("data: {source: mnist, test_path: null, test_fraction: 0.1}\nobjective: {huber_delta: null}")
+    load("data: {source: image_folder, path: a, fit: stretch, random_patches: false}")
+    load("data: {source: arrays, path: a.npy, array: null, test_array: null}")
+    load("training: {optimizer: {name: sgd, momentum: 0.0, nesterov: false}}")

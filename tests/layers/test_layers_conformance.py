@@ -1,0 +1,223 @@
+"""What every public layer must do, whatever it computes; a public layer without a case fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import cae.layers
+from cae.layers import (
+    BilinearAdditive2D,
+    Conv2DTransposeToSize,
+    DepthToSpace2D,
+    FixedUnpooling2D,
+    ICNRInitializer,
+    MaxPooling2DWithSwitches,
+    MaxUnpooling2D,
+    Resize2D,
+)
+
+Shapes = list[tuple[tuple[int, ...], str]]  # of each input: (height, width, channels) and type
+
+IMAGE: Shapes = [((5, 7, 8), "float")]
+NINE_CHANNELS: Shapes = [((3, 2, 9), "float")]
+PAIR: Shapes = [((3, 4, 2), "float"), ((3, 4, 2), "uint8")]
+
+
+def icnr_convolution(**kwargs: Any) -> keras.layers.Layer:
+    initializer = ICNRInitializer(2, keras.initializers.HeUniform(seed=3))
+    return keras.layers.Conv2D(8, 3, padding="same", kernel_initializer=initializer, **kwargs)
+
+
+# Not the defaults, and sizes that are odd, not square and cropped.
+CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
+    "BilinearAdditive2D": (lambda **k: BilinearAdditive2D(3, (8, 5), **k), NINE_CHANNELS),
+    "Conv2DTransposeToSize": (
+        lambda **k: Conv2DTransposeToSize(3, (3, 2), (2, 3), (9, 19), kernel_regularizer="l2", **k),
+        IMAGE,
+    ),
+    "DepthToSpace2D": (lambda **k: DepthToSpace2D(3, (8, 5), **k), NINE_CHANNELS),
+    "FixedUnpooling2D": (lambda **k: FixedUnpooling2D(3, (14, 19), **k), IMAGE),
+    "ICNRInitializer": (icnr_convolution, IMAGE),
+    "MaxPooling2DWithSwitches": (lambda **k: MaxPooling2DWithSwitches(3, **k), IMAGE),
+    "MaxUnpooling2D": (lambda **k: MaxUnpooling2D(3, (8, 10), **k), PAIR),
+    "Resize2D": (lambda **k: Resize2D(3, "bicubic", (14, 19), **k), IMAGE),
+}
+
+every_layer = pytest.mark.parametrize(("make", "shapes"), CASES.values(), ids=CASES)
+
+
+def example(shapes: Shapes, batch: int = 2, dtype: str = "float32") -> Any:
+    generator = np.random.default_rng(batch)
+    inputs = [
+        generator.integers(0, 9, (batch, *shape)).astype("uint8")
+        if kind == "uint8"
+        else tf.cast(generator.normal(size=(batch, *shape)), dtype)
+        for shape, kind in shapes
+    ]
+    return tuple(tf.constant(array) for array in inputs) if len(inputs) > 1 else inputs[0]
+
+
+def symbolic_example(shapes: Shapes, batch: int | None = None) -> Any:
+    inputs = [
+        keras.Input(shape, batch_size=batch, dtype="uint8" if kind == "uint8" else None) for shape, kind in shapes
+    ]
+    return tuple(inputs) if len(inputs) > 1 else inputs[0]
+
+
+def float_part(outputs: Any) -> tf.Tensor:
+    return tf.nest.flatten(outputs)[0]
+
+
+def assert_alike(outputs: Any, expected: Any, tolerance: float = 1e-5) -> None:
+    for output, value in zip(tf.nest.flatten(outputs), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(
+            tf.cast(output, tf.float64), tf.cast(value, tf.float64), atol=tolerance, rtol=tolerance
+        )
+
+
+def test_every_public_layer_has_a_case() -> None:
+    assert set(CASES) == set(cae.layers.__all__)
+
+
+@every_layer
+def test_a_configuration_round_trip_changes_nothing(make: Any, shapes: Shapes) -> None:
+    layer = make(name="the_layer")
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    copy = keras.saving.deserialize_keras_object(config)
+    assert type(copy) is type(layer)
+    assert copy.get_config() == layer.get_config()
+    assert layer.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+@every_layer
+def test_a_saved_model_gives_the_same_results(make: Any, shapes: Shapes, tmp_path: Path) -> None:
+    inputs = symbolic_example(shapes)
+    model = keras.Model(inputs, make()(inputs))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_alike(loaded(example(shapes)), model(example(shapes)), tolerance=0.0)
+
+
+@every_layer
+@pytest.mark.parametrize("batch", [None, 2])
+def test_symbolic_and_computed_shapes_and_types_are_equal(make: Any, shapes: Shapes, batch: int | None) -> None:
+    layer = make()
+    symbolic = tf.nest.flatten(layer(symbolic_example(shapes, batch)))
+    computed = tf.nest.flatten(layer(example(shapes)))
+    for promised, kept in zip(symbolic, computed, strict=True):
+        assert promised.shape == (batch, *kept.shape[1:])
+        assert promised.dtype == kept.dtype.name
+
+
+@every_layer
+def test_one_graph_serves_every_batch_size(make: Any, shapes: Shapes) -> None:
+    layer = make()
+    signature = tf.nest.map_structure(
+        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), example(shapes)
+    )
+    graph = tf.function(layer, input_signature=[signature])
+    for batch in (1, 3):
+        assert_alike(graph(example(shapes, batch)), layer(example(shapes, batch)))
+    outputs = tf.nest.flatten(graph.get_concrete_function().structured_outputs)
+    assert all(output.shape[1:].is_fully_defined() for output in outputs)
+
+
+@every_layer
+@pytest.mark.parametrize("compiled", [False, True])
+def test_graph_and_compiled_results_and_gradients_are_the_eager_ones(make: Any, shapes: Shapes, compiled: bool) -> None:
+    layer, inputs = make(), example(shapes)
+
+    def value_and_gradient(inputs: Any) -> tuple[Any, tf.Tensor]:
+        source = float_part(inputs)
+        with tf.GradientTape() as tape:
+            tape.watch(source)
+            outputs = layer(inputs)
+            loss = tf.reduce_sum(tf.sin(float_part(outputs)))
+        return outputs, tape.gradient(loss, source)
+
+    assert_alike(tf.function(value_and_gradient, jit_compile=compiled)(inputs), value_and_gradient(inputs))
+
+
+@every_layer
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 1e-2), ("bfloat16", 5e-2)])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_16_bit_results_are_the_float32_ones_but_rounder(
+    make: Any, shapes: Shapes, dtype: str, tolerance: float, compiled: bool
+) -> None:
+    narrow, wide = make(dtype=dtype), make(dtype="float32")
+    inputs = example(shapes, dtype=dtype)
+    rounded = tf.nest.map_structure(lambda array: tf.cast(array, tf.float32) if array.dtype == dtype else array, inputs)
+    expected = wide(rounded)
+    narrow(inputs)
+    narrow.set_weights(wide.get_weights())
+    outputs = tf.function(narrow, jit_compile=compiled)(inputs)
+    assert float_part(outputs).dtype == dtype
+    assert_alike(outputs, expected, tolerance)
+
+
+@every_layer
+def test_mixed_precision_computes_in_16_bits_and_keeps_weights_in_32(make: Any, shapes: Shapes) -> None:
+    layer = make(dtype="mixed_bfloat16")
+    outputs = layer(example(shapes))
+    assert float_part(outputs).dtype == tf.bfloat16
+    assert float_part(layer(symbolic_example(shapes))).dtype == "bfloat16"
+    assert all(weight.dtype == "float32" for weight in layer.weights)
+
+
+@every_layer
+def test_the_gradient_is_the_transpose(make: Any, shapes: Shapes) -> None:
+    # For what is linear between kinks and maps 0 to 0: <f(x), w> = <x, gradient of <f(x), w>>.
+    layer, inputs = make(dtype="float64"), example(shapes, dtype="float64")
+    source = float_part(inputs)
+    with tf.GradientTape() as tape:
+        tape.watch(source)
+        outputs = float_part(layer(inputs))
+    weights = np.random.default_rng(5).normal(size=outputs.shape)
+    gradient = tape.gradient(outputs, source, tf.constant(weights))
+    assert np.vdot(outputs, weights) == pytest.approx(np.vdot(source, gradient))
+
+
+@every_layer
+def test_inputs_of_another_rank_are_refused(make: Any, shapes: Shapes) -> None:
+    flat = tf.nest.map_structure(lambda array: array[0], example(shapes))
+    with pytest.raises(ValueError, match=r"ndim=3|expected min_ndim=4"):
+        make()(flat)
+
+
+@pytest.mark.parametrize(
+    ("layer", "channels"),
+    [
+        (MaxPooling2DWithSwitches(3), 2),
+        (FixedUnpooling2D(3), 2),
+        (Resize2D(3), 2),
+        (DepthToSpace2D(2), 4),
+        (Conv2DTransposeToSize(2, 3, 2), 2),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_height_and_width_may_be_unknown_when_the_graph_is_made(layer: keras.layers.Layer, channels: int) -> None:
+    promised = tf.nest.flatten(layer(keras.Input((None, None, channels))))
+    assert all(output.shape[:3] == (None, None, None) for output in promised)
+    graph = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, channels))])
+    for size in ((5, 7), (6, 4)):
+        images = np.random.default_rng(6).normal(size=(2, *size, channels)).astype("float32")
+        assert_alike(graph(images), layer(images))
+
+
+def test_unpooling_an_image_of_unknown_size_undoes_pooling_up_to_whole_windows() -> None:
+    def there_and_back(images: tf.Tensor) -> tf.Tensor:
+        return MaxUnpooling2D(3)(MaxPooling2DWithSwitches(3)(images))
+
+    graph = tf.function(there_and_back, input_signature=[tf.TensorSpec((None, None, None, 2))])
+    images = np.random.default_rng(7).normal(size=(2, 6, 9, 2)).astype("float32")
+    restored = graph(images)
+    np.testing.assert_array_equal(restored, np.where(np.array(restored) == 0, 0, images))
+    assert np.count_nonzero(restored) == 2 * 2 * 3 * 2
