@@ -54,7 +54,7 @@ class BundledData(AnyData):
     """The images that come with this program."""
 
     source: Literal["bundled"] = "bundled"
-    """5,000 training and 1,000 test images of Fashion-MNIST, 28x28, gray."""
+    """Fashion-MNIST, 28x28, gray: 5,000 training and 1,000 test images."""
 
 
 class StandardData(AnyData):

@@ -46,7 +46,7 @@ def expand_grid(config: RunConfig) -> list[RunConfig]:
     root = from_plain(config.model_dump(), Place("grid"))
     if problems := grid_problems(root):
         raise ConfigError("\n".join(map(str, problems)))
-    runs = [validate(combination)[0] for combination in _combinations(root)]
+    runs = [validate(combination)[0] for combination, _ in _combinations(root)]
     return [run for run in runs if run is not None]
 
 
@@ -64,8 +64,8 @@ def grid_problems(root: Node) -> list[Problem]:
     if problems:
         return problems
     found: dict[Problem, None] = {}  # the same problem comes up in many combinations
-    for combination in _combinations(root):
-        found.update(dict.fromkeys(validate(combination)[1]))
+    for combination, unset in _combinations(root):
+        found.update(dict.fromkeys(unset or validate(combination)[1]))
         if len(found) >= MAX_PROBLEMS:
             break
     return list(found)
@@ -96,8 +96,8 @@ def _entry_problems(key: str, values: Node) -> Iterator[Problem]:
         seen.add(text)
 
 
-def _combinations(root: Node) -> Iterator[Node]:
-    """Yield the tree of each combination, the last key's values changing fastest."""
+def _combinations(root: Node) -> Iterator[tuple[Node, list[Problem]]]:
+    """Yield the tree of each combination, and what could not be set; the last key's values change fastest."""
     grid = _grid(root)
     assert isinstance(root.value, dict)
     rest = replace(root, value={key: child for key, child in root.value.items() if key != "grid"})
@@ -107,8 +107,7 @@ def _combinations(root: Node) -> Iterator[Node]:
         overrides = [Override(path, value) for path, value in zip(paths, values, strict=True)]
         here = Place("grid")
         run = Node(_run_name(str(name), overrides), here, here)
-        combination, _ = apply(rest, [*overrides, Override(("name",), run)])
-        yield combination
+        yield apply(rest, [*overrides, Override(("name",), run)])
 
 
 def _run_name(name: str, overrides: list[Override]) -> str:

@@ -64,7 +64,7 @@ def _read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[Problem]
     problems: list[Problem] = []
     for text in texts:
         key, equals, value = (part.strip() for part in text.partition("="))
-        source = f"--set {_printable(text)}"
+        source = f"--set {text}" if len(text) <= 200 else f"--set {text[:200]}..."
         # A grid's keys are dotted themselves.
         path = tuple(key.split(".", 1) if key.startswith("grid.") else key.split("."))
         if not equals or not all(path):
@@ -77,12 +77,6 @@ def _read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[Problem]
             placed = Node(node.value, node.place, node.place)
             overrides.append(Override(path, absolute_paths(placed, os.curdir, path)))
     return overrides, problems
-
-
-def _printable(text: str) -> str:
-    """Keep an argument to one line of a message."""
-    text = "".join(character if character.isprintable() else "?" for character in text)
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _news(found: list[Problem], known: list[Problem]) -> list[Problem]:

@@ -47,9 +47,13 @@ class Problem:
     def __str__(self) -> str:
         """Return `place: dotted.key: message`, without the key where the place already shows it."""
         key = dotted(self.path)
-        return (
-            f"{self.place}: {self.message}" if key in ("", self.place.key) else f"{self.place}: {key}: {self.message}"
-        )
+        named = "" if key in ("", self.place.key) else f"{key}: "
+        return _one_line(f"{self.place}: {named}{self.message}")
+
+
+def _one_line(text: str) -> str:
+    """Write line breaks and everything else that a terminal cannot show as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def dotted(path: Path) -> str:

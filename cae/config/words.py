@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cae.config.scalars import resolve
-from cae.config.shape import Shape
+from cae.config.shape import Options, Shape
 
 MAX_SHOWN = 80
 
@@ -47,6 +47,8 @@ def _describe_type(shape: Shape) -> str:
     kind = schema.get("type")
     if kind == "array":
         item = shape.items(0)
+        if item and item.has_options:
+            return "a list of such choices"
         return f"a list of {_count(schema)}" + (f", each {describe(item)}" if item and item.schema else "")
     if kind == "object":
         return f"a mapping with keys from {', '.join(shape.keys)}" if shape.keys else "a mapping"
@@ -129,9 +131,17 @@ def _advice_on_text(shape: Shape, text: str, types: set[Any]) -> str | None:
         words.extend(shape.options.shapes)
     if close := closest(text, words):
         return f"did you mean {close}?"
+    if shape.options and (key := _key_taking(text, shape.options)):
+        return f"did you mean {{{shape.options.by}: {key[0]}, {key[1]}: {text}}}?"
     if types & {"integer", "number"} or any(isinstance(word, int) for word in shape.schema.get("enum", ())):
         return _advice_on_number(text)
     return None
+
+
+def _key_taking(word: str, options: Options) -> tuple[str, str] | None:
+    """Return a choice and its key that takes `word`, as `interpolation` of `resize` takes `nearest`."""
+    keys = ((choice, key, inner) for choice, shape in options.shapes.items() for key, inner in shape.keys.items())
+    return next(((choice, key) for choice, key, inner in keys if key != options.by and word in _words(inner)), None)
 
 
 def _advice_on_number(text: str) -> str | None:

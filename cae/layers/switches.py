@@ -84,39 +84,30 @@ def _compiled_for(kernel: Callable[..., Any], pool_size: int, image_shape: tuple
 
 
 def _max_pool(inputs: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    height, width = keras.ops.shape(inputs)[1:3]
     # Comparing 16-bit floats as float32 changes nothing and is twice as fast.
     comparable = tf.cast(inputs, tf.float32) if inputs.dtype.size < 4 else inputs
-    cells = _cells(_pad_with_copies(comparable, pool_size), pool_size)
-    maximum = cells[0]  # [N, H/P, W/P, C]
+    cells = _cells(pad_to_windows(comparable, pool_size, float("-inf")), pool_size)
+    maximum, has_nan = cells[0], tf.math.is_nan(cells[0])  # [N, H/P, W/P, C]
     switches = tf.zeros_like(maximum, tf.int32)  # LiteRT selects among int32, not among bytes
     for position, cell in enumerate(cells[1:], start=1):
-        # Also true when only the cell is NaN: the first NaN wins and stays.
-        wins = tf.logical_not(cell <= maximum) & (maximum == maximum)
-        maximum = tf.where(wins, cell, maximum)
+        is_nan = tf.math.is_nan(cell)
+        wins = ((cell > maximum) | is_nan) & ~has_nan
         switches = tf.where(wins, position, switches)
-    switches = _from_copies_to_pixels(switches, inputs, pool_size)
+        maximum, has_nan = tf.maximum(maximum, cell), has_nan | is_nan
+    # Not every platform's maximum keeps NaN.
+    maximum = tf.where(has_nan, tf.constant(float("nan"), maximum.dtype), maximum)
+    switches = tf.maximum(switches, _first_real_cells(height, width, pool_size))
     return tf.cast(maximum, inputs.dtype), tf.cast(switches, tf.uint8)
 
 
-def _pad_with_copies(images: tf.Tensor, pool_size: int) -> tf.Tensor:
-    """Fill up incomplete windows with copies of their outermost pixels, which no maximum can exceed."""
-    for axis in (1, 2):
-        size = keras.ops.shape(images)[axis]
-        before, after = before_and_after(size, pool_size)
-        if not (isinstance(size, int) and before == after == 0):
-            first, last = (tf.gather(images, [pixel], axis=axis) for pixel in (0, size - 1))
-            copies = tf.repeat(first, before, axis=axis), tf.repeat(last, after, axis=axis)
-            images = tf.concat([copies[0], images, copies[1]], axis=axis)
-    return images
-
-
-def _from_copies_to_pixels(switches: tf.Tensor, inputs: tf.Tensor, pool_size: int) -> tf.Tensor:
-    """Move switches at copies above and left of the image to the pixels that were copied."""
-    height, width = keras.ops.shape(inputs)[1:3]
-    top, left = (before_and_after(size, pool_size)[0] for size in (height, width))
-    rows = tf.where(tf.range(keras.ops.shape(switches)[1]) == 0, top, 0)[:, None, None]
-    columns = tf.where(tf.range(keras.ops.shape(switches)[2]) == 0, left, 0)[:, None]
-    return tf.maximum(switches // pool_size, rows) * pool_size + tf.maximum(switches % pool_size, columns)
+def _first_real_cells(height: Any, width: Any, pool_size: int) -> tf.Tensor:
+    """Return each window's first position that is not padding: its switch when all its pixels are -inf."""
+    rows, columns = (
+        tf.where(tf.range(-(-size // pool_size)) == 0, before_and_after(size, pool_size)[0], 0)
+        for size in (height, width)
+    )
+    return (rows[:, None] * pool_size + columns)[:, :, None]
 
 
 def _unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:

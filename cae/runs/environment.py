@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("tensorflow", "keras", "tensorboard", "numpy", "pillow", "pydantic", "h5py", "scikit-learn")
+_PACKAGES = ("tensorflow", "keras", "tensorboard", "numpy", "pillow", "pydantic", "h5py")
 
 
 def describe_environment() -> dict[str, Any]:

@@ -51,8 +51,9 @@ class TensorBoardWriter:
     def write_histograms(self, autoencoder: Autoencoder, latent: np.ndarray, step: int) -> None:
         """Distributions of every weight and of the probe images' latent values."""
         with self._train.as_default(step=step):
-            for variable in autoencoder.model.trainable_variables:
-                tf.summary.histogram(f"weights/{variable.path}", variable)
+            for part in (autoencoder.encoder, autoencoder.decoder):
+                for variable in part.trainable_variables:
+                    tf.summary.histogram(f"weights/{part.name}/{variable.path}", variable)
         with self._validation.as_default(step=step):
             tf.summary.histogram("latent", latent)
 

@@ -1,28 +1,32 @@
 """`evaluate.py` on trained runs."""
 
 import csv
+import functools
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cae.commands.main import main
 from tests.conftest import make_images
 
 MODEL = "model: {encoder: {filters: [4, 8]}, bottleneck: none, decoder: {upsampling: max_unpool}}\n"
 
 
-@pytest.fixture
-def trained(run_command, write_config, tmp_path):
-    """A run of two epochs on tiny images."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, image_file):
+    """Runs of two epochs on tiny images; one for each model."""
 
+    @functools.cache
     def train(text=MODEL):
-        code, out, err = run_command(
-            "train", write_config("training: {epochs: 2}\n" + text), "--runs-dir", tmp_path / "runs"
-        )
-        assert code == 0, err
-        return tmp_path / "runs" / "default" / "run"
+        folder = tmp_path_factory.mktemp("trained")
+        config = folder / "config.yaml"
+        config.write_text(f"data: {{source: arrays, path: {image_file}}}\ntraining: {{epochs: 2}}\n{text}")
+        assert main(["train", str(config), "--runs-dir", str(folder)]) == 0
+        return folder / "default" / "run"
 
     return train
 
@@ -100,7 +104,8 @@ def test_a_linear_output_is_measured_within_the_pixel_range(trained, run_command
 
 
 def test_out_names_another_folder(trained, run_command, tmp_path):
-    run = trained()
+    run = tmp_path / "run"
+    shutil.copytree(trained(), run, ignore=shutil.ignore_patterns("evaluation"))
     evaluate(run_command, run, "--out", tmp_path / "elsewhere")
     assert (tmp_path / "elsewhere" / "results.json").exists()
     assert not (run / "evaluation").exists()
@@ -129,7 +134,8 @@ def test_what_is_no_run_or_has_no_weights_or_wrong_ones_is_said(trained, run_com
     code, _, err = run_command("evaluate", tmp_path / "nothing")
     assert code == 1
     assert "is not a run" in err
-    run = trained()
+    run = tmp_path / "runs" / "run"
+    shutil.copytree(trained(), run)
     code, _, err = run_command("evaluate", run.parent)
     assert code == 1
     assert str(run) in err

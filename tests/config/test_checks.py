@@ -42,7 +42,7 @@ CONFLICTS = [
     # normalisation
     (
         "model: {encoder: {filters: [12, 16, 20], normalization: group}}",
-        "1:57: model.encoder.normalization.groups: groups must divide every stage's filters; 8 does not divide 12, 20",
+        "1:28: model.encoder.filters: groups must divide every stage's filters; 8 does not divide 12, 20",
     ),
     (
         "model: {encoder: {normalization: {kind: group, groups: 64}}}",
@@ -69,7 +69,8 @@ CONFLICTS = [
     # training
     (
         "training: {epochs: 5, schedule: {kind: cosine, warmup_epochs: 5}}",
-        "1:63: training.schedule.warmup_epochs: warmup_epochs must be less than training.epochs, which is 5; received 5",
+        "1:63: training.schedule.warmup_epochs: warmup_epochs must be less than training.epochs, which is 5; "
+        "received 5",
     ),
     (
         "training: {optimizer: {name: sgd, nesterov: true}}",

@@ -11,7 +11,7 @@ from cae.config import ConfigError, RunConfig, load_config
 from cae.config.shape import root_shape
 from tests.config.test_load import EVERY_KEY
 
-fuzzed = settings(max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+fuzzed = settings(max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=3) | st.dates()
@@ -19,20 +19,13 @@ scalars = (
 words = st.sampled_from(sorted({part for path in root_shape().paths() for part in path} | {"extends", "0", "resize"}))
 anything = st.recursive(
     scalars | words,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(words | scalars.filter(lambda key: key == key), inner, max_size=5)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words | scalars, inner, max_size=5),
     max_leaves=25,
 )
 # Pieces that mean something to YAML.
-pieces = st.lists(
-    st.sampled_from(
-        ["a", "model", "kind", ":", ": ", " ", "\n", "\n  ", "\n- ", "- ", "[", "]", "{", "}", ",", "&x", "*x", "!t", "!!int ",
-         "|", ">", "'", '"', "#", "---\n", "...\n", "\t", "? ", "1e3", "0x", "<<", "%YAML 1.2\n", "\\", "\\U", "\r", "\x85",
-         "\ufeff", "~", ".nan", "9" * 5000, "@", "`", "=", "\u2028"]
-    ),
-    max_size=40,
-).map("".join)  # fmt: skip
+signs = [*"~:-?[]{},|>'\"#@`=\\", "\\U", "&x", "*x", "<<", "!t", "!!int", "a", "model", "kind", "1e3", "0x", ".nan"]
+spaces = [" ", "\n", "\n  ", "\n- ", ": ", "\t", "\r", "\n---\n", "\n...\n", "%YAML 1.2\n", "\x85", "\ufeff", "\u2028"]
+pieces = st.lists(st.sampled_from([*signs, *spaces, "9" * 5000]), max_size=40).map("".join)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +68,7 @@ def test_any_data_has_an_answer(answer, value):
 
 
 @fuzzed
-@given(path=st.sampled_from([path for path in root_shape().paths()]), value=anything, other=anything)
+@given(path=st.sampled_from(list(root_shape().paths())), value=anything, other=anything)
 def test_any_value_in_any_key_has_an_answer(answer, path, value, other):
     root = copy.deepcopy(yaml.safe_load(EVERY_KEY))
     section = root
@@ -123,7 +116,6 @@ def test_any_override_has_an_answer(answer, overrides):
         "extends: ''",
         "extends: .",
         "extends: /",
-        "extends: /dev/null",
         "extends: ~nobody-of-this-name/a.yaml",
         "model: {encoder: {filters: [" + "9" * 90 + "]}}",
         "training: {optimizer: {learning_rate: " + "9" * 90 + "}}",

@@ -401,7 +401,7 @@ def test_a_folder_is_no_configuration(files):
 
 
 def test_what_cannot_be_a_name_is_reported(files):
-    assert message_for("a\0b") == "a\0b: cannot be read: no name of a file"
+    assert message_for("a\0b") == "a\\x00b: cannot be read: no name of a file"
     assert message_for("x" * 5000).endswith("cannot be read: File name too long")
 
 

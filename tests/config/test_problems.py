@@ -107,9 +107,8 @@ def only(lines):
         ("logging: {image_epochs: [1, 0]}",
          "1:29: logging.image_epochs.1: must be an integer of at least 1; received 0"),
         ("model: {decoder: {upsampling: []}}", "1:31: model.decoder.upsampling: must be one of resize, max_unpool, "
-         "fixed_unpool, conv_transpose, subpixel, bilinear_additive, or a mapping with `kind`, or a list of one or "
-         "more items, each one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, bilinear_additive, "
-         "or a mapping with `kind`; received []"),
+         "fixed_unpool, conv_transpose, subpixel, bilinear_additive, or a mapping with `kind`, or a list of such "
+         "choices; received []"),
         # choices
         ("model: {bottleneck: dens}", "1:21: model.bottleneck: must be one of none, spatial, dense, or a mapping "
          'with `kind`; received "dens"; did you mean dense?'),
@@ -128,6 +127,10 @@ def only(lines):
          'cifar100, image_folder, arrays, idx; received "fashion-mnist"; did you mean fashion_mnist?'),
         ("training: {optimizer: AdamW}", "1:23: training.optimizer: must be one of adam, adamw, sgd, rmsprop, "
          'or a mapping with `name`; received "AdamW"; did you mean adamw?'),
+        ("model: {encoder: {filters: [8]}, decoder: {upsampling: [nearest]}}",
+         "1:57: model.decoder.upsampling.0: must be one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, "
+         'bilinear_additive, or a mapping with `kind`; received "nearest"; '
+         "did you mean {kind: resize, interpolation: nearest}?"),
         # keys of another choice
         ("model: {decoder: {upsampling: {kind: resize, kernel_size: 4}}}",
          "1:46: model.decoder.upsampling.kernel_size: kernel_size has no effect with kind: resize; "

@@ -75,7 +75,7 @@ configurations = section(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(configurations)
 def test_what_is_saved_is_loaded_as_an_equal_configuration(tmp_path_factory, raw):
     config = RunConfig.model_validate(raw)
@@ -121,5 +121,7 @@ def test_saving_replaces_the_file_and_leaves_nothing_else(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_the_users_to_mend(tmp_path):
-    with pytest.raises(UserError, match="config.yaml: the configuration cannot be written: No such file or directory"):
+    with pytest.raises(
+        UserError, match=r"config\.yaml: the configuration cannot be written: No such file or directory"
+    ):
         save_config(RunConfig(), tmp_path / "missing" / "config.yaml")

@@ -95,12 +95,12 @@ def test_resizing_constant_images_is_exact(shape):
 
 
 def test_resizing_loses_stripes_finer_than_the_small_image_and_keeps_coarse_ones():
-    fine = np.tile(np.array([0.0, 1.0], np.float32), 8)[None, None, :, None] * np.ones((1, 16, 1, 1), np.float32)
-    coarse = np.repeat(np.array([0.0, 1.0], np.float32), 8)[None, None, :, None] * np.ones((1, 16, 1, 1), np.float32)
-    # Reduced without antialiasing, stripes of one pixel would turn black or white: an MSE of 0.5, not 0.25.
-    lost = measure_baselines(stream(fine), stream(fine), 16)["resize"]
+    rows, columns = np.ones((1, 18, 1, 1), np.float32), np.arange(18)[None, None, :, None]
+    fine, coarse = rows * (columns % 2), rows * (columns // 9)
+    # Reduced to a third without antialiasing, every third stripe would be taken for its neighbours: an MSE near 0.5.
+    lost = measure_baselines(stream(fine), stream(fine), 36)["resize"]
     assert lost["mse"] == pytest.approx(0.25, rel=0.05)
-    assert measure_baselines(stream(coarse), stream(coarse), 16)["resize"]["mse"] < 0.05
+    assert measure_baselines(stream(coarse), stream(coarse), 36)["resize"]["mse"] < 0.05
 
 
 @pytest.mark.parametrize(

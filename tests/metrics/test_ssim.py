@@ -94,6 +94,16 @@ def test_the_gradient_is_finite(shape, name):
     assert np.isfinite(gradient(ssim_per_image, images, reconstructions)).all()
 
 
+def test_rounding_far_outside_the_pixel_range_never_divides_by_next_to_nothing():
+    """The variance of a flat image is rounding; were it let below zero, it could cancel the constant beside it."""
+    levels = np.linspace(10, 400, 300, dtype=np.float32)
+    flat = np.broadcast_to(levels[:, None, None, None], (300, 11, 11, 1))
+    values = abs(ssim_per_image(np.full_like(flat, 0.5), flat).numpy())
+    luminance = (2 * 0.5 * levels + 1e-4) / (0.25 + levels**2 + 1e-4)
+    rounding = 8 * np.finfo(np.float32).eps * levels * 0.5  # of the covariance, which is 0
+    assert (values <= luminance * (9e-4 + 2 * rounding) / 9e-4).all()
+
+
 @pytest.mark.parametrize("shape", [(2, 28, 28, 1), (1, 60, 70, 3)])
 def test_one_compiled_function_serves_every_batch_size(shape):
     signature = [tf.TensorSpec((None, *shape[1:])), tf.TensorSpec((None, *shape[1:]))]

@@ -1,0 +1,90 @@
+"""What TensorBoard finds in a run directory, read with its own loader."""
+
+import json
+
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.graph.keras_util import keras_model_to_graph_def
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from cae.commands.main import main
+
+TEXT = """
+seed: 3
+model: {encoder: {filters: [4, 8]}, decoder: {upsampling: max_unpool}}
+objective: {corruption: {kind: gaussian, stddev: 0.1}}
+training: {epochs: 3, batch_size: 64}
+logging: {histograms: true, image_epochs: [2]}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, image_file):
+    folder = tmp_path_factory.mktemp("tensorboard")
+    config = folder / "config.yaml"
+    config.write_text(f"data: {{source: arrays, path: {image_file}}}\n" + TEXT)
+    assert main(["train", str(config), "--runs-dir", str(folder)]) == 0
+    return folder / "default" / "run"
+
+
+def load(folder):
+    accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def points(accumulator, tag):
+    return {event.step: tf.make_ndarray(event.tensor_proto) for event in accumulator.Tensors(tag)}
+
+
+def test_curves_have_the_same_tags_in_both_parts_and_the_values_of_metrics_jsonl(run):
+    train, validation = load(run / "train"), load(run / "validation")
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for name in ("loss", "mse", "mae", "psnr", "ssim"):
+        for part, prefix in ((train, ""), (validation, "val_")):
+            curve = points(part, name)
+            assert list(curve) == [row["step"] for row in rows]
+            assert [float(value) for value in curve.values()] == pytest.approx([row[prefix + name] for row in rows])
+    for name in ("learning_rate", "images_per_second", "gradient_norm", "weight_norm"):
+        assert len(points(train, name)) == 3
+    assert all(value > 0 for value in points(train, "gradient_norm").values())
+
+
+def test_pictures_are_written_after_the_first_the_chosen_and_the_last_epoch(run):
+    pictures = points(load(run / "validation"), "reconstructions")
+    assert list(pictures) == [3, 6, 9]
+    width, height, png = pictures[9]
+    image = tf.io.decode_png(png)
+    assert image.shape == (int(height), int(width), 3)
+
+
+def test_histograms_of_weights_and_latent_are_written_on_request(run):
+    train, validation = load(run / "train"), load(run / "validation")
+    weights = [tag for tag in train.Tags()["tensors"] if tag.startswith("weights/")]
+    # Four convolutions and the two of the bottleneck with the output's: kernel and bias each.
+    assert len(weights) == 2 * 7
+    assert len(points(validation, "latent")) == 3
+
+
+def test_configuration_and_plan_are_there_as_text(run):
+    train = load(run / "train")
+    assert b"max_unpool" in points(train, "configuration")[0].item()
+    assert b"stage_2_max_unpool" in points(train, "plan")[0].item()
+
+
+def test_the_keras_graph_is_one_that_tensorboard_can_draw(run):
+    config = json.loads(points(load(run / "train"), "keras")[0].item())
+    graph = keras_model_to_graph_def(config)
+    names = {node.name for node in graph.node}
+    assert {"autoencoder/encoder/stage_1_conv_1", "autoencoder/decoder/stage_1_max_unpool"} <= names
+
+
+def test_hyperparameters_let_runs_be_sorted_by_upsampling_kind(run):
+    metadata = load(run).SummaryMetadata("_hparams_/session_start_info")
+    data = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
+    found = data.session_start_info.hparams
+    assert found["upsampling"].string_value == "max_unpool"
+    assert found["seed"].number_value == 3
+    assert found["training.optimizer.learning_rate"].number_value == pytest.approx(1e-3)
+    assert found["code_values"].number_value == 4 * 3 * 16
