@@ -36,34 +36,21 @@ class ImageHeader(NamedTuple):
     width: int
     deep: bool
     """More than 8 bits a channel."""
+    complete: bool
+    """The file has the end that its format demands; without it, only decoding tells whether pixels are missing."""
 
 
 def read_header(path: str, max_pixels: int) -> ImageHeader:
-    """Read size and depth without decoding pixels.
+    """Read size and depth without decoding pixels, and look at the file's end.
 
     Raises:
         BadImageError: The file is missing, empty, no image of a known format, or has more than `max_pixels` pixels.
     """
-    with _opened(path, max_pixels) as (image, _):
+    with _opened(path, max_pixels) as (image, file):
         width, height = image.size
         if _orientation(image) >= _SIDEWAYS:
             width, height = height, width
-        return ImageHeader(height, width, _is_deep(image))
-
-
-def check_complete(path: str, max_pixels: int) -> None:
-    """Find truncated files cheaply: each format has its own end mark, and only files without one are decoded.
-
-    Damage in the middle of a file that has its end is not seen here; decoding finds it, as far as the format has
-    checksums (PNG) or the damage breaks the code (JPEG often just shows it).
-
-    Raises:
-        BadImageError: The file cannot be decoded.
-    """
-    with _opened(path, max_pixels) as (image, file):
-        complete = _has_its_end(image.format or "", file)
-    if not complete:
-        decode(path, max_pixels, background=(0, 0, 0))
+        return ImageHeader(height, width, _is_deep(image), _has_its_end(image.format or "", file))
 
 
 def decode(path: str, max_pixels: int, background: Color) -> np.ndarray:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from cae.data.file_errors import printable
-from cae.data.image_file import BadImageError, ImageHeader, check_complete, read_header
+from cae.data.image_file import BadImageError, ImageHeader, decode, read_header
 from cae.errors import UserError
 
 Progress = Callable[[int, int], None]
@@ -39,8 +39,9 @@ def scan(
     """Read every file's header, several files at a time.
 
     Found are: missing, unreadable and empty files, files that are no image, with more than `max_pixels` pixels, smaller
-    than `least_size`, or cut off at the end (see `cae.data.image_file.check_complete`). Not found is damage in the
-    middle of a file.
+    than `least_size`, or cut off: files without their format's end mark are decoded to see whether they can be. Damage
+    in the middle of a file that has its end is not found here; reading finds it as far as the format has checksums
+    (PNG) or the damage breaks the code (JPEG often just shows it).
 
     Args:
         paths: The files.
@@ -87,5 +88,6 @@ def _inspect(path: str, max_pixels: int, least_size: tuple[int, int]) -> ImageHe
             f"its size {header.height}x{header.width} (height x width) is smaller than the patch "
             f"{least_size[0]}x{least_size[1]} of `data.image_size`"
         )
-    check_complete(path, max_pixels)
+    if not header.complete:
+        decode(path, max_pixels, background=(0, 0, 0))
     return header

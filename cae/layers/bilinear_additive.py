@@ -45,7 +45,8 @@ class BilinearAdditive2D(keras.layers.Layer):
             when `output_size` does not fit the input.
 
     Reference:
-        Wojna et al. 2017, "The Devil is in the Decoder", section 2.1, "Bilinear additive upsampling".
+        Wojna et al. 2017, "The Devil is in the Decoder", section on bilinear
+        additive upsampling.
     """
 
     def __init__(self, factor: int = 2, output_size: Size | None = None, **kwargs: Any) -> None:

@@ -76,15 +76,10 @@ def crop(grid: tf.Tensor, output_size: Size | None) -> tf.Tensor:
     return grid[:, top : top + output_size[0], left : left + output_size[1]]
 
 
-def before_and_after(size: Any, factor: int) -> tuple[Any, Any]:
-    """Return how many cells of the first and of the last window lie outside of `size` pixels."""
-    total = -(-size // factor) * factor - size
-    return total // 2, total - total // 2
-
-
-def pad_to_windows(grid: tf.Tensor, factor: int, value: float) -> tf.Tensor:
-    """Fill up incomplete windows with `value`: the reverse of `crop`."""
-    rows, columns = (before_and_after(size, factor) for size in keras.ops.shape(grid)[1:3])
-    if all(isinstance(n, int) and n == 0 for n in (*rows, *columns)):
+def pad_to_windows(grid: tf.Tensor, factor: int) -> tf.Tensor:
+    """Fill up incomplete windows with zeros: the reverse of `crop`."""
+    totals = [-(-size // factor) * factor - size for size in keras.ops.shape(grid)[1:3]]
+    if all(isinstance(total, int) and total == 0 for total in totals):
         return grid
-    return tf.pad(grid, [(0, 0), rows, columns, (0, 0)], constant_values=tf.cast(value, grid.dtype))
+    rows, columns = ((total // 2, total - total // 2) for total in totals)
+    return tf.pad(grid, [(0, 0), rows, columns, (0, 0)])

@@ -45,7 +45,7 @@ class DepthToSpace2D(keras.layers.Layer):
 
     Reference:
         Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
-        Convolutional Neural Network", section 2.2.
+        Convolutional Neural Network", section 3.2.
     """
 
     def __init__(self, factor: int = 2, output_size: Size | None = None, **kwargs: Any) -> None:

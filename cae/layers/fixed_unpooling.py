@@ -41,8 +41,8 @@ class FixedUnpooling2D(keras.layers.Layer):
         ValueError: When an argument is out of range, or when `output_size` does not fit the input.
 
     Reference:
-        Dosovitskiy et al. 2015, "Learning to Generate Chairs with Convolutional Neural Networks", section
-        3.1.
+        Dosovitskiy et al. 2015, "Learning to Generate Chairs with Convolutional Neural Networks": its
+        unpooling.
     """
 
     def __init__(self, pool_size: int = 2, output_size: Size | None = None, **kwargs: Any) -> None:

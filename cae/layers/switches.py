@@ -5,7 +5,8 @@ every image, in every channel and at every size. Unpooling and gathering are eac
 each other's gradient; the gradient of pooling is unpooling.
 
 The three kernels are compiled by XLA, wherever they are called from: as single TensorFlow operations every
-comparison would travel through memory by itself, which took ten times as long.
+comparison would travel through memory by itself, which took ten times as long. A converter that cannot read
+nested functions gets them inline under `tf.config.run_functions_eagerly(True)`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cae.layers.crop import Size, before_and_after, crop, pad_to_windows
+from cae.layers.crop import Size, crop, pad_to_windows
 
 
 def max_pool(inputs: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -87,27 +88,19 @@ def _max_pool(inputs: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     height, width = keras.ops.shape(inputs)[1:3]
     # Comparing 16-bit floats as float32 changes nothing and is twice as fast.
     comparable = tf.cast(inputs, tf.float32) if inputs.dtype.size < 4 else inputs
-    cells = _cells(pad_to_windows(comparable, pool_size, float("-inf")), pool_size)
-    maximum, has_nan = cells[0], tf.math.is_nan(cells[0])  # [N, H/P, W/P, C]
+    # What is padding is known by itself: were it -inf, it could win where all pixels are -inf.
+    cells = _cells(pad_to_windows(comparable, pool_size), pool_size)
+    real = [cell > 0 for cell in _cells(pad_to_windows(tf.ones((1, height, width, 1)), pool_size), pool_size)]
+    maximum, seen = cells[0], real[0]  # [N, H/P, W/P, C] and [1, H/P, W/P, 1]
     switches = tf.zeros_like(maximum, tf.int32)  # LiteRT selects among int32, not among bytes
-    for position, cell in enumerate(cells[1:], start=1):
-        is_nan = tf.math.is_nan(cell)
-        wins = ((cell > maximum) | is_nan) & ~has_nan
+    for position in range(1, pool_size**2):
+        # "Not at most" is also true of a NaN; once the maximum is NaN, it stays.
+        greater = ~(cells[position] <= maximum) & (maximum == maximum)
+        wins = real[position] & (greater | ~seen)
+        maximum = tf.where(wins, cells[position], maximum)
         switches = tf.where(wins, position, switches)
-        maximum, has_nan = tf.maximum(maximum, cell), has_nan | is_nan
-    # Not every platform's maximum keeps NaN.
-    maximum = tf.where(has_nan, tf.constant(float("nan"), maximum.dtype), maximum)
-    switches = tf.maximum(switches, _first_real_cells(height, width, pool_size))
+        seen |= real[position]
     return tf.cast(maximum, inputs.dtype), tf.cast(switches, tf.uint8)
-
-
-def _first_real_cells(height: Any, width: Any, pool_size: int) -> tf.Tensor:
-    """Return each window's first position that is not padding: its switch when all its pixels are -inf."""
-    rows, columns = (
-        tf.where(tf.range(-(-size // pool_size)) == 0, before_and_after(size, pool_size)[0], 0)
-        for size in (height, width)
-    )
-    return (rows[:, None] * pool_size + columns)[:, :, None]
 
 
 def _unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
@@ -124,7 +117,7 @@ def _unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor
 
 def _gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
     values = tf.zeros(keras.ops.shape(switches), grid.dtype)
-    for position, cell in enumerate(_cells(pad_to_windows(grid, pool_size, 0.0), pool_size)):
+    for position, cell in enumerate(_cells(pad_to_windows(grid, pool_size), pool_size)):
         values = tf.where(switches == position, cell, values)
     return values
 

@@ -66,7 +66,7 @@ def test_the_first_nan_of_a_window_is_its_maximum(pool_size: int, dtype: str) ->
 
 @pytest.mark.parametrize(("pool_size", "size"), SIZES)
 def test_a_gradient_goes_to_the_first_maximum_alone(pool_size: int, size: tuple[int, int]) -> None:
-    images = oracles.scrambled((2, *size, 2), seed=3)
+    images = oracles.scrambled((2, *size, 3), seed=3)
     images[0, :, :, 0] = 0.5  # all of one image and channel are ties
     _, switches = oracles.max_pool(images, pool_size)
     weights = np.random.default_rng(4).normal(size=switches.shape).astype("float32")
