@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cae.errors import UserError
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -24,7 +26,13 @@ def replacing(path: Path) -> Iterator[Path]:
         ...     _ = temporary.write_text("whole")
         >>> target.read_text()
         'whole'
+
+    Raises:
+        UserError: if `path` is something else than a regular file.
     """
+    if path.exists() and not path.is_file():
+        # A rename would put a file in the place of a folder, a device or a pipe.
+        raise UserError(f"{path}: is there already and is not a regular file.")
     handle, name = tempfile.mkstemp(prefix=".writing-", suffix=f"-{path.name}", dir=path.parent)
     os.close(handle)
     temporary = Path(name)

@@ -16,9 +16,7 @@ from cae.runs import RunDirectory, open_run
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directory")
-    parser.add_argument(
-        "--split", choices=("test", "validation", "train"), default="test", help="default: test"
-    )
+    parser.add_argument("--split", choices=("test", "validation", "train"), default="test", help="default: test")
     parser.add_argument("--out", type=Path, help="folder for the files; default: RUN/evaluation")
 
 

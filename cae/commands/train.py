@@ -29,13 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="overrides",
         help="override one dotted key, e.g. model.decoder.upsampling.kind=max_unpool; repeatable",
     )
-    parser.add_argument(
-        "--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs"
-    )
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument(
-        "--resume", action="store_true", help="go on with a run exactly where its checkpoint is"
-    )
+    mode.add_argument("--resume", action="store_true", help="go on with a run exactly where its checkpoint is")
     mode.add_argument("--overwrite", action="store_true", help="start a run afresh that exists already")
     parser.add_argument(
         "--dry-run", action="store_true", help="check everything, print the model's plan, write nothing"
@@ -46,9 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, or with --dry-run only check."""
     config = load_config(options.config, options.overrides)
     if config.grid:
-        raise ConfigError(
-            f"{options.config}: grid: several runs from one file are not available in this version."
-        )
+        raise ConfigError(f"{options.config}: grid: several runs from one file are not available in this version.")
     directory = RunDirectory(options.runs_dir / config.experiment / config.name)
     if not options.dry_run:
         if _is_done(directory, config, options):

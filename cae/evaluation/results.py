@@ -70,9 +70,7 @@ def _stream(images: ImageSet, batch_size: int) -> Callable[[], Iterator[np.ndarr
     return lambda: (batch.numpy() for batch in make_batches(images, batch_size))
 
 
-def _write_files(
-    out: Path, images: ImageSet, measured: Measured, measurer: Measurer, results: dict[str, Any]
-) -> None:
+def _write_files(out: Path, images: ImageSet, measured: Measured, measurer: Measurer, results: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_per_image(out / "per_image.csv", images.names, measured)
     save_png(_picture(images, measured, measurer), out / "reconstructions.png")

@@ -7,20 +7,26 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cae.layers.crop import Size, crop, height_and_width, restored_size
+from cae.layers.crop import Size, height_and_width, restored_size
 
 Shape = tuple[int | None, ...]
 
 # What this layer decides itself, and what its configuration therefore leaves out.
-_FIXED = {"padding": "same", "output_padding": None, "data_format": "channels_last"}
+_FIXED = {
+    "padding": "same",
+    "output_padding": None,
+    "data_format": "channels_last",
+    "dilation_rate": 1,
+}
 
 
 @keras.saving.register_keras_serializable(package="cae")
 class Conv2DTransposeToSize(keras.layers.Conv2DTranspose):
-    """A transposed convolution whose output is cropped to the exact size.
+    """A transposed convolution that restores an exact size.
 
-    `keras.layers.Conv2DTranspose` with SAME padding enlarges by `strides`; what is too much for `output_size`
-    is then cut off: half of it, rounded down, from the top and left. Any kernel goes with any strides, but a
+    It is the transpose of the SAME convolution with the same kernel and strides on images of `output_size`,
+    odd sizes included: <convolution(image), latent> = <image, transposed(latent)>. Where `output_size` is
+    `strides` times the input's it is `keras.layers.Conv2DTranspose`. Any kernel goes with any strides, but a
     kernel that is not a multiple of the strides overlaps unevenly (checkerboard artefacts), and a smaller one
     leaves gaps.
 
@@ -47,7 +53,8 @@ class Conv2DTransposeToSize(keras.layers.Conv2DTranspose):
 
     Raises:
         ValueError: When an argument is out of range, or when `output_size` does not fit the input.
-        TypeError: When `padding`, `output_padding` or `data_format` are given: this layer decides them.
+        TypeError: When `padding`, `output_padding`, `dilation_rate` or `data_format` are given: this layer
+            decides them.
 
     Reference:
         Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning", section 4.
@@ -67,8 +74,13 @@ class Conv2DTransposeToSize(keras.layers.Conv2DTranspose):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return the enlarged features."""
-        self.compute_output_shape(inputs.shape)
-        return crop(super().call(inputs), self.output_size)
+        shape = self.compute_output_shape(keras.ops.shape(inputs))
+        # The operation itself is the gradient of a convolution and takes the exact size; cropping afterwards
+        # would be off by a pixel where the convolution's padding is uneven.
+        outputs = tf.nn.conv2d_transpose(inputs, self.kernel, shape, self.strides, padding="SAME")
+        if self.use_bias:
+            outputs = tf.nn.bias_add(outputs, self.bias)
+        return self.activation(outputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the enlarged features."""

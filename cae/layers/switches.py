@@ -88,7 +88,7 @@ def _max_pool(inputs: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     height, width = keras.ops.shape(inputs)[1:3]
     # Comparing 16-bit floats as float32 changes nothing and is twice as fast.
     comparable = tf.cast(inputs, tf.float32) if inputs.dtype.size < 4 else inputs
-    # What is padding is known by itself: were it -inf, it could win where all pixels are -inf.
+    # Padding is marked, not made -inf: it must not win even a window whose pixels all are -inf.
     cells = _cells(pad_to_windows(comparable, pool_size), pool_size)
     real = [cell > 0 for cell in _cells(pad_to_windows(tf.ones((1, height, width, 1)), pool_size), pool_size)]
     maximum, seen = cells[0], real[0]  # [N, H/P, W/P, C] and [1, H/P, W/P, 1]

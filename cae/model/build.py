@@ -59,9 +59,7 @@ def build_autoencoder(plan: Plan, *, seed: int = 0, precision: str = "float32") 
         (None, 28, 28, 1)
     """
     encoder, switches = _build_encoder(plan, seed, precision)
-    decoder = _build_decoder(
-        plan, seed, precision, [tuple(s.shape[1:]) for s in switches.values()], list(switches)
-    )
+    decoder = _build_decoder(plan, seed, precision, [tuple(s.shape[1:]) for s in switches.values()], list(switches))
     images = keras.Input(plan.image_shape, name="images", dtype="float32")
     model = keras.Model(images, decoder(encoder(images)), name="autoencoder")
     return Autoencoder(plan, encoder, decoder, model)

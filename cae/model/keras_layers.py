@@ -99,9 +99,7 @@ def _(operation: Upsample, path: str, seed: int, precision: str) -> keras.layers
 @make_layer.register
 def _(operation: Normalization, path: str, seed: int, precision: str) -> keras.layers.Layer:
     if operation.kind == "batch":
-        return keras.layers.BatchNormalization(
-            momentum=operation.momentum, name=operation.name, dtype=precision
-        )
+        return keras.layers.BatchNormalization(momentum=operation.momentum, name=operation.name, dtype=precision)
     if operation.kind == "layer":
         return keras.layers.LayerNormalization(name=operation.name, dtype=precision)
     return keras.layers.GroupNormalization(operation.groups, name=operation.name, dtype=precision)
@@ -112,16 +110,12 @@ def _(operation: Activation, path: str, seed: int, precision: str) -> keras.laye
     # The last activation is float32: reconstructions and losses need the range that 16 bits do not have.
     # The convolution before it stays in the compute type, where it is fast.
     is_output = operation.name.startswith("output")
-    return keras.layers.Activation(
-        operation.function, name=operation.name, dtype="float32" if is_output else precision
-    )
+    return keras.layers.Activation(operation.function, name=operation.name, dtype="float32" if is_output else precision)
 
 
 @make_layer.register
 def _(operation: Dropout, path: str, seed: int, precision: str) -> keras.layers.Layer:
-    return keras.layers.Dropout(
-        operation.rate, seed=seed_for(seed, path), name=operation.name, dtype=precision
-    )
+    return keras.layers.Dropout(operation.rate, seed=seed_for(seed, path), name=operation.name, dtype=precision)
 
 
 @make_layer.register

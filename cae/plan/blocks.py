@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from cae.config.model import EncoderSection
 
 
-def convolution(
-    encoder: EncoderSection, name: str, shape: Shape, filters: int, *, strides: int = 1
-) -> list[Operation]:
+def convolution(encoder: EncoderSection, name: str, shape: Shape, filters: int, *, strides: int = 1) -> list[Operation]:
     """Convolution, normalisation, activation."""
     output = (math.ceil(shape[0] / strides), math.ceil(shape[1] / strides), filters)
     use_bias = encoder.normalization.kind == "none"

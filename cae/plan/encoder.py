@@ -61,9 +61,7 @@ def check_image_is_large_enough(encoder: EncoderSection, image_shape: Shape) -> 
         sides = (math.ceil(sides[0] / factor), math.ceil(sides[1] / factor))
 
 
-def _plan_stage(
-    encoder: EncoderSection, name: str, shape: Shape, filters: int, switches: bool
-) -> list[Operation]:
+def _plan_stage(encoder: EncoderSection, name: str, shape: Shape, filters: int, switches: bool) -> list[Operation]:
     operations: list[Operation] = []
     downsampling = encoder.downsampling
     for number in range(1, encoder.convs_per_stage + 1):

@@ -23,9 +23,7 @@ def format_plan(plan: Plan) -> str:
     return "\n".join([*_align([_HEADER, *rows, total]), "", *_code_lines(plan)])
 
 
-def _rows(
-    part: str, operations: Sequence[Operation], fields: Sequence[float], plan: Plan
-) -> list[tuple[str, ...]]:
+def _rows(part: str, operations: Sequence[Operation], fields: Sequence[float], plan: Plan) -> list[tuple[str, ...]]:
     rows: list[list[str | int | float]] = []
     for operation, field in zip(operations, fields, strict=True):
         if isinstance(operation, Activation | Normalization | Dropout) and rows:

@@ -99,9 +99,7 @@ class RunDirectory:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UserError(
-                f"{self.path}: cannot be written: {error.strerror or error} ({nearest})."
-            ) from error
+            raise UserError(f"{self.path}: cannot be written: {error.strerror or error} ({nearest}).") from error
 
     def create(self) -> None:
         """Make the folder; an old run in it goes away whole."""

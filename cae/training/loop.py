@@ -135,11 +135,7 @@ class Loop:
 
     def _distribute(self, batches: tf.data.Dataset) -> Any:
         strategy = self.steps.strategy
-        return (
-            strategy.experimental_distribute_dataset(batches)
-            if strategy.num_replicas_in_sync > 1
-            else batches
-        )
+        return strategy.experimental_distribute_dataset(batches) if strategy.num_replicas_in_sync > 1 else batches
 
     def _save(self) -> None:
         self.checkpoints.save(self.state.to_checkpoint())

@@ -98,7 +98,5 @@ class TrainingState:
         model = self.steps.autoencoder.model.variables
         optimizer = self.steps.optimizer.variables
         named = {f"model/{number}/{variable.path}": variable for number, variable in enumerate(model)}
-        named |= {
-            f"optimizer/{number}/{variable.path}": variable for number, variable in enumerate(optimizer)
-        }
+        named |= {f"optimizer/{number}/{variable.path}": variable for number, variable in enumerate(optimizer)}
         return named | {"step": self.steps.step}

@@ -129,13 +129,9 @@ class Steps:
         losses = self.objective.per_image(images, reconstructions, latent)
         return self._sums(images, reconstructions, losses, tf.constant(0.0))
 
-    def _sums(
-        self, images: tf.Tensor, reconstructions: tf.Tensor, losses: tf.Tensor, norm: tf.Tensor
-    ) -> tf.Tensor:
+    def _sums(self, images: tf.Tensor, reconstructions: tf.Tensor, losses: tf.Tensor, norm: tf.Tensor) -> tf.Tensor:
         # A linear output may leave the pixel range; pictures cannot.
         quality = quality_per_image(images, tf.clip_by_value(reconstructions, 0.0, 1.0))
         per_image = {"loss": losses, **quality}
         count = tf.cast(tf.shape(images)[0], tf.float32)
-        return tf.stack(
-            [*(tf.reduce_sum(per_image[name]) for name in IMAGE_METRICS), count, norm, tf.constant(1.0)]
-        )
+        return tf.stack([*(tf.reduce_sum(per_image[name]) for name in IMAGE_METRICS), count, norm, tf.constant(1.0)])

@@ -128,9 +128,7 @@ class Training:
         progress = Progress(
             section.epochs * self._steps_per_epoch, self._steps_per_epoch, section.batch_size, state.step
         )
-        rates = make_schedule(
-            section.schedule, section.optimizer.learning_rate, section.epochs, self._steps_per_epoch
-        )
+        rates = make_schedule(section.schedule, section.optimizer.learning_rate, section.epochs, self._steps_per_epoch)
         journal = Journal(self.run, self.config.logging, section.epochs, probes, rates, writer, progress)
         if is_new:
             text = self.run.config.read_text(encoding="utf-8")
@@ -174,9 +172,7 @@ class Training:
             "switch_bits": code.switch_bits,
         }
 
-    def _write_summary(
-        self, state: TrainingState, outcome: Outcome, started: float, error: str | None = None
-    ) -> None:
+    def _write_summary(self, state: TrainingState, outcome: Outcome, started: float, error: str | None = None) -> None:
         counters = state.counters
         summary = {
             "status": outcome.value,

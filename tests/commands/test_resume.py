@@ -29,9 +29,7 @@ AUGMENTATION = ["--set", "data.augmentation={horizontal_flip: true, random_crop:
 def weights(run):
     found = {}
     with h5py.File(run / "model.weights.h5") as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-        )
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
     return found
 
 

@@ -19,10 +19,7 @@ UPSAMPLING = [
     {"kind": "conv_transpose", "kernel_size": 4},
     "subpixel",
     "bilinear_additive",
-    *(
-        {"kind": "resize", "interpolation": name}
-        for name in ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
-    ),
+    *({"kind": "resize", "interpolation": name} for name in ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")),
 ]
 DOWNSAMPLING = ["max_pool", "average_pool", "strided_conv"]
 BOTTLENECK = ["none", {"kind": "spatial", "channels": 3}, {"kind": "dense", "units": 5}]
@@ -158,9 +155,7 @@ def test_reconstructions_are_float32_in_every_precision_and_weights_too(upsampli
 
 
 def test_weights_survive_the_file(tmp_path):
-    plan = make_plan(
-        section("max_unpool", bottleneck={"kind": "dense", "units": 5}, normalization="batch"), (12, 9, 1)
-    )
+    plan = make_plan(section("max_unpool", bottleneck={"kind": "dense", "units": 5}, normalization="batch"), (12, 9, 1))
     saved, loaded = build_autoencoder(plan, seed=1), build_autoencoder(plan, seed=2)
     images = np.random.default_rng(3).random((2, 12, 9, 1), np.float32)
     assert not np.allclose(saved.model(images), loaded.model(images))

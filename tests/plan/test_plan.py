@@ -16,18 +16,14 @@ def section(upsampling="conv_transpose", bottleneck="none", **encoder):
 
 
 def test_the_public_keras_example_has_28353_parameters_and_a_code_larger_than_its_images():
-    plan = make_plan(
-        section({"kind": "conv_transpose", "kernel_size": 3}, filters=[32, 32]), image_shape=(28, 28, 1)
-    )
+    plan = make_plan(section({"kind": "conv_transpose", "kernel_size": 3}, filters=[32, 32]), image_shape=(28, 28, 1))
     assert plan.parameters == 28_353
     assert plan.code.values == 1_568
     assert plan.code.ratio == 1_568 * 32 / (784 * 8)
     assert "not smaller than the image (1,568 values against 784)" in format_plan(plan)
 
 
-@pytest.mark.parametrize(
-    "kind", ["resize", "max_unpool", "fixed_unpool", {"kind": "conv_transpose", "kernel_size": 3}]
-)
+@pytest.mark.parametrize("kind", ["resize", "max_unpool", "fixed_unpool", {"kind": "conv_transpose", "kernel_size": 3}])
 def test_kinds_with_the_same_kernel_have_the_same_number_of_parameters(kind):
     plan = make_plan(section(kind, filters=[32, 64, 128]), image_shape=(32, 32, 3))
     assert plan.parameters == 195_619

@@ -16,9 +16,7 @@ def folder(tmp_path):
 
 def checkpoint(step):
     values = np.random.default_rng(step).normal(size=(3, 4)).astype(np.float32)
-    return Checkpoint(
-        step, {"model/0/kernel": values, "step": np.int64(step)}, {"epoch": step, "best": 0.1 + step}
-    )
+    return Checkpoint(step, {"model/0/kernel": values, "step": np.int64(step)}, {"epoch": step, "best": 0.1 + step})
 
 
 def save(folder, *steps):

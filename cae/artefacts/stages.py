@@ -1,0 +1,113 @@
+"""Unevenness of each decoder stage of a built model, measured on its layers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cae.artefacts.gain import overlap_unevenness, unevenness
+from cae.plan.operations import Convolution, Operation, TransposedConvolution, Upsample
+
+if TYPE_CHECKING:
+    import keras
+
+    from cae.model import Autoencoder
+
+# Values of the largest picture that a stage is given, about 32 MB in float64.
+_VALUES_AT_ONCE = 2**22
+
+
+def stage_unevenness(autoencoder: Autoencoder) -> list[dict[str, Any]]:
+    """Measure how unevenly each decoder stage's upsampling answers a constant input, without data.
+
+    A stage counts from its upsampling to the convolution that belongs to it, before normalisation and activation:
+    a linear system whose gain can be read off. Copies of its layers, without biases, are given pictures that are
+    one in one channel and zero in the others, large enough for a period of output that no border reaches. Unpooling
+    by switches is measured with all switches at the top-left, as `fixed_unpool` works always.
+
+    Resizing gives 0, and so does a sub-pixel convolution as it starts; see `unevenness` and `overlap_unevenness` for
+    what the other kinds give and why.
+
+    Example:
+        >>> from cae.config.model import ModelSection
+        >>> from cae.model import build_autoencoder
+        >>> from cae.plan import make_plan
+        >>> section = ModelSection.model_validate({"decoder": {"upsampling": "subpixel"}})
+        >>> stages = stage_unevenness(build_autoencoder(make_plan(section, (12, 12, 1))))
+        >>> [(stage["stage"], round(stage["unevenness"], 6)) for stage in stages]
+        [('stage_2', 0.0), ('stage_1', 0.0)]
+
+    Args:
+        autoencoder: a built model, trained or not.
+
+    Returns:
+        For each stage from the code outwards `stage`, its name in the plan, `unevenness` and `overlap_unevenness`.
+    """
+    stages = list(_linear_stages(autoencoder.plan.decoder))
+    measured = []
+    for number, operations in zip(range(len(stages), 0, -1), stages, strict=True):
+        gains = _stage_gains(autoencoder.decoder, operations)
+        measured.append(
+            {
+                "stage": f"stage_{number}",
+                "unevenness": unevenness(gains),
+                "overlap_unevenness": overlap_unevenness(gains),
+            }
+        )
+    return measured
+
+
+def _linear_stages(decoder: Sequence[Operation]) -> Iterator[list[Operation]]:
+    """Each run of linear operations that enlarges: upsampling and convolution in the kind's own order."""
+    linear = (Convolution, TransposedConvolution, Upsample)
+    for is_linear, group in itertools.groupby(decoder, lambda operation: isinstance(operation, linear)):
+        run = list(group)
+        if is_linear and any(isinstance(op, TransposedConvolution | Upsample) for op in run):
+            yield run
+
+
+def _stage_gains(decoder: keras.Model, operations: Sequence[Operation]) -> np.ndarray:
+    """The stage's gain at each output phase: (phases down, phases across, input channels, output channels)."""
+    field, jump = 1.0, 1.0  # in pixels of the stage's input
+    for operation in operations:
+        field, jump = operation.reach(field, jump)
+    factor, centre = round(1.0 / jump), math.ceil(field)
+    side, channels = 2 * centre + 1, operations[0].input_shape[2]
+    widest = max(operation.output_shape[2] for operation in operations)
+    at_once = max(1, _VALUES_AT_ONCE // (max(channels, widest) * (side * factor) ** 2))
+
+    layers = [_copy_for_any_size(decoder.get_layer(op.name), op.input_shape[2]) for op in operations]
+    period = slice(centre * factor, (centre + 1) * factor)
+    gains = []
+    for first in range(0, channels, at_once):
+        chosen = np.eye(channels)[first : first + at_once]
+        pictures = np.broadcast_to(chosen[:, None, None, :], (len(chosen), side, side, channels))
+        gains.append(_apply(layers, operations, pictures)[:, period, period])  # [in, s, s, out]
+    return np.concatenate(gains).transpose(1, 2, 0, 3)
+
+
+def _copy_for_any_size(layer: keras.layers.Layer, channels: int) -> keras.layers.Layer:
+    """The same layer in float64, without bias, and not bound to the size of the model's pictures."""
+    config = {**layer.get_config(), "dtype": "float64"}
+    if "output_size" in config:
+        config["output_size"] = None
+    if "use_bias" in config:
+        config["use_bias"] = False
+    copy = layer.__class__.from_config(config)
+    if layer.weights:
+        copy.build((None, None, None, channels))
+        copy.set_weights([layer.kernel])
+    return copy
+
+
+def _apply(layers: Sequence[Any], operations: Sequence[Operation], pictures: np.ndarray) -> np.ndarray:
+    x: Any = pictures
+    for layer, operation in zip(layers, operations, strict=True):
+        if isinstance(operation, Upsample) and operation.switches_from is not None:
+            x = [x, np.zeros(x.shape, np.uint8)]
+        x = layer(x)
+    return np.asarray(x)
