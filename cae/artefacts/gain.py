@@ -46,10 +46,10 @@ def unevenness(gains: Any) -> float:
     over phases and channels (each the root of the mean over phases of squared Frobenius norms). 0 means that a
     constant input comes out constant.
 
-    U has two causes (Aitken et al. 2017, section 1). Uneven overlap: with equal taps, stride 2 and a kernel of
+    U has two causes. Uneven overlap: with equal taps, stride 2 and a kernel of
     3x3, U is 0.4843, of 5x5 0.2857, of 4x4 0. And unlike phases: independent random taps make each phase a filter
     of its own, which gives about sqrt(s^2 - 1), 1.73 for stride 2, whatever the size of the kernel.
-    `overlap_unevenness` sees the first cause only.
+    `overlap_unevenness` tells the first cause from the second.
 
     Example:
         >>> round(unevenness(phase_gains(np.ones((3, 3, 1, 1)), 2)), 4)
@@ -64,8 +64,9 @@ def unevenness(gains: Any) -> float:
         U, at least 0; infinite when the mean is zero but the gains are not; 0 when all gains are zero.
 
     Reference:
-        Odena, Dumoulin and Olah 2016, "Deconvolution and Checkerboard Artifacts"; Sugawara, Shiota and Kiya 2019,
-        "Checkerboard artifacts free convolutional neural networks".
+        Odena, Dumoulin and Olah 2016, "Deconvolution and Checkerboard Artifacts", on overlap; Aitken et al. 2017,
+        "Checkerboard artifact free sub-pixel convolution", on random starts; Sugawara, Shiota and Kiya 2019,
+        "Checkerboard artifacts free convolutional neural networks", on conditions for none.
     """
     gains = np.asarray(gains, np.float64)
     mean = gains.mean(axis=(0, 1))

@@ -66,8 +66,8 @@ def expected_from_noise(variance: Any, height: int, width: int, period: int) -> 
     expectation a little larger.
 
     Example:
-        >>> round(expected_from_noise(1.0, 8, 10, 2), 6) == (2**2 - 1) / 80
-        True
+        >>> round(expected_from_noise(1.0, 8, 10, 2), 6)  # 3 / 80
+        0.0375
 
     Args:
         variance: of the noise, sigma^2; a number or an array.
@@ -76,6 +76,6 @@ def expected_from_noise(variance: Any, height: int, width: int, period: int) -> 
         period: s, in pixels.
     """
     down, across = (
-        np.mean([1.0 / len(range(phase, side, period)) for phase in range(period)]) for side in (height, width)
+        sum(1.0 / len(range(phase, side, period)) for phase in range(period)) / period for side in (height, width)
     )
     return variance * (1.0 - 1.0 / period**2) * down * across

@@ -60,7 +60,7 @@ def grid_prominence(residuals: Any, period: int) -> float:
 
 
 def harmonic_power(residuals: Any, period: int) -> np.ndarray:
-    """Power at and around the harmonics of each residual, mean over channels.
+    """Power at and around the harmonics of each residual less its mean, averaged over channels.
 
     Returns:
         float64, (batch, period, 3, period, 3): harmonic and offset down, harmonic and offset across.
@@ -72,6 +72,7 @@ def harmonic_power(residuals: Any, period: int) -> np.ndarray:
             f" of {period}. Received: shape {residuals.shape}."
         )
     height, width = residuals.shape[1:3]
+    residuals = residuals - residuals.mean(axis=(1, 2), keepdims=True)
     down, across = _waves(height, period), _waves(width, period)
     spectrum = np.einsum("uh,nhwc,vw->nuvc", down, residuals, across, optimize=True)
     power = (spectrum.real**2 + spectrum.imag**2).mean(axis=3)

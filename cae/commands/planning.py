@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from cae.config import ConfigError, RunConfig
-from cae.data.load import Splits, load_splits
+from cae.data.image_set import Splits
+from cae.data.load import load_splits
 from cae.plan import Plan, PlanError, make_plan
 
 if TYPE_CHECKING:

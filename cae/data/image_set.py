@@ -29,6 +29,9 @@ class ImageSet(Protocol):
 
     def __len__(self) -> int: ...
 
+    def take(self, indices: np.ndarray) -> ImageSet:
+        """Make a set of the images at these positions, in this order."""
+
     def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None) -> np.ndarray:
         """Read images.
 

@@ -16,7 +16,7 @@ from cae.config.data import Augmentation
 from cae.data.augment import augment
 from cae.data.image_set import ImageSet
 from cae.data.order import TrainingOrder, steps_per_epoch
-from cae.data.read_failures import keep_user_errors
+from cae.data.read_failures import guard_reads
 
 __all__ = ["make_batches", "make_training_batches", "steps_per_epoch"]
 
@@ -89,7 +89,7 @@ def _make_stream(
     read: Callable[[int], np.ndarray],
     change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
 ) -> tf.data.Dataset:
-    read_step = keep_user_errors(read)
+    read_step = guard_reads(read)
     # A batch of no images tells the set's type without reading anything.
     dtype = tf.as_dtype(images.read(np.empty(0, np.int64)).dtype)
 

@@ -13,25 +13,27 @@ from contextlib import contextmanager
 import numpy as np
 import tensorflow as tf
 
+from cae.data.reads_at_exit import counted_read
 from cae.errors import UserError
 
 _kept: dict[str, UserError] = {}
 _numbers = itertools.count()
 
 
-def keep_user_errors(read: Callable[[int], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """Wrap a function for `tf.numpy_function` so that `user_errors` can find the `UserError` that it raises."""
+def guard_reads(read: Callable[[int], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """Wrap a function for `tf.numpy_function`: `user_errors` will find its `UserError`, and the program may end."""
 
-    def read_or_keep(step: np.ndarray) -> np.ndarray:
-        try:
-            return read(int(step))
-        except UserError as error:
-            word = f"<read failure {next(_numbers)}>"
-            _kept[word] = error
-            # Without a cause, TensorFlow's log has no second traceback.
-            raise RuntimeError(word) from None
+    def guarded(step: np.ndarray) -> np.ndarray:
+        with counted_read():
+            try:
+                return read(int(step))
+            except UserError as error:
+                word = f"<read failure {next(_numbers)}>"
+                _kept[word] = error
+                # Without a cause, TensorFlow's log has no second traceback.
+                raise RuntimeError(word) from None
 
-    return read_or_keep
+    return guarded
 
 
 @contextmanager

@@ -56,25 +56,25 @@ def _upsample_and_convolve(
     """The stage's upsampling together with its first convolution: the one place where the kinds differ."""
     encoder = section.encoder
     factor = encoder.downsampling.factor
-    conv, up, kind = f"{name}_conv_1", f"{name}_{upsampling.kind}", upsampling.kind
+    conv, up = f"{name}_conv_1", f"{name}_{upsampling.kind}"
     use_bias = encoder.normalization.kind == "none"
-    if kind == "conv_transpose":
+    if upsampling.kind == "conv_transpose":
         transposed = TransposedConvolution(up, shape, target, upsampling.kernel_size, factor, use_bias)
         return [transposed, *activated(encoder, up, target)]
-    if kind == "subpixel":
+    if upsampling.kind == "subpixel":
         wide = (shape[0], shape[1], target[2] * factor**2)
         convolved = Convolution(conv, shape, wide, encoder.kernel_size, 1, use_bias, subpixel_factor=factor)
         shuffle = Upsample(up, wide, target, "depth_to_space", factor)
         return [convolved, shuffle, *activated(encoder, conv, target)]
-    channels = shape[2] // factor**2 if kind == "bilinear_additive" else shape[2]
+    channels = shape[2] // factor**2 if upsampling.kind == "bilinear_additive" else shape[2]
     upsampled = Upsample(
         up,
         shape,
         (target[0], target[1], channels),
-        kind,
+        upsampling.kind,
         factor,
-        interpolation=upsampling.interpolation if kind == "resize" else "nearest",
-        switches_from=f"{name}_pool" if kind == "max_unpool" else None,
+        interpolation=upsampling.interpolation if upsampling.kind == "resize" else "nearest",
+        switches_from=f"{name}_pool" if upsampling.kind == "max_unpool" else None,
     )
     return [upsampled, *convolution(encoder, conv, upsampled.output_shape, target[2])]
 

@@ -24,22 +24,26 @@ def format_plan(plan: Plan) -> str:
 
 
 def _rows(part: str, operations: Sequence[Operation], fields: Sequence[float], plan: Plan) -> list[tuple[str, ...]]:
-    rows: list[list[str | int | float]] = []
+    """One row for each operation that has a place of its own, with those that follow it joined to it."""
+    groups: list[list[Operation]] = []
+    largest, sees = max(plan.image_shape[:2]), []
     for operation, field in zip(operations, fields, strict=True):
-        if isinstance(operation, Activation | Normalization | Dropout) and rows:
-            row = rows[-1]
-            if not (isinstance(operation, Activation) and operation.function == "linear"):
-                row[2] = f"{row[2]}, {operation.summary}"
-            row[4] = int(row[4]) + operation.parameters
-            continue
-        rows.append(
-            [part, operation.name, operation.summary, _shape(operation.output_shape), operation.parameters]
-            + [operation.macs, field]
-        )
-    largest = max(plan.image_shape[:2])
+        if groups and isinstance(operation, Activation | Normalization | Dropout):
+            groups[-1].append(operation)
+        else:
+            groups.append([operation])
+            sees.append(_field(field, largest))
     return [
-        (str(r[0]), str(r[1]), str(r[2]), str(r[3]), f"{r[4]:,}", f"{r[5]:,}", _field(float(r[6]), largest))
-        for r in rows
+        (
+            part,
+            group[0].name,
+            ", ".join(operation.summary for operation in group if operation.summary != "linear"),
+            _shape(group[-1].output_shape),
+            f"{sum(operation.parameters for operation in group):,}",
+            f"{sum(operation.macs for operation in group):,}",
+            field,
+        )
+        for group, field in zip(groups, sees, strict=True)
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cae.config import RunConfig, load_config
-from cae.data.load import Splits
+from cae.data.image_set import Splits
 from cae.errors import UserError
 from cae.plan import Plan, make_plan
 from cae.runs.directory import RunDirectory

@@ -33,7 +33,7 @@ from cae.training.strategy import make_strategy, uses_xla
 from cae.training.tensorboard import TensorBoardWriter
 
 if TYPE_CHECKING:
-    from cae.data.load import Splits
+    from cae.data.image_set import Splits
     from cae.plan import Plan
     from cae.runs.directory import RunDirectory
 
@@ -159,7 +159,7 @@ class Training:
     def _hyperparameters(self) -> dict[str, bool | int | float | str]:
         """Leaves of the configuration that TensorBoard can sort runs by, upsampling kind first."""
         kinds = [upsampling.kind for upsampling in self.config.model.upsampling_per_stage]
-        values = {
+        values: dict[str, bool | int | float | str] = {
             "upsampling": kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds),
             "seed": self.config.seed,
         }

@@ -88,7 +88,7 @@ def test_a_run_directory_holds_what_the_next_steps_need(train, write_config):
     run = train(write_config("training: {epochs: 2}\n" + model("max_unpool")))
     row = rows_of(run)[-1]
     wanted = ["epoch", "step", "loss", "val_loss", "val_mse", "val_mae", "val_psnr", "val_ssim"]
-    assert set(wanted + ["learning_rate", "images_per_second", "seconds"]) <= row.keys()
+    assert {*wanted, "learning_rate", "images_per_second", "seconds"} <= row.keys()
     assert row["epoch"] == 2
     assert row["learning_rate"] == 1e-3
     summary = json.loads((run / "summary.json").read_text())

@@ -118,7 +118,7 @@ def test_bad_images_can_be_skipped_and_are_counted(run_command, tmp_path):
         "data: {source: image_folder, path: photos, image_size: [16, 16], on_bad_image: skip}\n"
         "training: {epochs: 1}\nmodel: {encoder: {filters: [2]}}\n"
     )
-    code, out, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
+    code, _, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
     assert code == 0, err
     summary = json.loads((tmp_path / "runs/default/run/summary.json").read_text())
     assert summary["skipped_images"] == 1

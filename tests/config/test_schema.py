@@ -33,7 +33,7 @@ def test_the_committed_schema_is_current():
     assert json.loads((CONFIGS / "schema.json").read_text()) == make_schema()
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+@pytest.mark.parametrize("section", sorted(SECTIONS, key=str), ids=lambda section: section.__name__)
 def test_every_key_has_a_sentence_and_a_default(section):
     assert section.__doc__
     for key, field in section.model_fields.items():

