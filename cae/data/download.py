@@ -67,7 +67,8 @@ def download(source: str) -> None:
                     extract=address.endswith(".tar.gz"),
                 )
             except Exception as error:  # Keras raises a bare Exception for a failed download
-                raise DownloadError(f"{address}: {why(error)}") from error
+                reason = why(error)
+                raise DownloadError(reason if address in reason else f"{address}: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cae.config.data import ImageFolderData
-from cae.data.file_errors import file_error, required_path, why
+from cae.data.file_errors import file_error, naming, required_path, why
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp")
 
@@ -65,16 +65,20 @@ def number_classes(parts: list[FileList]) -> list[np.ndarray | None]:
 
 def _find_roots(section: ImageFolderData) -> dict[str, Path]:
     root = required_path(section.path)
-    if not root.is_dir():
-        problem = "`data.path` must be a folder of images" if root.exists() else "this folder does not exist"
-        raise file_error(root, f"{problem}.")
+    _check_folder(root, "data.path")
     own = {part: root / folder for part, folder in _PART_FOLDERS if (root / folder).is_dir()}
     roots = own if "train" in own and len(own) > 1 else {"train": root}
     if section.test_path is not None:
         roots["test"] = Path(section.test_path)
-        if not roots["test"].is_dir():
-            raise file_error(roots["test"], "`data.test_path` must be a folder of images.")
+        _check_folder(roots["test"], "data.test_path")
     return roots
+
+
+def _check_folder(folder: Path, key: str) -> None:
+    with naming(folder):
+        if not folder.is_dir():
+            received = "a file" if folder.exists() else "a path where nothing is"
+            raise file_error(folder, f"`{key}` must be a folder of images. Received: {received}.")
 
 
 # Of validation/ and val/, the last one that exists counts.
@@ -98,13 +102,20 @@ def _walk(folder: Path, prefix: str, names: list[str], seen: set[_FileId]) -> No
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             if (identity := _file_id(entry.path)) not in seen:
                 seen.add(identity)
                 _walk(Path(entry.path), f"{prefix}{entry.name}/", names, seen)
-        # A link to nowhere is listed, so that the scan names it; a pipe or device is not.
-        elif entry.name.lower().endswith(EXTENSIONS) and (entry.is_file() or entry.is_symlink()):
+        # A link that leads nowhere is listed, so that the scan names it.
+        elif entry.name.lower().endswith(EXTENSIONS) and (entry.is_symlink() or entry.is_file()):
             names.append(prefix + entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _file_id(path: str | Path) -> _FileId:

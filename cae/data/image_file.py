@@ -7,6 +7,7 @@ those after the EXIF orientation (as far as it stands before the pixels in the f
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
@@ -81,16 +82,18 @@ def _opened(path: str, max_pixels: int) -> Iterator[tuple[Image.Image, BinaryIO]
     # `max_pixels` takes the place of Pillow's own guard, which warns at 89 million pixels whatever the user allows.
     Image.MAX_IMAGE_PIXELS = None
     try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise BadImageError("the file is empty")
-            with Image.open(file, formats=_FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    raise BadImageError(
-                        f"{width}x{height} is {width * height} pixels, more than `data.max_pixels` ({max_pixels})"
-                    )
-                yield image, file
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise BadImageError("not a regular file")
+        if status.st_size == 0:
+            raise BadImageError("the file is empty")
+        with open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise BadImageError(
+                    f"{width}x{height} is {width * height} pixels, more than `data.max_pixels` ({max_pixels})"
+                )
+            yield image, file
     except BadImageError:
         raise
     except UnidentifiedImageError:

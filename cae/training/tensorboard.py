@@ -23,6 +23,7 @@ class TensorBoardWriter:
         self._train = tf.summary.create_file_writer(str(run.train_events))
         self._validation = tf.summary.create_file_writer(str(run.validation_events))
         self._run = tf.summary.create_file_writer(str(run.path))
+        self._name = f"{run.path.parent.name}/{run.path.name}"
 
     def write_start(
         self, config_text: str, plan_text: str, autoencoder: Autoencoder, hyperparameters: Mapping[str, Any]
@@ -31,9 +32,9 @@ class TensorBoardWriter:
         with self._train.as_default(step=0):
             tf.summary.text("configuration", _as_code(config_text))
             tf.summary.text("plan", _as_code(plan_text))
-            _write_keras_graph(autoencoder)
+            _write_graphs(autoencoder)
         with self._run.as_default(step=0):
-            hparams_api.hparams(dict(hyperparameters))
+            hparams_api.hparams(dict(hyperparameters), trial_id=self._name)
         self.flush()
 
     def write_scalars(self, train: Mapping[str, float], validation: Mapping[str, float], step: int) -> None:
@@ -94,8 +95,11 @@ def _as_code(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-def _write_keras_graph(autoencoder: Autoencoder) -> None:
-    """The layers as TensorBoard's graph page reads them from Keras' own callback."""
+def _write_graphs(autoencoder: Autoencoder) -> None:
+    """The graph of operations, which TensorBoard opens first, and that of Keras layers, its "conceptual graph"."""
+    images = tf.TensorSpec((None, *autoencoder.plan.image_shape), tf.float32)
+    tf.summary.graph(tf.function(autoencoder.model.__call__).get_concrete_function(images).graph)
+    # As Keras' own callback writes it.
     metadata = tf.compat.v1.SummaryMetadata()
     metadata.plugin_data.plugin_name = "graph_keras_model"
     metadata.plugin_data.content = b"1"

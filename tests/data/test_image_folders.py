@@ -68,10 +68,10 @@ def test_the_order_is_that_of_the_names_and_not_of_the_file_system(tmp_path):
     names = ["b/1.png", "a/2.png", "a.png", "a/10.png", "B/3.png", "a-b/4.png"]
     for root, order in ((tmp_path / "one", names), (tmp_path / "two", names[::-1])):
         write(root / "train", order)
-        write(root / "test", ["z.png", "y.png"])
+        write(root / "test", order)
     first, second = (load_splits(section(tmp_path / root)) for root in ("one", "two"))
     assert [part.names for part in parts_of(first)] == [part.names for part in parts_of(second)]
-    assert first.test.names == ["y.png", "z.png"]
+    assert first.test.names == sorted(names)
 
 
 def test_links_to_folders_are_followed_once_and_never_in_circles(tmp_path):
@@ -210,6 +210,8 @@ def test_patches_are_not_random_when_not_asked_for(tmp_path):
 
 def test_an_image_smaller_than_the_patch_is_named(tmp_path):
     write(tmp_path, numbered(4), 20, 30)
+    write(tmp_path, ["exact.png"], 4, 7)
+    assert len(load_splits(section(tmp_path, image_size=(4, 7), fit="patch")).train) == 3
     write(tmp_path, ["small.png"], 20, 6)
     with pytest.raises(UserError, match=r"small\.png: its size 20x6 .*smaller than the patch 4x7"):
         load_splits(section(tmp_path, image_size=(4, 7), fit="patch"))
@@ -229,6 +231,18 @@ def test_sizes_are_compared_after_turning_upright(tmp_path):
     exif[0x0112] = 8
     Image.fromarray(noise(0, 6, 8)).save(tmp_path / "turned.png", exif=exif)
     assert load_splits(section(tmp_path)).image_shape == (8, 6, 3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes among files")
+def test_links_and_pipes_that_lead_nowhere_are_named_or_left_out(tmp_path):
+    write(tmp_path, numbered(4))
+    os.mkfifo(tmp_path / "pipe.png")  # no file: left out
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    assert len(load_splits(section(tmp_path)).train) == 2
+    (tmp_path / "itself.png").symlink_to(tmp_path / "itself.png")
+    (tmp_path / "to_pipe.png").symlink_to(tmp_path / "pipe.png")
+    with pytest.raises(UserError, match=r"(?s)2 of 6.*itself\.png.*to_pipe\.png: not a regular file"):
+        load_splits(section(tmp_path))
 
 
 def break_files(folder):

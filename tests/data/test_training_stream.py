@@ -4,6 +4,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from cae.data.array_set import ArraySet
 from cae.data.load import load_splits
 from cae.data.pipeline import make_batches, make_training_batches, steps_per_epoch
 from cae.data.read_failures import user_errors
+from cae.data.reads_at_exit import _Reads
 from cae.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +137,32 @@ def test_only_training_is_augmented():
     assert len({image.tobytes() for image in changed} - {image.tobytes() for image in plain}) > 8
 
 
+class RecordingSet(ArraySet):
+    """Notes the seeds that it is read with."""
+
+    def read(self, indices, seed=None):
+        if len(indices):
+            self.seeds.append(seed)
+        return super().read(indices, seed)
+
+
+def test_each_training_step_is_read_with_a_seed_of_its_own_and_validation_with_none():
+    images = RecordingSet(np.zeros((10, 4, 4), np.uint8))
+    images.seeds = []
+    take(make_training_batches(images, 4, seed=9, first_step=2), 4)
+    assert {(9, step) for step in range(2, 6)} <= set(images.seeds)
+    images.seeds = []
+    take(make_batches(images, 4), 3)
+    assert set(images.seeds) == {None}
+
+
+def test_each_training_step_is_augmented_in_its_own_way():
+    one_picture = np.random.default_rng(0).integers(0, 256, (1, 12, 12), np.uint8)
+    images = ArraySet(np.repeat(one_picture, 8, axis=0))
+    batches = take(make_training_batches(images, 8, seed=0, augmentation=EVERYTHING), 4)
+    assert len({batch.tobytes() for batch in batches}) == 4
+
+
 class BreakingSet:
     """A set whose image 7 can no longer be read."""
 
@@ -191,33 +220,53 @@ def test_a_vanished_file_is_named_through_the_whole_pipeline(tmp_path):
         take(make_training_batches(splits.train, 2, seed=0), 2)
 
 
-def run_python(program):
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
-    return subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
-    )
+def test_the_end_of_the_program_waits_for_reads_under_way_and_refuses_new_ones():
+    reads, done = _Reads(), []
+
+    def slow_read():
+        with reads.counted():
+            time.sleep(0.4)
+            done.append(True)
+
+    thread = threading.Thread(target=slow_read)
+    thread.start()
+    time.sleep(0.1)
+    reads.stop()
+    assert done
+    thread.join()
+    with pytest.raises(RuntimeError, match="ending"), reads.counted():
+        pass
 
 
-def test_deterministic_mode_gives_the_same_bits_and_a_live_stream_lets_the_process_end():
-    program = """
-import time, hashlib, numpy as np, tensorflow as tf
-from cae.config.data import Augmentation
-from cae.data.array_set import ArraySet
+IN_ANOTHER_PROCESS = """
+import hashlib, sys, tensorflow as tf
+from cae.config.data import Augmentation, ImageFolderData
+from cae.data.load import load_splits
 from cae.data.pipeline import make_training_batches
 
-class Slow(ArraySet):
-    def read(self, indices, seed=None):
-        time.sleep(0.05)
-        return super().read(indices, seed)
-
 tf.config.experimental.enable_op_determinism()
-images = Slow(np.random.default_rng(0).integers(0, 256, (23, 6, 5, 3), np.uint8))
+splits = load_splits(ImageFolderData(source="image_folder", path=sys.argv[1]))
 changes = Augmentation(horizontal_flip=True, vertical_flip=True, random_crop=3)
-stream = iter(make_training_batches(images, 5, seed=3, augmentation=changes))
+stream = iter(make_training_batches(splits.train, 12, seed=3, augmentation=changes))
 print(hashlib.sha256(b"".join(next(stream).numpy().tobytes() for _ in range(7))).hexdigest())
 """
-    done = run_python(program)
-    here = take(make_training_batches(random_images(), 5, seed=3, augmentation=EVERYTHING), 7)
+
+
+def test_deterministic_mode_gives_the_same_bits_and_a_process_ends_while_its_stream_is_reading(tmp_path):
+    # Large enough that the stream is still reading ahead when the program ends.
+    for number in range(20):
+        pixels = np.random.default_rng(number).integers(0, 256, (200, 200, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    done = subprocess.run(
+        [sys.executable, "-c", IN_ANOTHER_PROCESS, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    train = load_splits(ImageFolderData(source="image_folder", path=str(tmp_path))).train
+    here = take(make_training_batches(train, 12, seed=3, augmentation=EVERYTHING), 7)
     assert done.returncode == 0
     assert done.stdout.strip() == hashlib.sha256(b"".join(batch.tobytes() for batch in here)).hexdigest()
     assert not [word for word in ("Traceback", "terminate", "Fatal") if word in done.stderr]
