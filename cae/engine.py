@@ -49,7 +49,7 @@ def _without_banners() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(stderr, 2)
             held.seek(0)
             shutil.copyfileobj(held, sys.stderr)

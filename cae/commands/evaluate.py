@@ -10,7 +10,7 @@ from typing import Any
 from cae.commands.planning import load_splits_with_progress
 from cae.engine import start_engine
 from cae.errors import ConfigError
-from cae.runs import RunDirectory, open_run
+from cae.runs import RunDirectory, check_is_writable, open_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +18,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directory")
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test", help="default: test")
     parser.add_argument("--out", type=Path, help="folder for the files; default: RUN/evaluation")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="data.KEY=VALUE",
+        dest="overrides",
+        help="override a key of the data section, for images that are elsewhere now, e.g. data.path=FOLDER",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate each run; prints a table and the folder of each."""
     if options.out and len(options.runs) > 1:
         raise ConfigError("--out: several runs cannot share one folder; give one RUN, or leave --out away.")
+    for override in options.overrides:
+        if not override.startswith("data."):
+            raise ConfigError(f"--set {override}: only keys of `data` can be changed for a trained run.")
     directories = [open_run(path, tell) for path in options.runs]
+    for directory in directories:
+        check_is_writable(options.out or directory.evaluation)
     start_engine()
     for directory in directories:
         _evaluate(directory, options)
@@ -32,12 +45,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
+    from cae.data.read_failures import user_errors
     from cae.evaluation.results import evaluate_run
     from cae.runs.trained import load_trained_run
 
-    trained = load_trained_run(directory, load_splits_with_progress)
     out = options.out or directory.evaluation
-    results = evaluate_run(trained, options.split, out, tell)
+    with user_errors():
+        trained = load_trained_run(directory, load_splits_with_progress, options.overrides)
+        results = evaluate_run(trained, options.split, out, tell)
+    for name, reason in trained.splits.replaced.items():
+        tell(f"{name}: another image was taken in its place: {reason}")
     print(format_results(directory.path, results))
     print(out)
     tell(f"Best, median and worst reconstructions: {out / 'reconstructions.png'}")

@@ -46,6 +46,13 @@ def main(arguments: Sequence[str]) -> int:
         # The reader of our output has gone (`| head`); nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # A full disk, a folder that went away: the system's word and the file are what the user needs.
+        if options.debug:
+            traceback.print_exc()
+        place = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror or error}{place}", file=sys.stderr)
+        return 1
 
 
 def entry_point() -> int:
@@ -72,4 +79,5 @@ def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     """End outside of training, where there is nothing to save."""
+    print("terminated", file=sys.stderr)
     raise SystemExit(128 + number)

@@ -11,7 +11,7 @@ from cae.config import ConfigError, RunConfig, load_config
 from cae.engine import start_engine
 from cae.plan import Plan
 from cae.plan.table import format_plan
-from cae.runs import RunDirectory
+from cae.runs import RunDirectory, check_is_writable
 
 QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
@@ -48,14 +48,19 @@ def run(options: argparse.Namespace) -> int:
         if _is_done(directory, config, options):
             print(directory.path)
             return 0
-        directory.check_is_writable()
+        check_is_writable(directory.path)
     splits = load_splits_with_progress(config.data)
     plan = plan_for(config, splits.image_shape, options.config)
     start_engine(deterministic=config.training.deterministic)
     from cae.training.objective import Objective
 
-    Objective(config.objective).check_image_shape(plan.image_shape)
+    try:
+        Objective(config.objective).check_image_shape(plan.image_shape)
+    except ConfigError as error:
+        raise ConfigError(f"{options.config}: {error}") from error
     if options.dry_run:
+        if directory.exists and not (options.resume or options.overwrite):
+            tell(f"{directory.path}: this run exists already; training needs --resume or --overwrite.")
         print(format_plan(plan))
         return 0
     from cae.training.train import Training

@@ -92,8 +92,8 @@ def _objective(config: RunConfig) -> Iterator[Conflict]:
 
 def _training(config: RunConfig) -> Iterator[Conflict]:
     schedule, optimizer, epochs = config.training.schedule, config.training.optimizer, config.training.epochs
-    if isinstance(schedule, CosineSchedule) and schedule.warmup_epochs >= epochs:
-        rule = f"warmup_epochs must be less than training.epochs, which is {epochs}"
+    if isinstance(schedule, CosineSchedule) and schedule.warmup_epochs > epochs:
+        rule = f"warmup_epochs must be at most training.epochs, which is {epochs}"
         yield (WARMUP, ("training", "epochs")), f"{rule}; received {schedule.warmup_epochs:g}"
     if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
         momentum: Path = ("training", "optimizer", "momentum")

@@ -96,7 +96,10 @@ class FolderSet:
                 reason = str(error)
             name = self.names[candidate]
             if self._section.on_bad_image == "error":
-                raise file_error(self._root / name, f"the image could be read at the start, but no longer: {reason}.")
+                raise file_error(
+                    self._root / name,
+                    f"the image cannot be read: {reason}; `data.on_bad_image: skip` goes on without it.",
+                )
             self._replaced[printable(self._root / name)] = reason
         raise file_error(self._root, f"none of the {len(self)} images of a part can be read any more: {reason}.")
 

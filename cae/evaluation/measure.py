@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cae.config.objective import Corruption
     from cae.data.image_set import ImageSet
     from cae.model import Autoencoder
+    from cae.training.objective import Objective
 
 METRICS = ("mse", "mae", "psnr", "ssim")
 
@@ -50,12 +51,14 @@ class Measurer:
 
     Args:
         autoencoder: a trained model.
+        objective: what it was trained for, measured as `loss`.
         corruption: what is done to its inputs; `none` measures it on clean images.
         batch_size: images at a time.
     """
 
-    def __init__(self, autoencoder: Autoencoder, corruption: Corruption, batch_size: int) -> None:
+    def __init__(self, autoencoder: Autoencoder, objective: Objective, corruption: Corruption, batch_size: int) -> None:
         self._autoencoder = autoencoder
+        self._objective = objective
         self._corruption = corruption
         self._batch_size = batch_size
 
@@ -63,7 +66,7 @@ class Measurer:
         """Measure a whole split; memory does not grow with the images, only with their metrics."""
         parts: list[Any] = [self._measure_batch(batch, number) for number, batch in self._batches(images)]
         columns = np.concatenate([part.numpy() for part in parts], axis=1)
-        return Measured(dict(zip(METRICS, columns, strict=True)))
+        return Measured(dict(zip(("loss", *METRICS), columns, strict=True)))
 
     def reconstruct(self, images: ImageSet, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Clean images at some indices, and their reconstructions within [0, 1], just as they were measured."""
@@ -75,21 +78,27 @@ class Measurer:
             around = images.take(np.arange(first, min(first + self._batch_size, len(images))))
             batch = next(iter(make_batches(around, self._batch_size)))
             chosen.append(batch[row].numpy())
-            reconstructions.append(self._reconstruct(batch, tf.constant(number))[row].numpy())
+            reconstructions.append(_as_picture(self._reconstruct(batch, tf.constant(number))[0])[row].numpy())
         return np.stack(chosen), np.stack(reconstructions)
 
     def _batches(self, images: ImageSet) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         for number, batch in enumerate(make_batches(images, self._batch_size)):
             yield tf.constant(number), batch
 
-    @tf.function(reduce_retracing=True)
-    def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs = corrupt(images, self._corruption, tf.stack([VALIDATION_NOISE_SEED, number]))
-        reconstructions = self._autoencoder.model(inputs, training=False)
-        # A linear output may leave the pixel range; pictures cannot.
-        return tf.clip_by_value(reconstructions, 0.0, 1.0)
+        latent, switches = self._autoencoder.encode(inputs)
+        return self._autoencoder.decode(latent, switches), latent
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        quality = quality_per_image(images, self._reconstruct(images, number))
-        return tf.stack([quality[name] for name in METRICS])
+        reconstructions, latent = self._reconstruct(images, number)
+        losses = self._objective.per_image(images, reconstructions, latent)
+        quality = quality_per_image(images, _as_picture(reconstructions))
+        return tf.stack([losses, *(quality[name] for name in METRICS)])  # [metrics, N]
+
+
+def _as_picture(reconstructions: tf.Tensor) -> tf.Tensor:
+    """Keep to the pixel range, which a linear output may leave; pictures cannot."""
+    return tf.clip_by_value(reconstructions, 0.0, 1.0)

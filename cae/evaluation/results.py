@@ -11,11 +11,13 @@ import numpy as np
 
 from cae.atomic_files import replacing, write_json
 from cae.config.objective import NoCorruption
+from cae.data.file_errors import printable
 from cae.data.pipeline import make_batches
 from cae.evaluation.baselines import measure_baselines
 from cae.evaluation.measure import METRICS, Measured, Measurer
 from cae.metrics import PSNR_CAP
 from cae.pictures import best_median_worst, save_png
+from cae.training.objective import Objective
 
 if TYPE_CHECKING:
     from cae.data.image_set import ImageSet
@@ -42,7 +44,8 @@ def evaluate_run(trained: TrainedRun, split: str, out: Path, tell: Callable[[str
     images: ImageSet = getattr(trained.splits, split)
     batch_size = trained.config.training.batch_size
     corruption = trained.config.objective.corruption
-    measurer = Measurer(trained.autoencoder, corruption, batch_size)
+    objective = Objective(trained.config.objective)
+    measurer = Measurer(trained.autoencoder, objective, corruption, batch_size)
     tell(f"{trained.directory.path}: measuring {len(images):,} {split} images")
     measured = measurer.measure(images)
     tell(f"{trained.directory.path}: measuring baselines")
@@ -60,7 +63,7 @@ def evaluate_run(trained: TrainedRun, split: str, out: Path, tell: Callable[[str
     }
     if corruption.kind != "none":
         results["corruption"] = corruption.model_dump(mode="json")
-        clean = Measurer(trained.autoencoder, NoCorruption(), batch_size)
+        clean = Measurer(trained.autoencoder, objective, NoCorruption(), batch_size)
         results["clean_inputs"] = clean.measure(images).means()
     _write_files(out, images, measured, measurer, results)
     return results
@@ -88,7 +91,7 @@ def write_per_image(path: Path, names: Any, measured: Measured) -> None:
         rows.writerow(["image", *METRICS])
         columns = [measured.per_image[name] for name in METRICS]
         for name, *values in zip(names, *columns, strict=True):
-            rows.writerow([name, *(repr(float(value)) for value in values)])
+            rows.writerow([printable(name), *(repr(float(value)) for value in values)])
 
 
 def _picture(images: ImageSet, measured: Measured, measurer: Measurer) -> np.ndarray:

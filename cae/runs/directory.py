@@ -39,8 +39,11 @@ class RunDirectory:
 
     @property
     def status(self) -> str | None:
-        """The `status` of summary.json; None while a run is under way or after it was killed."""
-        return self.read_summary().get("status") if self.summary.exists() else None
+        """The `status` of summary.json; None while a run is under way, after it was killed, or if it is damaged."""
+        try:
+            return self.read_summary().get("status")
+        except UserError:
+            return None
 
     def read_summary(self) -> dict[str, Any]:
         """What summary.json says."""
@@ -59,9 +62,11 @@ class RunDirectory:
         rows = []
         for line in self.metrics.read_text(encoding="utf-8").splitlines():
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except ValueError:
                 break
+            if isinstance(row, dict) and isinstance(row.get("step"), int):
+                rows.append(row)
         return rows
 
     def check_is_free(self) -> None:
@@ -89,24 +94,16 @@ class RunDirectory:
         ):
             raise UserError(f"{self.path}: holds files but no run (no config.yaml); choose another `name`.")
 
-    def check_is_writable(self) -> None:
-        """Find out now, not after an hour, that nothing can be written."""
-        nearest = self.path
-        while not nearest.exists():
-            nearest = nearest.parent
-        probe = nearest / ".cae-write-test"
-        try:
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written: {error.strerror or error} ({nearest}).") from error
-
     def create(self) -> None:
         """Make the folder; an old run in it goes away whole."""
         self.check_holds_nothing_else()
+        old = self.path.with_name(f".old-{self.path.name}")
         try:
+            # Moved aside first: a kill while deleting must not leave half a run under its name.
+            shutil.rmtree(old, ignore_errors=True)
             if self.exists:
-                shutil.rmtree(self.path)
+                self.path.rename(old)
+                shutil.rmtree(old)
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
@@ -115,6 +112,19 @@ class RunDirectory:
         """Drop the rows of metrics.jsonl behind a step, which will be written again."""
         rows = [row for row in self.read_metrics() if row["step"] <= step]
         write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def check_is_writable(folder: Path) -> None:
+    """Find out now, not after an hour, that nothing can be written to a folder that may not exist yet."""
+    nearest = folder
+    while not nearest.exists():
+        nearest = nearest.parent
+    probe = nearest / ".cae-write-test"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror or error} ({nearest}).") from error
 
 
 def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,9 @@ class TrainedRun:
     autoencoder: Autoencoder
 
 
-def load_trained_run(directory: RunDirectory, load_splits: Callable[[DataSection], Splits]) -> TrainedRun:
+def load_trained_run(
+    directory: RunDirectory, load_splits: Callable[[DataSection], Splits], overrides: Sequence[str] = ()
+) -> TrainedRun:
     """Rebuild a run's model from its configuration and load its best weights.
 
     Nothing in the run directory is executed: the architecture comes from config.yaml, the weights are numbers.
@@ -36,18 +38,31 @@ def load_trained_run(directory: RunDirectory, load_splits: Callable[[DataSection
     Args:
         directory: from `open_run`.
         load_splits: how to find the images, `cae.data.load.load_splits` or the like.
+        overrides: `data.KEY=VALUE`, for images that are elsewhere now.
 
     Raises:
-        UserError: if the weights do not fit the configuration, or cannot be read.
+        UserError: if the weights or the images do not fit the configuration, or cannot be read.
     """
     from cae.model import build_autoencoder
 
-    config = load_config(directory.config)
+    config = load_config(directory.config, overrides)
     splits = load_splits(config.data)
+    _check_image_shape(directory, splits)
     plan = make_plan(config.model, splits.image_shape)
     autoencoder = build_autoencoder(plan, seed=config.seed, precision=config.training.precision)
     try:
         autoencoder.model.load_weights(directory.weights)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{directory.weights}: does not fit {directory.config}: {error}") from error
+        raise UserError(f"{directory.weights}: does not fit {directory.config}: {str(error).splitlines()[0]}") from None
     return TrainedRun(directory, config, plan, splits, autoencoder)
+
+
+def _check_image_shape(directory: RunDirectory, splits: Splits) -> None:
+    if not directory.summary.exists():
+        return  # a run that is under way or was killed
+    trained_on = directory.read_summary().get("image_shape")
+    if trained_on != list(splits.image_shape):
+        raise UserError(
+            f"{directory.path}: was trained on images of shape {trained_on}, and these have {list(splits.image_shape)}"
+            " (height, width, channels)."
+        )

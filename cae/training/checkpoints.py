@@ -49,6 +49,7 @@ class CheckpointFolder:
     """
 
     KEEP = 2
+    FORMAT = 1  # goes up whenever older checkpoints can no longer be taken up
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,7 +61,9 @@ class CheckpointFolder:
         with replacing(arrays) as temporary:
             np.savez(temporary, **checkpoint.arrays)  # type: ignore[arg-type]
             digest = _digest(temporary)
-        write_json(record, {"step": checkpoint.step, "sha256": digest, "counters": checkpoint.counters})
+        write_json(
+            record, {"format": self.FORMAT, "step": checkpoint.step, "sha256": digest, "counters": checkpoint.counters}
+        )
         for step in self.steps()[self.KEEP :]:
             # The record goes first: arrays without one are no checkpoint, the other way round would be a broken one.
             for file in reversed(self._files(step)):
@@ -85,7 +88,7 @@ class CheckpointFolder:
                 return self._load(step)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
                 damaged.append(self._files(step)[0])
-                tell(f"{damaged[-1]}: damaged ({error}); trying the one before it.")
+                tell(f"{damaged[-1]}: this checkpoint is damaged ({error}) and passed over.")
         if damaged:
             names = ", ".join(str(path) for path in damaged)
             raise UserError(f"No whole checkpoint is left; damaged: {names}. Start again with --overwrite.")
@@ -108,6 +111,11 @@ class CheckpointFolder:
         record = json.loads(record_file.read_text(encoding="utf-8"))
         if not isinstance(record, dict) or record["step"] != step:
             raise ValueError("the record is not of this step")
+        if record.get("format") != self.FORMAT:
+            raise UserError(
+                f"{record_file}: was written by another version of this program; finish the run with that one, or"
+                " start again with --overwrite."
+            )
         if _digest(arrays_file) != record["sha256"]:
             raise ValueError("checksum differs")
         with np.load(arrays_file, allow_pickle=False) as arrays:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from cae.training.progress import Progress
     from cae.training.state import TrainingState
 
-# A first look after one step: it holds all the compiling, and says how long a step takes.
-_FIRST_LOOK = 1
-
 
 class Journal:
     """Writes a run's records; decides nothing about training.
@@ -54,20 +51,21 @@ class Journal:
         self._probes = probes
         self._writer = writer
         self._progress = progress
-        self._seconds_per_step: float | None = None
+        self._steps_until_look = 1
+        self._seconds_per_step = 0.0
 
     def steps_until_next_look(self, seconds: float) -> int:
-        """How many steps take about that long."""
-        if self._seconds_per_step is None:
-            return _FIRST_LOOK
-        return max(1, round(seconds / self._seconds_per_step))
+        """How many steps take about that long; at most twice as many as last time, since the first ones compile."""
+        if self._seconds_per_step:
+            wanted = round(seconds / self._seconds_per_step)
+            self._steps_until_look = max(1, min(wanted, 2 * self._steps_until_look))
+        return self._steps_until_look
 
-    def steps_taken(self, state: TrainingState, number: int, seconds: float) -> None:
-        """Some steps of the running epoch are done."""
-        compiling = self._seconds_per_step is None and number == _FIRST_LOOK
-        self._seconds_per_step = 0.05 if compiling else seconds / number
+    def steps_taken(self, state: TrainingState, number: int, images: float, seconds: float) -> None:
+        """Some steps of the running epoch are done, over so many images."""
+        self._seconds_per_step = seconds / number
         sums = state.counters.sums
-        self._progress.steps_taken(number, sums[0] / max(sums[-3], 1.0), seconds)
+        self._progress.steps_taken(number, sums[0] / sums[-3], images / seconds)
 
     def row(
         self,

@@ -59,7 +59,8 @@ class Loop:
         counters, per_epoch = self.state.counters, self.steps_per_epoch
         first_step = self.state.step
         batches = iter(self._distribute(self.make_training_batches(first_step)))
-        saved_at, saved_step = time.monotonic(), first_step
+        # A run that starts has no checkpoint yet, not even of its beginning.
+        saved_at, saved_step = time.monotonic(), first_step or None
         while counters.epoch < self.section.epochs and not self._has_stopped_improving():
             epoch_end = (counters.epoch + 1) * per_epoch
             while self.state.step < epoch_end and not stop.received:
@@ -87,6 +88,7 @@ class Loop:
     def _take_steps(self, batches: Any, epoch_end: int) -> None:
         counters = self.state.counters
         before, started = self.state.step, time.perf_counter()
+        images_before = counters.sums[-3]
         number = min(self.journal.steps_until_next_look(SECONDS_BETWEEN_LOOKS), epoch_end - before)
         sums = self.steps.train(batches, tf.constant(number, tf.int64), self.state.sums).numpy()
         if not math.isfinite(sums[0]):
@@ -94,7 +96,7 @@ class Loop:
         counters.sums = sums.tolist()
         seconds = time.perf_counter() - started
         counters.epoch_seconds += seconds
-        self.journal.steps_taken(self.state, number, seconds)
+        self.journal.steps_taken(self.state, number, counters.sums[-3] - images_before, seconds)
 
     def _end_epoch(self) -> None:
         counters, started = self.state.counters, time.perf_counter()
@@ -116,10 +118,13 @@ class Loop:
     def _judge(self, row: dict[str, Any]) -> None:
         """Keep the best weights; count epochs without improvement."""
         counters, stopping = self.state.counters, self.section.early_stopping
-        best = counters.best_metrics.get("val_loss", math.inf)
-        improved = best - row["val_loss"] > (stopping.min_delta if stopping else 0.0)
-        counters.epochs_without_improvement = 0 if improved else counters.epochs_without_improvement + 1
-        if row["val_loss"] < best:
+        # Small gains add up until they count together, as in Keras.
+        limit = math.inf if counters.stopping_loss is None else counters.stopping_loss
+        if limit - row["val_loss"] > (stopping.min_delta if stopping else 0.0):
+            counters.stopping_loss, counters.epochs_without_improvement = row["val_loss"], 0
+        else:
+            counters.epochs_without_improvement += 1
+        if row["val_loss"] < counters.best_metrics.get("val_loss", math.inf):
             counters.best_epoch, counters.best_metrics = counters.epoch, row
             self.state.keep_best()
 

@@ -15,14 +15,12 @@ class Progress:
     Args:
         total_steps: steps of the whole run.
         steps_per_epoch: steps of an epoch.
-        batch_size: images in a step.
         first_step: where this session starts.
     """
 
-    def __init__(self, total_steps: int, steps_per_epoch: int, batch_size: int, first_step: int) -> None:
+    def __init__(self, total_steps: int, steps_per_epoch: int, first_step: int) -> None:
         self._total = total_steps
         self._steps_per_epoch = steps_per_epoch
-        self._batch_size = batch_size
         self._first = self._done = first_step
         self._started = time.monotonic()
         self._bar = tqdm(
@@ -35,14 +33,13 @@ class Progress:
             bar_format="{desc} {bar} {percentage:3.0f}%, {remaining} left{postfix}",
         )
 
-    def steps_taken(self, number: int, loss: float, seconds: float) -> None:
+    def steps_taken(self, number: int, loss: float, images_per_second: float) -> None:
         """Some steps are done."""
         self._done += number
         epochs = self._total // self._steps_per_epoch
         epoch = min((self._done - 1) // self._steps_per_epoch + 1, epochs)
         self._bar.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
-        speed = number * self._batch_size / seconds
-        self._bar.set_postfix_str(f"{speed:,.0f} images/s, loss {loss:.5f}", refresh=False)
+        self._bar.set_postfix_str(f"{images_per_second:,.0f} images/s, loss {loss:.5f}", refresh=False)
         self._bar.update(number)
 
     def epoch_ended(self, row: Mapping[str, float], best: bool) -> None:

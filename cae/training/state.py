@@ -24,6 +24,7 @@ class Counters:
         sums: what the running epoch has added up so far; see `Steps.zero_sums`.
         best_epoch: epoch with the lowest validation loss, 0 before the first.
         best_metrics: its row of metrics.jsonl.
+        stopping_loss: lowest validation loss that counted as an improvement, infinite (null) before the first.
         epochs_without_improvement: for early stopping.
         last_metrics: the newest row of metrics.jsonl.
         seconds: time spent in training so far, over all sessions.
@@ -35,6 +36,7 @@ class Counters:
     sums: list[float] = field(default_factory=list)
     best_epoch: int = 0
     best_metrics: dict[str, Any] = field(default_factory=dict)
+    stopping_loss: float | None = None
     epochs_without_improvement: int = 0
     last_metrics: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
@@ -77,10 +79,12 @@ class TrainingState:
             UserError: if the checkpoint is of another model, or of another number of images.
         """
         variables = self._variables()
-        expected = set(variables) | {f"best/{number}" for number in range(len(self.best_weights))}
-        if expected != set(checkpoint.arrays):
-            missing = sorted(expected ^ set(checkpoint.arrays))
-            raise UserError(f"The checkpoint is of another model; differing variables: {missing[:5]}.")
+        expected = {name: tuple(variable.shape) for name, variable in variables.items()}
+        expected |= {f"best/{number}": value.shape for number, value in enumerate(self.best_weights)}
+        found = {name: value.shape for name, value in checkpoint.arrays.items()}
+        if expected != found:
+            different = sorted(name for name in expected | found if expected.get(name) != found.get(name))
+            raise UserError(f"The checkpoint is of another model; differing variables: {', '.join(different[:5])}.")
         num_images = checkpoint.counters["num_images"]
         if num_images != self.counters.num_images:
             raise UserError(
@@ -93,10 +97,10 @@ class TrainingState:
         self.counters = Counters(**checkpoint.counters)
 
     def _variables(self) -> dict[str, Any]:
-        # Numbers keep apart variables of the same path; the order is that of building, which the plan fixes.
+        # Numbers in the order of building, which the plan fixes: Keras' own names count what the process has built.
         # `variables` holds the seed generators' states too, which `weights` leaves out.
         model = self.steps.autoencoder.model.variables
         optimizer = self.steps.optimizer.variables
-        named = {f"model/{number}/{variable.path}": variable for number, variable in enumerate(model)}
-        named |= {f"optimizer/{number}/{variable.path}": variable for number, variable in enumerate(optimizer)}
+        named = {f"model/{number}": variable for number, variable in enumerate(model)}
+        named |= {f"optimizer/{number}": variable for number, variable in enumerate(optimizer)}
         return named | {"step": self.steps.step}

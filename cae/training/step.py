@@ -53,14 +53,14 @@ class Steps:
         self.strategy = strategy
         # The only counter of steps: with loss scaling the optimizer's own leaves out steps it had to skip.
         self.step = keras.Variable(0, dtype="int64", trainable=False, name="step")
-        self._train_replica = tf.function(self._train_on_batch, jit_compile=xla)
-        self._validate_replica = tf.function(self._validate_on_batch, jit_compile=xla)
+        self._train_replica = tf.function(self._train_on_batch, jit_compile=xla, autograph=False)
+        self._validate_replica = tf.function(self._validate_on_batch, jit_compile=xla, autograph=False)
 
     def zero_sums(self) -> tf.Tensor:
         """Sums before the first image: the image metrics, the number of images, gradient norms, steps."""
         return tf.zeros(len(IMAGE_METRICS) + 3, tf.float64)
 
-    @tf.function
+    @tf.function(autograph=False)
     def train(self, batches: Any, num_steps: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
         """Take `num_steps` steps, or fewer when the loss is no longer finite.
 
@@ -73,26 +73,38 @@ class Steps:
         Returns:
             The sums with these steps added.
         """
-        taken = tf.constant(0, tf.int64)
-        while taken < num_steps and tf.math.is_finite(sums[0]):
-            parts = self.strategy.run(self._train_replica, (next(batches),))
-            sums += tf.cast(self.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None), tf.float64)
-            self.step.assign_add(1)
-            taken += 1
-        return sums
 
-    @tf.function
+        def go_on(number: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
+            return (number < num_steps) & tf.math.is_finite(sums[0])
+
+        def take_step(number: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            sums += self._run(self._train_replica, next(batches))
+            with tf.control_dependencies([sums]):
+                self.step.assign_add(1)
+            return number + 1, sums
+
+        # Written out, since AutoGraph cannot read its source under every Python that this program runs on.
+        return tf.while_loop(go_on, take_step, (tf.constant(0, tf.int64), sums), parallel_iterations=1)[1]
+
+    @tf.function(autograph=False)
     def validate(self, batches: Any, num_batches: tf.Tensor) -> tf.Tensor:
         """Sums of the image metrics over the next `num_batches` batches, and the number of images."""
-        sums = self.zero_sums()
-        for number in tf.range(num_batches):
-            parts = self.strategy.run(self._validate_replica, (next(batches), tf.cast(number, tf.int32)))
-            sums += tf.cast(self.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None), tf.float64)
-        return sums
 
-    @tf.function
+        def measure(number: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            part = self._run(self._validate_replica, next(batches), tf.cast(number, tf.int32))
+            return number + 1, sums + part
+
+        start = (tf.constant(0, tf.int64), self.zero_sums())
+        return tf.while_loop(lambda number, _: number < num_batches, measure, start, parallel_iterations=1)[1]
+
+    def _run(self, function: Any, *arguments: Any) -> tf.Tensor:
+        """Run a step on every replica; its sums over all of them."""
+        parts = self.strategy.run(function, arguments)
+        return tf.cast(self.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None), tf.float64)
+
+    @tf.function(autograph=False)
     def reconstruct(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Inputs corrupted as in the first validation batch, latents and reconstructions within [0, 1]."""
+        """Inputs, always with the same corruption, latents, and reconstructions within [0, 1]."""
         corrupted = corrupt(images, self.corruption, (VALIDATION_NOISE_SEED, 0))
         latent, switches = self.autoencoder.encode(corrupted)
         reconstructions = self.autoencoder.decode(latent, switches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from cae.atomic_files import write_json
 from cae.config import RunConfig, save_config
 from cae.data.pipeline import make_batches, make_training_batches, steps_per_epoch
 from cae.data.read_failures import user_errors
-from cae.errors import UserError
 from cae.model import build_autoencoder
 from cae.plan.table import format_plan
 from cae.runs.environment import describe_environment, peak_memory_bytes
@@ -77,12 +77,16 @@ class Training:
             try:
                 with user_errors():
                     outcome = loop.run(stop)
-            except UserError as error:
-                self._write_summary(state, Outcome.FAILED, started, error=str(error))
+            except Exception as error:
+                # A full disk may be the very reason; the error itself must reach the user all the same.
+                with contextlib.suppress(OSError):
+                    self._write_summary(state, Outcome.FAILED, started, error=str(error).split("\n")[0])
                 raise
             finally:
                 journal.close()
             self._write_summary(state, outcome, started)
+            for name, reason in self.splits.replaced.items():
+                self.tell(f"{name}: another image was taken in its place: {reason}")
             return outcome, stop.exit_code if outcome is Outcome.INTERRUPTED else 0
 
     def _make_state(self) -> TrainingState:
@@ -111,6 +115,8 @@ class Training:
         if checkpoint is not None:
             state.restore(checkpoint)
             self.tell(f"Going on from step {state.step:,}, after epoch {state.counters.epoch}.")
+        elif resume:
+            self.tell("There is no checkpoint to go on from: starting at the beginning.")
         self.run.summary.unlink(missing_ok=True)
         if state.step == 0:
             save_config(self.config, self.run.config)
@@ -125,9 +131,7 @@ class Training:
         section = self.config.training
         probes = self._probe_images()
         writer = TensorBoardWriter(self.run)
-        progress = Progress(
-            section.epochs * self._steps_per_epoch, self._steps_per_epoch, section.batch_size, state.step
-        )
+        progress = Progress(section.epochs * self._steps_per_epoch, self._steps_per_epoch, state.step)
         rates = make_schedule(section.schedule, section.optimizer.learning_rate, section.epochs, self._steps_per_epoch)
         journal = Journal(self.run, self.config.logging, section.epochs, probes, rates, writer, progress)
         if is_new:
@@ -186,6 +190,7 @@ class Training:
             "code": self.plan.code.as_dict(),
             "images": {part: len(getattr(self.splits, part)) for part in ("train", "validation", "test")},
             "skipped_images": self.splits.skipped,
+            "replaced_images": dict(self.splits.replaced),
             "image_shape": list(self.plan.image_shape),
             "wall_seconds": time.monotonic() - started,
             "training_seconds": counters.seconds + counters.epoch_seconds,

@@ -147,3 +147,32 @@ def test_what_is_no_run_or_has_no_weights_or_wrong_ones_is_said(trained, run_com
     code, _, err = run_command("evaluate", run)
     assert code == 1
     assert "model.weights.h5" in err
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(trained, run_command, tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", "/proc/self/fdinfo/x"):
+        code, _, err = run_command("evaluate", trained(), "--out", out)
+        assert code == 1
+        assert str(out) in err
+        assert "measuring" not in err
+
+
+def test_data_that_have_moved_can_be_named_and_others_are_refused(trained, run_command, image_file, tmp_path):
+    np.save(tmp_path / "moved.npy", np.load(image_file))
+    np.save(tmp_path / "wider.npy", make_images(30, 15, 12))
+    run = trained()
+    evaluate(run_command, run, "--set", f"data.path={tmp_path / 'moved.npy'}", "--out", tmp_path / "out")
+    code, _, err = run_command("evaluate", run, "--set", f"data.path={tmp_path / 'wider.npy'}")
+    assert code == 1
+    assert "[15, 10, 1]" in err
+    assert "[15, 12, 1]" in err
+    code, _, err = run_command("evaluate", run, "--set", "model.encoder.filters=[3]")
+    assert code == 2
+
+
+def test_the_loss_is_the_objective_the_run_was_trained_for(trained, run_command):
+    run = trained(MODEL + "objective: {reconstruction: {mse: 0.5, mae: 2.0}}\n")
+    evaluate(run_command, run)
+    results = json.loads((run / "evaluation" / "results.json").read_text())
+    assert results["loss"] == pytest.approx(0.5 * results["mse"] + 2.0 * results["mae"], rel=1e-5)

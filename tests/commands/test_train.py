@@ -77,7 +77,6 @@ def test_every_shipped_configuration_trains_a_real_epoch_on_few_images(train, co
         f"data={{source: arrays, path: {tmp_path / 'few.npy'}}}",
         "training.epochs=1",
         "training.batch_size=16",
-        "training.schedule={kind: constant}",
         "grid={}",
     ]
     run = train(config, *itertools.chain.from_iterable(("--set", override) for override in overrides))

@@ -68,9 +68,8 @@ CONFLICTS = [
     ),
     # training
     (
-        "training: {epochs: 5, schedule: {kind: cosine, warmup_epochs: 5}}",
-        "1:63: training.schedule.warmup_epochs: warmup_epochs must be less than training.epochs, which is 5; "
-        "received 5",
+        "training: {epochs: 5, schedule: {kind: cosine, warmup_epochs: 6}}",
+        "1:63: training.schedule.warmup_epochs: warmup_epochs must be at most training.epochs, which is 5; received 6",
     ),
     (
         "training: {optimizer: {name: sgd, nesterov: true}}",
