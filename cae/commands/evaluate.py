@@ -56,6 +56,8 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     for name, reason in trained.splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
     print(format_results(directory.path, results))
+    if results["ablations_in_words"]:
+        print(results["ablations_in_words"])
     print(out)
     tell(f"Best, median and worst reconstructions: {out / 'reconstructions.png'}")
 

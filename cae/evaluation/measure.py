@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from cae.training.objective import Objective
 
 METRICS = ("mse", "mae", "psnr", "ssim")
+
+Change = Callable[[Any, list[Any]], tuple[Any, list[Any]]]
 
 
 @dataclass(frozen=True)
@@ -54,18 +57,36 @@ class Measurer:
         objective: what it was trained for, measured as `loss`.
         corruption: what is done to its inputs; `none` measures it on clean images.
         batch_size: images at a time.
+        change: what is done to a batch's latent and switches between encoder and decoder.
     """
 
-    def __init__(self, autoencoder: Autoencoder, objective: Objective, corruption: Corruption, batch_size: int) -> None:
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        objective: Objective,
+        corruption: Corruption,
+        batch_size: int,
+        change: Change = lambda latent, switches: (latent, switches),
+    ) -> None:
+        self._change = change
         self._autoencoder = autoencoder
         self._objective = objective
         self._corruption = corruption
         self._batch_size = batch_size
 
-    def measure(self, images: ImageSet) -> Measured:
-        """Measure a whole split; memory does not grow with the images, only with their metrics."""
-        parts: list[Any] = [self._measure_batch(batch, number) for number, batch in self._batches(images)]
-        columns = np.concatenate([part.numpy() for part in parts], axis=1)
+    def measure(self, images: ImageSet, watch: Callable[[Any, Any], None] = lambda *_: None) -> Measured:
+        """Measure a whole split; memory does not grow with the images, only with their metrics.
+
+        Args:
+            images: the split.
+            watch: is shown each batch of images with its reconstructions.
+        """
+        parts = []
+        for number, batch in self._batches(images):
+            metrics, reconstructions = self._measure_batch(batch, number)
+            watch(batch.numpy(), reconstructions.numpy())
+            parts.append(metrics.numpy())
+        columns = np.concatenate(parts, axis=1)
         return Measured(dict(zip(("loss", *METRICS), columns, strict=True)))
 
     def reconstruct(self, images: ImageSet, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -89,14 +110,15 @@ class Measurer:
     def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs = corrupt(images, self._corruption, tf.stack([VALIDATION_NOISE_SEED, number]))
         latent, switches = self._autoencoder.encode(inputs)
-        return self._autoencoder.decode(latent, switches), latent
+        return self._autoencoder.decode(*self._change(latent, switches)), latent
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         reconstructions, latent = self._reconstruct(images, number)
         losses = self._objective.per_image(images, reconstructions, latent)
-        quality = quality_per_image(images, _as_picture(reconstructions))
-        return tf.stack([losses, *(quality[name] for name in METRICS)])  # [metrics, N]
+        pictures = _as_picture(reconstructions)
+        quality = quality_per_image(images, pictures)
+        return tf.stack([losses, *(quality[name] for name in METRICS)]), pictures  # [metrics, N], [N, H, W, C]
 
 
 def _as_picture(reconstructions: tf.Tensor) -> tf.Tensor:

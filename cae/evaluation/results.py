@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cae.artefacts import ArtefactMeter, stage_unevenness
 from cae.atomic_files import replacing, write_json
 from cae.config.objective import NoCorruption
 from cae.data.file_errors import printable
 from cae.data.pipeline import make_batches
+from cae.evaluation.ablations import in_words, measure_ablations
 from cae.evaluation.baselines import measure_baselines
 from cae.evaluation.measure import METRICS, Measured, Measurer
 from cae.metrics import PSNR_CAP
@@ -47,8 +50,10 @@ def evaluate_run(trained: TrainedRun, split: str, out: Path, tell: Callable[[str
     objective = Objective(trained.config.objective)
     measurer = Measurer(trained.autoencoder, objective, corruption, batch_size)
     tell(f"{trained.directory.path}: measuring {len(images):,} {split} images")
-    measured = measurer.measure(images)
-    tell(f"{trained.directory.path}: measuring baselines")
+    meter = ArtefactMeter()
+    measured = measurer.measure(images, meter.add)
+    tell(f"{trained.directory.path}: measuring ablations and baselines")
+    ablations = measure_ablations(trained, objective, corruption, images)
     results: dict[str, Any] = {
         "images": len(images),
         "split": split,
@@ -57,6 +62,9 @@ def evaluate_run(trained: TrainedRun, split: str, out: Path, tell: Callable[[str
         "code": trained.plan.code.as_dict(),
         "parameters": trained.plan.parameters,
         "macs_per_image": trained.plan.macs,
+        "artefacts": {**meter.result(), "layers": _finite(stage_unevenness(trained.autoencoder))},
+        "ablations": ablations,
+        "ablations_in_words": in_words(measured.means()["mse"], ablations, trained.plan.code.switch_bits),
         "baselines": measure_baselines(
             _stream(trained.splits.train, batch_size), _stream(images, batch_size), trained.plan.code.values
         ),
@@ -67,6 +75,15 @@ def evaluate_run(trained: TrainedRun, split: str, out: Path, tell: Callable[[str
         results["clean_inputs"] = clean.measure(images).means()
     _write_files(out, images, measured, measurer, results)
     return results
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: a ratio to a mean of zero becomes null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
 def _stream(images: ImageSet, batch_size: int) -> Callable[[], Iterator[np.ndarray]]:

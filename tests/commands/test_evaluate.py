@@ -176,3 +176,25 @@ def test_the_loss_is_the_objective_the_run_was_trained_for(trained, run_command)
     evaluate(run_command, run)
     results = json.loads((run / "evaluation" / "results.json").read_text())
     assert results["loss"] == pytest.approx(0.5 * results["mse"] + 2.0 * results["mae"], rel=1e-5)
+
+
+def test_ablations_and_artefacts_stand_beside_a_run_with_switches(trained, run_command, tmp_path):
+    run = trained()
+    out = evaluate(run_command, run, "--out", tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["ablations"].keys() == {"latent_zeroed", "switches_fixed", "switches_shuffled"}
+    sentence = results["ablations_in_words"]
+    assert f"{results['ablations']['switches_shuffled']['mse']:.5f} instead of {results['mse']:.5f}" in sentence
+    assert sentence in out
+    assert [layer["stage"] for layer in results["artefacts"]["layers"]] == ["stage_2", "stage_1"]
+    assert "2" in results["artefacts"]["phase_amplitude"]
+
+
+def test_without_switches_only_the_latent_can_be_taken_away(trained, run_command, tmp_path):
+    run = trained("model: {encoder: {filters: [2]}, decoder: {upsampling: resize, output_activation: linear}}\n")
+    evaluate(run_command, run, "--out", tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["ablations"].keys() == {"latent_zeroed"}
+    assert results["ablations_in_words"] == ""
+    # Resize and convolution answer a constant input evenly.
+    assert results["artefacts"]["layers"][0]["unevenness"] == pytest.approx(0, abs=1e-6)

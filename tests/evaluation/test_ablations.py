@@ -1,0 +1,58 @@
+"""Ablations against decoding by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cae.config.model import ModelSection
+from cae.config.objective import NoCorruption, ObjectiveSection
+from cae.data.array_set import ArraySet
+from cae.evaluation.ablations import measure_ablations
+from cae.model import build_autoencoder
+from cae.plan import make_plan
+from cae.training.objective import Objective
+from tests.conftest import make_images
+
+
+def make_run(images, pool_size, batch_size):
+    section = ModelSection.model_validate(
+        {
+            "encoder": {"filters": [4], "downsampling": {"kind": "max_pool", "pool_size": pool_size}},
+            "decoder": {"upsampling": "max_unpool"},
+        }
+    )
+    plan = make_plan(section, images.shape[1:])
+    training = SimpleNamespace(batch_size=batch_size)
+    return SimpleNamespace(
+        plan=plan, autoencoder=build_autoencoder(plan, seed=1), config=SimpleNamespace(training=training)
+    )
+
+
+def mse(images, reconstructions):
+    return np.mean((images - np.asarray(reconstructions)) ** 2)
+
+
+@pytest.mark.parametrize(("number", "batch_size", "pool_size"), [(7, 3, 2), (6, 6, 3), (2, 1, 3)])
+def test_ablations_are_what_decoding_by_hand_gives(number, batch_size, pool_size):
+    pixels = make_images(number, 11, 8)
+    run = make_run(pixels, pool_size, batch_size)
+    found = measure_ablations(run, Objective(ObjectiveSection()), NoCorruption(), ArraySet(pixels))
+    images = pixels.astype(np.float32) / 255
+    latent, (switches,) = run.autoencoder.encode(images)
+    zeroed = run.autoencoder.decode(tf.zeros_like(latent), [switches])
+    assert found["latent_zeroed"]["mse"] == pytest.approx(mse(images, zeroed), rel=1e-5)
+
+    # The top-left pixel of each window; padding, of which SAME puts half before the image, is none.
+    top, left = (((-size) % pool_size) // 2 for size in (11, 8))
+    first = np.zeros(switches.shape, np.uint8)
+    first[:, 0] += top * pool_size
+    first[:, :, 0] += left
+    fixed = run.autoencoder.decode(latent, [tf.constant(first)])
+    assert found["switches_fixed"]["mse"] == pytest.approx(mse(images, fixed), rel=1e-5)
+
+    # 7 images in batches of 4, since 3 would leave one alone; 6 and 2 in one batch.
+    others = [3, 0, 1, 2, 6, 4, 5] if number == 7 else list(np.roll(np.arange(number), 1))
+    shuffled = run.autoencoder.decode(latent, [tf.gather(switches, others)])
+    assert found["switches_shuffled"]["mse"] == pytest.approx(mse(images, shuffled), rel=1e-5)
