@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cae.commands.planning import plan_for
+from cae.commands.planning import add_override_argument, plan_for
 from cae.config import load_config
 from cae.data.load import find_image_shape
 from cae.plan.table import format_plan
@@ -14,14 +14,7 @@ from cae.plan.table import format_plan
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("config", type=Path, help="YAML file")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="override one dotted key, e.g. model.decoder.upsampling.kind=max_unpool; repeatable",
-    )
+    add_override_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,18 @@ from cae.plan import Plan, PlanError, make_plan
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
+
+
+def add_override_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--set`, which changes keys of the configuration."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one dotted key, e.g. model.decoder.upsampling.kind=max_unpool; repeatable",
+    )
 
 
 def plan_for(config: RunConfig, image_shape: tuple[int, int, int], path: Path) -> Plan:

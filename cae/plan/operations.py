@@ -49,19 +49,25 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Convolution(Operation):
-    """Convolution with a square kernel, padding `same`."""
+class _Kernel(Operation):
+    """What slides a square kernel, padding `same`."""
 
     kernel_size: int
     strides: int
     use_bias: bool
-    # With depth to space behind it: the factor, so that the start can make all sub-pixels alike.
-    subpixel_factor: int = 1
 
     @property
     def parameters(self) -> int:
         filters = self.output_shape[2]
         return self.kernel_size**2 * self.input_shape[2] * filters + (filters if self.use_bias else 0)
+
+
+@dataclass(frozen=True)
+class Convolution(_Kernel):
+    """Convolution."""
+
+    # With depth to space behind it: the factor, so that the start can make all sub-pixels alike.
+    subpixel_factor: int = 1
 
     @property
     def macs(self) -> int:
@@ -77,17 +83,8 @@ class Convolution(Operation):
 
 
 @dataclass(frozen=True)
-class TransposedConvolution(Operation):
-    """Transposed convolution with strides, padding `same`, cropped to the output shape."""
-
-    kernel_size: int
-    strides: int
-    use_bias: bool
-
-    @property
-    def parameters(self) -> int:
-        filters = self.output_shape[2]
-        return self.kernel_size**2 * self.input_shape[2] * filters + (filters if self.use_bias else 0)
+class TransposedConvolution(_Kernel):
+    """Transposed convolution to the output shape."""
 
     @property
     def macs(self) -> int:
