@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 from cae.commands.planning import load_splits_with_progress, plan_for
-from cae.config import ConfigError, RunConfig, load_config
+from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.engine import start_engine
+from cae.grid import Shard, check_plans, find_combinations, format_combinations, train_combinations
 from cae.plan import Plan
 from cae.plan.table import format_plan
 from cae.runs import RunDirectory, check_is_writable
+from cae.runs.begun import is_done
 
 QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
@@ -34,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mode.add_argument("--resume", action="store_true", help="go on with a run exactly where its checkpoint is")
     mode.add_argument("--overwrite", action="store_true", help="start a run afresh that exists already")
     parser.add_argument(
+        "--shard",
+        type=Shard.parse,
+        metavar="I/N",
+        help="of a grid, train every N-th combination, starting with the I-th: N jobs with I from 1 to N train all",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="check everything, print the model's plan, write nothing"
     )
 
@@ -42,20 +50,24 @@ def run(options: argparse.Namespace) -> int:
     """Train, or with --dry-run only check."""
     config = load_config(options.config, options.overrides)
     if config.grid:
-        raise ConfigError(f"{options.config}: grid: several runs from one file are not available in this version.")
+        return _run_grid(config, options)
+    if options.shard:
+        raise ConfigError(f"--shard: {options.config} has no `grid`, and a single run cannot be split.")
+    return _run_one(config, options)
+
+
+def _run_one(config: RunConfig, options: argparse.Namespace) -> int:
     directory = RunDirectory(options.runs_dir / config.experiment / config.name)
     if not options.dry_run:
-        if _is_done(directory, config, options):
+        if is_done(directory, config, resume=options.resume, overwrite=options.overwrite):
+            tell(f"{directory.path}: {directory.status} already; nothing to resume.")
             print(directory.path)
             return 0
         check_is_writable(directory.path)
     splits = load_splits_with_progress(config.data)
     plan = plan_for(config, splits.image_shape, options.config)
-    start_engine(deterministic=config.training.deterministic)
-    from cae.training.objective import Objective
-
     try:
-        Objective(config.objective).check_image_shape(plan.image_shape)
+        _check_objective(config, plan.image_shape)
     except ConfigError as error:
         raise ConfigError(f"{options.config}: {error}") from error
     if options.dry_run:
@@ -72,45 +84,42 @@ def run(options: argparse.Namespace) -> int:
     return exit_code
 
 
+def _run_grid(config: RunConfig, options: argparse.Namespace) -> int:
+    """Train the combinations of this shard, each in a process of its own; this one stays small."""
+    configs = expand_grid(config)
+    if options.shard:
+        configs = options.shard.part(configs)
+    combinations = find_combinations(configs, options.runs_dir, overwrite=options.overwrite)
+    if options.dry_run:
+        plans = check_plans(combinations, load_splits_with_progress, options.config, _check_objective)
+        for combination in combinations:
+            if combination.reason:
+                tell(f"{combination.config.name}: {combination.reason}")
+        print(format_combinations(combinations, plans))
+        return 0
+    pending = [combination for combination in combinations if combination.is_pending]
+    for combination in pending:
+        check_is_writable(combination.directory.path)
+    check_plans(pending, load_splits_with_progress, options.config)
+    trained, exit_code = train_combinations(
+        combinations, options.runs_dir, overwrite=options.overwrite, debug=options.debug, tell=tell
+    )
+    for path in trained:
+        print(path)
+    return exit_code
+
+
+def _check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> None:
+    """Start the engine, and refuse images that are too small for a term of the objective."""
+    start_engine(deterministic=config.training.deterministic)
+    from cae.training.objective import Objective
+
+    Objective(config.objective).check_image_shape(image_shape)
+
+
 def tell(line: str) -> None:
     """Show a line to the user."""
     print(line, file=sys.stderr, flush=True)
-
-
-def _is_done(directory: RunDirectory, config: RunConfig, options: argparse.Namespace) -> bool:
-    """Whether there is nothing left to train; refuses what must not be touched."""
-    if options.resume and directory.exists:
-        _check_same_config(directory, config)
-        if directory.status in ("finished", "stopped_early"):
-            tell(f"{directory.path}: {directory.status} already; nothing to resume.")
-            return True
-    elif not options.overwrite:
-        directory.check_is_free()
-    directory.check_holds_nothing_else()
-    return False
-
-
-def _check_same_config(directory: RunDirectory, config: RunConfig) -> None:
-    stored, wanted = load_config(directory.config).model_dump(), config.model_dump()
-    different = _differences("", stored, wanted)
-    if different:
-        raise ConfigError(
-            f"{directory.config}: --resume goes on with the same configuration. Different now:\n  "
-            + "\n  ".join(different)
-        )
-
-
-def _differences(prefix: str, stored: object, wanted: object) -> list[str]:
-    if stored == wanted:
-        return []
-    if isinstance(stored, dict) and isinstance(wanted, dict):
-        keys = [*stored, *(key for key in wanted if key not in stored)]
-        return [
-            line
-            for key in keys
-            for line in _differences(f"{prefix}.{key}".lstrip("."), stored.get(key), wanted.get(key))
-        ]
-    return [f"{prefix}: was {stored!r}, is {wanted!r}"]
 
 
 def _headline(config: RunConfig, plan: Plan) -> str:

@@ -71,6 +71,7 @@ def evaluate_run(trained: TrainedRun, split: str, out: Path, tell: Callable[[str
     }
     if corruption.kind != "none":
         results["corruption"] = corruption.model_dump(mode="json")
+        results["baselines_note"] = "the baselines are given clean images"
         clean = Measurer(trained.autoencoder, objective, NoCorruption(), batch_size)
         results["clean_inputs"] = clean.measure(images).means()
     _write_files(out, images, measured, measurer, results)

@@ -1,0 +1,57 @@
+"""The combinations of a grid, and what is to be done with each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cae.config import RunConfig
+from cae.errors import UserError
+from cae.runs import RunDirectory
+from cae.runs.begun import is_done
+
+Intent = Literal["train", "resume", "skip", "refuse"]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One run of a grid.
+
+    Args:
+        config: Its configuration, with an empty grid.
+        directory: Where it is trained.
+        intent: `train` from the beginning, `resume` where its checkpoint is, `skip` what is finished, or `refuse`
+            since something else is there.
+        reason: Why it is skipped or refused; else empty.
+    """
+
+    config: RunConfig
+    directory: RunDirectory
+    intent: Intent
+    reason: str = ""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether there is something to train."""
+        return self.intent in ("train", "resume")
+
+
+def find_combinations(configs: Sequence[RunConfig], runs_dir: Path, *, overwrite: bool) -> list[Combination]:
+    """Look at what is there of each run; a run that was begun goes on, unless all start afresh.
+
+    >>> [combination.intent for combination in find_combinations([RunConfig()], Path("new"), overwrite=False)]
+    ['train']
+    """
+    return [_find(config, RunDirectory(runs_dir / config.experiment / config.name), overwrite) for config in configs]
+
+
+def _find(config: RunConfig, directory: RunDirectory, overwrite: bool) -> Combination:
+    resume = directory.exists and not overwrite
+    try:
+        if is_done(directory, config, resume=resume, overwrite=overwrite):
+            return Combination(config, directory, "skip", f"{directory.status} already")
+    except UserError as error:
+        return Combination(config, directory, "refuse", str(error))
+    return Combination(config, directory, "resume" if resume else "train")

@@ -1,0 +1,70 @@
+"""What is checked of all combinations before the first is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cae.config import ConfigError, RunConfig
+from cae.grid.combination import Combination
+from cae.plan import Plan, PlanError, make_plan
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
+    from cae.data.image_set import Splits
+
+ImageShape = tuple[int, int, int]
+
+
+def check_plans(
+    combinations: Sequence[Combination],
+    load_splits: Callable[[DataSection], Splits],
+    path: Path,
+    check: Callable[[RunConfig, ImageShape], None] | None = None,
+) -> list[Plan]:
+    """Find the images and plan the model of each combination.
+
+    Args:
+        combinations: Of one grid.
+        load_splits: How to find the images; called once for each different `data` section.
+        path: The configuration file, for messages.
+        check: A further check of a configuration and its images, which raises ConfigError.
+
+    Raises:
+        ConfigError: Models do not fit their images; the message names every such combination.
+        UserError: Images are missing or damaged.
+    """
+    shapes: dict[str, ImageShape] = {}
+    plans, problems = [], []
+    for combination in combinations:
+        data = combination.config.data
+        key = data.model_dump_json()
+        if key not in shapes:
+            shapes[key] = load_splits(data).image_shape
+        try:
+            plans.append(make_plan(combination.config.model, shapes[key]))
+            if check is not None:
+                check(combination.config, shapes[key])
+        except (PlanError, ConfigError) as error:
+            problems.append(f"{path}: {combination.config.name}: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return plans
+
+
+def format_combinations(combinations: Sequence[Combination], plans: Sequence[Plan]) -> str:
+    """Table of the runs: what is to be done with each, and the sizes of its model."""
+    rows: list[tuple[str, ...]] = [("run", "to do", "parameters", "MACs", "code values", "switch bits")]
+    for combination, plan in zip(combinations, plans, strict=True):
+        sizes = (plan.parameters, plan.macs, plan.code.values, plan.code.switch_bits)
+        rows.append((combination.config.name, combination.intent, *(f"{size:,}" for size in sizes)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

@@ -1,0 +1,145 @@
+"""Train a grid's runs one after another, whatever becomes of each."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cae.config import save_config
+from cae.errors import UserError
+from cae.grid.children import Children
+from cae.grid.combination import Combination
+from cae.runs import RunDirectory
+
+
+def train_combinations(
+    combinations: Sequence[Combination],
+    runs_dir: Path,
+    *,
+    overwrite: bool,
+    debug: bool = False,
+    tell: Callable[[str], None],
+) -> tuple[list[Path], int]:
+    """Train what is pending, each run in a process of its own, so that its memory is given back.
+
+    A stop signal is passed on to the running process, which writes a checkpoint; the rest is left for another time.
+
+    Args:
+        combinations: In the grid's order.
+        runs_dir: The folder of all experiments.
+        overwrite: Start each run afresh.
+        debug: Show tracebacks.
+        tell: Shows a line to the user.
+
+    Returns:
+        The folders of the runs that are trained to their end, in the grid's order, and the exit code: 0, 1 if a run
+        failed, 130 or 143 after a stop signal that left something undone.
+    """
+    return _Session(combinations, runs_dir, overwrite, debug, tell).train()
+
+
+class _Session:
+    def __init__(
+        self,
+        combinations: Sequence[Combination],
+        runs_dir: Path,
+        overwrite: bool,
+        debug: bool,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._combinations = combinations
+        self._runs_dir = runs_dir
+        self._mode = {"train": ["--overwrite"] if overwrite else [], "resume": ["--resume"]}
+        self._debug = ["--debug"] if debug else []
+        self._tell = tell
+        self._num_pending = sum(combination.is_pending for combination in combinations)
+        self._started = time.monotonic()
+        self._seconds: list[float] = []  # of each run that was trained to its end here
+        self._done: list[Path] = []
+        self._failures: list[str] = []
+
+    def train(self) -> tuple[list[Path], int]:
+        stop_signal = None
+        with tempfile.TemporaryDirectory(prefix="cae-grid-") as folder, Children() as children:
+            for number, combination in enumerate(self._combinations, start=1):
+                self._tell(self._progress(number, combination))
+                if combination.intent == "skip":
+                    self._done.append(combination.directory.path)
+                elif combination.intent == "refuse":
+                    self._failures.append(combination.reason)
+                else:
+                    self._train_one(combination, Path(folder), children)
+                num_left = len(self._combinations) - len(self._done) - len(self._failures)
+                if children.stop_signal and num_left:
+                    stop_signal = children.stop_signal
+                    break
+        self._tell_end(stop_signal)
+        return self._done, 128 + stop_signal if stop_signal else int(bool(self._failures))
+
+    def _train_one(self, combination: Combination, folder: Path, children: Children) -> None:
+        """Train one run to its end; a stop leaves it neither done nor failed."""
+        # Messages about the configuration name this file, and so the combination.
+        path, run = folder / f"{combination.config.name}.yaml", combination.directory
+        save_config(combination.config, path)
+        started, old_summary = time.monotonic(), _summary(run)
+        options = [*self._mode[combination.intent], *self._debug]
+        exit_code = children.train([path, "--runs-dir", self._runs_dir, *options])
+        if exit_code == 0:
+            self._done.append(run.path)
+            self._seconds.append(time.monotonic() - started)
+        elif not children.stop_signal:
+            summary = _summary(run)
+            error = summary.get("error") if summary != old_summary else None
+            self._failures.append(f"{run.path}: {error or _in_words(exit_code)}")
+
+    def _progress(self, number: int, combination: Combination) -> str:
+        head = f"[{number}/{len(self._combinations)}] {combination.config.name}"
+        if not combination.is_pending:
+            return f"{head}: {combination.reason}"
+        elapsed = time.monotonic() - self._started
+        if not self._seconds:
+            left = "time left is known after the first run"
+        else:
+            num_left = sum(other.is_pending for other in self._combinations[number - 1 :])
+            left = f"about {_clock(num_left * sum(self._seconds) / len(self._seconds))} left"
+        return (
+            f"{head}: {'going on' if combination.intent == 'resume' else 'training'}, {_clock(elapsed)} so far, {left}"
+        )
+
+    def _tell_end(self, stop_signal: int | None) -> None:
+        total = len(self._combinations)
+        if self._failures:
+            failed = "\n".join(f"  {failure}" for failure in self._failures)
+            self._tell(f"{len(self._failures)} of {total} runs failed:\n{failed}")
+        if stop_signal:
+            self._tell(
+                f"Stopped with {len(self._done)} of {total} runs done."
+                " The same command without --overwrite goes on from here."
+            )
+        elif self._done:
+            experiment = self._runs_dir / self._combinations[0].config.experiment
+            self._tell(f"{len(self._done)} of {total} runs done.")
+            self._tell(f"Next: python evaluate.py {experiment}/*\n      tensorboard --logdir {experiment}")
+
+
+def _summary(run: RunDirectory) -> dict[str, Any]:
+    """The run's summary, where it has come to one; its times tell it from that of an earlier try."""
+    try:
+        return run.read_summary()
+    except UserError:
+        return {}
+
+
+def _in_words(exit_code: int) -> str:
+    if exit_code < 0:
+        return f"killed by signal {-exit_code}" + (", perhaps for want of memory" if exit_code == -9 else "")
+    return f"exit code {exit_code}; the reason is above"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,238 @@
+"""`train.py` with a grid: every combination in a process of its own, whatever becomes of the others."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import start_process
+
+BASE = """
+experiment: e
+name: g
+model: {encoder: {filters: [2]}, decoder: {upsampling: resize}}
+training: {epochs: %s, batch_size: 64}
+grid: {%s}
+"""
+
+
+@pytest.fixture
+def grid(write_config, run_command, tmp_path):
+    """Run the command on a grid; gives exit code, the names that stdout lists, and stderr."""
+
+    def run(entries, *arguments, epochs=1):
+        config = write_config(BASE % (epochs, entries))
+        code, out, err = run_command("train", config, "--runs-dir", tmp_path / "runs", *arguments)
+        assert "Traceback" not in err
+        return code, [line.removeprefix(f"{tmp_path / 'runs' / 'e'}{os.sep}") for line in out.splitlines()], err
+
+    return run
+
+
+def wait_for(condition, process, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def summary(run):
+    return json.loads((run / "summary.json").read_text())
+
+
+def process_ids_below(process_id):
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process_id)], capture_output=True, text=True, check=False)
+    return [int(word) for word in found.stdout.split()]
+
+
+def is_alive(process_id):
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_runs_are_skipped(grid, tmp_path):
+    # Momentum at a rate of 1e9 with linear layers diverges within the first steps.
+    entries = "seed: [0, 1], training.optimizer.learning_rate: [1.0e+9, 0.001]"
+    linear = [
+        "--set",
+        "model={encoder: {filters: [2], activation: linear}, decoder: {output_activation: linear}}",
+        "--set",
+        "training.optimizer={name: sgd, momentum: 0.9}",
+        "--set",
+        "training.batch_size=4",
+    ]
+    runs = tmp_path / "runs" / "e"
+    foreign = runs / "g-seed=1,learning_rate=1000000000.0"
+    foreign.mkdir(parents=True)
+    (foreign / "thesis.txt").write_text("mine")
+    code, done, err = grid(entries, *linear)
+    good = ["g-seed=0,learning_rate=0.001", "g-seed=1,learning_rate=0.001"]
+    assert (code, done) == (1, good)
+    assert "2 of 4 runs failed" in err
+    assert f"{runs / 'g-seed=0,learning_rate=1000000000.0'}: The loss is no longer finite" in err
+    assert f"{foreign}: holds files but no run" in err
+    assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
+    assert f"evaluate.py {runs}" in err
+
+    # Without the bad value nothing is left: no process is started, nothing is written.
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
+    code, done, err = grid(entries.replace("1.0e+9, ", ""), *linear)
+    assert (code, done) == (0, good)
+    assert err.count("finished already") == 2
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("*")} == before
+
+    # Another configuration under the same name is refused, with the difference.
+    code, done, err = grid(entries.replace("1.0e+9, ", ""), *linear, epochs=2)
+    assert (code, done) == (1, [])
+    assert err.count("training.epochs: was 1, is 2") == 2
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("*")} == before
+
+
+def test_shards_share_the_grid_and_each_starts_from_any_folder_and_afresh_when_told(
+    write_config, run_command, tmp_path, monkeypatch
+):
+    config = write_config(BASE % (1, "seed: [0, 1, 2]"))
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "cae").mkdir(parents=True)
+    (elsewhere / "cae" / "__init__.py").write_text("raise SystemExit('the wrong package')")
+    monkeypatch.chdir(elsewhere)
+    code, out, err = run_command("train", config, "--shard", "2/2")
+    assert (code, out) == (0, "runs/e/g-seed=1\n")
+    assert "[1/1] g-seed=1" in err
+    written = (elsewhere / out.strip() / "metrics.jsonl").stat().st_mtime_ns
+    code, out, err = run_command("train", config, "--shard", "2/2", "--overwrite", "--set", "training.epochs=2")
+    assert (code, out) == (0, "runs/e/g-seed=1\n")
+    assert (elsewhere / out.strip() / "metrics.jsonl").stat().st_mtime_ns != written
+    assert summary(elsewhere / out.strip())["epochs"] == 2
+    code, out, _ = run_command("train", config, "--shard", "9/9")
+    assert (code, out) == (0, "")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
+def test_all_shards_together_hold_every_combination_exactly_once(grid, count):
+    names = []
+    for index in range(1, count + 1):
+        code, lines, _ = grid("seed: [0, 1, 2, 3, 4, 5]", "--shard", f"{index}/{count}", "--dry-run")
+        assert code == 0
+        names += [line.split()[0] for line in lines[2:]]
+    assert sorted(names) == [f"g-seed={seed}" for seed in range(6)]
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "1/0", "-1/2", "a/b", "1/2/3", "1.0/2"])
+def test_a_shard_that_does_not_exist_ends_with_2(grid, shard):
+    code, out, err = grid("seed: [0, 1]", f"--shard={shard}")
+    assert (code, out) == (2, [])
+    assert "I/N" in err
+
+
+def test_a_shard_of_a_single_run_ends_with_2(run_command, write_config):
+    code, _, err = run_command("train", write_config(), "--shard", "1/2")
+    assert code == 2
+    assert "grid" in err
+
+
+def test_combinations_that_do_not_fit_the_images_are_all_named_before_anything_is_written(grid, tmp_path):
+    code, out, err = grid("model.encoder.filters: [[2], [2, 2, 2, 2, 2], [2, 2, 2, 2, 2, 2]]")
+    assert (code, out) == (2, [])
+    assert err.count("model.encoder.filters") == 2
+    assert err.count("config.yaml: g-filters=") == 2
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_images_end_with_1_before_anything_is_written(grid, tmp_path):
+    code, out, err = grid(f"data.path: [{tmp_path / 'none.npy'}]")
+    assert (code, out) == (1, [])
+    assert "none.npy" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_shows_each_models_sizes_and_writes_nothing(grid, tmp_path):
+    code, lines, _ = grid("model.bottleneck.channels: [3, 5]", "--dry-run")
+    assert code == 0
+    # 15x10 halves to 8x5.
+    assert [(line.split()[0], line.split()[4]) for line in lines[2:]] == [
+        ("g-channels=3", str(8 * 5 * 3)),
+        ("g-channels=5", str(8 * 5 * 5)),
+    ]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_refuses_an_objective_that_does_not_fit(grid):
+    code, _, err = grid("objective.reconstruction: [{mse: 1.0}, {ms_ssim: 1.0}]", "--dry-run")
+    assert code == 2
+    assert "161" in err
+
+
+@pytest.fixture
+def stoppable(write_config, tmp_path):
+    """A grid of a short run and one that takes long, in a process; gives it while the second run trains."""
+    config = write_config(BASE % (1, "training.epochs: [1, 2500]"))
+    command = ["train.py", config, "--runs-dir", tmp_path / "runs"]
+    runs = [tmp_path / "runs" / "e" / f"g-epochs={epochs}" for epochs in (1, 2500)]
+
+    def start():
+        process = start_process(*command, start_new_session=True)
+        wait_for((runs[1] / "metrics.jsonl").exists, process)
+        return process
+
+    return start, runs, command
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks ps for children in its Linux form")
+def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, write_config, tmp_path):
+    start, runs, command = stoppable
+    process = start()
+    # As from a terminal or a scheduler: every process gets it, and an impatient user sends more.
+    for _ in range(3):
+        os.killpg(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert out.splitlines() == [str(runs[0])]
+    assert "Traceback" not in err
+    assert "Stopped with 1 of 2 runs done" in err
+    assert summary(runs[1])["status"] == "interrupted"
+    assert list((runs[1] / "checkpoints").glob("step-*.json"))
+    finished = (runs[0] / "metrics.jsonl").stat().st_mtime_ns
+
+    # Killed: the run's own process sees that it is alone, and stops.
+    steps = summary(runs[1])["steps"]
+    process = start_process(*command)
+    wait_for(lambda: not (runs[1] / "summary.json").exists(), process)
+    (child,) = process_ids_below(process.pid)
+    process.kill()
+    _, err = process.communicate(timeout=60)
+    assert f"Going on from step {steps:,}" in err
+    assert not is_alive(child)
+    assert summary(runs[1])["status"] == "interrupted"
+
+    # Interrupted by hand in the grid's process alone.
+    process = start_process(*command)
+    wait_for(lambda: not (runs[1] / "summary.json").exists(), process)
+    (child,) = process_ids_below(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert not is_alive(child)
+
+    # Both killed; the last call has a little left to do.
+    process = start_process(*command)
+    wait_for(lambda: not (runs[1] / "summary.json").exists(), process)
+    (child,) = process_ids_below(process.pid)
+    os.kill(child, signal.SIGKILL)
+    process.kill()
+    process.communicate(timeout=60)
+    process = start_process(*command)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    assert out.splitlines() == [str(run) for run in runs]
+    assert (runs[0] / "metrics.jsonl").stat().st_mtime_ns == finished
+    rows = [json.loads(line)["epoch"] for line in (runs[1] / "metrics.jsonl").read_text().splitlines()]
+    assert rows == list(range(1, 2501))
