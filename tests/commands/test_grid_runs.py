@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,17 +51,9 @@ def process_ids_below(process_id):
     return [int(word) for word in found.stdout.split()]
 
 
-def is_alive(process_id):
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_runs_are_skipped(grid, tmp_path):
-    # Momentum at a rate of 1e9 with linear layers diverges within the first steps.
-    entries = "seed: [0, 1], training.optimizer.learning_rate: [1.0e+9, 0.001]"
+    # Momentum at a rate of 1e8 with linear layers diverges within the first steps.
+    entries = "training.optimizer.learning_rate: [1.0e+8, 0.5, 0.001]"
     linear = [
         "--set",
         "model={encoder: {filters: [2], activation: linear}, decoder: {output_activation: linear}}",
@@ -70,30 +63,54 @@ def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_ru
         "training.batch_size=4",
     ]
     runs = tmp_path / "runs" / "e"
-    foreign = runs / "g-seed=1,learning_rate=1000000000.0"
+    foreign = runs / "g-learning_rate=0.5"
     foreign.mkdir(parents=True)
     (foreign / "thesis.txt").write_text("mine")
     code, done, err = grid(entries, *linear)
-    good = ["g-seed=0,learning_rate=0.001", "g-seed=1,learning_rate=0.001"]
+    good = ["g-learning_rate=0.001"]
     assert (code, done) == (1, good)
-    assert "2 of 4 runs failed" in err
-    assert f"{runs / 'g-seed=0,learning_rate=1000000000.0'}: The loss is no longer finite" in err
+    assert "2 of 3 runs failed" in err
+    assert f"{runs / 'g-learning_rate=100000000.0'}: The loss is no longer finite" in err
     assert f"{foreign}: holds files but no run" in err
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
     assert f"evaluate.py {runs}" in err
 
-    # Without the bad value nothing is left: no process is started, nothing is written.
+    # Without the bad values nothing is left: no process is started, nothing is written.
+    entries = "training.optimizer.learning_rate: [0.001]"
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
-    code, done, err = grid(entries.replace("1.0e+9, ", ""), *linear)
+    code, done, err = grid(entries, *linear)
     assert (code, done) == (0, good)
-    assert err.count("finished already") == 2
+    assert "[1/1] g-learning_rate=0.001: finished already" in err
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*")} == before
 
     # Another configuration under the same name is refused, with the difference.
-    code, done, err = grid(entries.replace("1.0e+9, ", ""), *linear, epochs=2)
+    code, done, err = grid(entries, *linear, epochs=2)
     assert (code, done) == (1, [])
-    assert err.count("training.epochs: was 1, is 2") == 2
+    assert err.partition("1 of 1 runs failed")[2].count("training.epochs: was 1, is 2") == 1
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*")} == before
+
+
+def test_progress_tells_the_time_left_from_the_mean_of_the_runs_that_ended_well(grid, monkeypatch):
+    from cae.grid import runner
+
+    now, takes = [1000.0], iter([(60, 0), (5, 1), (180, 0), (4000, 0)])
+
+    def train(children, arguments):
+        seconds, exit_code = next(takes)
+        now[0] += seconds
+        return exit_code
+
+    monkeypatch.setattr(runner.Children, "train", train)
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    code, done, err = grid("seed: [0, 1, 2, 3]")
+    assert (code, done) == (1, ["g-seed=0", "g-seed=2", "g-seed=3"])
+    lines = [line for line in err.splitlines() if line.startswith("[")]
+    assert lines == [
+        "[1/4] g-seed=0: training, 0:00 so far, time left is known after the first run",
+        "[2/4] g-seed=1: training, 1:00 so far, about 3:00 left",
+        "[3/4] g-seed=2: training, 1:05 so far, about 2:00 left",
+        "[4/4] g-seed=3: training, 4:05 so far, about 2:00 left",
+    ]
 
 
 def test_shards_share_the_grid_and_each_starts_from_any_folder_and_afresh_when_told(
@@ -173,23 +190,22 @@ def test_dry_run_refuses_an_objective_that_does_not_fit(grid):
 
 @pytest.fixture
 def stoppable(write_config, tmp_path):
-    """A grid of a short run and one that takes long, in a process; gives it while the second run trains."""
-    config = write_config(BASE % (1, "training.epochs: [1, 2500]"))
+    """A grid of a short run and one that takes long, with its run directories and the command."""
+    config = write_config(BASE % (1, "training.epochs: [1, 60]"))
     command = ["train.py", config, "--runs-dir", tmp_path / "runs"]
-    runs = [tmp_path / "runs" / "e" / f"g-epochs={epochs}" for epochs in (1, 2500)]
+    runs = [tmp_path / "runs" / "e" / f"g-epochs={epochs}" for epochs in (1, 60)]
 
-    def start():
-        process = start_process(*command, start_new_session=True)
-        wait_for((runs[1] / "metrics.jsonl").exists, process)
-        return process
-
-    return start, runs, command
+    return runs, command
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks ps for children in its Linux form")
-def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, write_config, tmp_path):
-    start, runs, command = stoppable
-    process = start()
+def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, run_command):
+    runs, command = stoppable
+    # The first combination trained as a run of its own is the same run.
+    alone = ["--set", "grid={}", "--set", "name=g-epochs=1", "--set", "training.epochs=1"]
+    assert run_command("train", *command[1:], *alone)[0] == 0
+    process = start_process(*command, start_new_session=True)
+    wait_for((runs[1] / "metrics.jsonl").exists, process)
     # As from a terminal or a scheduler: every process gets it, and an impatient user sends more.
     for _ in range(3):
         os.killpg(process.pid, signal.SIGTERM)
@@ -198,41 +214,41 @@ def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, 
     assert out.splitlines() == [str(runs[0])]
     assert "Traceback" not in err
     assert "Stopped with 1 of 2 runs done" in err
+    assert "[1/2] g-epochs=1: finished already" in err
     assert summary(runs[1])["status"] == "interrupted"
     assert list((runs[1] / "checkpoints").glob("step-*.json"))
     finished = (runs[0] / "metrics.jsonl").stat().st_mtime_ns
 
-    # Killed: the run's own process sees that it is alone, and stops.
-    steps = summary(runs[1])["steps"]
+    # Interrupted by hand, in the grid's process alone, while the run's process is starting.
     process = start_process(*command)
-    wait_for(lambda: not (runs[1] / "summary.json").exists(), process)
-    (child,) = process_ids_below(process.pid)
-    process.kill()
-    _, err = process.communicate(timeout=60)
-    assert f"Going on from step {steps:,}" in err
-    assert not is_alive(child)
-    assert summary(runs[1])["status"] == "interrupted"
-
-    # Interrupted by hand in the grid's process alone.
-    process = start_process(*command)
-    wait_for(lambda: not (runs[1] / "summary.json").exists(), process)
-    (child,) = process_ids_below(process.pid)
+    wait_for(lambda: process_ids_below(process.pid), process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert not is_alive(child)
+    assert "Traceback" not in err
 
-    # Both killed; the last call has a little left to do.
+    # Both killed at once; nothing can be written any more.
     process = start_process(*command)
     wait_for(lambda: not (runs[1] / "summary.json").exists(), process)
     (child,) = process_ids_below(process.pid)
     os.kill(child, signal.SIGKILL)
     process.kill()
     process.communicate(timeout=60)
+    assert not (runs[1] / "summary.json").exists()
     process = start_process(*command)
     out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
+    assert "Going on from step" in err
     assert out.splitlines() == [str(run) for run in runs]
     assert (runs[0] / "metrics.jsonl").stat().st_mtime_ns == finished
     rows = [json.loads(line)["epoch"] for line in (runs[1] / "metrics.jsonl").read_text().splitlines()]
-    assert rows == list(range(1, 2501))
+    assert rows == list(range(1, 61))
+
+
+def test_a_run_whose_grid_has_gone_stops_by_itself(write_config, tmp_path):
+    nobody = start_process("-c", "")
+    nobody.communicate()
+    process = start_process("-m", "cae.grid.child", nobody.pid, write_config(), "--runs-dir", tmp_path / "runs")
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert not (tmp_path / "runs" / "default" / "run" / "metrics.jsonl").exists()
