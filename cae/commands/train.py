@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cae.commands.planning import load_splits_with_progress, plan_for
+from cae.commands.planning import add_override_argument, load_splits_with_progress, plan_for
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.engine import start_engine
 from cae.grid import Shard, check_plans, find_combinations, format_combinations, train_combinations
@@ -23,14 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "config", nargs="?", type=Path, default=QUICKSTART, help="YAML file; default: configs/quickstart.yaml"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="override one dotted key, e.g. model.decoder.upsampling.kind=max_unpool; repeatable",
-    )
+    add_override_argument(parser)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--resume", action="store_true", help="go on with a run exactly where its checkpoint is")

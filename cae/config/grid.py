@@ -24,6 +24,9 @@ MAX_RUNS = 1000
 # What belongs to the grid as a whole.
 _FIXED = ("grid", "experiment", "name")
 
+# Keys whose value says enough without them.
+_CHOICES = ("kind", "name", "source")
+
 
 def expand_grid(config: RunConfig) -> list[RunConfig]:
     """Return one configuration for each combination of the grid's values; without a grid, `config` itself.
@@ -117,11 +120,23 @@ def _run_name(name: str, overrides: list[Override]) -> str:
 
 def _label(override: Override) -> str:
     """Return `seed=3`, or `resize` alone where the word says enough; a digest for what is no short word."""
-    leaf, value = str(override.path[-1]), override.value.value
+    leaf = str(override.path[-1])
+    text = _short(override.value) or _digest(_as_json(override.value))
+    return text if leaf in _CHOICES else f"{leaf}={text}"
+
+
+def _short(node: Node) -> str:
+    """Return `3`, `resize`, or `resize+interpolation=nearest` for a mapping of such; nothing for what is not short."""
+    value = node.value
+    if isinstance(value, dict):
+        words = {key: _short(child) for key, child in value.items() if not isinstance(child.value, dict)}
+        if not value or len(words) < len(value) or not all(words.values()):
+            return ""
+        ordered = sorted(words, key=lambda key: key not in _CHOICES)  # the choice first, the rest as written
+        text = "+".join(words[key] if key in _CHOICES else f"{key}={words[key]}" for key in ordered)
+        return text if len(text) <= 48 else ""
     text = str(value) if isinstance(value, int | float | str) else ""
-    if not re.fullmatch(r"[A-Za-z0-9._+-]{1,32}", text):
-        text = _digest(_as_json(override.value))
-    return text if leaf in ("kind", "name", "source") else f"{leaf}={text}"
+    return text if re.fullmatch(r"[A-Za-z0-9._+-]{1,32}", text) else ""
 
 
 def _as_json(node: Node) -> str:
