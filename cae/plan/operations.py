@@ -6,6 +6,7 @@ fixed interpolation, normalisation and activations cost little beside them and a
 
 from __future__ import annotations
 
+import abc
 import math
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Operation:
+class Operation(abc.ABC):
     """One step of the network: takes `input_shape`, gives `output_shape`."""
 
     name: str
@@ -31,9 +32,9 @@ class Operation:
         return 0
 
     @property
+    @abc.abstractmethod
     def summary(self) -> str:
         """What the operation is, in a few words."""
-        raise NotImplementedError
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         """Carry the receptive field through the operation.
