@@ -55,7 +55,6 @@ class _Session:
         self._mode = {"train": ["--overwrite"] if overwrite else [], "resume": ["--resume"]}
         self._debug = ["--debug"] if debug else []
         self._tell = tell
-        self._num_pending = sum(combination.is_pending for combination in combinations)
         self._started = time.monotonic()
         self._seconds: list[float] = []  # of each run that was trained to its end here
         self._done: list[Path] = []

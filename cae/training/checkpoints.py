@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -98,10 +97,6 @@ class CheckpointFolder:
         """Steps of the checkpoints, newest first."""
         names = (_FILE.fullmatch(path.name) for path in self.path.glob("step-*.json"))
         return sorted((int(match.group(1)) for match in names if match), reverse=True)
-
-    def clear(self) -> None:
-        """Remove all checkpoints."""
-        shutil.rmtree(self.path, ignore_errors=True)
 
     def _files(self, step: int) -> tuple[Path, Path]:
         return self.path / f"step-{step:010d}.npz", self.path / f"step-{step:010d}.json"
