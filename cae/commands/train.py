@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 
 from cae.commands.planning import add_override_argument, load_splits_with_progress, plan_for
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.engine import start_engine
-from cae.grid import Shard, check_plans, find_combinations, format_combinations, train_combinations
+from cae.grid import (
+    Shard,
+    check_plans,
+    find_combinations,
+    format_combinations,
+    match_parameters,
+    train_combinations,
+)
 from cae.plan import Plan
 from cae.plan.table import format_plan
 from cae.runs import RunDirectory, check_is_writable
@@ -80,11 +88,14 @@ def _run_one(config: RunConfig, options: argparse.Namespace) -> int:
 def _run_grid(config: RunConfig, options: argparse.Namespace) -> int:
     """Train the combinations of this shard, each in a process of its own; this one stays small."""
     configs = expand_grid(config)
+    load_images = functools.cache(load_splits_with_progress)
+    if config.match == "parameters":
+        configs = match_parameters(configs, lambda data: load_images(data).image_shape, options.config)
     if options.shard:
         configs = options.shard.part(configs)
     combinations = find_combinations(configs, options.runs_dir, overwrite=options.overwrite)
     if options.dry_run:
-        plans = check_plans(combinations, load_splits_with_progress, options.config, _check_objective)
+        plans = check_plans(combinations, load_images, options.config, _check_objective)
         for combination in combinations:
             if combination.reason:
                 tell(f"{combination.config.name}: {combination.reason}")
@@ -93,7 +104,7 @@ def _run_grid(config: RunConfig, options: argparse.Namespace) -> int:
     pending = [combination for combination in combinations if combination.is_pending]
     for combination in pending:
         check_is_writable(combination.directory.path)
-    check_plans(pending, load_splits_with_progress, options.config)
+    check_plans(pending, load_images, options.config)
     trained, exit_code = train_combinations(
         combinations, options.runs_dir, overwrite=options.overwrite, debug=options.debug, tell=tell
     )

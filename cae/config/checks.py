@@ -11,7 +11,7 @@ from cae.config.data_checks import (
     size_conflicts,
     source_conflicts,
 )
-from cae.config.model import BilinearAdditive, EncoderSection, GroupNormalization, MaxPool, MaxUnpool, Upsampling
+from cae.config.model import BilinearAdditive, GroupNormalization, MaxPool, MaxUnpool, ModelSection, Upsampling
 from cae.config.nodes import Path
 from cae.config.run import RunConfig
 from cae.config.training import CosineSchedule, Sgd
@@ -19,6 +19,7 @@ from cae.config.training import CosineSchedule, Sgd
 UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
 FILTERS: Path = ("model", "encoder", "filters")
+DECODER_FILTERS: Path = ("model", "decoder", "filters")
 DOWNSAMPLING: Path = ("model", "encoder", "downsampling")
 GROUPS: Path = ("model", "encoder", "normalization", "groups")
 RECONSTRUCTION: Path = ("objective", "reconstruction")
@@ -43,39 +44,50 @@ def conflicts(config: RunConfig) -> Iterator[Conflict]:
 
 
 def _upsampling(config: RunConfig) -> Iterator[Conflict]:
-    encoder, upsampling = config.model.encoder, config.model.decoder.upsampling
-    num_stages = len(encoder.filters)
+    model, upsampling = config.model, config.model.decoder.upsampling
+    num_stages = len(model.encoder.filters)
+    if len(model.decoder_outputs) != num_stages:
+        rule = f"needs one number for each stage, and model.encoder.filters has {num_stages}"
+        yield (DECODER_FILTERS, FILTERS), f"{rule}; received {len(model.decoder_outputs)}"
+        return
     if not isinstance(upsampling, tuple):
-        yield from _kind(upsampling, encoder, range(num_stages), UPSAMPLING)
+        yield from _kind(upsampling, model, range(num_stages), UPSAMPLING)
         return
     if len(upsampling) != num_stages:
         rule = f"the list needs one kind for each stage, and model.encoder.filters has {num_stages}"
         yield (UPSAMPLING, FILTERS), f"{rule}; received {len(upsampling)}"
     for stage, kind in enumerate(upsampling):
-        yield from _kind(kind, encoder, range(stage, min(stage + 1, num_stages)), (*UPSAMPLING, stage))
+        yield from _kind(kind, model, range(stage, min(stage + 1, num_stages)), (*UPSAMPLING, stage))
 
 
-def _kind(kind: Upsampling, encoder: EncoderSection, stages: range, path: Path) -> Iterator[Conflict]:
+def _kind(kind: Upsampling, model: ModelSection, stages: range, path: Path) -> Iterator[Conflict]:
     """Check one upsampling kind for the decoder stages that it serves, counted from the code outwards."""
-    if isinstance(kind, MaxUnpool) and not isinstance(encoder.downsampling, MaxPool):
-        rule = "max_unpool needs max_pool downsampling, which records the switches"
-        yield (path, DOWNSAMPLING), f"{rule}; received {encoder.downsampling.kind}"
+    encoder, given = model.encoder, [model.decoder_inputs[stage] for stage in stages]
+    if isinstance(kind, MaxUnpool):
+        if not isinstance(encoder.downsampling, MaxPool):
+            rule = "max_unpool needs max_pool downsampling, which records the switches"
+            yield (path, DOWNSAMPLING), f"{rule}; received {encoder.downsampling.kind}"
+        pooled = [encoder.filters[-1 - stage] for stage in stages]
+        if given != pooled:
+            rule = f"stages that max_unpool enlarges must be given as many channels as were pooled, {_listed(pooled)}"
+            yield (DECODER_FILTERS, FILTERS, path), f"{rule}; received {_listed(given)}"
     if isinstance(kind, BilinearAdditive):
-        # It turns each factor^2 channels into one; a decoder stage has its encoder stage's filters.
+        # It turns each factor^2 channels into one.
         channels = encoder.downsampling.factor**2
-        uneven = [filters for stage in stages if (filters := encoder.filters[-1 - stage]) % channels]
+        uneven = [filters for filters in given if filters % channels]
         if uneven:
             rule = f"bilinear_additive needs filters that are multiples of {channels} (the factor squared)"
             yield (path, FILTERS, DOWNSAMPLING), f"{rule}; received {_listed(uneven)}"
 
 
 def _normalization(config: RunConfig) -> Iterator[Conflict]:
-    normalization, filters = config.model.encoder.normalization, config.model.encoder.filters
+    normalization = config.model.encoder.normalization
     if isinstance(normalization, GroupNormalization):
-        uneven = [num for num in filters if num % normalization.groups]
-        if uneven:
-            rule = f"groups must divide every stage's filters; {normalization.groups} does not divide"
-            yield (GROUPS, FILTERS), f"{rule} {_listed(uneven)}"
+        for path, filters in ((FILTERS, config.model.encoder.filters), (DECODER_FILTERS, config.model.decoder.filters)):
+            uneven = [num for num in filters or () if num % normalization.groups]
+            if uneven:
+                rule = f"groups must divide every stage's filters; {normalization.groups} does not divide"
+                yield (GROUPS, path), f"{rule} {_listed(uneven)}"
 
 
 def _objective(config: RunConfig) -> Iterator[Conflict]:
@@ -100,6 +112,11 @@ def _training(config: RunConfig) -> Iterator[Conflict]:
         yield (NESTEROV, momentum), "nesterov: true needs a momentum above 0"
 
 
+def _match(config: RunConfig) -> Iterator[Conflict]:
+    if config.match != "none":  # a grid's combinations come here without it
+        yield (("match",),), "match has no effect without a grid, whose models it makes alike"
+
+
 def _listed(numbers: list[int]) -> str:
     return ", ".join(map(str, dict.fromkeys(numbers)))
 
@@ -113,4 +130,5 @@ _CHECKS: tuple[Callable[[RunConfig], Iterator[Conflict]], ...] = (
     _normalization,
     _objective,
     _training,
+    _match,
 )

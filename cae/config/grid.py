@@ -22,7 +22,7 @@ from cae.errors import ConfigError
 MAX_RUNS = 1000
 
 # What belongs to the grid as a whole.
-_FIXED = ("grid", "experiment", "name")
+_FIXED = ("grid", "match", "experiment", "name")
 
 # Keys whose value says enough without them.
 _CHOICES = ("kind", "name", "source")
@@ -32,7 +32,7 @@ def expand_grid(config: RunConfig) -> list[RunConfig]:
     """Return one configuration for each combination of the grid's values; without a grid, `config` itself.
 
     Each has an empty grid and a name of its own, which depends on its values only: a longer list of values
-    leaves the names of the runs that were there before.
+    leaves the names of the runs that were there before. `match` is left to `cae.grid.matching`, which needs the images.
 
     >>> config = RunConfig(grid={"seed": (0, 1), "model.decoder.upsampling.kind": ("resize", "subpixel")})
     >>> [run.name for run in expand_grid(config)]
@@ -103,7 +103,7 @@ def _combinations(root: Node) -> Iterator[tuple[Node, list[Problem]]]:
     """Yield the tree of each combination, and what could not be set; the last key's values change fastest."""
     grid = _grid(root)
     assert isinstance(root.value, dict)
-    rest = replace(root, value={key: child for key, child in root.value.items() if key != "grid"})
+    rest = replace(root, value={key: child for key, child in root.value.items() if key not in ("grid", "match")})
     paths: list[Path] = [tuple(key.split(".")) for key in grid]
     name = root.value["name"].value if "name" in root.value else RunConfig.model_fields["name"].default
     for values in itertools.product(*map(_items, grid.values())):

@@ -211,7 +211,7 @@ def _one_or_per_stage(value: Any) -> str:
 
 
 class DecoderSection(Section):
-    """The encoder's mirror; only the upsampling is chosen freely."""
+    """The encoder's mirror; upsampling and widths are chosen freely."""
 
     upsampling: Annotated[
         Annotated[Upsampling, Tag("<one>")]
@@ -219,6 +219,8 @@ class DecoderSection(Section):
         Discriminator(_one_or_per_stage),
     ] = ConvTranspose()
     """How a stage enlarges the picture: one kind, or a list with one a stage, from the code outwards."""
+    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=12, strict=False)] | None = None
+    """Channels of each stage's convolutions, from the code outwards; null mirrors the encoder's."""
     tied_weights: Annotated[Literal[False], says("false; shared kernels are not available in this version")] = False
     """Share each encoder convolution's kernel with its decoder stage; not available in this version."""
     output_activation: Literal["sigmoid", "linear"] = "sigmoid"
@@ -240,3 +242,17 @@ class ModelSection(Section):
         """One upsampling for each decoder stage, from the code outwards."""
         upsampling = self.decoder.upsampling
         return upsampling if isinstance(upsampling, tuple) else (upsampling,) * len(self.encoder.filters)
+
+    @property
+    def decoder_outputs(self) -> tuple[int, ...]:
+        """Channels that each decoder stage ends with, from the code outwards.
+
+        The mirror of an encoder stage ends with the channels that stage was given; the first ends with its own.
+        """
+        filters = self.encoder.filters
+        return self.decoder.filters or (*reversed(filters[:-1]), filters[0])
+
+    @property
+    def decoder_inputs(self) -> tuple[int, ...]:
+        """Channels that each decoder stage is given, from the code outwards."""
+        return (self.encoder.filters[-1], *self.decoder_outputs[:-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -43,3 +43,5 @@ class RunConfig(Section):
     """What TensorBoard gets."""
     grid: dict[str, Values] = {}  # noqa: RUF012, since pydantic copies it
     """Dotted keys to lists of values; every combination is a run."""
+    match: Literal["none", "parameters"] = "none"
+    """Of a grid: `parameters` adjusts decoder widths until models have as many as the first one, within 2%."""

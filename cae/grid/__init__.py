@@ -2,7 +2,16 @@
 
 from cae.grid.combination import Combination, find_combinations
 from cae.grid.fitting import check_plans, format_combinations
+from cae.grid.matching import match_parameters
 from cae.grid.runner import train_combinations
 from cae.grid.shard import Shard
 
-__all__ = ["Combination", "Shard", "check_plans", "find_combinations", "format_combinations", "train_combinations"]
+__all__ = [
+    "Combination",
+    "Shard",
+    "check_plans",
+    "find_combinations",
+    "format_combinations",
+    "match_parameters",
+    "train_combinations",
+]

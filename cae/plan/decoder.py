@@ -28,10 +28,10 @@ def plan_decoder(
     shape = stage_shapes[-1]
     operations = plan_expansion(section, latent, shape)
     num_stages = len(section.encoder.filters)
-    for upsampling, stage in zip(section.upsampling_per_stage, range(num_stages, 0, -1), strict=True):
-        # The mirror of an encoder stage ends with the channels that stage was given; the first ends with its own.
-        filters = section.encoder.filters[max(stage - 2, 0)]
-        target = stage_shapes[stage - 1]
+    stages = range(num_stages, 0, -1)
+    for stage, upsampling, filters in zip(stages, section.upsampling_per_stage, section.decoder_outputs, strict=True):
+        height, width, mirrored = stage_shapes[stage - 1]
+        target = (height, width, filters if section.decoder.filters else mirrored)
         operations += _plan_stage(section, f"stage_{stage}", upsampling, shape, target, filters)
         shape = operations[-1].output_shape
     return operations + _plan_output(section, shape, image_channels)
@@ -40,7 +40,7 @@ def plan_decoder(
 def _plan_stage(
     section: ModelSection, name: str, upsampling: Upsampling, shape: Shape, target: Shape, filters: int
 ) -> list[Operation]:
-    """Upsample to the target's height and width, then convolve down to `filters`."""
+    """Upsample to the target's height and width, convolve with its channels, and at last to `filters`."""
     encoder = section.encoder
     widths = [target[2]] * (encoder.convs_per_stage - 1) + [filters]
     operations = _upsample_and_convolve(section, name, upsampling, shape, (*target[:2], widths[0]))

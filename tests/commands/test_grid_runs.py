@@ -252,3 +252,25 @@ def test_a_run_whose_grid_has_gone_stops_by_itself(write_config, tmp_path):
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert not (tmp_path / "runs" / "default" / "run" / "metrics.jsonl").exists()
+
+
+def test_matched_runs_have_equal_parameters_and_their_widths_stand_in_their_configurations(grid, tmp_path):
+    kinds = "model.decoder.upsampling: [resize, {kind: conv_transpose, kernel_size: 5}]"
+    wide = ("--set", "match=parameters", "--set", "model.encoder.filters=[24]")
+    code, names, err = grid(kinds, *wide)
+    assert code == 0, err
+    counts = [summary(tmp_path / "runs" / "e" / name)["parameters"] for name in names]
+    assert max(counts) <= 1.02 * min(counts)
+    text = (tmp_path / "runs" / "e" / names[1] / "config.yaml").read_text()
+    assert "filters: null" not in text
+    code, again, err = grid(kinds, *wide)
+    assert (code, again) == (0, names)
+    assert err.count("finished already") == 2
+
+
+def test_a_match_that_no_width_reaches_is_told_before_anything_is_trained(grid, tmp_path):
+    kinds = "model.decoder.upsampling: [resize, {kind: conv_transpose, kernel_size: 31}]"
+    code, names, err = grid(kinds, "--set", "match=parameters")
+    assert (code, names) == (2, [])
+    assert "no decoder width comes within 2% of the" in err
+    assert not (tmp_path / "runs").exists()

@@ -39,6 +39,26 @@ CONFLICTS = [
         "1:60: model.decoder.upsampling.0: bilinear_additive needs filters that are multiples of 4 "
         "(the factor squared); received 6",
     ),
+    # decoder widths
+    (
+        "model: {encoder: {filters: [4, 8]}, decoder: {upsampling: resize, filters: [4]}}",
+        "1:76: model.decoder.filters: needs one number for each stage, and model.encoder.filters has 2; received 1",
+    ),
+    (
+        "model: {encoder: {filters: [4, 8]}, decoder: {upsampling: max_unpool, filters: [5, 3]}}",
+        "1:80: model.decoder.filters: stages that max_unpool enlarges must be given as many channels as were pooled, "
+        "8, 4; received 8, 5",
+    ),
+    (
+        "model: {encoder: {filters: [4, 8]}, decoder: {upsampling: [resize, bilinear_additive], filters: [6, 4]}}",
+        "1:68: model.decoder.upsampling.1: bilinear_additive needs filters that are multiples of 4 "
+        "(the factor squared); received 6",
+    ),
+    (
+        "model: {encoder: {normalization: group}, decoder: {filters: [12, 16]}}",
+        "1:61: model.decoder.filters: groups must divide every stage's filters; 8 does not divide 12",
+    ),
+    ("match: parameters", "1:8: match: match has no effect without a grid, whose models it makes alike"),
     # normalisation
     (
         "model: {encoder: {filters: [12, 16, 20], normalization: group}}",

@@ -1,0 +1,62 @@
+"""Decoders of a grid brought to equal numbers of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cae.config import ConfigError, RunConfig
+from cae.plan import PlanError, make_plan
+from cae.plan.matching import TOLERANCE, match_decoder
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
+    from cae.config.model import ModelSection
+
+ImageShape = tuple[int, int, int]
+
+
+def match_parameters(
+    configs: Sequence[RunConfig], image_shape_of: Callable[[DataSection], ImageShape], path: Path
+) -> list[RunConfig]:
+    """Adjust each decoder's width to as many parameters as the first model with the same encoder has.
+
+    Args:
+        configs: Of one whole grid, in its order.
+        image_shape_of: How to find the shape of the images; called for each configuration.
+        path: The configuration file, for messages.
+
+    Returns:
+        The configurations, with `decoder.filters` where it was needed: each stands for itself.
+
+    Raises:
+        ConfigError: A model does not fit its images, or no width brings it within 2%; names every such combination.
+    """
+    wanted: dict[str, tuple[int, str]] = {}
+    matched, problems = [], []
+    for config in configs:
+        shape = image_shape_of(config.data)
+        key = f"{shape} {config.model.encoder!r} {config.model.bottleneck!r}"
+        try:
+            if key not in wanted:
+                wanted[key] = make_plan(config.model, shape).parameters, config.name
+            model = match_decoder(config.model, shape, wanted[key][0])
+            _check(model, shape, *wanted[key])
+        except (PlanError, ConfigError) as error:
+            problems.append(f"{path}: {config.name}: {error}")
+        else:
+            matched.append(config.model_copy(update={"model": model}))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return matched
+
+
+def _check(model: ModelSection, shape: ImageShape, wanted: int, name: str) -> None:
+    parameters = make_plan(model, shape).parameters
+    if abs(parameters - wanted) > TOLERANCE * wanted:
+        raise ConfigError(
+            f"match: parameters: no decoder width comes within {TOLERANCE:.0%} of the {wanted:,} parameters of"
+            f" {name}; the nearest, model.decoder.filters: {list(model.decoder.filters or ())}, has {parameters:,}."
+            " Use a wider encoder, which leaves finer steps, or leave `match` away."
+        )
