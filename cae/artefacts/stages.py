@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.artefacts.gain import overlap_unevenness, unevenness
+from cae.layers import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.plan.operations import Convolution, Operation, TransposedConvolution, Upsample
 
 if TYPE_CHECKING:
@@ -66,8 +67,14 @@ def _linear_stages(decoder: Sequence[Operation]) -> Iterator[list[Operation]]:
     linear = (Convolution, TransposedConvolution, Upsample)
     for is_linear, group in itertools.groupby(decoder, lambda operation: isinstance(operation, linear)):
         run = list(group)
-        if is_linear and any(isinstance(op, TransposedConvolution | Upsample) for op in run):
+        if is_linear and any(_enlarges(op) for op in run):
             yield run
+
+
+def _enlarges(operation: Operation) -> bool:
+    if isinstance(operation, TransposedConvolution):
+        return operation.strides > 1  # a tied one may have none
+    return isinstance(operation, Upsample)
 
 
 def _stage_gains(decoder: keras.Model, operations: Sequence[Operation]) -> np.ndarray:
@@ -92,6 +99,11 @@ def _stage_gains(decoder: keras.Model, operations: Sequence[Operation]) -> np.nd
 
 def _copy_for_any_size(layer: keras.layers.Layer, channels: int) -> keras.layers.Layer:
     """The same layer in float64, without bias, and not bound to the size of the model's pictures."""
+    if isinstance(layer, TiedConv2DTranspose):  # its kernel is laid out like that of any transposed convolution
+        copy = Conv2DTransposeToSize(layer.filters, layer.kernel_size, layer.strides, use_bias=False, dtype="float64")
+        copy.build((None, None, None, channels))
+        copy.set_weights([layer.kernel])
+        return copy
     config = {**layer.get_config(), "dtype": "float64"}
     if "output_size" in config:
         config["output_size"] = None

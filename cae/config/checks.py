@@ -11,7 +11,16 @@ from cae.config.data_checks import (
     size_conflicts,
     source_conflicts,
 )
-from cae.config.model import BilinearAdditive, GroupNormalization, MaxPool, MaxUnpool, ModelSection, Upsampling
+from cae.config.model import (
+    BilinearAdditive,
+    ConvTranspose,
+    GroupNormalization,
+    MaxPool,
+    MaxUnpool,
+    ModelSection,
+    Subpixel,
+    Upsampling,
+)
 from cae.config.nodes import Path
 from cae.config.run import RunConfig
 from cae.config.training import CosineSchedule, Sgd
@@ -20,6 +29,7 @@ UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
 FILTERS: Path = ("model", "encoder", "filters")
 DECODER_FILTERS: Path = ("model", "decoder", "filters")
+TIED: Path = ("model", "decoder", "tied_weights")
 DOWNSAMPLING: Path = ("model", "encoder", "downsampling")
 GROUPS: Path = ("model", "encoder", "normalization", "groups")
 RECONSTRUCTION: Path = ("objective", "reconstruction")
@@ -112,6 +122,24 @@ def _training(config: RunConfig) -> Iterator[Conflict]:
         yield (NESTEROV, momentum), "nesterov: true needs a momentum above 0"
 
 
+def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
+    model = config.model
+    if not model.decoder.tied_weights:
+        return
+    upsampling = model.decoder.upsampling
+    for stage, kind in enumerate(upsampling if isinstance(upsampling, tuple) else (upsampling,)):
+        path: Path = (*UPSAMPLING, stage) if isinstance(upsampling, tuple) else UPSAMPLING
+        if isinstance(kind, Subpixel | BilinearAdditive):
+            rule = "tied_weights needs max_unpool, fixed_unpool, resize or conv_transpose"
+            yield (path, TIED), f"{rule}, whose kernels can be the encoder's; received {kind.kind}"
+        side = model.encoder.kernel_size
+        if isinstance(kind, ConvTranspose) and kind.kernel_size not in (side, ConvTranspose().kernel_size):
+            rule = f"has no effect with tied_weights, which takes the encoder's kernels of {side}x{side}"
+            yield ((*path, "kernel_size"), TIED), f"{rule}; received {kind.kernel_size}"
+    if model.decoder.filters is not None:
+        yield (DECODER_FILTERS, TIED), "has no effect with tied_weights, which takes the encoder's kernels"
+
+
 def _match(config: RunConfig) -> Iterator[Conflict]:
     if config.match != "none":  # a grid's combinations come here without it
         yield (("match",),), "match has no effect without a grid, whose models it makes alike"
@@ -127,6 +155,7 @@ _CHECKS: tuple[Callable[[RunConfig], Iterator[Conflict]], ...] = (
     fit_conflicts,
     size_conflicts,
     _upsampling,
+    _tied_weights,
     _normalization,
     _objective,
     _training,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from cae.config.section import Choice, PositiveInt, Section, says
+from cae.config.section import Choice, PositiveInt, Section
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid", "linear"]
 
@@ -221,8 +221,8 @@ class DecoderSection(Section):
     """How a stage enlarges the picture: one kind, or a list with one a stage, from the code outwards."""
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=12, strict=False)] | None = None
     """Channels of each stage's convolutions, from the code outwards; null mirrors the encoder's."""
-    tied_weights: Annotated[Literal[False], says("false; shared kernels are not available in this version")] = False
-    """Share each encoder convolution's kernel with its decoder stage; not available in this version."""
+    tied_weights: bool = False
+    """Make the decoder of the encoder's kernels, each read the other way, with biases of its own (the deconvnet)."""
     output_activation: Literal["sigmoid", "linear"] = "sigmoid"
     """Last activation; pixels are in [0, 1], which `sigmoid` cannot leave."""
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from cae.model.keras_layers import make_layer
-from cae.plan.operations import Dense, Operation, Pool, Residual, Upsample
+from cae.model.keras_layers import make_layer, make_tied_layer
+from cae.plan.operations import Dense, Operation, Pool, Residual, TiedConvolution, Upsample
 from cae.plan.plan import Plan
 
 
@@ -59,7 +59,7 @@ def build_autoencoder(plan: Plan, *, seed: int = 0, precision: str = "float32") 
         (None, 28, 28, 1)
     """
     encoder, switches = _build_encoder(plan, seed, precision)
-    decoder = _build_decoder(plan, seed, precision, [tuple(s.shape[1:]) for s in switches.values()], list(switches))
+    decoder = _build_decoder(plan, seed, precision, encoder, switches)
     images = keras.Input(plan.image_shape, name="images", dtype="float32")
     model = keras.Model(images, decoder(encoder(images)), name="autoencoder")
     return Autoencoder(plan, encoder, decoder, model)
@@ -77,32 +77,36 @@ def _build_encoder(plan: Plan, seed: int, precision: str) -> tuple[keras.Model, 
 
 
 def _build_decoder(
-    plan: Plan, seed: int, precision: str, switch_shapes: list[tuple[int, ...]], switch_names: list[str]
+    plan: Plan, seed: int, precision: str, encoder: keras.Model, recorded: dict[str, Any]
 ) -> keras.Model:
     last = plan.encoder[-1]
     latent_shape = (last.output_shape[2],) if isinstance(last, Dense) else last.output_shape
     latent = keras.Input(latent_shape, name="latent", dtype=keras.DTypePolicy(precision).compute_dtype)
     switches = {
-        name: keras.Input(shape, name=f"{name}_switches", dtype="uint8")
-        for name, shape in zip(switch_names, switch_shapes, strict=True)
+        name: keras.Input(switch.shape[1:], name=f"{name}_switches", dtype="uint8") for name, switch in recorded.items()
     }
     x = latent
     for operation in plan.decoder:
         if isinstance(operation, Upsample) and operation.switches_from is not None:
             x = [x, switches[operation.switches_from]]
-        x = _apply(operation, x, "decoder", seed, precision)
+        x = _apply(operation, x, "decoder", seed, precision, encoder)
     inputs = [latent, *switches.values()] if switches else latent
     return keras.Model(inputs, x, name="decoder")
 
 
-def _apply(operation: Operation, x: Any, path: str, seed: int, precision: str) -> Any:
-    """Apply the operation's layer; shapes follow the plan."""
+def _apply(
+    operation: Operation, x: Any, path: str, seed: int, precision: str, encoder: keras.Model | None = None
+) -> Any:
+    """Apply the operation's layer; shapes follow the plan. A tied one takes its kernel from the encoder."""
     if isinstance(operation, Residual):
         skip = x  # [N, h, w, c]
         for inside in operation.operations:
-            x = _apply(inside, x, path, seed, precision)
+            x = _apply(inside, x, path, seed, precision, encoder)
         x = keras.layers.Add(name=f"{operation.name}_add", dtype=precision)([skip, x])
         return keras.layers.Activation(operation.function, name=operation.name, dtype=precision)(x)
+    if isinstance(operation, TiedConvolution):
+        assert encoder is not None
+        return make_tied_layer(operation, encoder.get_layer(operation.tied_to), precision)(x)
     if isinstance(operation, Dense) and operation.input_shape[:2] != (1, 1):
         x = keras.layers.Flatten(name=f"{operation.name}_flatten", dtype=precision)(x)
     x = make_layer(operation, f"{path}/{operation.name}", seed, precision)(x)

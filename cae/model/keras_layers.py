@@ -17,6 +17,7 @@ from cae.plan.operations import (
     Normalization,
     Operation,
     Pool,
+    TiedConvolution,
     TransposedConvolution,
     Upsample,
 )
@@ -67,6 +68,18 @@ def _(operation: TransposedConvolution, path: str, seed: int, precision: str) ->
         output_size=operation.output_shape[:2],
         use_bias=operation.use_bias,
         kernel_initializer=keras.initializers.GlorotUniform(seed=seed_for(seed, path)),
+        name=operation.name,
+        dtype=precision,
+    )
+
+
+def make_tied_layer(operation: TiedConvolution, convolution: keras.layers.Conv2D, precision: str) -> keras.layers.Layer:
+    """Make the layer that takes its kernel from a layer of the encoder."""
+    return layers.TiedConv2DTranspose(
+        convolution,
+        output_size=operation.output_shape[:2],
+        strides=operation.strides,
+        use_bias=operation.use_bias,
         name=operation.name,
         dtype=precision,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cae.plan.blocks import activated, convolution, residual_blocks
 from cae.plan.encoder import plan_expansion
 from cae.plan.operations import Activation, Convolution, Operation, Shape, TransposedConvolution, Upsample
+from cae.plan.tied import plan_tied_stages
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection, Upsampling
@@ -27,6 +28,8 @@ def plan_decoder(
     """
     shape = stage_shapes[-1]
     operations = plan_expansion(section, latent, shape)
+    if section.decoder.tied_weights:
+        return operations + plan_tied_stages(section, image_channels, stage_shapes)
     num_stages = len(section.encoder.filters)
     stages = range(num_stages, 0, -1)
     for stage, upsampling, filters in zip(stages, section.upsampling_per_stage, section.decoder_outputs, strict=True):

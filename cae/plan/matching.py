@@ -25,7 +25,8 @@ def match_decoder(section: ModelSection, image_shape: Shape, parameters: int) ->
     """Widen or narrow a decoder until the model's number of parameters is as near as can be.
 
     All stages are scaled alike, then single ones by a few channels. Stages that must keep their channels keep them:
-    `max_unpool` takes as many as were pooled. A decoder that is within half of `TOLERANCE` stays what it is.
+    `max_unpool` takes as many as were pooled, and tied weights leave no choice at all. A decoder that is within half
+    of `TOLERANCE` stays what it is.
 
     Example:
         >>> from cae.config.model import DecoderSection, ModelSection, Subpixel
@@ -49,7 +50,7 @@ def match_decoder(section: ModelSection, image_shape: Shape, parameters: int) ->
         # On a logarithmic scale: half as many is as far off as twice as many.
         return abs(math.log(make_plan(candidate, image_shape).parameters / parameters))
 
-    if distance(section) <= TOLERANCE / 2:
+    if distance(section) <= TOLERANCE / 2 or not any(_steps(section)):
         return section
     best = min(_scaled(section), key=distance)
     while True:
@@ -92,6 +93,8 @@ def _times() -> list[int]:
 def _steps(section: ModelSection) -> list[int]:
     """By how many channels the width of each stage may change, from the code outwards; 0 where it may not."""
     next_kinds = [upsampling.kind for upsampling in section.upsampling_per_stage[1:]] + ["output"]
+    if section.decoder.tied_weights:
+        return [0] * len(section.encoder.filters)
     groups = getattr(section.encoder.normalization, "groups", 1)
     windows = {"max_unpool": 0, "bilinear_additive": section.encoder.downsampling.factor**2}
     return [math.lcm(groups, windows.get(kind, 1)) for kind in next_kinds]

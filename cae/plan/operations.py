@@ -101,6 +101,22 @@ class TransposedConvolution(_Kernel):
 
 
 @dataclass(frozen=True)
+class TiedConvolution(TransposedConvolution):
+    """Transposed convolution with the kernel of an encoder convolution; only its bias is its own."""
+
+    tied_to: str
+
+    @property
+    def parameters(self) -> int:
+        return self.output_shape[2] if self.use_bias else 0
+
+    @property
+    def summary(self) -> str:
+        factor = f" x{self.strides}" if self.strides > 1 else ""
+        return f"conv_transpose {self.kernel_size}x{self.kernel_size}{factor}, tied"
+
+
+@dataclass(frozen=True)
 class Pool(Operation):
     """Pooling over square windows that do not overlap, padding `same`."""
 
@@ -230,7 +246,7 @@ class Residual(Operation):
 
     @property
     def summary(self) -> str:
-        convolutions = [op.summary for op in self.operations if isinstance(op, Convolution)]
+        convolutions = [op.summary for op in self.operations if isinstance(op, _Kernel)]
         return f"residual block, {len(convolutions)} {convolutions[0]}, {self.function}"
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:

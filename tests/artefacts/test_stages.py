@@ -118,3 +118,16 @@ def test_measuring_leaves_the_model_as_it_is():
     after = [np.asarray(autoencoder.model(images)), *autoencoder.model.get_weights()]
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_tied_stage_has_the_unevenness_of_the_encoders_kernel():
+    model = ModelSection.model_validate(
+        {
+            "encoder": {"filters": [6, 5], "downsampling": "strided_conv"},
+            "decoder": {"upsampling": "conv_transpose", "tied_weights": True},
+        }
+    )
+    autoencoder = scramble(build_autoencoder(make_plan(model, (15, 26, 3))))
+    for stage, name in zip(stage_unevenness(autoencoder), ("stage_2", "stage_1"), strict=True):
+        shared = np.asarray(autoencoder.encoder.get_layer(f"{name}_conv_1").kernel, np.float64)
+        assert stage["unevenness"] == pytest.approx(unevenness(phase_gains(shared, 2)))

@@ -11,13 +11,14 @@ import pytest
 
 from tests.conftest import run_process, start_process
 
-# Everything that draws random numbers or counts: dropout, noise, augmentation, schedule, early stopping.
+# Everything that draws random numbers or counts: dropout, noise, augmentation, schedule, early stopping; and shared
+# kernels.
 HARD = """
 experiment: e
 name: {name}
 seed: 5
 model: {{encoder: {{filters: [4, 8], dropout: 0.2, normalization: batch}}, bottleneck: none,
-         decoder: {{upsampling: max_unpool}}}}
+         decoder: {{upsampling: max_unpool, tied_weights: true}}}}
 objective: {{reconstruction: {{mse: 1.0, ssim: 0.1}}, corruption: {{kind: gaussian, stddev: 0.2}}, latent_l1: 0.001}}
 training: {{epochs: 40, batch_size: 16, deterministic: true, checkpoint_minutes: 0.002,
             schedule: {{kind: cosine, warmup_epochs: 2}}, early_stopping: {{patience: 30}}}}

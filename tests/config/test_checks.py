@@ -59,6 +59,26 @@ CONFLICTS = [
         "1:61: model.decoder.filters: groups must divide every stage's filters; 8 does not divide 12",
     ),
     ("match: parameters", "1:8: match: match has no effect without a grid, whose models it makes alike"),
+    # tied weights
+    (
+        "model: {decoder: {tied_weights: true, upsampling: subpixel}}",
+        "1:51: model.decoder.upsampling: tied_weights needs max_unpool, fixed_unpool, resize or conv_transpose, "
+        "whose kernels can be the encoder's; received subpixel",
+    ),
+    (
+        "model: {decoder: {tied_weights: true, upsampling: [resize, bilinear_additive]}}",
+        "1:60: model.decoder.upsampling.1: tied_weights needs max_unpool, fixed_unpool, resize or conv_transpose, "
+        "whose kernels can be the encoder's; received bilinear_additive",
+    ),
+    (
+        "model: {decoder: {tied_weights: true, upsampling: {kind: conv_transpose, kernel_size: 5}}}",
+        "1:87: model.decoder.upsampling.kernel_size: has no effect with tied_weights, which takes the encoder's "
+        "kernels of 3x3; received 5",
+    ),
+    (
+        "model: {decoder: {tied_weights: true, filters: [64, 32]}}",
+        "1:48: model.decoder.filters: has no effect with tied_weights, which takes the encoder's kernels",
+    ),
     # normalisation
     (
         "model: {encoder: {filters: [12, 16, 20], normalization: group}}",

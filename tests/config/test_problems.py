@@ -73,9 +73,8 @@ def only(lines):
          '1:24: training.batch_size: must be an integer of at least 1; received "1_000"; write 1000'),
         ("model: {encoder: {dropout: '0,5'}}",
          '1:28: model.encoder.dropout: must be a number of at least 0 and below 1; received "0,5"; write 0.5'),
-        ("model: {decoder: {tied_weights: true}}",
-         "1:33: model.decoder.tied_weights: must be false; shared kernels are not available in this version; "
-         "received true"),
+        ("model: {decoder: {tied_weights: 1}}",
+         "1:33: model.decoder.tied_weights: must be true or false; received 1"),
         ("training: 3", "1:11: training: must be a mapping with keys from epochs, batch_size, optimizer, schedule, "
          "global_clipnorm, precision, strategy, xla, deterministic, early_stopping, checkpoint_minutes; received 3"),
         ("logging:", "1:9: logging: must be a mapping with keys from probe_images, image_epochs, histograms; "

@@ -22,6 +22,7 @@ from cae.layers import (
     MaxPooling2DWithSwitches,
     MaxUnpooling2D,
     Resize2D,
+    TiedConv2DTranspose,
 )
 
 Shapes = list[tuple[tuple[int, ...], str]]  # of each input: (height, width, channels) and type
@@ -36,6 +37,12 @@ def icnr_convolution(**kwargs: Any) -> keras.layers.Layer:
     return keras.layers.Conv2D(8, 3, padding="same", kernel_initializer=initializer, **kwargs)
 
 
+def tied_to_a_convolution(**kwargs: Any) -> keras.layers.Layer:
+    convolution = keras.layers.Conv2D(8, (3, 2), (2, 3), padding="same")
+    convolution.build((None, 9, 19, 3))
+    return TiedConv2DTranspose(convolution, (9, 19), **kwargs)
+
+
 # Not the defaults, and sizes that are odd, not square and cropped.
 CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "BilinearAdditive2D": (lambda **k: BilinearAdditive2D(3, (8, 5), **k), NINE_CHANNELS),
@@ -48,6 +55,7 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "ICNRInitializer": (icnr_convolution, IMAGE),
     "MaxPooling2DWithSwitches": (lambda **k: MaxPooling2DWithSwitches(3, **k), IMAGE),
     "MaxUnpooling2D": (lambda **k: MaxUnpooling2D(3, (8, 10), **k), PAIR),
+    "TiedConv2DTranspose": (tied_to_a_convolution, IMAGE),
     "Resize2D": (lambda **k: Resize2D(3, "bicubic", (14, 19), **k), IMAGE),
 }
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from cae.config.model import ModelSection
 from cae.model import build_autoencoder
 from cae.plan import make_plan
-from cae.plan.operations import Residual
+from cae.plan.operations import Residual, TiedConvolution
 
 UPSAMPLING = [
     "max_unpool",
@@ -175,3 +175,60 @@ def test_a_normalised_encoder_with_dropout_builds_and_runs_in_training_mode(norm
     first, second = (autoencoder.model(images, training=True) for _ in range(2))
     assert not np.allclose(first, second)
     assert isinstance(autoencoder.encoder.get_layer("stage_1_dropout"), keras.layers.Dropout)
+
+
+TIED = ["max_unpool", "fixed_unpool", "resize", {"kind": "resize", "interpolation": "bicubic"}, "conv_transpose"]
+
+
+def tied_plan(upsampling, downsampling="max_pool", shape=(13, 10, 3), **encoder):
+    model = section(upsampling, downsampling, {"kind": "spatial", "channels": 3}, **encoder)
+    return make_plan(
+        model.model_copy(update={"decoder": model.decoder.model_copy(update={"tied_weights": True})}), shape
+    )
+
+
+@pytest.mark.parametrize(
+    "encoder", [{}, {"convs_per_stage": 2, "normalization": "batch", "residual_blocks": 1}], ids=str
+)
+@pytest.mark.parametrize(
+    ("upsampling", "downsampling"),
+    [(up, down) for up in TIED for down in DOWNSAMPLING if up != "max_unpool" or down == "max_pool"],
+    ids=str,
+)
+def test_a_tied_decoder_has_the_plans_shapes_and_no_kernel_of_its_own_but_the_bottlenecks(
+    upsampling, downsampling, encoder
+):
+    plan = tied_plan(upsampling, downsampling, **encoder)
+    autoencoder = build_autoencoder(plan)
+    assert autoencoder.model.count_params() == plan.parameters
+    own = {id(weight) for weight in autoencoder.decoder.weights} - {
+        id(weight) for weight in autoencoder.encoder.weights
+    }
+    kernels = [weight.path for weight in autoencoder.decoder.weights if id(weight) in own and "kernel" in weight.path]
+    assert kernels == ["expand/kernel"]
+    encoder_kernels = [id(w) for w in autoencoder.encoder.weights if "kernel" in w.path and "latent" not in w.path]
+    decoder_kernels = [id(w) for w in autoencoder.decoder.weights if "kernel" in w.path and "expand" not in w.path]
+    assert decoder_kernels == encoder_kernels[::-1]
+    images = np.random.default_rng(0).random((2, 13, 10, 3), np.float32)
+    assert autoencoder.model(images).shape == images.shape
+
+
+def test_tied_kernels_survive_the_file_and_stay_one_variable(tmp_path):
+    plan = tied_plan("max_unpool", convs_per_stage=2, normalization="batch")
+    saved, loaded = build_autoencoder(plan, seed=1), build_autoencoder(plan, seed=2)
+    images = np.random.default_rng(3).random((2, 13, 10, 3), np.float32)
+    saved.model.save_weights(tmp_path / "model.weights.h5")
+    loaded.model.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(saved.model(images), loaded.model(images))
+    for operation in plan.decoder:
+        if isinstance(operation, TiedConvolution):
+            kernel = loaded.decoder.get_layer(operation.name).kernel
+            assert kernel is loaded.encoder.get_layer(operation.tied_to).kernel
+
+
+def test_a_tied_model_exports_and_runs_the_same(tmp_path):
+    autoencoder = build_autoencoder(tied_plan("conv_transpose", "strided_conv"))
+    images = np.random.default_rng(4).random((2, 13, 10, 3), np.float32)
+    autoencoder.model.export(tmp_path / "saved", verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    np.testing.assert_allclose(loaded.serve(tf.constant(images)), autoencoder.model(images), atol=1e-6)

@@ -1,0 +1,149 @@
+"""Transposed convolution with the kernel of a convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from cae.layers.crop import Size, whole_number
+
+Shape = tuple[int | None, ...]
+
+
+@keras.saving.register_keras_serializable(package="cae")
+class TiedConv2DTranspose(keras.layers.Layer):
+    """The transpose of a convolution: its very kernel, read the other way, and a bias of its own.
+
+    A convolution's kernel is (height, width, channels in, channels out); a transposed convolution's is (height,
+    width, channels out, channels in). For the way back these are the same tensor, neither flipped nor transposed:
+    this layer has no kernel but uses the other layer's variable, and training adds both gradients to it. With the
+    same strides, and without biases, <convolution(image), features> = <image, transposed(features)>.
+
+    The variable counts among the weights of both layers, and once in those of a model that has both. A `.keras`
+    file keeps the two tied where they are layers of one model; where they are in models within a model, Keras
+    loads equal kernels that are no longer one, and the model is to be built again and given the weights.
+
+    Example:
+    >>> import numpy as np
+    >>> convolution = keras.layers.Conv2D(8, 3, strides=2, padding="same")
+    >>> features = convolution(np.zeros((1, 7, 9, 3), "float32"))
+    >>> transposed = TiedConv2DTranspose(convolution, output_size=(7, 9))
+    >>> transposed(features).shape, transposed.kernel is convolution.kernel
+    (TensorShape([1, 7, 9, 3]), True)
+
+    Args:
+        convolution: A built `keras.layers.Conv2D` without dilation or groups; its padding, `same` or `valid`, is
+            kept.
+        output_size: Height and width of the result, such that the convolution with `strides` would give the
+            input's size.
+        strides: How many times higher and wider, or (height, width); None for the convolution's. Others than its
+            own make it the transpose of a convolution with the same kernel that takes these strides.
+        use_bias: Whether a bias is added, one for each channel that the convolution takes.
+        bias_initializer: Its start.
+        **kwargs: `name`, `dtype`.
+
+    Call arguments:
+        inputs: Features of shape (batch, height, width, channels that the convolution gives).
+
+    Output shape:
+        (batch, output height, output width, channels that the convolution takes).
+
+    Raises:
+        ValueError: When the convolution is not built, is dilated or grouped, or when sizes do not fit.
+
+    Reference:
+        Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1, "Filtering";
+        Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning", section 4.1.
+    """
+
+    def __init__(
+        self,
+        convolution: keras.layers.Conv2D,
+        output_size: Size,
+        strides: int | Size | None = None,
+        use_bias: bool = True,
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        _check_convolution(convolution)
+        # The kernel is this layer's, the convolution is not: behind a function Keras does not take it for a part.
+        self._convolution = lambda: convolution
+        self.kernel = convolution.kernel
+        self.padding = convolution.padding
+        self.kernel_size = convolution.kernel_size
+        self.filters = self.kernel.shape[2]
+        self.output_size = _pair("output_size", output_size)
+        self.strides = _pair("strides", convolution.strides if strides is None else strides)
+        self.use_bias = use_bias
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the bias."""
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer=self.bias_initializer)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the enlarged features."""
+        shape = self.compute_output_shape(keras.ops.shape(inputs))
+        # Another layer's variable may have another type than this layer works in.
+        kernel = tf.cast(self.kernel, inputs.dtype)
+        outputs = tf.nn.conv2d_transpose(inputs, kernel, shape, self.strides, self.padding.upper())
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the enlarged features."""
+        batch, *sides, channels = input_shape
+        if channels is not None and channels != self.kernel.shape[3]:
+            raise ValueError(
+                f"The input must have the {self.kernel.shape[3]} channels that the convolution gives. Received:"
+                f" input_shape={input_shape}."
+            )
+        expected = [
+            -(-size // stride) if self.padding == "same" else (size - kernel) // stride + 1
+            for size, stride, kernel in zip(self.output_size, self.strides, self.kernel_size, strict=True)
+        ]
+        for side, fitting in zip(sides, expected, strict=True):
+            if isinstance(side, int) and side != fitting:
+                raise ValueError(
+                    f"`output_size` {self.output_size} needs an input of {tuple(expected)}, which is what the"
+                    f" convolution makes of it. Received: input_shape={input_shape}."
+                )
+        return (batch, *self.output_size, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        convolution = keras.saving.serialize_keras_object(self._convolution())
+        convolution["build_config"] = {"input_shape": (None, None, None, self.filters)}
+        return {
+            **super().get_config(),
+            "convolution": convolution,
+            "output_size": self.output_size,
+            "strides": self.strides,
+            "use_bias": self.use_bias,
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TiedConv2DTranspose:
+        """Make the layer, tied to the convolution that was loaded with it."""
+        convolution = keras.saving.deserialize_keras_object(config["convolution"])
+        return cls(**{**config, "convolution": convolution})
+
+
+def _pair(name: str, value: int | Size) -> Size:
+    height, width = value if isinstance(value, list | tuple) else (value, value)
+    return whole_number(name, height, least=1), whole_number(name, width, least=1)
+
+
+def _check_convolution(convolution: Any) -> None:
+    if not isinstance(convolution, keras.layers.Conv2D) or not convolution.built:
+        raise ValueError(f"`convolution` must be a built Conv2D. Received: convolution={convolution!r}.")
+    if convolution.groups != 1 or convolution.dilation_rate != (1, 1):
+        raise ValueError(
+            "`convolution` must have neither groups nor dilation. Received: "
+            f"groups={convolution.groups}, dilation_rate={convolution.dilation_rate}."
+        )

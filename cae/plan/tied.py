@@ -1,0 +1,89 @@
+"""The decoder with tied weights: the encoder's stages backwards, with the encoder's kernels (the deconvnet)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cae.plan.blocks import activated, normalized
+from cae.plan.operations import Activation, Operation, Residual, Shape, TiedConvolution, Upsample
+
+if TYPE_CHECKING:
+    from cae.config.model import EncoderSection, ModelSection, Upsampling
+
+
+def plan_tied_stages(section: ModelSection, image_channels: int, stage_shapes: Sequence[Shape]) -> list[Operation]:
+    """Plan the decoder's stages behind the bottleneck, the reconstruction included.
+
+    Each stage enlarges as its kind says, then goes through its encoder stage's convolutions from the last to the
+    first, each with its kernel read the other way and a bias of its own. `conv_transpose` enlarges with the first of
+    these. The convolution that took the image gives the reconstruction.
+
+    Args:
+        section: the `model` section, with `tied_weights`.
+        image_channels: channels of the reconstruction.
+        stage_shapes: as for `plan_decoder`.
+    """
+    encoder, shape = section.encoder, stage_shapes[-1]
+    operations: list[Operation] = []
+    stages = range(len(encoder.filters), 0, -1)
+    for stage, upsampling in zip(stages, section.upsampling_per_stage, strict=True):
+        given = encoder.filters[stage - 2] if stage > 1 else image_channels
+        operations += _plan_stage(encoder, stage, upsampling, shape, stage_shapes[stage - 1], given)
+        shape = operations[-1].output_shape
+    activation = section.decoder.output_activation
+    return [*operations, Activation(f"output_{activation}", shape, shape, activation)]
+
+
+def _plan_stage(
+    encoder: EncoderSection, stage: int, upsampling: Upsampling, shape: Shape, target: Shape, given: int
+) -> list[Operation]:
+    """From what a stage's downsampling gave back to what the stage was given."""
+    name, factor = f"stage_{stage}", encoder.downsampling.factor
+    operations: list[Operation] = []
+    is_transposed = upsampling.kind == "conv_transpose"
+    if not is_transposed:
+        operations.append(_enlarge(name, upsampling, shape, target, factor))
+        shape = target
+    operations += _residual_blocks(encoder, name, shape)
+    for number in range(encoder.convs_per_stage, 0, -1):
+        output = (*target[:2], target[2] if number > 1 else given)
+        strides = factor if is_transposed and number == encoder.convs_per_stage else 1
+        is_last = stage == 1 and number == 1
+        operations += _transposed(encoder, f"{name}_conv_{number}", shape, output, strides, is_last)
+        shape = output
+    return operations
+
+
+def _enlarge(name: str, upsampling: Upsampling, shape: Shape, target: Shape, factor: int) -> Upsample:
+    return Upsample(
+        f"{name}_{upsampling.kind}",
+        shape,
+        target,
+        upsampling.kind,
+        factor,
+        interpolation=upsampling.interpolation if upsampling.kind == "resize" else "nearest",
+        switches_from=f"{name}_pool" if upsampling.kind == "max_unpool" else None,
+    )
+
+
+def _transposed(
+    encoder: EncoderSection, tied_to: str, shape: Shape, output: Shape, strides: int, is_last: bool
+) -> list[Operation]:
+    """An encoder convolution backwards; the last gives the reconstruction, without normalisation and activation."""
+    name = f"{tied_to}_transposed"
+    use_bias = is_last or encoder.normalization.kind == "none"
+    convolution = TiedConvolution(name, shape, output, encoder.kernel_size, strides, use_bias, tied_to)
+    return [convolution] if is_last else [convolution, *activated(encoder, name, output)]
+
+
+def _residual_blocks(encoder: EncoderSection, name: str, shape: Shape) -> list[Operation]:
+    """The stage's residual blocks from the last to the first, each one's convolutions from the second to the first."""
+    blocks: list[Operation] = []
+    for number in range(encoder.residual_blocks, 0, -1):
+        block = f"{name}_residual_{number}"
+        inside = _transposed(encoder, f"{block}_conv_2", shape, shape, strides=1, is_last=False)
+        last, *_ = _transposed(encoder, f"{block}_conv_1", shape, shape, strides=1, is_last=False)
+        inside += [last, *normalized(encoder, last.name, shape)]
+        blocks.append(Residual(f"{block}_transposed", shape, shape, tuple(inside), encoder.activation))
+    return blocks
