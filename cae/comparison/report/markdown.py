@@ -1,0 +1,106 @@
+"""The report as Markdown that is read as plain text too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from cae.comparison.record import Comparison
+from cae.comparison.report.answer import about_pictures
+from cae.comparison.report.sections import Told, tell
+from cae.comparison.report.table import Table
+from cae.comparison.report.words import sentence
+from cae.data.file_errors import printable
+
+# What would begin something in Markdown or HTML. An underscore inside a word does not, and names have many of them.
+_SPECIAL = re.compile(r"[\\`*{}\[\]<>#|$~&]|(?<![^\W_])_|_(?![^\W_])")
+
+
+def render_markdown(comparison: Comparison) -> str:
+    """Write the report as Markdown.
+
+    Args:
+        comparison: what was found.
+
+    Returns:
+        The file's content. Names are escaped: none of them can become markup.
+    """
+    told = tell(comparison)
+    parts = [
+        f"# {escape_markdown(told.title)}",
+        escape_markdown(told.setting),
+        escape_markdown(told.answer),
+        *_list_of("Warnings", told.warnings),
+        "## Decoders",
+        *_tables(told, "ranking"),
+        "## Pictures",
+        "![The same images under every decoder, with error maps](comparison.png)",
+        about_pictures(comparison),
+        "## Differences",
+        *_tables(told, "pairs"),
+        "## What came through the switches",
+        *_switches(told),
+        *_tables(told, "ablations"),
+        "## Artefacts and baselines",
+        *_tables(told, "artefacts", "baselines"),
+        "## Terms",
+        *_list_of("What was equal", told.equal),
+        *_list_of("What was not equal", told.unequal),
+        *_tables(told, "settings"),
+        "## How it was made",
+        *_list_of("Means and intervals", told.statistics),
+        *_tables(told, "all_metrics", "runs", "made"),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    r"""Make text stand for itself on one line.
+
+    >>> print(escape_markdown("max_unpool <b> | `a` *b* _c_"))
+    max_unpool \<b\> \| \`a\` \*b\* \_c\_
+
+    Args:
+        text: anything.
+    """
+    return _SPECIAL.sub(lambda found: "\\" + found.group(), printable(sentence(text)))
+
+
+def _tables(told: Told, *names: str) -> list[str]:
+    return [_table(told.tables[name]) for name in names if name in told.tables]
+
+
+def _table(table: Table) -> str:
+    """A caption, the table with columns in line, and its note."""
+    lines = [[escape_markdown(cell) for cell in cells] for cells in (table.columns, *table.rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    is_left = [column == table.row_header or not _is_numeric(table, column) for column in range(len(widths))]
+    rule = [
+        ":" + "-" * (width - 1) if left else "-" * (width - 1) + ":"
+        for width, left in zip(widths, is_left, strict=True)
+    ]
+    padded = [
+        [
+            cell.ljust(width) if left else cell.rjust(width)
+            for cell, width, left in zip(cells, widths, is_left, strict=True)
+        ]
+        for cells in lines
+    ]
+    text = "\n".join(f"| {' | '.join(cells)} |" for cells in (padded[0], rule, *padded[1:]))
+    note = f"\n\n{escape_markdown(table.note)}" if table.note else ""
+    return f"**{escape_markdown(table.caption)}**\n\n{text}{note}"
+
+
+def _is_numeric(table: Table, column: int) -> bool:
+    return all(row[column][:1] in "+-0123456789" for row in table.rows)
+
+
+def _list_of(heading: str, sentences: Iterable[str]) -> list[str]:
+    lines = [f"- {escape_markdown(one)}" for one in sentences]
+    return [f"**{heading}**", "\n".join(lines)] if lines else []
+
+
+def _switches(told: Told) -> list[str]:
+    if not told.switches:
+        return ["No decoder here uses switches."]
+    return ["\n".join(f"- {escape_markdown(label)}: {escape_markdown(words)}" for label, words in told.switches)]

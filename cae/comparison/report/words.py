@@ -1,0 +1,176 @@
+"""Figures and names as text: the same in the Markdown, the page and the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cae.comparison.record import LARGER_IS_BETTER, Comparison, Contender, Estimate
+from cae.data.file_errors import printable
+
+_TITLES = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+    "mse": "MSE",
+    "mae": "MAE",
+    "high_frequency_ratio": "high-frequency ratio",
+    "loss": "loss",
+    "phase_amplitude": "phase amplitude",
+    "phase_amplitude_noise": "amplitude expected of noise",
+    "phase_amplitude_shared": "amplitude alike in all images",
+    "prominence_db": "prominence (dB)",
+    "unevenness": "unevenness of gain",
+    "overlap_unevenness": "unevenness of overlap",
+}
+_ORDER = ("psnr", "ssim", "ms_ssim", "mse", "mae", "high_frequency_ratio", "loss")
+_FORMATS = {"psnr": ".2f", "ssim": ".4f", "ms_ssim": ".4f", "high_frequency_ratio": ".3f", "prominence_db": ".2f"}
+_OTHER_FORMAT = "#.4g"
+NOTHING = "-"
+_UNIT = " (dB)"
+
+
+def metric_title(name: str) -> str:
+    """Name of a metric or an artefact measure for people.
+
+    >>> metric_title("val_psnr"), metric_title("prominence_db_4"), metric_title("unevenness_stage_1")
+    ('validation PSNR (dB)', 'prominence (dB), period 4', 'unevenness of gain, stage 1')
+    """
+    if name.startswith("val_"):
+        return f"validation {metric_title(name.removeprefix('val_'))}"
+    measure, period = _without_period(name)
+    title = _TITLES.get(measure, measure.replace("_", " "))
+    if measure.endswith("_stage"):
+        return f"{metric_title(measure.removesuffix('_stage'))}, stage {period}"
+    return f"{title}, period {period}" if period else title
+
+
+def metric_text(name: str, value: float) -> str:
+    """Write a metric's value, with as many digits as mean something.
+
+    >>> metric_text("psnr", 27.404), metric_text("mse", 0.00182), metric_text("prominence_db_2", -0.051)
+    ('27.40', '0.001820', '-0.05')
+    """
+    return format(value, _format_of(name))
+
+
+def amount_text(name: str, value: float) -> str:
+    """Write a metric's value with its unit, for a sentence.
+
+    >>> amount_text("psnr", 27.404), amount_text("ssim", 0.91)
+    ('27.40 dB', '0.9100')
+    """
+    return metric_text(name, value) + (" dB" if metric_title(name).endswith(_UNIT) else "")
+
+
+def short_title(name: str) -> str:
+    """Name of a metric without its unit, for a sentence.
+
+    >>> short_title("psnr")
+    'PSNR'
+    """
+    return metric_title(name).removesuffix(_UNIT)
+
+
+def difference_text(name: str, value: float) -> str:
+    """Write a difference of two values of a metric, with its sign.
+
+    >>> difference_text("psnr", 0.304), difference_text("mse", -0.0001)
+    ('+0.30', '-0.0001000')
+    """
+    return format(value, "+" + _format_of(name))
+
+
+def interval_text(name: str, estimate: Estimate) -> str:
+    """Write the interval of an estimate.
+
+    >>> interval_text("psnr", Estimate(27.4, 27.2, 27.6, (27.4, 27.3, 27.5)))
+    '27.20 to 27.60'
+    """
+    if estimate.low is None or estimate.high is None:
+        return "one seed"
+    return f"{metric_text(name, estimate.low)} to {metric_text(name, estimate.high)}"
+
+
+def estimate_text(name: str, estimate: Estimate | None) -> str:
+    """Write an estimate with its interval, as far as there is one.
+
+    >>> estimate_text("psnr", Estimate(27.4, 27.2, 27.6, (27.4, 27.3, 27.5)))
+    '27.40 (27.20 to 27.60)'
+    """
+    if estimate is None:
+        return NOTHING
+    mean = metric_text(name, estimate.mean)
+    return mean if estimate.low is None else f"{mean} ({interval_text(name, estimate)})"
+
+
+def sentence(text: str) -> str:
+    r"""Bring text that may have been broken into lines into one line.
+
+    >>> sentence("Much\ncame  through.")
+    'Much came through.'
+    """
+    return " ".join(text.split())
+
+
+def shortened(text: str, length: int) -> str:
+    """Make a name short enough to stand in a figure, on one line.
+
+    >>> shortened("a_label_without_an_end", 12)
+    'a_label_…end'
+    """
+    text = printable(text)
+    if len(text) <= length:
+        return text
+    end = (length - 1) // 3
+    return f"{text[: length - 1 - end]}…{text[len(text) - end :]}"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Join names into a phrase.
+
+    >>> listing(["a", "b", "c"]), listing(["a"])
+    ('a, b and c', 'a')
+    """
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def metric_names(comparison: Comparison) -> list[str]:
+    """Metrics that any contender has, the chosen one first."""
+    found = {name: None for contender in comparison.contenders for name in contender.metrics}
+    ordered = [name for name in _ORDER if name in found] + [name for name in found if name not in _ORDER]
+    return [comparison.metric, *(name for name in ordered if name != comparison.metric)]
+
+
+def is_better_when_larger(name: str) -> bool:
+    """Whether more of a metric is better."""
+    return name in LARGER_IS_BETTER
+
+
+def better_above_zero(name: str, first: str, second: str) -> str:
+    """Say which of two is better where the first one's figure minus the second's is above zero.
+
+    >>> better_above_zero("mse", "row", "column")
+    'Above zero the column is better.'
+    """
+    if name == "high_frequency_ratio":
+        return "The ratio nearest to 1 is best, whatever the sign of a difference."
+    return f"Above zero the {first if is_better_when_larger(name) else second} is better."
+
+
+def has_switches(contender: Contender) -> bool:
+    """Whether anything goes round the code by switches."""
+    return contender.code["switch_bits"] > 0
+
+
+def places(comparison: Comparison) -> dict[str, int]:
+    """Label to the place in the table, from 1."""
+    return {contender.label: place for place, contender in enumerate(comparison.contenders, start=1)}
+
+
+def _without_period(name: str) -> tuple[str, str]:
+    measure, _, last = name.rpartition("_")
+    return (measure, last) if measure and last.isdigit() else (name, "")
+
+
+def _format_of(name: str) -> str:
+    return _FORMATS.get(_without_period(name.removeprefix("val_"))[0], _OTHER_FORMAT)
