@@ -1,4 +1,4 @@
-"""All measures of artefacts in pictures, over a stream of batches."""
+"""All measures of checkerboards in pictures, over a stream of batches."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ import numpy as np
 
 from cae.artefacts.phases import amplitude_squared, expected_from_noise, phase_means
 from cae.artefacts.prominence import PERIODS_NEEDED, harmonic_power, prominence_in_db
-from cae.artefacts.sharpness import high_frequency_ratio
-from cae.artefacts.spectrum import ROUNDING_POWER, power_spectrum
-
-# Pixels times channels that are transformed at a time, 8 MB in float64.
-_VALUES_AT_ONCE = 2**20
+from cae.artefacts.spectrum import ROUNDING_POWER, power_spectrum, transformed_at_once
 
 
 class ArtefactMeter:
-    """Measures artefacts and blur of reconstructions; memory does not grow with their number.
+    """Measures checkerboards in reconstructions; memory does not grow with their number.
 
     Every measure is made of means over images. A period that the pictures are too small for is left out: the
     amplitudes need one period a side, the prominence four.
@@ -26,8 +22,8 @@ class ArtefactMeter:
         >>> meter = ArtefactMeter()
         >>> images = np.random.default_rng(1).random((8, 16, 17, 3))
         >>> meter.add(images, images)
-        >>> meter.result()["phase_amplitude"], meter.result()["high_frequency_ratio"]
-        ({'2': 0.0, '4': 0.0}, 1.0)
+        >>> meter.result()["phase_amplitude"]
+        {'2': 0.0, '4': 0.0}
 
     Args:
         periods: the patterns' periods in pixels; 2 for the last upsampling by 2, 4 for the one before.
@@ -51,10 +47,8 @@ class ArtefactMeter:
         """
         images, reconstructions = np.asarray(images), np.asarray(reconstructions)
         self._check(images.shape, reconstructions.shape)
-        at_once = max(1, _VALUES_AT_ONCE // max(1, images[:1].size))
-        for first in range(0, len(images), at_once):
-            part = slice(first, first + at_once)
-            self._add(images[part].astype(np.float64), reconstructions[part].astype(np.float64))
+        for part in transformed_at_once(images.shape):
+            self._add(reconstructions[part].astype(np.float64) - images[part].astype(np.float64))
 
     def result(self) -> dict[str, Any]:
         """What was measured so far, as plain finite numbers.
@@ -65,7 +59,6 @@ class ArtefactMeter:
             `phase_amplitude_shared`: for each period the amplitude of the residuals' mean over images, the part of
             the pattern that all images have alike; at most `phase_amplitude`.
             `prominence_db`: for each period `grid_prominence` of all residuals.
-            `high_frequency_ratio`: mean over images.
 
         Raises:
             ValueError: nothing was measured.
@@ -82,7 +75,6 @@ class ArtefactMeter:
             "phase_amplitude_noise": each(seen, lambda s: np.sqrt(self._mean("noise", s))),
             "phase_amplitude_shared": each(seen, lambda s: np.sqrt(amplitude_squared(self._mean("means", s)))),
             "prominence_db": each(clear, lambda s: prominence_in_db(self._mean("harmonics", s))),
-            "high_frequency_ratio": float(self._mean("ratio")),
         }
 
     def residual_spectrum_db(self) -> np.ndarray:
@@ -107,8 +99,7 @@ class ArtefactMeter:
             raise ValueError("No images were measured.")
         return self._shape
 
-    def _add(self, images: np.ndarray, reconstructions: np.ndarray) -> None:
-        residuals = reconstructions - images
+    def _add(self, residuals: np.ndarray) -> None:
         height, width = residuals.shape[1:3]
         variance = residuals.var(axis=(1, 2)).mean(axis=1)
         for period in self._periods:
@@ -119,9 +110,8 @@ class ArtefactMeter:
                 self._accumulate("noise", expected_from_noise(variance, height, width, period), period)
             if PERIODS_NEEDED * period <= min(height, width):
                 self._accumulate("harmonics", harmonic_power(residuals, period), period)
-        self._accumulate("ratio", high_frequency_ratio(images, reconstructions))
         self._accumulate("spectrum", power_spectrum(residuals))
-        self._num_images += len(images)
+        self._num_images += len(residuals)
 
     def _accumulate(self, name: str, values: np.ndarray, period: int = 0) -> None:
         """Add up values whose first axis is images."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cae.artefacts.spectrum import ROUNDING_POWER, power_spectrum
+from cae.artefacts.spectrum import ROUNDING_POWER, power_spectrum, transformed_at_once
 
 
 def high_frequency_ratio(images: Any, reconstructions: Any) -> np.ndarray:
@@ -32,7 +32,7 @@ def high_frequency_ratio(images: Any, reconstructions: Any) -> np.ndarray:
     Returns:
         float64, (batch,), finite.
     """
-    images, reconstructions = np.asarray(images, np.float64), np.asarray(reconstructions, np.float64)
+    images, reconstructions = np.asarray(images), np.asarray(reconstructions)
     if images.ndim != 4 or images.shape != reconstructions.shape:
         raise ValueError(
             "`images` and `reconstructions` must be (batch, height, width, channels) of one shape. "
@@ -44,4 +44,7 @@ def high_frequency_ratio(images: Any, reconstructions: Any) -> np.ndarray:
 def _fine_energy(pictures: np.ndarray) -> np.ndarray:
     height, width = pictures.shape[1:3]
     is_fine = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)) > 0.25
-    return (power_spectrum(pictures) * is_fine).mean(axis=(1, 2))
+    energy = np.empty(len(pictures))
+    for part in transformed_at_once(pictures.shape):
+        energy[part] = (power_spectrum(pictures[part].astype(np.float64)) * is_fine).mean(axis=(1, 2))
+    return energy

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 # The variance of rounding to 8 bits, hence the power of a picture's finest visible noise at every frequency.
 # Added to a power before dividing by it, it keeps flat and identical pictures finite, and changes no other.
 ROUNDING_POWER = (1.0 / 255.0) ** 2 / 12.0
+
+# Pixels times channels that are transformed at a time, 8 MB in float64.
+_VALUES_AT_ONCE = 2**20
 
 
 def hann_window(size: int) -> np.ndarray:
@@ -37,3 +42,13 @@ def power_spectrum(pictures: np.ndarray) -> np.ndarray:
     window = hann_window(height)[:, None, None] * hann_window(width)[:, None]
     spectrum = np.fft.fft2(pictures * window, axes=(1, 2))
     return (spectrum.real**2 + spectrum.imag**2).mean(axis=3)
+
+
+def transformed_at_once(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut a batch into parts whose spectra take little memory.
+
+    Args:
+        shape: (batch, height, width, channels).
+    """
+    at_once = max(1, _VALUES_AT_ONCE // max(1, int(np.prod(shape[1:]))))
+    return (slice(first, first + at_once) for first in range(0, shape[0], at_once))

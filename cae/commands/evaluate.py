@@ -1,23 +1,41 @@
-"""`evaluate`: measure trained runs on held-out images."""
+"""`evaluate`: measure trained runs on held-out images, and compare them where there are several."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cae.commands.chosen_runs import find_runs
 from cae.commands.planning import load_splits_with_progress
 from cae.engine import start_engine
 from cae.errors import ConfigError
-from cae.runs import RunDirectory, check_is_writable, open_run
+from cae.runs import RunDirectory, check_is_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directory")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="run directory, or an experiment: a folder of runs"
+    )
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test", help="default: test")
-    parser.add_argument("--out", type=Path, help="folder for the files; default: RUN/evaluation")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for the files; default: RUN/evaluation, and for the comparison of several EXPERIMENT/comparison",
+    )
+    parser.add_argument(
+        "--metric",
+        default="psnr",
+        help="what a comparison is sorted by: mse, mae, psnr (default), ssim, high_frequency_ratio, or ms_ssim of"
+        " images of 161 pixels a side or more",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="measure runs, too, that were measured already with nothing changed since"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -29,37 +47,92 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate each run; prints a table and the folder of each."""
-    if options.out and len(options.runs) > 1:
-        raise ConfigError("--out: several runs cannot share one folder; give one RUN, or leave --out away.")
+    """Evaluate a run, or several and compare them; prints a table and, last, the folder of the files."""
     for override in options.overrides:
         if not override.startswith("data."):
             raise ConfigError(f"--set {override}: only keys of `data` can be changed for a trained run.")
-    directories = [open_run(path, tell) for path in options.runs]
-    for directory in directories:
-        check_is_writable(options.out or directory.evaluation)
-    start_engine()
-    for directory in directories:
-        _evaluate(directory, options)
+    directories = find_runs(options.runs, tell)
+    if len(directories) == 1:
+        _evaluate(directories[0], options)
+    else:
+        _compare(directories, options)
     return 0
 
 
 def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
+    out = options.out or directory.evaluation
+    check_is_writable(out)
+    start_engine()
+    from cae.config import load_config
     from cae.data.read_failures import user_errors
-    from cae.evaluation.results import evaluate_run
+    from cae.evaluation.evaluation_set import EvaluationSet
+    from cae.evaluation.results import evaluate_run, find_evaluation
     from cae.runs.trained import load_trained_run
 
-    out = options.out or directory.evaluation
+    config = load_config(directory.config, options.overrides)
+    splits = load_splits_with_progress(config.data)
+    measured_on = EvaluationSet(splits, options.split)
     with user_errors():
-        trained = load_trained_run(directory, load_splits_with_progress, options.overrides)
-        results = evaluate_run(trained, options.split, out, tell)
-    for name, reason in trained.splits.replaced.items():
+        evaluation = None if options.again else find_evaluation(directory, config, measured_on, out)
+        if evaluation is None:
+            trained = load_trained_run(directory, lambda _: splits, options.overrides)
+            evaluation = evaluate_run(trained, measured_on, out, tell)
+        else:
+            tell(f"{directory.path}: measured already, and nothing has changed since (--again measures it afresh)")
+    for name, reason in splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
-    print(format_results(directory.path, results))
-    if results["ablations_in_words"]:
-        print(results["ablations_in_words"])
+    print(format_results(directory.path, evaluation.results))
+    if evaluation.results["ablations_in_words"]:
+        print(evaluation.results["ablations_in_words"])
     print(out)
     tell(f"Best, median and worst reconstructions: {out / 'reconstructions.png'}")
+
+
+def _compare(directories: Sequence[RunDirectory], options: argparse.Namespace) -> None:
+    # A run may be `.`, whose parent is not what pathlib says.
+    experiments = list(dict.fromkeys(Path(os.path.abspath(directory.path)).parent for directory in directories))
+    experiment = experiments[0] if len(experiments) == 1 else None
+    if experiment is None and options.out is None:
+        raise ConfigError(
+            "--out: runs of several experiments have no folder in common; give one for the comparison. Received runs"
+            f" in {', '.join(map(str, experiments))}."
+        )
+    out = options.out or _as_typed(experiments[0]) / "comparison"
+    for folder in (out, *(directory.evaluation for directory in directories)):
+        check_is_writable(folder)
+    start_engine()
+    from cae.comparison.compare import compare_runs
+    from cae.comparison.events import write_events
+    from cae.comparison.report import write_report
+    from cae.comparison.table import format_comparison
+
+    comparison, exhibits = compare_runs(
+        directories,
+        title=experiments[0].name if experiment else out.resolve().name,
+        split=options.split,
+        metric=options.metric,
+        load_splits=load_splits_with_progress,
+        overrides=options.overrides,
+        again=options.again,
+        tell=tell,
+    )
+    write_report(comparison, exhibits, out)
+    write_events(comparison, exhibits, out, experiment)
+    print(format_comparison(comparison))
+    for warning in comparison.terms.warnings:
+        print(f"Warning: {warning}")
+    for contender in comparison.contenders:
+        if contender.ablations_in_words:
+            print(f"{contender.label}: {contender.ablations_in_words}")
+    print(out)
+    logdir = out if experiment is None else _as_typed(experiment)
+    tell(f"Next: open {out / 'comparison.html'}\n      tensorboard --logdir {logdir}")
+
+
+def _as_typed(folder: Path) -> Path:
+    """Relative where the folder lies below the current one, as users write it."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def format_results(path: Path, results: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ def measure_ablations(
         images: a split.
 
     Returns:
-        For each ablation the means of loss, mse, mae, psnr and ssim: `latent_zeroed`; with switches also
+        For each ablation the means of the loss and of every metric: `latent_zeroed`; with switches also
         `switches_fixed`, all to the top-left of their windows, and, of two images or more, `switches_shuffled`, each
         image decoded with those of another one.
     """

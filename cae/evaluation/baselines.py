@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from cae.evaluation.even_sample import EvenSample
+from cae.evaluation.metrics import metrics_per_image
 from cae.evaluation.pca import fit_pca
-from cae.metrics import quality_per_image
 
 # A callable that starts a new pass over the images: float32 batches (batch, height, width, channels) in [0, 1].
 Stream = Callable[[], Iterable[Any]]
@@ -55,7 +55,7 @@ def measure_baselines(training: Stream, evaluation: Stream, code_values: int) ->
         code_values: Values in the model's code of one image.
 
     Returns:
-        For each baseline `mse`, `mae`, `psnr` and `ssim` (means over images), `values` in its code of one image,
+        For each baseline the means over images of every metric, `values` in its code of one image,
         `fitted_on` training images where it is fitted, and `components`, `size` (height, width) and a `note`.
 
     Raises:
@@ -69,8 +69,8 @@ def measure_baselines(training: Stream, evaluation: Stream, code_values: int) ->
         count += len(images)
         for name, baseline in baselines.items():
             reconstructions = tf.clip_by_value(baseline.reconstruct(images), 0.0, 1.0)
-            for metric, values in quality_per_image(images, reconstructions).items():
-                total = float(values.numpy().sum(dtype=np.float64))
+            for metric, values in metrics_per_image(images, reconstructions).items():
+                total = float(values.sum(dtype=np.float64))
                 sums[name][metric] = sums[name].get(metric, 0.0) + total
     if count == 0:
         raise ValueError("`evaluation` must give at least one image. Received: none.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+from cae.artefacts import high_frequency_ratio
 from cae.data.pipeline import make_batches
-from cae.metrics import quality_per_image
+from cae.evaluation.metrics import metric_names, similarity_per_image
 from cae.training.corruption import corrupt
 from cae.training.step import VALIDATION_NOISE_SEED
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from cae.data.image_set import ImageSet
     from cae.model import Autoencoder
     from cae.training.objective import Objective
-
-METRICS = ("mse", "mae", "psnr", "ssim")
 
 Change = Callable[[Any, list[Any]], tuple[Any, list[Any]]]
 
@@ -39,14 +39,24 @@ class Measured:
 
     def chosen(self, number: int) -> dict[str, list[int]]:
         """Indices of the images with the best, the middle and the worst PSNR, at most `number` of each."""
-        order = np.argsort(-self.per_image["psnr"], kind="stable")
-        number = min(number, max(1, len(order) // 3))
-        middle = (len(order) - number) // 2
-        return {
-            "best": order[:number].tolist(),
-            "median": order[middle : middle + number].tolist(),
-            "worst": order[-number:].tolist(),
-        }
+        return best_median_worst(self.per_image["psnr"], number)
+
+
+def best_median_worst(psnr: np.ndarray, number: int) -> dict[str, list[int]]:
+    """Indices of the images with the highest, the middle and the lowest values, at most `number` of each.
+
+    Example:
+        >>> best_median_worst(np.array([20.0, 25.0, 30.0, 22.0, 21.0, 29.0]), 2)
+        {'best': [2, 5], 'median': [1, 3], 'worst': [4, 0]}
+    """
+    order = np.argsort(-psnr, kind="stable")
+    number = min(number, max(1, len(order) // 3))
+    middle = (len(order) - number) // 2
+    return {
+        "best": order[:number].tolist(),
+        "median": order[middle : middle + number].tolist(),
+        "worst": order[-number:].tolist(),
+    }
 
 
 class Measurer:
@@ -81,13 +91,15 @@ class Measurer:
             images: the split.
             watch: is shown each batch of images with its reconstructions.
         """
-        parts = []
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in ("loss", *metric_names(images.image_shape))}
         for number, batch in self._batches(images):
-            metrics, reconstructions = self._measure_batch(batch, number)
-            watch(batch.numpy(), reconstructions.numpy())
-            parts.append(metrics.numpy())
-        columns = np.concatenate(parts, axis=1)
-        return Measured(dict(zip(("loss", *METRICS), columns, strict=True)))
+            metrics, pictures = self._compiled_measure_batch(batch, number)
+            pixels, reconstructions = batch.numpy(), pictures.numpy()
+            watch(pixels, reconstructions)
+            parts["high_frequency_ratio"].append(high_frequency_ratio(pixels, reconstructions))
+            for name, values in metrics.items():
+                parts[name].append(values.numpy())
+        return Measured({name: np.concatenate(values) for name, values in parts.items()})
 
     def reconstruct(self, images: ImageSet, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Clean images at some indices, and their reconstructions within [0, 1], just as they were measured."""
@@ -99,26 +111,38 @@ class Measurer:
             around = images.take(np.arange(first, min(first + self._batch_size, len(images))))
             batch = next(iter(make_batches(around, self._batch_size)))
             chosen.append(batch[row].numpy())
-            reconstructions.append(_as_picture(self._reconstruct(batch, tf.constant(number))[0])[row].numpy())
+            reconstructions.append(_as_picture(self._compiled_reconstruct(batch, tf.constant(number))[0])[row].numpy())
         return np.stack(chosen), np.stack(reconstructions)
 
     def _batches(self, images: ImageSet) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         for number, batch in enumerate(make_batches(images, self._batch_size)):
             yield tf.constant(number), batch
 
-    @tf.function(autograph=False, reduce_retracing=True)
+    @cached_property
+    def _compiled_reconstruct(self) -> Callable[..., Any]:
+        return self._compile(self._reconstruct)
+
+    @cached_property
+    def _compiled_measure_batch(self) -> Callable[..., Any]:
+        return self._compile(self._measure_batch)
+
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Traced once for batches of any size, the last and smaller one included."""
+        images = tf.TensorSpec((None, *self._autoencoder.plan.image_shape), tf.float32)
+        number = tf.TensorSpec((), tf.int32)
+        compiled: Callable[..., Any] = tf.function(function, autograph=False).get_concrete_function(images, number)
+        return compiled
+
     def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs = corrupt(images, self._corruption, tf.stack([VALIDATION_NOISE_SEED, number]))
         latent, switches = self._autoencoder.encode(inputs)
         return self._autoencoder.decode(*self._change(latent, switches)), latent
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         reconstructions, latent = self._reconstruct(images, number)
+        pictures = _as_picture(reconstructions)  # [N, H, W, C]
         losses = self._objective.per_image(images, reconstructions, latent)
-        pictures = _as_picture(reconstructions)
-        quality = quality_per_image(images, pictures)
-        return tf.stack([losses, *(quality[name] for name in METRICS)]), pictures  # [metrics, N], [N, H, W, C]
+        return {"loss": losses, **similarity_per_image(images, pictures)}, pictures
 
 
 def _as_picture(reconstructions: tf.Tensor) -> tf.Tensor:

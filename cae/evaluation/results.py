@@ -1,62 +1,61 @@
-"""The files of one run's evaluation: results.json, per_image.csv, reconstructions.png."""
+"""One run's evaluation: measured beside its baselines and controls, or read back where that was done already."""
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cae.artefacts import ArtefactMeter, stage_unevenness
-from cae.atomic_files import replacing, write_json
 from cae.config.objective import NoCorruption
-from cae.data.file_errors import printable
-from cae.data.pipeline import make_batches
 from cae.evaluation.ablations import in_words, measure_ablations
-from cae.evaluation.baselines import measure_baselines
-from cae.evaluation.measure import METRICS, Measured, Measurer
+from cae.evaluation.digest import digest_evaluation
+from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
+from cae.evaluation.measure import Measured, Measurer
+from cae.evaluation.metrics import metric_names
 from cae.metrics import PSNR_CAP
-from cae.pictures import best_median_worst, save_png
+from cae.pictures import best_median_worst
 from cae.training.objective import Objective
 
 if TYPE_CHECKING:
+    from cae.config import RunConfig
     from cae.data.image_set import ImageSet
+    from cae.evaluation.evaluation_set import EvaluationSet
+    from cae.runs import RunDirectory
     from cae.runs.trained import TrainedRun
 
 # Images in each block of reconstructions.png.
 SHOWN = 8
 
 
-def evaluate_run(trained: TrainedRun, split: str, out: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tell: Callable[[str], None]) -> Evaluation:
     """Measure a run on one split beside its baselines, and write the files.
 
     Inputs are corrupted as in validation when the run was trained so; `clean_inputs` then has the metrics without.
 
     Args:
         trained: the run.
-        split: `test`, `validation` or `train`.
+        measured_on: the images.
         out: folder for the files.
         tell: shows what is being done.
 
     Returns:
-        The content of results.json.
+        What the files hold.
     """
-    images: ImageSet = getattr(trained.splits, split)
-    batch_size = trained.config.training.batch_size
+    images = measured_on.images
+    measurer = make_measurer(trained)
     corruption = trained.config.objective.corruption
-    objective = Objective(trained.config.objective)
-    measurer = Measurer(trained.autoencoder, objective, corruption, batch_size)
-    tell(f"{trained.directory.path}: measuring {len(images):,} {split} images")
+    tell(f"{trained.directory.path}: measuring {len(images):,} {measured_on.split} images")
     meter = ArtefactMeter()
     measured = measurer.measure(images, meter.add)
     tell(f"{trained.directory.path}: measuring ablations and baselines")
-    ablations = measure_ablations(trained, objective, corruption, images)
+    ablations = measure_ablations(trained, Objective(trained.config.objective), corruption, images)
     results: dict[str, Any] = {
         "images": len(images),
-        "split": split,
+        "split": measured_on.split,
         **measured.means(),
         "psnr_note": f"mean over images of each image's PSNR, identical images capped at {PSNR_CAP:g} dB",
         "code": trained.plan.code.as_dict(),
@@ -65,17 +64,46 @@ def evaluate_run(trained: TrainedRun, split: str, out: Path, tell: Callable[[str
         "artefacts": {**meter.result(), "layers": _finite(stage_unevenness(trained.autoencoder))},
         "ablations": ablations,
         "ablations_in_words": in_words(measured.means()["mse"], ablations, trained.plan.code.switch_bits),
-        "baselines": measure_baselines(
-            _stream(trained.splits.train, batch_size), _stream(images, batch_size), trained.plan.code.values
-        ),
+        "baselines": measured_on.baselines(trained.plan.code.values, trained.config.training.batch_size),
+        "digest": _digest(trained.directory, trained.config, measured_on),
     }
     if corruption.kind != "none":
         results["corruption"] = corruption.model_dump(mode="json")
         results["baselines_note"] = "the baselines are given clean images"
-        clean = Measurer(trained.autoencoder, objective, NoCorruption(), batch_size)
-        results["clean_inputs"] = clean.measure(images).means()
-    _write_files(out, images, measured, measurer, results)
-    return results
+        results["clean_inputs"] = make_measurer(trained, on_clean_inputs=True).measure(images).means()
+    per_image = {name: measured.per_image[name].astype(np.float64) for name in metric_names(images.image_shape)}
+    evaluation = Evaluation(results, per_image, meter.residual_spectrum_db())
+    write_evaluation(out, evaluation, images.names, _picture(images, measured, measurer))
+    return evaluation
+
+
+def find_evaluation(
+    directory: RunDirectory, config: RunConfig, measured_on: EvaluationSet, out: Path
+) -> Evaluation | None:
+    """Read back what `evaluate_run` has written, if it would write the same again; else None.
+
+    Args:
+        directory: the run's.
+        config: the run's.
+        measured_on: the images.
+        out: folder of the files.
+    """
+    if not (out / "results.json").exists():
+        return None  # The fingerprint takes a look at every image.
+    return read_evaluation(out, _digest(directory, config, measured_on), measured_on.images.image_shape)
+
+
+def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False) -> Measurer:
+    """The measurer of a run as it was trained: its objective, its batch size, its corruption unless told otherwise."""
+    section = trained.config.objective
+    corruption = NoCorruption() if on_clean_inputs else section.corruption
+    return Measurer(trained.autoencoder, Objective(section), corruption, trained.config.training.batch_size)
+
+
+def _digest(directory: RunDirectory, config: RunConfig, measured_on: EvaluationSet) -> str:
+    return digest_evaluation(
+        directory, config, f"{measured_on.split} {measured_on.digest}", len(measured_on.splits.train)
+    )
 
 
 def _finite(value: Any) -> Any:
@@ -85,31 +113,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(inner) for inner in value]
     return value if not isinstance(value, float) or math.isfinite(value) else None
-
-
-def _stream(images: ImageSet, batch_size: int) -> Callable[[], Iterator[np.ndarray]]:
-    return lambda: (batch.numpy() for batch in make_batches(images, batch_size))
-
-
-def _write_files(out: Path, images: ImageSet, measured: Measured, measurer: Measurer, results: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    write_per_image(out / "per_image.csv", images.names, measured)
-    save_png(_picture(images, measured, measurer), out / "reconstructions.png")
-    # Last: whoever sees results.json finds the other files in place.
-    write_json(out / "results.json", results)
-
-
-def write_per_image(path: Path, names: Any, measured: Measured) -> None:
-    """One row for each image: its index or file, and its metrics."""
-    with (
-        replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        rows = csv.writer(file)
-        rows.writerow(["image", *METRICS])
-        columns = [measured.per_image[name] for name in METRICS]
-        for name, *values in zip(names, *columns, strict=True):
-            rows.writerow([printable(name), *(repr(float(value)) for value in values)])
 
 
 def _picture(images: ImageSet, measured: Measured, measurer: Measurer) -> np.ndarray:

@@ -1,0 +1,107 @@
+"""From the measured runs of a contender to its figures over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cae.comparison.contenders import Group, Run, kinds
+from cae.comparison.measuring import MeasuredRun
+from cae.comparison.record import Contender, Curve, Estimate, RunFigures
+from cae.comparison.statistics import estimate
+from cae.evaluation.ablations import in_words
+
+# Of metrics.jsonl; all but the first are on validation images.
+_CURVES = ("loss", "val_loss", "val_mse", "val_mae", "val_psnr", "val_ssim")
+
+
+def make_contender(group: Group, measured: Mapping[Path, MeasuredRun], names: Sequence[str]) -> Contender:
+    """Put together what is known of a contender.
+
+    Args:
+        group: its runs.
+        measured: each run directory's path to its evaluation.
+        names: of the metrics.
+    """
+    results = [measured[run.directory.path].results for run in group.runs]
+    metrics = {name: estimate([found[name] for found in results]) for name in ("loss", *names)}
+    code = results[0]["code"]
+    ablations = {
+        name: estimate([found["ablations"][name]["mse"] for found in results]) for name in results[0]["ablations"]
+    }
+    return Contender(
+        label=group.label,
+        upsampling=kinds(group.config.model),
+        settings=group.settings,
+        runs=tuple(_run_figures(run, found, metrics) for run, found in zip(group.runs, results, strict=True)),
+        parameters=results[0]["parameters"],
+        macs_per_image=results[0]["macs_per_image"],
+        code=code,
+        metrics=metrics,
+        artefacts=_over_runs([_flat_artefacts(found["artefacts"]) for found in results]),
+        ablations=ablations,
+        ablations_in_words=_in_one_line(metrics["mse"].mean, ablations, int(code["switch_bits"])),
+        curves=_curves(group.runs),
+    )
+
+
+def _run_figures(run: Run, results: Mapping[str, Any], metrics: Mapping[str, Estimate]) -> RunFigures:
+    epochs = [int(row["epoch"]) for row in run.metrics if "epoch" in row]
+    best = run.summary.get("best") or min(run.metrics, key=lambda row: row.get("val_loss", math.inf), default={})
+    return RunFigures(
+        path=str(run.directory.path),
+        name=run.directory.path.name,
+        seed=run.seed,
+        epochs=int(run.summary.get("epochs") or (epochs[-1] if epochs else 0)),
+        best_epoch=int(best.get("epoch", 0)),
+        metrics={name: float(results[name]) for name in metrics},
+    )
+
+
+def _in_one_line(mse: float, ablations: Mapping[str, Estimate], switch_bits: int) -> str:
+    means = {name: {"mse": found.mean} for name, found in ablations.items()}
+    return " ".join(in_words(mse, means, switch_bits).split())
+
+
+def _flat_artefacts(artefacts: Mapping[str, Any]) -> dict[str, float | None]:
+    flat: dict[str, float | None] = {}
+    for name, values in artefacts.items():
+        if isinstance(values, Mapping):
+            flat |= {f"{name}_{period}": value for period, value in values.items()}
+    for layer in artefacts["layers"]:
+        flat |= {f"{name}_{layer['stage']}": value for name, value in layer.items() if name != "stage"}
+    return flat
+
+
+def _over_runs(figures: Sequence[Mapping[str, float | None]]) -> dict[str, Estimate]:
+    """Estimates of what every run has a number for."""
+    values = {name: [found.get(name) for found in figures] for name in figures[0]}
+    return {
+        name: estimate([value for value in column if value is not None])
+        for name, column in values.items()
+        if None not in column
+    }
+
+
+def _curves(runs: Sequence[Run]) -> dict[str, Curve]:
+    curves = {name: _curve([_points(run, name) for run in runs]) for name in _CURVES}
+    return {name: curve for name, curve in curves.items() if curve.epochs}
+
+
+def _points(run: Run, name: str) -> dict[int, float]:
+    rows = [row for row in run.metrics if isinstance(row.get(name), int | float) and math.isfinite(row[name])]
+    return {int(row["epoch"]): float(row[name]) for row in rows}
+
+
+def _curve(runs: Sequence[Mapping[int, float]]) -> Curve:
+    """Means over runs, of the epochs that all have."""
+    epochs = tuple(sorted(set(runs[0]).intersection(*runs[1:])))
+    found = [estimate([points[epoch] for points in runs]) for epoch in epochs]
+    return Curve(
+        epochs,
+        tuple(one.mean for one in found),
+        tuple(one.low for one in found if one.low is not None),
+        tuple(one.high for one in found if one.high is not None),
+    )

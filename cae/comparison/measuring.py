@@ -1,0 +1,154 @@
+"""Measure the runs of a comparison one after another, those that are measured already left out."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from cae.data.read_failures import user_errors
+from cae.errors import UserError
+from cae.evaluation.evaluation_set import EvaluationSet
+from cae.evaluation.files import Evaluation
+from cae.evaluation.results import evaluate_run, find_evaluation
+from cae.runs.trained import TrainedRun, load_trained_run
+
+if TYPE_CHECKING:
+    from cae.comparison.contenders import Run
+    from cae.config.data import DataSection
+    from cae.data.image_set import Splits
+
+LoadSplits = Callable[["DataSection"], "Splits"]
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """What a comparison keeps of a run's evaluation.
+
+    Args:
+        results: the content of results.json.
+        per_image: the metrics that are needed image by image, each (images,).
+        spectrum: the residuals' mean power spectrum in dB, (height, width).
+    """
+
+    results: Mapping[str, Any]
+    per_image: Mapping[str, np.ndarray]
+    spectrum: np.ndarray
+
+
+class Measuring:
+    """The images of all runs, and the measuring of each run on them.
+
+    Args:
+        runs: that are compared.
+        split: `test`, `validation` or `train`.
+        load_splits: how to find the images of a data section.
+        overrides: `data.KEY=VALUE`, for images that are elsewhere now.
+
+    Raises:
+        UserError: runs have other images.
+    """
+
+    def __init__(self, runs: Sequence[Run], split: str, load_splits: LoadSplits, overrides: Sequence[str]) -> None:
+        self._runs = runs
+        self._split = split
+        self._overrides = overrides
+        self._load_splits = cache(load_splits)
+        self._sets: dict[DataSection, EvaluationSet] = {}
+        self._check_images()
+
+    @property
+    def images(self) -> EvaluationSet:
+        """The images, the same for all runs."""
+        return self._set_of(self._runs[0])
+
+    def measure(self, metrics: Sequence[str], *, again: bool, tell: Callable[[str], None]) -> dict[Path, MeasuredRun]:
+        """Measure each run, or read back what its evaluation folder has.
+
+        Args:
+            metrics: that are needed image by image.
+            again: measure runs, too, that have been measured already.
+            tell: shows a line to the user.
+
+        Returns:
+            Each run directory's path to what was found.
+        """
+        found = {} if again else self._find()
+        seconds: list[float] = []
+        measured = {}
+        for number, run in enumerate(self._runs, start=1):
+            path = run.directory.path
+            head = f"[{number}/{len(self._runs)}] {path.name}"
+            evaluation = found.get(path)
+            if evaluation is not None:
+                tell(f"{head}: measured already (--again measures it afresh)")
+            else:
+                num_left = sum(other.directory.path not in found for other in self._runs[number - 1 :])
+                tell(f"{head}: measuring, {_time_left(seconds, num_left)}")
+                started = time.monotonic()
+                evaluation = self._evaluate(run)
+                seconds.append(time.monotonic() - started)
+            per_image = {name: evaluation.per_image[name] for name in metrics}
+            measured[path] = MeasuredRun(evaluation.results, per_image, evaluation.spectrum)
+        for section in self._sets:
+            for name, reason in self._load_splits(section).replaced.items():
+                tell(f"{name}: another image was taken in its place: {reason}")
+        return measured
+
+    def with_model(self, run: Run, use: Callable[[TrainedRun], Any]) -> Any:
+        """Load a run's model, use it, and give its memory back."""
+        with user_errors():
+            result = use(load_trained_run(run.directory, self._load_splits, self._overrides))
+        keras.backend.clear_session()
+        gc.collect()
+        return result
+
+    def _find(self) -> dict[Path, Evaluation]:
+        evaluations = {
+            run.directory.path: find_evaluation(run.directory, run.config, self._set_of(run), run.directory.evaluation)
+            for run in self._runs
+        }
+        return {path: evaluation for path, evaluation in evaluations.items() if evaluation is not None}
+
+    def _evaluate(self, run: Run) -> Evaluation:
+        measured_on, out = self._set_of(run), run.directory.evaluation
+        evaluation: Evaluation = self.with_model(
+            run, lambda trained: evaluate_run(trained, measured_on, out, lambda _: None)
+        )
+        return evaluation
+
+    def _set_of(self, run: Run) -> EvaluationSet:
+        section = run.config.data
+        if section not in self._sets:
+            self._sets[section] = EvaluationSet(self._load_splits(section), self._split)
+        return self._sets[section]
+
+    def _check_images(self) -> None:
+        """Compare pixels where data sections differ: the same images may lie elsewhere, and other ones be as many."""
+        first = self._runs[0]
+        for run in self._runs[1:]:
+            mine, other = self._set_of(first), self._set_of(run)
+            if mine is not other and (_in_words(mine) != _in_words(other) or mine.digest != other.digest):
+                raise UserError(
+                    f"{first.directory.path} and {run.directory.path} cannot be compared: their {self._split} images"
+                    f" are not the same ({_in_words(mine)}, and {_in_words(other)})."
+                )
+
+
+def _in_words(images: EvaluationSet) -> str:
+    height, width, channels = images.images.image_shape
+    return f"{len(images.images):,} of {height}x{width}x{channels}"
+
+
+def _time_left(seconds: Sequence[float], num_left: int) -> str:
+    if not seconds:
+        return "time left is known after the first run"
+    return f"about {tqdm.format_interval(num_left * sum(seconds) / len(seconds))} left"

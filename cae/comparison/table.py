@@ -1,0 +1,76 @@
+"""A comparison as a table for the terminal."""
+
+from __future__ import annotations
+
+from cae.comparison.record import Comparison, Contender, Estimate
+
+_TITLES = {
+    "mse": "MSE",
+    "mae": "MAE",
+    "psnr": "PSNR/dB",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+    "high_frequency_ratio": "fine detail",
+}
+_DECIMALS = {"mse": 6, "mae": 5, "psnr": 2}
+
+
+def format_comparison(comparison: Comparison) -> str:
+    """Lay out the contenders, the best one first, with their sizes, metrics and the baselines below.
+
+    The chosen metric stands first, with half of its 95% interval over seeds; a `=` marks contenders that cannot be
+    told from the best one.
+    """
+    names = [name for name in _TITLES if name in comparison.contenders[0].metrics]
+    names.sort(key=lambda name: name != comparison.metric)
+    like_the_best = comparison.like_the_best()
+    head = ["", "", "seeds", "parameters", "code bits", "switch bits", *(_TITLES[name] for name in names)]
+    rows = [head]
+    for contender in comparison.contenders:
+        mark = "=" if contender.label in like_the_best else ""
+        rows.append([mark, contender.label, *_sizes(contender), *_metrics(contender, names, comparison.metric)])
+    for name, means in comparison.baselines.items():
+        rows.append(["", name, "", "", "", "", *(_number(key, means[key]) for key in names)])
+    lines = _aligned(rows)
+    lines.insert(1, "-" * max(map(len, lines)))
+    height, width, channels = comparison.image_shape
+    lines.insert(
+        0,
+        f"{comparison.title}: {comparison.num_images:,} {comparison.split} images of {height}x{width}x{channels},"
+        f" sorted by {_TITLES[comparison.metric]}",
+    )
+    if like_the_best:
+        lines.append("= cannot be told from the best one (95% intervals over images and seeds)")
+    return "\n".join(lines)
+
+
+def _sizes(contender: Contender) -> list[str]:
+    code_bits = contender.code["values"] * contender.code["bits_per_value"]
+    sizes = (contender.parameters, int(code_bits), int(contender.code["switch_bits"]))
+    return [str(len(contender.runs)), *(f"{size:,}" for size in sizes)]
+
+
+def _metrics(contender: Contender, names: list[str], chosen: str) -> list[str]:
+    return [
+        _number(name, contender.metrics[name].mean) + (_half(name, contender.metrics[name]) if name == chosen else "")
+        for name in names
+    ]
+
+
+def _half(name: str, estimate: Estimate) -> str:
+    return "" if estimate.high is None else f" ± {_number(name, estimate.high - estimate.mean)}"
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:.{_DECIMALS.get(name, 4)}f}"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,77 @@
+"""What an evaluation's figures depend on, as one word: where it is the same, nothing need be measured again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import cae
+from cae.data.pixels import to_float
+
+if TYPE_CHECKING:
+    from cae.config import RunConfig
+    from cae.data.image_set import ImageSet
+    from cae.runs import RunDirectory
+
+# What figures come from: these rooms of the program, and these packages.
+_ROOMS = ("artefacts", "data", "evaluation", "layers", "metrics", "model", "pictures", "plan", "training")
+_PACKAGES = ("keras", "numpy", "tensorflow")
+_IMAGES_AT_ONCE = 64
+
+
+def digest_images(images: ImageSet) -> str:
+    """Fingerprint of a set's pixels in their order; that of other images is another, wherever they lie.
+
+    Reads every image once.
+
+    Example:
+        >>> from cae.data.array_set import ArraySet
+        >>> black, white = (ArraySet(np.full((3, 4, 4), level, np.uint8)) for level in (0, 255))
+        >>> digest_images(black) == digest_images(black), digest_images(black) == digest_images(white)
+        (True, False)
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    found = hashlib.sha256(repr((len(images), images.image_shape)).encode())
+    for first in range(0, len(images), _IMAGES_AT_ONCE):
+        pixels = images.read(np.arange(first, min(first + _IMAGES_AT_ONCE, len(images))))
+        found.update(np.ascontiguousarray(to_float(pixels)).tobytes())
+    return found.hexdigest()
+
+
+def digest_evaluation(directory: RunDirectory, config: RunConfig, images: str, num_training_images: int) -> str:
+    """Fingerprint of a run's weights and configuration, of the images that measure it, and of the program.
+
+    Args:
+        directory: the run's, with weights.
+        config: the run's; where its data lie does not count.
+        images: from `digest_images`.
+        num_training_images: that baselines are fitted on.
+    """
+    settings = config.model_dump(mode="json", include={"seed", "data", "model", "objective", "training"})
+    for place in ("path", "test_path"):
+        del settings["data"][place]
+    found = hashlib.sha256(json.dumps([settings, images, num_training_images, _program()], sort_keys=True).encode())
+    with open(directory.weights, "rb") as weights:
+        while part := weights.read(2**20):
+            found.update(part)
+    return found.hexdigest()
+
+
+@cache
+def _program() -> list[str]:
+    """The version alone would not tell of a change that is being worked on."""
+    root = Path(cae.__file__).parent
+    source = hashlib.sha256()
+    for room in _ROOMS:
+        for file in sorted((root / room).rglob("*.py")):
+            source.update(file.read_bytes())
+    versions = [f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES]
+    return [cae.__version__, source.hexdigest(), *versions]

@@ -1,0 +1,92 @@
+"""The files of one run's evaluation: results.json, per_image.csv, residual_spectrum.npy, reconstructions.png."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cae.atomic_files import replacing, write_json
+from cae.data.file_errors import printable
+from cae.evaluation.metrics import metric_names
+from cae.pictures import save_png
+
+_RESULTS, _PER_IMAGE, _SPECTRUM = "results.json", "per_image.csv", "residual_spectrum.npy"
+_PICTURE = "reconstructions.png"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known of a run.
+
+    Args:
+        results: the content of results.json.
+        per_image: each of `metric_names` to float64, (images,), in the split's order.
+        spectrum: the residuals' mean power spectrum in dB, (height, width), frequency zero in the middle.
+    """
+
+    results: dict[str, Any]
+    per_image: Mapping[str, np.ndarray]
+    spectrum: np.ndarray
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation, names: Sequence[str], picture: np.ndarray) -> None:
+    """Write the files, each atomically; an old results.json goes first and the new one comes last.
+
+    Args:
+        folder: made when it is not there.
+        evaluation: what was measured.
+        names: of the images.
+        picture: of reconstructions, (height, width, 3) uint8.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _RESULTS).unlink(missing_ok=True)
+    _write_per_image(folder / _PER_IMAGE, names, evaluation.per_image)
+    with replacing(folder / _SPECTRUM) as temporary:
+        np.save(temporary, evaluation.spectrum)
+    save_png(picture, folder / _PICTURE)
+    # Last: whoever sees results.json finds the other files in place.
+    write_json(folder / _RESULTS, evaluation.results)
+
+
+def read_evaluation(folder: Path, digest: str, image_shape: tuple[int, int, int]) -> Evaluation | None:
+    """Read an evaluation back; None unless it is complete and has this `digest`.
+
+    Args:
+        folder: the evaluation's.
+        digest: from `digest_evaluation`.
+        image_shape: (height, width, channels) of the images.
+    """
+    try:
+        results = json.loads((folder / _RESULTS).read_text(encoding="utf-8"))
+        if not isinstance(results, dict) or results.get("digest") != digest or not (folder / _PICTURE).exists():
+            return None
+        per_image = _read_per_image(folder / _PER_IMAGE, metric_names(image_shape))
+        spectrum = np.load(folder / _SPECTRUM, allow_pickle=False)
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return None
+    is_complete = all(len(values) == results["images"] for values in per_image.values())
+    return Evaluation(results, per_image, spectrum) if is_complete and spectrum.shape == image_shape[:2] else None
+
+
+def _write_per_image(path: Path, names: Sequence[str], per_image: Mapping[str, np.ndarray]) -> None:
+    """One row for each image: its index or file, and its metrics with all their digits."""
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        rows = csv.writer(file)
+        rows.writerow(["image", *per_image])
+        for name, *values in zip(names, *per_image.values(), strict=True):
+            rows.writerow([printable(name), *(repr(float(value)) for value in values)])
+
+
+def _read_per_image(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: np.array([float(row[name]) for row in rows]) for name in names}

@@ -1,0 +1,281 @@
+"""`evaluate.py` on several runs, and on an experiment's folder."""
+
+import csv
+import gc
+import json
+import shutil
+import weakref
+
+import numpy as np
+import pytest
+
+from cae.commands.main import main
+from cae.comparison.statistics import estimate
+from tests.conftest import make_images
+
+TEXT = """
+experiment: e
+model: {encoder: {filters: [4], downsampling: max_pool}, bottleneck: {kind: spatial, channels: 2}}
+training: {epochs: 2, batch_size: 16, optimizer: {learning_rate: 0.01}}
+"""
+DECODERS = {"resize": "resize", "unpool": "max_unpool", "transposed": "{kind: conv_transpose, kernel_size: 3}"}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, image_file):
+    """Two decoders with two seeds, and a third with one, trained and compared; not to be changed."""
+    folder = tmp_path_factory.mktemp("compared")
+    config = folder / "config.yaml"
+    config.write_text(f"data: {{source: arrays, path: {image_file}}}\n{TEXT}")
+    for name, seed in [("resize", 0), ("resize", 1), ("unpool", 0), ("unpool", 1), ("transposed", 1)]:
+        changes = [f"model.decoder.upsampling={DECODERS[name]}", f"seed={seed}", f"name={name}{seed}"]
+        arguments = [part for change in changes for part in ("--set", change)]
+        assert main(["train", str(config), "--runs-dir", str(folder), *arguments]) == 0
+    assert main(["evaluate", str(folder / "e")]) == 0
+    return folder / "e"
+
+
+@pytest.fixture
+def experiment(compared, tmp_path):
+    """A copy of the runs that may be changed; each is measured already."""
+    return shutil.copytree(compared, tmp_path / "runs" / "e", ignore=shutil.ignore_patterns("comparison"))
+
+
+def compare(run_command, *arguments):
+    code, out, err = run_command("evaluate", *arguments)
+    assert code == 0, err
+    return out, err
+
+
+def per_image(run, metric):
+    with open(run / "evaluation" / "per_image.csv", newline="") as file:
+        return np.array([float(row[metric]) for row in csv.DictReader(file)])
+
+
+def comparison(folder):
+    return json.loads((folder / "comparison.json").read_text())
+
+
+def test_the_comparison_is_made_of_the_runs_evaluations(compared):
+    found = comparison(compared / "comparison")
+    assert found["num_images"] == 20
+    assert found["title"] == "e"
+    contenders = {contender["label"]: contender for contender in found["contenders"]}
+    assert contenders.keys() == {"resize nearest", "max_unpool", "conv_transpose 3"}
+    for label, names in [("resize nearest", ["resize0", "resize1"]), ("conv_transpose 3", ["transposed1"])]:
+        contender = contenders[label]
+        assert [run["name"] for run in contender["runs"]] == names
+        results = [json.loads((compared / name / "evaluation" / "results.json").read_text()) for name in names]
+        for metric in ("mse", "mae", "psnr", "ssim", "high_frequency_ratio"):
+            means = [per_image(compared / name, metric).mean() for name in names]
+            assert contender["metrics"][metric]["values"] == pytest.approx(means, rel=1e-6)
+            expected = estimate(means)
+            assert contender["metrics"][metric]["mean"] == pytest.approx(expected.mean, rel=1e-6)
+            if len(names) == 1:
+                assert contender["metrics"][metric]["low"] is None
+            else:
+                assert contender["metrics"][metric]["low"] == pytest.approx(expected.low, rel=1e-4)
+        amplitudes = [result["artefacts"]["phase_amplitude"]["2"] for result in results]
+        assert contender["artefacts"]["phase_amplitude_2"]["values"] == amplitudes
+        unevenness = [result["artefacts"]["layers"][0]["unevenness"] for result in results]
+        assert contender["artefacts"]["unevenness_stage_1"]["values"] == unevenness
+        assert contender["parameters"] == results[0]["parameters"]
+        assert contender["code"] == results[0]["code"]
+        rows = [
+            [json.loads(line) for line in (compared / name / "metrics.jsonl").read_text().splitlines()]
+            for name in names
+        ]
+        curve = contender["curves"]["val_psnr"]
+        assert curve["epochs"] == [1, 2]
+        assert curve["mean"] == pytest.approx(np.mean([[row["val_psnr"] for row in run] for run in rows], axis=0))
+        assert len(curve["low"]) == (2 if len(names) == 2 else 0)
+    means = [contender["metrics"]["psnr"]["mean"] for contender in found["contenders"]]
+    assert means == sorted(means, reverse=True)
+
+
+def test_differences_are_paired_by_common_seeds_and_images(compared):
+    found = comparison(compared / "comparison")
+    names = {"resize nearest": "resize", "max_unpool": "unpool", "conv_transpose 3": "transposed"}
+    seeds = {"resize nearest": {0, 1}, "max_unpool": {0, 1}, "conv_transpose 3": {1}}
+    order = [contender["label"] for contender in found["contenders"]]
+    assert len(found["differences"]) == 3
+    for pair in found["differences"]:
+        first, second = pair["first"], pair["second"]
+        assert order.index(first) < order.index(second)
+        common = seeds[first] & seeds[second]
+        by_image = np.mean(
+            [
+                per_image(compared / f"{names[first]}{seed}", "psnr")
+                - per_image(compared / f"{names[second]}{seed}", "psnr")
+                for seed in common
+            ],
+            axis=0,
+        )
+        assert pair["mean"] == pytest.approx(by_image.mean())
+        assert pair["images_low"] < pair["mean"] < pair["images_high"]
+        assert (pair["seeds_low"] is None) == (len(common) < 2)
+
+
+def test_switches_are_told_of_in_words_with_the_means_over_seeds(compared):
+    found = comparison(compared / "comparison")
+    for contender in found["contenders"]:
+        if contender["label"] != "max_unpool":
+            assert contender["ablations"].keys() == {"latent_zeroed"}
+            assert contender["ablations_in_words"] == ""
+            continue
+        shuffled = contender["ablations"]["switches_shuffled"]["mean"]
+        mse = contender["metrics"]["mse"]["mean"]
+        assert f"({shuffled:.5f} instead of {mse:.5f})" in contender["ablations_in_words"]
+        assert "\n" not in contender["ablations_in_words"]
+    assert any("conv_transpose 3` lacks seed 0" in line for line in found["terms"]["warnings"])
+    assert any("Switches: `max_unpool`" in line for line in found["terms"]["warnings"])
+
+
+def test_a_second_time_nothing_is_measured_again_and_everything_is_the_same(compared, run_command, monkeypatch):
+    before = comparison(compared / "comparison")
+    monkeypatch.chdir(compared.parent)
+    paths = ["e/comparison", *sorted(f"e/{path.name}" for path in compared.iterdir() if path.name != "comparison")]
+    # As a shell has it: e/*
+    out, err = compare(run_command, *paths)
+    assert err.count("measured already") == 5
+    after = comparison(compared / "comparison")
+    for contender in before["contenders"] + after["contenders"]:
+        for run in contender["runs"]:
+            run["path"] = run["name"]
+    del before["made"], after["made"]
+    assert after == before
+    assert out.splitlines()[-1] == "e/comparison"
+    assert "Next: open e/comparison/comparison.html" in err
+    assert "tensorboard --logdir e" in err
+
+
+def test_what_changed_is_measured_again_and_another_metric_sorts_the_table(experiment, run_command, tmp_path):
+    folder = experiment
+    shutil.copy(folder / "resize1" / "model.weights.h5", folder / "resize0" / "model.weights.h5")
+    (folder / "unpool0" / "evaluation" / "per_image.csv").write_text("image,mse\n")
+    out, err = compare(run_command, folder, "--metric", "mae", "--out", tmp_path / "out")
+    assert err.count("measured already") == 3
+    assert "resize0: measuring" in err
+    assert "unpool0: measuring" in err
+    found = comparison(tmp_path / "out")
+    means = {contender["label"]: contender["metrics"]["mae"]["mean"] for contender in found["contenders"]}
+    assert found["metric"] == "mae"
+    assert list(means.values()) == sorted(means.values())
+    places = [out.index(f" {label} ") for label in means]
+    assert places == sorted(places)
+    resize = next(contender for contender in found["contenders"] if contender["label"] == "resize nearest")
+    assert len(set(resize["metrics"]["mse"]["values"])) == 1
+    assert out.splitlines()[-1] == str(tmp_path / "out")
+
+
+def test_every_model_is_gone_when_the_next_one_comes(experiment, monkeypatch):
+    from cae.comparison import measuring
+    from cae.comparison.compare import compare_runs
+    from cae.data.load import load_splits
+    from cae.runs import RunDirectory
+
+    models, alive = [], []
+    load = measuring.load_trained_run
+
+    def load_and_watch(*arguments):
+        gc.collect()
+        alive.append(sum(model() is not None for model in models))
+        trained = load(*arguments)
+        models.append(weakref.ref(trained.autoencoder.model))
+        return trained
+
+    monkeypatch.setattr(measuring, "load_trained_run", load_and_watch)
+    told = []
+    compare_runs(
+        [RunDirectory(experiment / "resize0"), RunDirectory(experiment / "unpool1")],
+        title="e",
+        split="test",
+        metric="psnr",
+        load_splits=load_splits,
+        again=True,
+        tell=told.append,
+    )
+    assert not any("measured already" in line for line in told)
+    assert alive == [0] * 4
+
+
+def test_the_same_images_are_shown_under_every_decoder_chosen_by_all_of_them(compared):
+    from cae.comparison.compare import compare_runs
+    from cae.data.load import load_splits
+    from cae.runs import RunDirectory
+
+    names = ["resize0", "unpool0", "transposed1"]
+    _, exhibits = compare_runs(
+        [RunDirectory(compared / name) for name in names],
+        title="e",
+        split="test",
+        metric="psnr",
+        load_splits=load_splits,
+        tell=lambda line: None,
+    )
+    psnr = np.mean([per_image(compared / name, "psnr") for name in names], axis=0)
+    with open(compared / "resize0" / "evaluation" / "per_image.csv", newline="") as file:
+        images = [row["image"] for row in csv.DictReader(file)]
+    order = [images[index] for index in np.argsort(-psnr, kind="stable")]
+    assert exhibits.blocks == {"best": tuple(order[:4]), "median": tuple(order[8:12]), "worst": tuple(order[-4:])}
+    for block, chosen in exhibits.blocks.items():
+        assert exhibits.images[block].shape == (4, 15, 10, 1)
+        for label, reconstructions in exhibits.reconstructions[block].items():
+            mse = np.mean((exhibits.images[block] - reconstructions) ** 2, axis=(1, 2, 3))
+            np.testing.assert_allclose(exhibits.psnr[block][label], -10 * np.log10(mse), atol=1e-3)
+        assert len(chosen) == 4
+    assert {spectrum.shape for spectrum in exhibits.spectra.values()} == {(15, 10)}
+
+
+def test_runs_without_weights_and_what_is_no_run_are_left_out_of_an_experiment(experiment, run_command):
+    (experiment / "resize1" / "model.weights.h5").unlink()
+    for name in ("unpool0", "unpool1", "transposed1"):
+        shutil.rmtree(experiment / name)
+    (experiment / "comparison").mkdir()
+    (experiment / "notes").mkdir()
+    (experiment / "notes.txt").write_text("mine")
+    out, err = compare(run_command, experiment)
+    assert f"{experiment / 'resize1'}: left out" in err
+    # One run is left: its own evaluation, and no comparison.
+    assert out.splitlines()[-1] == str(experiment / "resize0" / "evaluation")
+    assert not any((experiment / "comparison").iterdir())
+    code, _, err = run_command("evaluate", experiment / "resize0", experiment / "resize1")
+    assert code == 1
+    assert "resize1: has no model.weights.h5" in err
+
+
+def test_runs_on_other_images_are_refused_by_name(experiment, run_command, tmp_path):
+    np.save(tmp_path / "others.npy", make_images(200, 15, 10, seed=5))
+    config = experiment / "unpool0" / "config.yaml"
+    lines = config.read_text().splitlines()
+    config.write_text("\n".join(f"  path: {tmp_path / 'others.npy'}" if "  path:" in line else line for line in lines))
+    code, _, err = run_command("evaluate", experiment / "resize0", experiment / "unpool0")
+    assert code == 1
+    assert f"{experiment / 'resize0'} and {experiment / 'unpool0'} cannot be compared: their test images" in err
+    # The same images in another place are the same images.
+    shutil.copy(_path_of(experiment / "resize0" / "config.yaml"), tmp_path / "others.npy")
+    _, err = compare(run_command, experiment / "resize0", experiment / "unpool0")
+    assert err.count("measured already") == 2
+
+
+def _path_of(config):
+    return next(line.split()[1] for line in config.read_text().splitlines() if line.startswith("  path:"))
+
+
+def test_what_cannot_be_compared_is_said_before_anything_is_measured(experiment, run_command, tmp_path):
+    elsewhere = shutil.copytree(experiment / "unpool0", tmp_path / "other" / "unpool0")
+    code, _, err = run_command("evaluate", experiment, elsewhere)
+    assert code == 2
+    assert "--out" in err
+    code, _, err = run_command("evaluate", experiment, elsewhere, "--out", tmp_path / "out")
+    assert code == 1
+    assert f"{experiment / 'unpool0'} and {elsewhere}" in err or f"{elsewhere} and {experiment / 'unpool0'}" in err
+    assert "the same seed, 0" in err
+    for metric in ("ms_ssim", "psrn"):
+        code, _, err = run_command("evaluate", experiment, "--metric", metric)
+        assert code == 2
+        assert f"one of mse, mae, psnr, ssim, high_frequency_ratio; received {metric}" in err
+        assert "measuring" not in err
+    code, _, err = run_command("evaluate", tmp_path)
+    assert code == 1
+    assert "nor a folder of trained runs" in err

@@ -1,0 +1,139 @@
+"""What is told of equal and unequal terms."""
+
+import re
+
+import pytest
+
+from cae.comparison.contenders import group_runs
+from cae.comparison.sizes import Sizes
+from cae.comparison.terms import check_terms
+from tests.comparison.runs import IMAGES, make_run
+
+SIZES = Sizes(1000, 50_000, 512, 0)
+
+
+def terms(*runs, sizes=None):
+    groups = group_runs(runs)
+    return check_terms(groups, sizes or {group.label: SIZES for group in groups})
+
+
+def pair(**changes):
+    """Two decoders with two seeds each; the second decoder's runs have changes."""
+    return [
+        run
+        for seed in (0, 1)
+        for run in (
+            make_run("resize", seed, name=f"r{seed}"),
+            make_run("subpixel", seed, name=f"s{seed}", **changes),
+        )
+    ]
+
+
+def test_equal_terms_are_told_one_by_one_without_a_warning():
+    found = terms(*pair())
+    assert found.unequal == found.warnings == ()
+    text = "\n".join(found.equal)
+    for words in (
+        "Seeds: each was trained with seeds 0 and 1.",
+        "80 for training, 10 for validation, 10 for test",
+        "Probe images: the same 16 validation images",
+        "Order of the images",
+        "Start: under one seed every encoder began with the same weights",
+        "Objective",
+        "Optimizer",
+        "Schedule",
+        "precision",
+        "Steps: 50 in every run.",
+        "Parameters: 1,000 in each.",
+        "Multiply-accumulates: 50,000 an image in each.",
+        "Code: 512 bits an image in each.",
+        "Switches: no decoder is given any",
+    ):
+        assert words in text
+    assert all(sentence.endswith(".") for sentence in found.equal)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "sentence"),
+    [
+        (
+            {"training__batch_size": 32},
+            "Order",
+            "batch_size is 128 for `resize nearest, batch_size=128`, 32 for `subpixel",
+        ),
+        ({"data__augmentation": {"horizontal_flip": True}}, "Order", "horizontal_flip is false for"),
+        ({"model__encoder__activation": "gelu"}, "Start", 'encoder.activation is "relu" for `resize nearest'),
+        ({"model__bottleneck": "none"}, "Start", "bottleneck.kind"),
+        ({"objective__reconstruction": {"mae": 1.0, "mse": 1.0}}, "Objective", "reconstruction.mae"),
+        ({"training__optimizer": {"learning_rate": 0.01}}, "Optimizer", "learning_rate is 0.001 for"),
+        ({"training__schedule": "cosine"}, "Schedule", "kind is"),
+        ({"training__precision": "mixed_bfloat16"}, "Training", "precision is"),
+        ({"training__early_stopping": {"patience": 3}}, "Training", "early_stopping is"),
+        ({"logging__probe_images": 4}, "Probe images", "different ones"),
+        ({"data__validation_fraction": 0.3}, "Data", "validation_fraction is 0.1 for"),
+        ({"model__decoder__output_activation": "linear"}, "Decoder", "output_activation"),
+    ],
+)
+def test_a_difference_is_told_with_its_values_and_no_longer_counts_as_equal(changes, name, sentence):
+    found = terms(*pair(**changes))
+    assert any(line.startswith(f"{name}") and sentence in line for line in found.unequal), found.unequal
+    assert not any(line.startswith(f"{name}") for line in found.equal)
+
+
+def test_runs_that_took_other_numbers_of_steps_are_warned_of_by_name():
+    found = terms(make_run("resize", 0, name="long", steps=200), make_run("resize", 1, name="short", steps=120))
+    assert "Steps: from 120 (short) to 200 (long)." in found.unequal
+    assert any("short 120 and long 200" in line for line in found.warnings)
+
+
+def test_a_run_that_was_killed_counts_the_steps_that_it_wrote_down():
+    found = terms(make_run("resize", 0, steps=7, status=None), make_run("resize", 1, steps=7))
+    assert "Steps: 7 in every run." in found.equal
+    assert any("run0 (`" in line and "no summary was written" in line for line in found.warnings)
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed"])
+def test_runs_that_did_not_come_to_their_end_are_warned_of(status):
+    found = terms(make_run("resize", 0, name="cut", status=status), make_run("resize", 1, status="stopped_early"))
+    [warning] = found.warnings
+    assert warning.startswith("cut (`resize nearest`)")
+    assert status in warning
+
+
+def test_a_seed_that_a_contender_lacks_is_named():
+    found = terms(*pair(), make_run("resize", 5))
+    assert any(line == "Seeds: `subpixel` has no run of seed 5, which others have." for line in found.unequal)
+    assert any("`subpixel` lacks seed 5" in line for line in found.warnings)
+    assert not any(line.startswith("Seeds") for line in found.equal)
+
+
+def test_a_single_seed_is_warned_of():
+    [warning] = terms(make_run("resize"), make_run("subpixel")).warnings
+    assert "one seed only" in warning
+
+
+def test_other_numbers_of_training_images_are_warned_of():
+    found = terms(make_run("resize", 0, name="a"), make_run("resize", 1, name="b", images={**IMAGES, "train": 40}))
+    assert any("80 for training" in line and "40 for training" in line for line in found.unequal)
+    assert any("different numbers of images" in line for line in found.warnings)
+
+
+@pytest.mark.parametrize(("largest", "warned"), [(1100, False), (1101, True), (5000, True)])
+def test_sizes_are_warned_of_beyond_ten_percent_of_the_smallest(largest, warned):
+    sizes = {"resize nearest": SIZES, "subpixel": Sizes(largest, 50_000, 512, 0)}
+    found = terms(*pair(), sizes=sizes)
+    assert any(f"from 1,000 (`resize nearest`) to {largest:,} (`subpixel`)" in line for line in found.unequal)
+    warnings = [line for line in found.warnings if re.match("Parameters: `subpixel` has .* more than `resize", line)]
+    assert len(warnings) == len(found.warnings) == warned
+
+
+def test_switches_are_told_of_with_who_carries_how_many():
+    sizes = {"resize nearest": SIZES, "subpixel": Sizes(1000, 50_000, 512, 256)}
+    found = terms(*pair(), sizes=sizes)
+    assert "Switches: `subpixel` is given 256 bits an image round its code of 512 bits." in found.unequal
+    [warning] = found.warnings
+    assert "`subpixel` gets 256 bits" in warning
+    assert "50% on top of its code" in warning
+    same = terms(*pair(), sizes=dict.fromkeys(sizes, sizes["subpixel"]))
+    assert any(line.startswith("Switches: 256 bits") for line in same.equal)
+    assert same.warnings == ()

@@ -1,0 +1,45 @@
+"""The metrics of an image, on sizes with and without MS-SSIM."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cae.artefacts import high_frequency_ratio
+from cae.config.model import ModelSection
+from cae.config.objective import NoCorruption, ObjectiveSection
+from cae.data.array_set import ArraySet
+from cae.evaluation.measure import Measurer
+from cae.evaluation.metrics import metric_names, metrics_per_image
+from cae.model import build_autoencoder
+from cae.plan import make_plan
+from cae.training.objective import Objective
+from tests.conftest import make_images
+
+
+@pytest.mark.parametrize(
+    ("shape", "has_ms_ssim"), [((160, 400, 3), False), ((400, 160, 1), False), ((161, 161, 1), True)]
+)
+def test_ms_ssim_is_there_where_both_sides_are_large_enough_for_it(shape, has_ms_ssim):
+    names = metric_names(shape)
+    assert names[0] == "mse"
+    assert names[-1] == "high_frequency_ratio"
+    assert ("ms_ssim" in names) == has_ms_ssim
+    images = make_images(2, *shape).astype(np.float32) / 255
+    found = metrics_per_image(images, images)
+    assert set(found) == set(names)
+    assert all(values.shape == (2,) for values in found.values())
+
+
+def test_a_run_s_metrics_are_those_of_its_reconstructions_in_numpy_and_tensorflow():
+    pixels = make_images(5, 161, 164)
+    plan = make_plan(ModelSection.model_validate({"encoder": {"filters": [2]}}), (161, 164, 1))
+    autoencoder = build_autoencoder(plan)
+    measurer = Measurer(autoencoder, Objective(ObjectiveSection()), NoCorruption(), batch_size=3)
+    found = measurer.measure(ArraySet(pixels)).per_image
+    images = pixels.astype(np.float32) / 255
+    reconstructions = np.clip(np.asarray(autoencoder.model(images)), 0, 1)
+    assert tuple(found) == ("loss", *metric_names((161, 164, 1)))
+    np.testing.assert_allclose(found["mse"], np.mean((images - reconstructions) ** 2, axis=(1, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(found["high_frequency_ratio"], high_frequency_ratio(images, reconstructions), rtol=1e-3)
+    expected = tf.image.ssim_multiscale(images, reconstructions, max_val=1.0)
+    np.testing.assert_allclose(found["ms_ssim"], expected, atol=1e-4)
