@@ -17,6 +17,7 @@ from cae.errors import ConfigError, UserError
 COMMANDS = {
     "train": "train an autoencoder from a configuration",
     "evaluate": "measure trained runs on held-out images",
+    "visualize": "show what the feature maps of a trained run respond to",
     "describe": "print a model's layers, shapes, parameters and code size without training",
 }
 

@@ -1,0 +1,109 @@
+"""`visualize`: show what the feature maps of a trained run respond to."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cae.commands.evaluate import tell
+from cae.commands.planning import load_splits_with_progress
+from cae.engine import start_engine
+from cae.errors import ConfigError
+from cae.runs import RunDirectory, check_is_writable, open_run
+from cae.visualization.map_choice import MapChoice, parse_maps
+from cae.visualization.methods import METHODS
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
+    from cae.data.image_set import Splits
+
+_MOST = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run_directory", type=Path, metavar="RUN", help="run directory")
+    parser.add_argument("--layer", metavar="L", help="a layer of the encoder as `describe` names it; default: all")
+    parser.add_argument(
+        "--maps",
+        default="top:16",
+        metavar="all|top:N|LIST",
+        help="maps that are drawn: all, the N that respond most strongly, or numbers such as 0,3,5-8; default: top:16",
+    )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default=METHODS[0],
+        help="what becomes of the signal at an activation on its way down: deconvnet drops what is negative, gradient"
+        " what was negative on the way up, guided both; default: deconvnet",
+    )
+    parser.add_argument("--top", type=int, default=9, metavar="N", help="images for each map, 1 to 100; default: 9")
+    parser.add_argument(
+        "--images", type=Path, metavar="PATH", help="a folder, image, array or IDX file; default: the validation part"
+    )
+    parser.add_argument("--out", type=Path, help="folder for the files; default: RUN/visualization")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="data.KEY=VALUE",
+        dest="overrides",
+        help="override a key of the data section, for images that are elsewhere now, e.g. data.path=FOLDER",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Visualise a run; prints which maps never respond, and the folder."""
+    maps = parse_maps(options.maps)
+    if not 1 <= options.top <= _MOST:
+        raise ConfigError(f"--top must be from 1 to {_MOST}. Received: {options.top}.")
+    for override in options.overrides:
+        if not override.startswith("data."):
+            raise ConfigError(f"--set {override}: only keys of `data` can be changed for a trained run.")
+    directory = open_run(options.run_directory, tell)
+    out = options.out or directory.path / "visualization"
+    check_is_writable(out)
+    start_engine()
+    sentences = _visualize(directory, maps, out, options)
+    tell(f"Next: open {out / 'index.html'} in a browser, or type")
+    tell(f"      tensorboard --logdir {out}")
+    print("\n".join([*sentences, str(out)]))
+    return 0
+
+
+def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: argparse.Namespace) -> list[str]:
+    from cae.data.file_errors import printable
+    from cae.data.read_failures import user_errors
+    from cae.runs.trained import load_trained_run
+    from cae.visualization.feature_layers import choose_layers, find_feature_layers
+    from cae.visualization.results import Wish, visualize_run
+
+    def load_splits(section: DataSection) -> Splits:
+        if options.images is None:
+            return load_splits_with_progress(section)
+        return _named_images(options.images, section, directory)
+
+    with user_errors():
+        trained = load_trained_run(directory, load_splits, options.overrides)
+        layers = choose_layers(find_feature_layers(trained.plan), options.layer)
+        for layer in layers:
+            maps.check(layer.name, layer.num_maps)
+        images = trained.splits.validation
+        source = "validation part" if options.images is None else printable(options.images)
+        tell(f"{directory.path}: showing {len(images):,} images to {len(layers)} layer{'s' * (len(layers) != 1)}")
+        sentences = visualize_run(trained, images, source, Wish(layers, maps, options.method, options.top), out)
+    for name, reason in trained.splits.replaced.items():
+        tell(f"{name}: another image was taken in its place: {reason}")
+    return sentences
+
+
+def _named_images(path: Path, section: DataSection, directory: RunDirectory) -> Splits:
+    """Images that the user named, in the place of the run's own, which need not be on this machine."""
+    from cae.data.image_set import Splits
+    from cae.data.load import find_image_shape
+    from cae.visualization.images import open_images
+
+    trained_on = directory.read_summary().get("image_shape") if directory.summary.exists() else None
+    images = open_images(path, section, tuple(trained_on) if trained_on else find_image_shape(section))
+    return Splits(images, images, images)

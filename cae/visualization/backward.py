@@ -1,0 +1,160 @@
+"""The way back through the encoder, operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cae.layers.crop import crop
+from cae.layers.switches import max_pool, unpool
+from cae.plan.operations import Activation, Convolution, Dense, Dropout, Normalization, Operation, Pool, Residual
+from cae.visualization.methods import Method
+from cae.visualization.rectifiers import rectify
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What the way down needs to know of the way up.
+
+    Args:
+        encoder: whose weights are used.
+        inputs: for operations that look at it, what they were given on the way up, float32; for a residual block,
+            what its activation was given.
+        method: how activations are passed.
+    """
+
+    encoder: keras.Model
+    inputs: Mapping[str, tf.Tensor]
+    method: Method
+
+    def weights_of(self, operation: Operation) -> keras.layers.Layer:
+        """The operation's Keras layer."""
+        return self.encoder.get_layer(operation.name)
+
+
+def looks_at_inputs(operation: Operation) -> bool:
+    """Whether the way back through an operation depends on what it was given."""
+    if isinstance(operation, Normalization):
+        return operation.kind != "batch"
+    if isinstance(operation, Pool):
+        return operation.kind == "max_pool"
+    return isinstance(operation, Activation | Residual)
+
+
+@singledispatch
+def pull_back(operation: Operation, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    """Carry a signal from an operation's output to its input: the operation's derivative, transposed.
+
+    Only activations depend on the method. With `gradient` the whole way is the gradient of the feature with respect
+    to the image; the deconvnet is the same way with other rectifiers. What each operation does:
+
+    - Convolution, with or without strides: transposed convolution with the same kernel. Biases are left out: they
+      shift features up and have no part in the way down, as in the paper.
+    - Max pooling: unpooling with this image's switches, whether or not the model records them for its decoder.
+    - Average pooling: each value is spread evenly over the pixels of its window; padding gets nothing.
+    - Activation: `rectify`.
+    - Batch normalisation: at inference each channel is scaled by a constant; the signal is scaled by the same, and
+      the offset is left out like a bias.
+    - Layer and group normalisation: mean and variance come from the image, so their part of the derivative at this
+      image is counted. Group normalisation thereby spreads a faint signal over the whole image.
+    - Residual block: activation, then both ways, added.
+    - Dense layer: the transposed matrix.
+    - Dropout does nothing at inference.
+
+    Args:
+        operation: an operation of an encoder's plan.
+        signal: float32, shape (batch, height, width, channels) of the operation's output.
+        passage: weights, and what was seen on the way up.
+
+    Returns:
+        The same for the operation's input.
+
+    Reference:
+        Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1.
+    """
+    raise TypeError(f"No way back through {type(operation).__name__}.")
+
+
+@pull_back.register
+def _(operation: Convolution, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    kernel = tf.cast(passage.weights_of(operation).kernel, tf.float32)
+    shape = (tf.shape(signal)[0], *operation.input_shape)
+    return tf.nn.conv2d_transpose(signal, kernel, shape, operation.strides, padding="SAME")
+
+
+@pull_back.register
+def _(operation: Pool, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    size, shape = operation.pool_size, operation.input_shape[:2]
+    if operation.kind == "max_pool":
+        _, switches = max_pool(passage.inputs[operation.name], size)
+        return unpool(signal, switches, size, shape)
+    spread = tf.repeat(tf.repeat(signal / _window_areas(operation), size, axis=1), size, axis=2)
+    return crop(spread, shape)
+
+
+@pull_back.register
+def _(operation: Activation, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    if operation.function == "linear":
+        return signal
+    return rectify(signal, passage.inputs[operation.name], operation.function, passage.method)
+
+
+@pull_back.register
+def _(operation: Normalization, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    layer = passage.weights_of(operation)
+    signal *= tf.cast(layer.gamma, tf.float32)
+    if operation.kind == "batch":
+        return signal * tf.math.rsqrt(tf.cast(layer.moving_variance, tf.float32) + layer.epsilon)
+    inputs = passage.inputs[operation.name]
+    if operation.kind == "layer":
+        return _pull_back_standardizing(signal, inputs, layer.epsilon, axes=[3])
+    height, width, channels = operation.input_shape
+    grouped = (-1, height, width, operation.groups, channels // operation.groups)
+    signal = _pull_back_standardizing(
+        tf.reshape(signal, grouped), tf.reshape(inputs, grouped), layer.epsilon, axes=[1, 2, 4]
+    )
+    return tf.reshape(signal, (-1, height, width, channels))
+
+
+@pull_back.register
+def _(operation: Residual, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    signal = rectify(signal, passage.inputs[operation.name], operation.function, passage.method)
+    inside = signal
+    for inner in reversed(operation.operations):
+        inside = pull_back(inner, inside, passage)
+    return signal + inside
+
+
+@pull_back.register
+def _(operation: Dense, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    kernel = tf.cast(passage.weights_of(operation).kernel, tf.float32)  # [height * width * channels, units]
+    units = tf.reshape(signal, (-1, kernel.shape[1]))
+    return tf.reshape(tf.matmul(units, kernel, transpose_b=True), (-1, *operation.input_shape))
+
+
+@pull_back.register
+def _(operation: Dropout, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    return signal
+
+
+def _window_areas(operation: Pool) -> np.ndarray:
+    """How many pixels each window of an average pooling has, padding not counted: (rows of windows, columns, 1)."""
+    sides: list[np.ndarray] = []
+    for length, windows in zip(operation.input_shape[:2], operation.output_shape[:2], strict=True):
+        edges = np.arange(windows + 1) * operation.pool_size - (windows * operation.pool_size - length) // 2
+        sides.append(np.diff(np.clip(edges, 0, length)).astype(np.float32))
+    return sides[0][:, None, None] * sides[1][None, :, None]
+
+
+def _pull_back_standardizing(signal: tf.Tensor, inputs: tf.Tensor, epsilon: float, axes: list[int]) -> tf.Tensor:
+    """Back through (x - mean) / sqrt(variance + epsilon), where both come from x itself along the axes."""
+    mean, variance = tf.nn.moments(inputs, axes, keepdims=True)
+    scale = tf.math.rsqrt(variance + epsilon)
+    standard = (inputs - mean) * scale
+    along = tf.reduce_mean(signal * standard, axes, keepdims=True)
+    return scale * (signal - tf.reduce_mean(signal, axes, keepdims=True) - standard * along)

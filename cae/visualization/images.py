@@ -1,0 +1,74 @@
+"""Images that a person names on the command line, fitted as the run's own were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cae.config.data import ArrayData, IdxData, ImageFolderData
+from cae.data.arrays import load_arrays, load_idx
+from cae.data.file_errors import file_error
+from cae.data.folder import load_folder
+from cae.data.folder_parts import EXTENSIONS
+from cae.data.folder_set import FolderSet
+from cae.data.scan import Progress, bad_images_error, scan
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
+    from cae.data.image_set import ImageSet
+
+_ARRAY_ENDINGS = (".npy", ".npz", ".h5", ".hdf5")
+
+
+def open_images(
+    path: Path, section: DataSection, image_shape: tuple[int, int, int], progress: Progress | None = None
+) -> ImageSet:
+    """Open a folder of images, one image file, an array file, or an IDX file.
+
+    All images are brought to the shape that the model takes. A folder with train/ and test/ gives those in train/, an
+    array file with training and test arrays the training images.
+
+    Args:
+        path: what the user named.
+        section: the run's `data` section; the way in which an image folder was fitted is kept.
+        image_shape: (height, width, channels) that the model takes.
+        progress: called now and then while a folder is scanned.
+
+    Raises:
+        UserError: there is nothing, or nothing that can be read as images.
+    """
+    shape: dict[str, Any] = {"image_size": image_shape[:2], "channels": image_shape[2]}
+    if not path.exists():
+        raise file_error(path, "there is no such file or folder.")
+    if path.is_dir():
+        return load_folder(_folder_section(path, section, shape), progress).train
+    ending = path.suffix.lower()
+    if ending in EXTENSIONS:
+        return _open_one(path, _folder_section(path.parent, section, shape), image_shape)
+    if ending in _ARRAY_ENDINGS:
+        return load_arrays(ArrayData(path=str(path), **shape)).train
+    return load_idx(IdxData(path=str(path), **shape)).train
+
+
+def _folder_section(path: Path, section: DataSection, shape: dict[str, Any]) -> ImageFolderData:
+    if not isinstance(section, ImageFolderData):
+        return ImageFolderData(path=str(path), **shape)
+    return section.model_copy(update={"path": str(path), "test_path": None, **shape})
+
+
+def _open_one(path: Path, section: ImageFolderData, image_shape: tuple[int, int, int]) -> FolderSet:
+    least = image_shape[:2] if section.fit == "patch" else (1, 1)
+    findings = scan([str(path)], section.max_pixels, least_size=least)
+    if findings.bad:
+        raise bad_images_error([str(path)], findings.bad)
+    return FolderSet(
+        path.parent,
+        [path.name],
+        None,
+        section=section,
+        image_shape=image_shape,
+        dtype=np.dtype(np.float32 if findings.deep else np.uint8),
+        replaced={},
+    )

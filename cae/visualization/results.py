@@ -1,0 +1,151 @@
+"""The files of one run's visualisation: pictures of each layer, visualization.json, index.html, TensorBoard events."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from cae.atomic_files import write_json, write_text
+from cae.data.file_errors import printable
+from cae.data.pixels import to_float
+from cae.errors import UserError
+from cae.pictures import save_png
+from cae.visualization.events import write_events
+from cae.visualization.layer_pictures import LayerPicture, draw_layer
+from cae.visualization.page import PagePicture, PageSection, make_page
+from cae.visualization.record import in_words, layer_record
+from cae.visualization.survey import Survey, features_model, survey
+
+if TYPE_CHECKING:
+    from cae.data.image_set import ImageSet
+    from cae.runs.trained import TrainedRun
+    from cae.visualization.feature_layers import FeatureLayer
+    from cae.visualization.map_choice import MapChoice
+    from cae.visualization.methods import Method
+
+PAGE, RECORD = "index.html", "visualization.json"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be drawn.
+
+    Args:
+        layers: which layers.
+        maps: which of their maps.
+        method: how activations are passed on the way down.
+        top: how many images for each map.
+    """
+
+    layers: Sequence[FeatureLayer]
+    maps: MapChoice
+    method: Method
+    top: int
+
+
+def visualize_run(trained: TrainedRun, images: ImageSet, source: str, wish: Wish, out: Path) -> list[str]:
+    """Look for what activates the maps, draw it, and write the files.
+
+    Images are shown as they are, also to a run that was trained on corrupted ones. Memory holds a batch, the finished
+    pictures, and for each map the places of the images that activate it most.
+
+    Args:
+        trained: the run.
+        images: what is shown to the encoder.
+        source: what these images are, in words.
+        wish: what is to be drawn.
+        out: folder for the files.
+
+    Returns:
+        Sentences on the maps that never respond.
+
+    Raises:
+        UserError: if the encoder's values are not finite.
+    """
+    surveys = _survey(trained, images, wish)
+    pictures = _draw(trained, images, wish, surveys)
+    records = {
+        layer.name: {
+            **layer_record(layer, surveys[layer.name], images.names),
+            "pictures": {picture.kind: picture.file for picture in pictures[layer.name]},
+        }
+        for layer in wish.layers
+    }
+    record = {
+        "run": printable(trained.directory.path),
+        "source": source,
+        "images": len(images),
+        "method": wish.method,
+        "layers": records,
+    }
+    sentences = in_words({name: surveyed.statistics.is_dead for name, surveyed in surveys.items()})
+    _write_files(out, record, sentences, pictures)
+    return sentences
+
+
+def _survey(trained: TrainedRun, images: ImageSet, wish: Wish) -> dict[str, Survey]:
+    with _bar("looking at images", len(images), "image") as bar:
+        surveys = survey(
+            trained.autoencoder.encoder,
+            wish.layers,
+            images,
+            top=wish.top,
+            batch_size=trained.config.training.batch_size,
+            progress=bar.update,
+        )
+    for name, surveyed in surveys.items():
+        if not np.isfinite(surveyed.statistics.mean).all():
+            raise UserError(f"{trained.directory.weights}: gives values in {name} that are not finite; nothing to see.")
+    return surveys
+
+
+def _draw(
+    trained: TrainedRun, images: ImageSet, wish: Wish, surveys: dict[str, Survey]
+) -> dict[str, list[LayerPicture]]:
+    encoder = trained.autoencoder.encoder
+    first_image = to_float(images.read(np.zeros(1, np.int64)))
+    first_maps = features_model(encoder, wish.layers)(first_image, training=False)
+    chosen = {layer.name: wish.maps.choose(surveys[layer.name].statistics.maximum) for layer in wish.layers}
+    with _bar("projecting", sum(len(maps) for maps in chosen.values()), "map") as bar:
+        return {
+            layer.name: draw_layer(
+                encoder,
+                layer,
+                surveys[layer.name],
+                images,
+                chosen[layer.name],
+                first_maps=np.asarray(first_maps[layer.name], np.float32)[0],
+                method=wish.method,
+                batch_size=trained.config.training.batch_size,
+                progress=bar.update,
+            )
+            for layer in wish.layers
+        }
+
+
+def _write_files(
+    out: Path, record: dict[str, Any], sentences: Sequence[str], pictures: dict[str, list[LayerPicture]]
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    sections = []
+    for name, drawn in pictures.items():
+        for picture in drawn:
+            save_png(picture.pixels, out / picture.file)
+        shown = [PagePicture(p.heading, p.description, (out / p.file).read_bytes()) for p in drawn]
+        sections.append(PageSection(name, shown))
+    write_events(out, {f"{picture.kind}/{name}": picture.pixels for name in pictures for picture in pictures[name]})
+    write_text(out / PAGE, make_page(record, sentences, sections))
+    # Last: whoever sees it finds the other files in place.
+    write_json(out / RECORD, record)
+
+
+def _bar(what: str, total: int, unit: str) -> tqdm:
+    return tqdm(
+        desc=what, total=total, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, delay=1
+    )
