@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import stats
 
 from cae.comparison.record import Estimate
 
@@ -41,48 +42,9 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean, numbers = float(array.mean()), tuple(array.tolist())
     if len(array) == 1:
         return Estimate(mean, None, None, numbers)
-    half = t_quantile(len(array) - 1) * float(array.std(ddof=1)) / math.sqrt(len(array))
+    quantile = float(stats.t.ppf((1.0 + CONFIDENCE) / 2.0, df=len(array) - 1))
+    half = quantile * float(array.std(ddof=1)) / math.sqrt(len(array))
     return Estimate(mean, mean - half, mean + half, numbers)
-
-
-def t_quantile(degrees_of_freedom: int, confidence: float = CONFIDENCE) -> float:
-    """The t within which Student's distribution lies with a probability of `confidence`, to either side of zero.
-
-    With t = sqrt(nu) tan(theta) the probability is a finite sum for whole numbers nu, and halving finds theta: no
-    statistics package is needed for seeds, which are counted.
-
-    Example:
-        >>> round(t_quantile(4), 6)
-        2.776445
-
-    Args:
-        degrees_of_freedom: nu, a whole number of at least 1.
-        confidence: in (0, 1).
-
-    Reference:
-        Abramowitz and Stegun 1964, "Handbook of Mathematical Functions", 26.7.3 and 26.7.4.
-    """
-    low, high = 0.0, math.pi / 2
-    for _ in range(100):
-        middle = (low + high) / 2
-        if _central_probability(middle, degrees_of_freedom) < confidence:
-            low = middle
-        else:
-            high = middle
-    return math.sqrt(degrees_of_freedom) * math.tan(low)
-
-
-def _central_probability(theta: float, nu: int) -> float:
-    """P(|t| < sqrt(nu) tan(theta))."""
-    sine, cosine = math.sin(theta), math.cos(theta)
-    is_odd = nu % 2 == 1
-    term = cosine if is_odd else 1.0
-    total = 0.0
-    for first in range(2 if is_odd else 1, nu, 2):
-        # Odd: cos + 2/3 cos^3 + 2*4/(3*5) cos^5 + ...; even: 1 + 1/2 cos^2 + 1*3/(2*4) cos^4 + ...
-        total += term
-        term *= cosine**2 * first / (first + 1)
-    return 2.0 / math.pi * (theta + sine * total) if is_odd else sine * total
 
 
 def bootstrap_intervals(columns: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
