@@ -1,4 +1,4 @@
-"""`describe`: print a model's layers, shapes, parameters and code size without training."""
+"""`describe`: print a model's layers, shapes, parameters and code size without training, and draw them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("config", type=Path, help="YAML file")
     add_override_argument(parser)
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE", help="also draw encoder and decoder; FILE ends in .png, .svg or .pdf"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the plan; needs neither TensorFlow nor, for most sources, the images."""
+    """Print the plan, and draw it if that is asked for; needs neither TensorFlow nor, for most sources, the images."""
+    figure: Path | None = options.figure
+    if figure is not None:
+        # Only who wants a picture waits for the library that draws it.
+        from cae.plan_figure import check_ending, save_plan_figure
+
+        check_ending(figure)
     config = load_config(options.config, options.overrides)
-    print(format_plan(plan_for(config, find_image_shape(config.data), options.config)))
+    plan = plan_for(config, find_image_shape(config.data), options.config)
+    if figure is not None:
+        save_plan_figure(plan, figure)
+    print(format_plan(plan))
+    if figure is not None:
+        print(f"\n{figure}")
     return 0
