@@ -31,7 +31,7 @@ def match_parameters(
         The configurations, with `decoder.filters` where it was needed: each stands for itself.
 
     Raises:
-        ConfigError: A model does not fit its images, or no width brings it within 2%; names every such combination.
+        ConfigError: A model does not fit its images, or no width brings it near enough; names every such combination.
     """
     wanted: dict[str, tuple[int, str]] = {}
     matched, problems = [], []
@@ -54,9 +54,11 @@ def match_parameters(
 
 def _check(model: ModelSection, shape: ImageShape, wanted: int, name: str) -> None:
     parameters = make_plan(model, shape).parameters
-    if abs(parameters - wanted) > TOLERANCE * wanted:
+    # Half to either side: any two models are then within the tolerance of each other.
+    if abs(parameters - wanted) > TOLERANCE / 2 * wanted:
         raise ConfigError(
-            f"match: parameters: no decoder width comes within {TOLERANCE:.0%} of the {wanted:,} parameters of"
-            f" {name}; the nearest, model.decoder.filters: {list(model.decoder.filters or ())}, has {parameters:,}."
+            f"match: parameters: no decoder width comes within {TOLERANCE / 2:.0%} of the {wanted:,} parameters of"
+            f" {name}, so that any two are within {TOLERANCE:.0%}; the nearest,"
+            f" model.decoder.filters: {list(model.decoder.filters or ())}, has {parameters:,}."
             " Use a wider encoder, which leaves finer steps, or leave `match` away."
         )
