@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train an autoencoder from a configuration",
     "evaluate": "measure trained runs on held-out images",
     "visualize": "show what the feature maps of a trained run respond to",
+    "prepare": "write a large image folder as TFRecord shards",
     "describe": "print or draw a model's layers, shapes, parameters and code size without training",
 }
 

@@ -64,13 +64,9 @@ class StandardData(AnyData):
     """Looked for in `path`, in Debian's data set folder and in the Keras cache, then downloaded."""
 
 
-class ImageFolderData(AnyData):
-    """Image files in a folder, nested as deep as you like."""
+class PictureData(AnyData):
+    """Encoded pictures, decoded when they are needed."""
 
-    source: Literal["image_folder"] = "image_folder"
-    """PNG, JPEG, BMP, GIF and WebP files; sub-folders train/ and test/ are taken as the parts."""
-    channels: Channels = 3
-    """1 for gray, 3 for RGB."""
     fit: Literal["stretch", "crop", "patch"] = "stretch"
     """To `image_size`: stretch both sides, or scale and crop the middle, or cut a patch without scaling."""
     random_patches: bool = False
@@ -78,11 +74,27 @@ class ImageFolderData(AnyData):
     background: Rgb = (255, 255, 255)
     """Red, green and blue behind transparent pixels."""
     max_pixels: PositiveInt = 100_000_000
-    """Files with more pixels than this are refused before they are decoded."""
+    """Pictures with more pixels than this are refused before they are decoded."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """Stop at files that cannot be read, or leave them out and count them in summary.json."""
-    cache: Literal["none", "memory"] = "none"
-    """`memory` keeps the decoded images between epochs."""
+    """Stop at pictures that cannot be read, or leave them out and count them in summary.json."""
+    cache: Literal["none", "memory", "disk"] = "none"
+    """`memory` keeps decoded, resized pixels; `disk` also for later runs, in $XDG_CACHE_HOME/cae or ~/.cache/cae."""
+
+
+class ImageFolderData(PictureData):
+    """Image files in a folder, nested as deep as you like."""
+
+    source: Literal["image_folder"] = "image_folder"
+    """PNG, JPEG, BMP, GIF and WebP files; sub-folders train/ and test/ are taken as the parts."""
+    channels: Channels = 3
+    """1 for gray, 3 for RGB."""
+
+
+class TfrecordData(PictureData):
+    """A folder of TFRecord shards, for millions of images."""
+
+    source: Literal["tfrecord"] = "tfrecord"
+    """A folder that `python -m cae prepare` has written."""
 
 
 class ArrayData(AnyData):
@@ -104,7 +116,7 @@ class IdxData(AnyData):
 
 
 DataSection = Annotated[
-    BundledData | StandardData | ImageFolderData | ArrayData | IdxData,
+    BundledData | StandardData | ImageFolderData | ArrayData | IdxData | TfrecordData,
     Field(discriminator="source"),
     Choice("source", default="bundled"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cae.config.data import AnyData, ArrayData, ImageFolderData, StandardData
+from cae.config.data import AnyData, ArrayData, PictureData, StandardData
 from cae.config.nodes import Path
 from cae.config.objective import MaskedPatchesCorruption
 from cae.config.run import RunConfig
@@ -66,7 +66,7 @@ def array_conflicts(config: RunConfig) -> Iterator[Conflict]:
 def fit_conflicts(config: RunConfig) -> Iterator[Conflict]:
     """Yield ways to fit pictures that lack a size, or that they do not concern."""
     data = config.data
-    if not isinstance(data, ImageFolderData):
+    if not isinstance(data, PictureData):
         return
     if data.fit != "stretch" and data.image_size is None:
         yield (("data", "fit"), IMAGE_SIZE), f"fit: {data.fit} needs an image_size"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from cae.config.data import ImageFolderData
@@ -9,13 +11,15 @@ from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, printable
 from cae.data.folder_parts import FileList, find_parts, number_classes
 from cae.data.folder_set import FolderSet
+from cae.data.header_cache import HeaderCache
 from cae.data.image_file import BadImageError, read_header
+from cae.data.pixel_cache import make_pixel_cache
 from cae.data.scan import Findings, Progress, bad_images_error, scan
 from cae.errors import UserError
 
 
 def load_folder(section: ImageFolderData, progress: Progress | None = None) -> Parts[FolderSet]:
-    """List the folder's files and look at each of them once.
+    """List the folder's files and look at each of them once; files that an earlier scan has seen are not opened.
 
     Args:
         section: Where the files are and how they are read.
@@ -28,7 +32,8 @@ def load_folder(section: ImageFolderData, progress: Progress | None = None) -> P
     files = find_parts(section)
     paths = [path for part in files.values() for path in part.paths]
     least = section.image_size if section.fit == "patch" and section.image_size else (1, 1)
-    findings = scan(paths, section.max_pixels, least_size=least, progress=progress)
+    roots = [str(part.root) for part in files.values()]
+    findings = scan(paths, section.max_pixels, least_size=least, progress=progress, cache=HeaderCache(*roots))
     if findings.bad and section.on_bad_image == "error":
         raise bad_images_error(paths, findings.bad)
     image_shape = (*(section.image_size or _common_size(paths, findings)), section.channels)
@@ -67,18 +72,34 @@ def _make_parts(
     section: ImageFolderData, files: dict[str, FileList], findings: Findings, image_shape: tuple[int, int, int]
 ) -> Parts[FolderSet]:
     dtype = np.dtype(np.float32 if findings.deep else np.uint8)
+    cache = make_pixel_cache(
+        section,
+        image_shape,
+        dtype,
+        place=[os.path.abspath(part.root) for part in files.values()],
+        stamps=findings.headers["stamp"],
+        sizes=np.stack([findings.headers["height"], findings.headers["width"]], axis=-1),
+    )
     replaced: dict[str, str] = {}
     sets: dict[str, FolderSet] = {}
     first = 0  # position of the part's first file among all files
     for (name, part), labels in zip(files.items(), number_classes(list(files.values())), strict=True):
         good = [index for index in range(len(part.names)) if first + index not in findings.bad]
-        first += len(part.names)
         if not good:
             raise _none_readable(part)
         every_file = FolderSet(
-            part.root, part.names, labels, section=section, image_shape=image_shape, dtype=dtype, replaced=replaced
+            part.root,
+            part.names,
+            labels,
+            section=section,
+            image_shape=image_shape,
+            dtype=dtype,
+            replaced=replaced,
+            numbers=first + np.arange(len(part.names)),
+            cache=cache,
         )
         sets[name] = every_file.take(np.array(good))
+        first += len(part.names)
     return Parts(sets["train"], sets.get("validation"), sets.get("test"), len(findings.bad), replaced)
 
 

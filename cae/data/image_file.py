@@ -1,4 +1,4 @@
-"""One image file: its header, whether it is complete, its pixels.
+"""One image file, or its bytes: its header, whether it is complete, its pixels.
 
 Reads PNG, JPEG, BMP, GIF and WebP, told by content. Of an animation, the first picture counts. Size and pixels are
 those after the EXIF orientation (as far as it stands before the pixels in the file) has been applied.
@@ -6,6 +6,7 @@ those after the EXIF orientation (as far as it stands before the pixels in the f
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -54,8 +55,13 @@ def read_header(path: str, max_pixels: int) -> ImageHeader:
         return ImageHeader(height, width, _is_deep(image), _has_its_end(image.format or "", file))
 
 
-def decode(path: str, max_pixels: int, background: Color) -> np.ndarray:
+def decode(source: str | bytes, max_pixels: int, background: Color) -> np.ndarray:
     """Decode an image, turned upright, transparent pixels over `background`.
+
+    Args:
+        source: A file's path, or what a file would hold.
+        max_pixels: Most pixels that the image may have.
+        background: Red, green and blue, 0 to 255.
 
     Returns:
         (height, width, 1) for gray and black-and-white files without transparency, else (height, width, 3); uint8, or
@@ -64,7 +70,7 @@ def decode(path: str, max_pixels: int, background: Color) -> np.ndarray:
     Raises:
         BadImageError: The file cannot be decoded.
     """
-    with _opened(path, max_pixels) as (image, file):
+    with _opened(source, max_pixels) as (image, file):
         orientation = _orientation(image)
         if not _is_deep(image):
             pixels = _decode_8_bit(image, background)
@@ -77,17 +83,12 @@ def decode(path: str, max_pixels: int, background: Color) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: str, max_pixels: int) -> Iterator[tuple[Image.Image, BinaryIO]]:
+def _opened(source: str | bytes, max_pixels: int) -> Iterator[tuple[Image.Image, BinaryIO]]:
     """Open an image and check its size; whatever goes wrong inside the block becomes a `BadImageError`."""
     # `max_pixels` takes the place of Pillow's own guard, which warns at 89 million pixels whatever the user allows.
     Image.MAX_IMAGE_PIXELS = None
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise BadImageError("not a regular file")
-        if status.st_size == 0:
-            raise BadImageError("the file is empty")
-        with open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
+        with _bytes_of(source) as file, Image.open(file, formats=_FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise BadImageError(
@@ -100,6 +101,17 @@ def _opened(path: str, max_pixels: int) -> Iterator[tuple[Image.Image, BinaryIO]
         raise BadImageError("not a PNG, JPEG, BMP, GIF or WebP image, or damaged at its start") from None
     except Exception as error:  # decoders raise whatever they stumble over
         raise BadImageError(why(error)) from error
+
+
+def _bytes_of(source: str | bytes) -> BinaryIO:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    status = os.stat(source)
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        raise BadImageError("not a regular file")
+    if status.st_size == 0:
+        raise BadImageError("the file is empty")
+    return open(source, "rb")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from cae.config.data import ArrayData, DataSection, IdxData, ImageFolderData
+from cae.config.data import ArrayData, DataSection, IdxData, ImageFolderData, TfrecordData
 from cae.data.arrays import find_arrays_shape, find_idx_shape, load_arrays, load_idx
 from cae.data.dividing import Parts, divide
 from cae.data.folder import find_folder_shape, load_folder
 from cae.data.image_set import Splits
+from cae.data.records import find_records_shape, load_records
 from cae.data.scan import Progress
 from cae.data.standard import STANDARD_SHAPES, load_standard
 
@@ -54,6 +55,8 @@ def find_image_shape(section: DataSection) -> tuple[int, int, int]:
 def _load_parts(section: DataSection, progress: Progress | None) -> Parts[Any]:
     if isinstance(section, ImageFolderData):
         return load_folder(section, progress)
+    if isinstance(section, TfrecordData):
+        return load_records(section)
     if isinstance(section, ArrayData):
         return load_arrays(section)
     if isinstance(section, IdxData):
@@ -64,6 +67,8 @@ def _load_parts(section: DataSection, progress: Progress | None) -> Parts[Any]:
 def _find_own_shape(section: DataSection) -> tuple[int, int, int]:
     if isinstance(section, ImageFolderData):
         return find_folder_shape(section)
+    if isinstance(section, TfrecordData):
+        return find_records_shape(section)
     if isinstance(section, ArrayData):
         return find_arrays_shape(section)
     if isinstance(section, IdxData):

@@ -119,6 +119,7 @@ CONFLICTS = [
     ("data: {source: arrays}", "1:16: data.source: source: arrays needs a path"),
     ("data: idx", "1:7: data.source: source: idx needs a path"),
     ("data: {source: image_folder, path: null}", "1:16: data.source: source: image_folder needs a path"),
+    ("data: tfrecord", "1:7: data.source: source: tfrecord needs a path"),
     ("data: {path: x}", "1:14: data.path: path has no effect with source: bundled"),
     (
         "data: {source: cifar10, test_path: x}",
@@ -147,6 +148,7 @@ CONFLICTS = [
     # pictures in folders
     ("data: {source: image_folder, path: a, fit: patch}", "1:44: data.fit: fit: patch needs an image_size"),
     ("data: {source: image_folder, path: a, fit: crop}", "1:44: data.fit: fit: crop needs an image_size"),
+    ("data: {source: tfrecord, path: a, fit: crop}", "1:40: data.fit: fit: crop needs an image_size"),
     (
         "data: {source: image_folder, path: a, image_size: [8, 8], random_patches: true}",
         "1:75: data.random_patches: random_patches needs fit: patch; received stretch",
@@ -192,6 +194,7 @@ AGREEMENTS = [
     "data: {source: arrays, path: a.npy, test_path: b.npy}",
     "data: {source: idx, path: a, test_fraction: 0.2}",
     "data: {source: mnist, path: a}",
+    "data: {source: tfrecord, path: a, test_path: b, cache: disk, channels: 1}",
     "data: {source: image_folder, path: a, fit: patch, image_size: [8, 9], random_patches: true}",
     "data: {source: image_folder, path: a}\nobjective: {reconstruction: {ms_ssim: 1}}",
     "data: {source: idx, path: a, image_size: [161, 200]}\nobjective: {reconstruction: {ms_ssim: 1}}",

@@ -123,7 +123,7 @@ def only(lines):
          "1:69: model.decoder.upsampling.1: must be one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, "
          'bilinear_additive, or a mapping with `kind`; received "max_unpol"; did you mean max_unpool?'),
         ("data: {source: fashion-mnist}", "1:16: data.source: must be one of bundled, mnist, fashion_mnist, cifar10, "
-         'cifar100, image_folder, arrays, idx; received "fashion-mnist"; did you mean fashion_mnist?'),
+         'cifar100, image_folder, arrays, idx, tfrecord; received "fashion-mnist"; did you mean fashion_mnist?'),
         ("training: {optimizer: AdamW}", "1:23: training.optimizer: must be one of adam, adamw, sgd, rmsprop, "
          'or a mapping with `name`; received "AdamW"; did you mean adamw?'),
         ("model: {encoder: {filters: [8]}, decoder: {upsampling: [nearest]}}",
@@ -144,7 +144,7 @@ def only(lines):
          "1:54: model.encoder.downsampling.pool_size: pool_size has no effect with kind: strided_conv; "
          "it belongs to max_pool and average_pool"),
         ("data: {fit: crop}", "1:8: data.fit: fit has no effect with source: bundled (the default); "
-         "it belongs to image_folder"),
+         "it belongs to image_folder and tfrecord"),
         ("training: {optimizer: {name: sgd, beta_1: 0.5}}",
          "1:35: training.optimizer.beta_1: beta_1 has no effect with "
          "name: sgd; it belongs to adam and adamw"),

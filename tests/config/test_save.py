@@ -47,6 +47,10 @@ configurations = section(
     | st.fixed_dictionaries(
         {"source": st.just("image_folder"), "path": paths},
         optional={"background": st.lists(st.integers(0, 255), min_size=3, max_size=3), "test_fraction": share},
+    )
+    | st.fixed_dictionaries(
+        {"source": st.just("tfrecord"), "path": paths},
+        optional={"cache": st.sampled_from(["none", "memory", "disk"]), **common_data},
     ),
     model=section(
         encoder=section(

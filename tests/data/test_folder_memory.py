@@ -1,18 +1,20 @@
-"""Memory while reading folders does not grow with the number of their images."""
+"""Memory while reading folders and shards does not grow with the number of their images."""
 
 import os
 
 import pytest
 from PIL import Image
 
+from cae.config.data import ImageFolderData, TfrecordData
+from cae.data.preparing import prepare
 from tests.conftest import make_images, run_process
 
 PROGRAM = """
 import numpy as np
-from cae.config.data import ImageFolderData
+from cae.config.data import Augmentation, ImageFolderData, TfrecordData
 from cae.data.load import load_splits
 from cae.runs.environment import peak_memory_bytes
-images = load_splits(ImageFolderData(source="image_folder", path={path!r})).train
+images = load_splits({section}).train
 for first in range(0, len(images), 32):
     images.read(np.arange(first, min(first + 32, len(images))))
 print(len(images), images.read(np.arange(1)).nbytes, peak_memory_bytes())
@@ -20,7 +22,8 @@ print(len(images), images.read(np.arange(1)).nbytes, peak_memory_bytes())
 
 
 @pytest.mark.skipif(not hasattr(os, "link"), reason="needs hard links")
-def test_reading_a_folder_takes_no_more_memory_for_ten_times_the_images(tmp_path):
+@pytest.mark.parametrize("way", ["folder", "folder with a cache on disk", "shards"])
+def test_reading_takes_no_more_memory_for_ten_times_the_images(tmp_path, way):
     (pixels,) = make_images(1, 128, 128, 3)
     Image.fromarray(pixels).save(tmp_path / "picture.png")
     peaks = []
@@ -29,7 +32,13 @@ def test_reading_a_folder_takes_no_more_memory_for_ten_times_the_images(tmp_path
         folder.mkdir()
         for copy in range(number):
             os.link(tmp_path / "picture.png", folder / f"{copy}.png")
-        code, out, err = run_process("-c", PROGRAM.format(path=str(folder)))
+        section = ImageFolderData(path=str(folder), cache="disk" if "cache" in way else "none")
+        if way == "shards":
+            shards = tmp_path / f"{number} in shards"
+            shards.mkdir()
+            prepare(section, None, shards, 10**6)
+            section = TfrecordData(path=str(shards))
+        code, out, err = run_process("-c", PROGRAM.format(section=repr(section)))
         assert code == 0, err
         images, image_bytes, peak = map(int, out.split())
         peaks.append((images * image_bytes, peak))

@@ -1,5 +1,6 @@
 """The streams of batches: order, resumption, scaling, errors, and the end of the process."""
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -135,6 +136,35 @@ def test_only_training_is_augmented():
     unchanged = np.concatenate(take(make_training_batches(images, 4, seed=0), 4))
     assert sorted(image.tobytes() for image in unchanged) == sorted(image.tobytes() for image in plain)
     assert len({image.tobytes() for image in changed} - {image.tobytes() for image in plain}) > 8
+
+
+class MeetingSet(ArraySet):
+    """Reads wait until another read is under way."""
+
+    def __init__(self, array):
+        super().__init__(array)
+        self.begun, self.lock, self.meeting = 0, threading.Lock(), threading.Barrier(2)
+
+    def read(self, indices, seed=None):
+        if len(indices):
+            with self.lock:
+                self.begun += 1
+            with contextlib.suppress(threading.BrokenBarrierError):  # the test is over
+                self.meeting.wait(timeout=60)
+        return super().read(indices, seed)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batches_are_read_side_by_side_and_ahead_of_their_use(training):
+    images = MeetingSet(np.zeros((40, 4, 4), np.uint8))
+    stream = iter(make_training_batches(images, 4, seed=0) if training else make_batches(images, 4))
+    next(stream)
+    assert not images.meeting.broken, "a reader was alone"
+    limit = time.monotonic() + 20
+    while images.begun < 4 and time.monotonic() < limit:  # the first batch's two, and two that nobody has asked for
+        time.sleep(0.01)
+    assert images.begun >= 4
+    images.meeting.abort()
 
 
 class RecordingSet(ArraySet):

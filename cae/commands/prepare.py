@@ -1,0 +1,138 @@
+"""`prepare`: write an image folder as TFRecord shards, which `data.source: tfrecord` reads."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import glob
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from cae.config.data import ImageFolderData
+from cae.data.file_errors import file_error, printable
+from cae.data.manifest import MANIFEST_NAME
+from cae.data.scan import Progress
+from cae.engine import start_engine
+from cae.errors import ConfigError
+
+_MEGABYTE = 10**6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="image folder, as for data.source: image_folder")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for the shards; appears when all is written")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="height and width that all images are brought to, stored as PNG; default: files are stored as they are",
+    )
+    parser.add_argument(
+        "--fit", choices=["stretch", "crop"], default="stretch", help="how --image-size is reached; default: stretch"
+    )
+    parser.add_argument("--channels", type=int, choices=[1, 3], help="store all images in gray, or in colour, as PNG")
+    parser.add_argument(
+        "--shard-megabytes", type=float, default=128, metavar="N", help="size at which a shard is full; default: 128"
+    )
+    parser.add_argument(
+        "--on-bad-image",
+        choices=["error", "skip"],
+        default="error",
+        help="stop at files that cannot be read, or leave them out; default: error",
+    )
+    parser.add_argument(
+        "--max-pixels", type=int, default=100_000_000, metavar="N", help="most pixels of an image; default: 100000000"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is a prepared data set")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prepare a data set; prints its folder.
+
+    OUT is either complete or not there: a command that was interrupted leaves none, and starts afresh when repeated.
+    """
+    if options.image_size and min(options.image_size) < 1:
+        raise ConfigError(f"--image-size must be two integers of at least 1. Received: {options.image_size}.")
+    if options.fit != "stretch" and not options.image_size:
+        raise ConfigError(f"--fit {options.fit} has no effect without --image-size.")
+    if not options.shard_megabytes > 0:
+        raise ConfigError(f"--shard-megabytes must be above 0. Received: {options.shard_megabytes:g}.")
+    if options.max_pixels < 1:
+        raise ConfigError(f"--max-pixels must be at least 1. Received: {options.max_pixels}.")
+    section = ImageFolderData(
+        path=str(options.folder.absolute()),
+        image_size=tuple(options.image_size) if options.image_size else None,
+        fit=options.fit,
+        on_bad_image=options.on_bad_image,
+        max_pixels=options.max_pixels,
+    )
+    out = Path(os.path.abspath(options.out))
+    _check_out(out, overwrite=options.overwrite)
+    start_engine()
+    from cae.data.preparing import prepare
+
+    with _appearing(out) as folder, _bar("reading headers", "file") as scanned, _bar("writing", "image") as written:
+        prepared = prepare(
+            section, options.channels, folder, int(options.shard_megabytes * _MEGABYTE), scanned, written
+        )
+    for path, reason in prepared.bad.items():
+        _tell(f"{printable(path)}: left out: {reason}")
+    for part, shards in prepared.parts.items():
+        images, size = sum(shard.images for shard in shards), sum(shard.bytes for shard in shards)
+        _tell(f"{part}: {images:,} images in {len(shards)} shard{'s' * (len(shards) != 1)}, {size / _MEGABYTE:,.1f} MB")
+    _tell(f"Next: train with --set data.source=tfrecord --set data.path={printable(options.out)}")
+    print(options.out)
+    return 0
+
+
+def _check_out(out: Path, *, overwrite: bool) -> None:
+    if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / MANIFEST_NAME).is_file():
+        raise file_error(out, "OUT must be a new folder, or with --overwrite one that `prepare` has written before.")
+    if not overwrite:
+        raise file_error(out, "there is a prepared data set already; --overwrite replaces it.")
+
+
+@contextlib.contextmanager
+def _appearing(out: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `out`, which takes its place when the block has gone well, and is deleted if not."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in sorted(out.parent.glob(f".{glob.escape(out.name)}.*.incomplete")):
+        _tell(f"{printable(leftover)}: being written by another prepare, or left by one that was killed.")
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".incomplete", dir=out.parent))
+    folder, old = temporary / "new", temporary / "old"
+    try:
+        folder.mkdir()
+        yield folder
+        if out.exists():
+            os.rename(out, old)
+        os.rename(folder, out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _bar(what: str, unit: str) -> Iterator[Progress]:
+    """A bar on a terminal, fed with the number done and the number of all."""
+    with tqdm(
+        desc=what, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, delay=1, mininterval=0.5
+    ) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,139 @@
+"""Images that are decoded each time they are asked for, or kept on request."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import MutableMapping, Sequence
+
+import numpy as np
+
+from cae.config.data import PictureData
+from cae.data.file_errors import printable
+from cae.data.fitting import crop, cut_patch, stretch
+from cae.data.image_file import BadImageError
+from cae.data.pixel_cache import PixelCache
+from cae.data.pixels import to_channels, to_float
+from cae.errors import UserError
+
+
+class DecodedSet(ABC):
+    """What image sets over encoded images have in common, wherever the bytes come from.
+
+    Where an image breaks after the scan, `on_bad_image: error` raises an error that names it, and
+    `on_bad_image: skip` gives the next readable image of the same set in its place and notes it in `replaced`.
+
+    Args:
+        labels: One integer per image.
+        section: How images are read and fitted.
+        image_shape: (height, width, channels) that every image is brought to, or has.
+        dtype: uint8; float32 when any image of the data has more than 8 bits.
+        replaced: Takes broken images with reasons; shared by the parts of a data set.
+        numbers: Each image's number in the data set, which is its number in the cache.
+        cache: Keeps images; shared by the parts of a data set. None keeps nothing.
+    """
+
+    def __init__(
+        self,
+        labels: np.ndarray | None,
+        *,
+        section: PictureData,
+        image_shape: tuple[int, int, int],
+        dtype: np.dtype,
+        replaced: MutableMapping[str, str],
+        numbers: np.ndarray,
+        cache: PixelCache | None,
+    ) -> None:
+        self.labels = labels
+        self.image_shape = image_shape
+        self._section = section
+        self._dtype = dtype
+        self._replaced = replaced
+        self._numbers = numbers
+        self._cache = cache
+
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """One name per image."""
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @abstractmethod
+    def _decode(self, index: int) -> np.ndarray:
+        """Decode an image as it is; raises BadImageError."""
+
+    @abstractmethod
+    def _stamp(self, index: int) -> bytes:
+        """What the image's content is now, for the cache."""
+
+    @abstractmethod
+    def _title(self, index: int) -> str:
+        """Where the image is, for messages."""
+
+    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None) -> np.ndarray:
+        """Decode and fit images; with `random_patches` and a seed, each is cut at a place of its own.
+
+        Raises:
+            UserError: An image has vanished or broken since the scan.
+        """
+        batch = np.empty((len(indices), *self.image_shape), self._dtype)
+        size = self.image_shape[:2]
+        cut_at_random = self._section.random_patches and seed is not None
+        # The third word keeps these numbers apart from the ones that order an epoch.
+        places = np.random.default_rng([*(seed or (0, 0)), 1]).random((len(indices), 2)) if cut_at_random else None
+        for position, index in enumerate(indices):
+            image = self._load(int(index))
+            if places is not None:
+                image = cut_patch(image, size, (places[position, 0], places[position, 1]))
+            elif self._section.random_patches:
+                image = cut_patch(image, size)
+            batch[position] = image
+        return batch
+
+    def _load(self, index: int) -> np.ndarray:
+        """Load an image, or with `on_bad_image: skip` the next one that can be loaded."""
+        reason = ""
+        for candidate in ((index + step) % len(self) for step in range(len(self))):
+            try:
+                return self._load_one(candidate)
+            except BadImageError as error:
+                reason = str(error)
+            title = printable(self._title(candidate))
+            if self._section.on_bad_image == "error":
+                raise UserError(
+                    f"{title}: the image cannot be read: {reason}; `data.on_bad_image: skip` goes on without it."
+                )
+            self._replaced[title] = reason
+        raise UserError(
+            f"{printable(self._title(index))}: none of the {len(self)} images of a part can be read any more: {reason}."
+        )
+
+    def _load_one(self, index: int) -> np.ndarray:
+        number = int(self._numbers[index])
+        if self._cache is not None and (kept := self._cache.get(number)) is not None:
+            return kept
+        image = self._fit(self._decode(index))
+        if self._cache is not None:
+            # Asked for after decoding: a file that changed until now has another stamp than the scan found.
+            self._cache.put(number, image, self._stamp(index))
+        return image
+
+    def _fit(self, image: np.ndarray) -> np.ndarray:
+        """Bring an image to the set's type, channels and size; random patches are left to be cut each time."""
+        image = to_channels(image, self.image_shape[2])
+        if self._dtype == np.float32:
+            image = to_float(image)
+        size = self.image_shape[:2]
+        if self._section.fit == "patch":
+            fits = image.shape[0] >= size[0] and image.shape[1] >= size[1]
+            if fits and not self._section.random_patches:
+                # A copy, so that the whole picture is not kept for the sake of its middle.
+                image = cut_patch(image, size).copy()
+        elif self._section.image_size is None:
+            fits = image.shape[:2] == size
+        else:
+            image, fits = (crop if self._section.fit == "crop" else stretch)(image, size), True
+        if not fits or image.dtype != self._dtype:
+            raise BadImageError("its size or depth is not what it was")
+        return image

@@ -1,0 +1,129 @@
+"""The source `tfrecord`: folders that `prepare` has written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from cae.config.data import TfrecordData
+from cae.data.dividing import Parts
+from cae.data.file_errors import file_error, required_path
+from cae.data.manifest import MANIFEST_NAME, Manifest, Shard, read_index, read_manifest
+from cae.data.pixel_cache import make_pixel_cache
+from cae.data.record_set import RECORD_TYPE, Records, RecordSet
+from cae.data.scan import bad_pictures_error
+
+
+def load_records(section: TfrecordData) -> Parts[RecordSet]:
+    """Open a prepared data set; no image is read, and nothing but the indices, 48 bytes an image.
+
+    `test_path` is another prepared data set: its test part, or its training part when it has no other.
+
+    Raises:
+        UserError: A folder is missing, incomplete or not prepared, sizes differ and no `image_size` is given, or
+            records lie past their shard's end, are too large or too small (each is named; with `on_bad_image: skip`
+            they are left out instead).
+    """
+    folders, manifests = _find_manifests(section)
+    image_shape = _find_shape(section, folders[0], manifests)
+    dtype = np.dtype(np.float32 if any(manifest.deep for manifest in manifests) else np.uint8)
+    shards, tables = _read_tables(folders, manifests, section.test_path is not None)
+    records = Records(shards, np.concatenate(list(tables.values())))
+    bad = _find_bad(section, records.table, shards)
+    if bad and section.on_bad_image == "error":
+        titles = ((records.title(number), reason) for number, reason in bad.items())
+        raise bad_pictures_error(len(records.table), len(bad), titles)
+    cache = make_pixel_cache(
+        section,
+        image_shape,
+        dtype,
+        place=[os.path.abspath(folder) for folder in folders],
+        stamps=records.table["checksum"],
+        sizes=np.stack([records.table["height"], records.table["width"]], axis=-1),
+    )
+    is_good = np.ones(len(records.table), bool)
+    is_good[list(bad)] = False
+    replaced: dict[str, str] = {}
+    sets: dict[str, RecordSet] = {}
+    first = 0
+    for part, table in tables.items():
+        numbers = first + np.flatnonzero(is_good[first : first + len(table)])
+        first += len(table)
+        if not len(numbers):
+            raise file_error(folders[0], f"none of the {len(table)} images of the {part} part can be read.")
+        sets[part] = RecordSet(
+            records, numbers, section=section, image_shape=image_shape, dtype=dtype, replaced=replaced, cache=cache
+        )
+    return Parts(sets["train"], sets.get("validation"), sets.get("test"), len(bad), replaced)
+
+
+def find_records_shape(section: TfrecordData) -> tuple[int, int, int]:
+    """Find (height, width, channels) from the manifest alone."""
+    folders, manifests = _find_manifests(section)
+    return _find_shape(section, folders[0], manifests)
+
+
+def _find_manifests(section: TfrecordData) -> tuple[list[Path], list[Manifest]]:
+    folders = [required_path(section.path)]
+    if section.test_path is not None:
+        folders.append(Path(section.test_path))
+    manifests = [read_manifest(folder) for folder in folders]
+    if len(folders) > 1 and folders[0].samefile(folders[1]):
+        raise file_error(folders[0], "two parts of the data must not be the same folder.")
+    return folders, manifests
+
+
+def _find_shape(section: TfrecordData, folder: Path, manifests: list[Manifest]) -> tuple[int, int, int]:
+    sizes = {manifest.image_size for manifest in manifests}
+    size = section.image_size or (sizes.pop() if len(sizes) == 1 else None)
+    if size is None:
+        raise file_error(
+            folder / MANIFEST_NAME,
+            "all images must have the same size unless `data.image_size` is set. Received: several sizes.",
+        )
+    return (*size, section.channels or manifests[0].channels)
+
+
+def _read_tables(
+    folders: list[Path], manifests: list[Manifest], has_own_test: bool
+) -> tuple[list[Path], dict[str, np.ndarray]]:
+    """Read all indices; gives the shards and, for each part, its table of type `RECORD_TYPE`."""
+    parts: dict[str, tuple[Path, list[Shard]]] = {
+        part: (folders[0], shards) for part, shards in manifests[0].parts.items()
+    }
+    if has_own_test:
+        test_parts = manifests[1].parts
+        parts["test"] = (folders[1], test_parts["test"] if "test" in test_parts else test_parts["train"])
+    paths: list[Path] = []
+    tables: dict[str, np.ndarray] = {}
+    for part, (folder, shards) in parts.items():
+        tables[part] = np.empty(sum(shard.images for shard in shards), RECORD_TYPE)
+        first = 0
+        for shard in shards:
+            rows = tables[part][first : first + shard.images]
+            index = read_index(folder, shard)
+            for column in index.dtype.names or ():
+                rows[column] = index[column]
+            rows["shard"], rows["record"] = len(paths), np.arange(shard.images)
+            paths.append(folder / f"{shard.name}.tfrecord")
+            first += shard.images
+    return paths, tables
+
+
+def _find_bad(section: TfrecordData, table: np.ndarray, shards: list[Path]) -> dict[int, str]:
+    """Find the records that cannot be used, as far as indices and the shards' lengths tell."""
+    lengths = np.array([path.stat().st_size if path.is_file() else -1 for path in shards])
+    length = lengths[table["shard"]]  # (images,)
+    ends = (table["start"] + table["length"]).astype(np.int64)
+    pixels = table["height"].astype(np.int64) * table["width"]
+    bad = dict.fromkeys(np.flatnonzero(pixels > section.max_pixels).tolist(), "more pixels than `data.max_pixels`")
+    if section.fit == "patch" and section.image_size is not None:
+        height, width = section.image_size
+        small = (table["height"] < height) | (table["width"] < width)
+        reason = f"it is smaller than the patch {height}x{width} of `data.image_size`"
+        bad.update(dict.fromkeys(np.flatnonzero(small).tolist(), reason))
+    bad.update(dict.fromkeys(np.flatnonzero(ends > length).tolist(), "it lies past the shard's end"))
+    bad.update(dict.fromkeys(np.flatnonzero(length < 0).tolist(), "the shard is missing"))
+    return dict(sorted(bad.items()))
