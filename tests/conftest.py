@@ -3,11 +3,18 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 # Tests must behave alike with and without a GPU in the machine, and stay quiet.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+# What tests cache goes away with them; matplotlib's fonts, which take long to find, stay where they are.
+os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
+if "CAE_TEST_CACHE" not in os.environ:  # the workers of one session share it
+    _cache = tempfile.TemporaryDirectory(prefix="cae-test-cache-")
+    os.environ["CAE_TEST_CACHE"] = os.environ["XDG_CACHE_HOME"] = _cache.name
 
 import numpy as np
 import pytest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cae.config.data import ArrayData, IdxData, ImageFolderData
+from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
 from cae.data.arrays import load_arrays, load_idx
 from cae.data.file_errors import file_error
 from cae.data.folder import load_folder
@@ -53,9 +53,9 @@ def open_images(
 
 
 def _folder_section(path: Path, section: DataSection, shape: dict[str, Any]) -> ImageFolderData:
-    if not isinstance(section, ImageFolderData):
-        return ImageFolderData(path=str(path), **shape)
-    return section.model_copy(update={"path": str(path), "test_path": None, **shape})
+    """The run's own way of fitting images, where it has one."""
+    own = section.model_dump(exclude={"source", "test_path"}) if isinstance(section, PictureData) else {}
+    return ImageFolderData(**{**own, "path": str(path), **shape})
 
 
 def _open_one(path: Path, section: ImageFolderData, image_shape: tuple[int, int, int]) -> FolderSet:

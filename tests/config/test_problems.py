@@ -154,7 +154,7 @@ def only(lines):
         # unknown keys
         ("training: {learning_rate: 0.1}",
          "1:12: training.learning_rate: unknown key; did you mean training.optimizer.learning_rate?"),
-        ("filters: [8]", "1:1: filters: unknown key; did you mean model.encoder.filters?"),
+        ("filters: [8]", "1:1: filters: unknown key; did you mean model.decoder.filters or model.encoder.filters?"),
         ("training.epochs: 3",
          "1:1: training.epochs: unknown key; dotted keys are for --set and grid; here mappings stand within mappings"),
         ("logging: {batch-size: 3}", "1:11: logging.batch-size: unknown key; "
