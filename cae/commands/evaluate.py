@@ -12,7 +12,7 @@ from typing import Any
 from cae.commands.chosen_runs import find_runs
 from cae.commands.planning import load_splits_with_progress
 from cae.engine import start_engine
-from cae.errors import ConfigError
+from cae.errors import ConfigError, UserError
 from cae.runs import RunDirectory, check_is_writable
 
 
@@ -21,11 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="run directory, or an experiment: a folder of runs"
     )
-    parser.add_argument("--split", choices=("test", "validation", "train"), default="test", help="default: test")
+    parser.add_argument(
+        "--split",
+        choices=("test", "validation", "train"),
+        default="test",
+        help="default: test; files of another split in the same folder are replaced",
+    )
     parser.add_argument(
         "--out",
         type=Path,
-        help="folder for the files; default: RUN/evaluation, and for the comparison of several EXPERIMENT/comparison",
+        help="folder for the files; default: RUN/evaluation, and for the comparison of several EXPERIMENT/comparison;"
+        " what an earlier evaluation, of any split, left there is replaced",
     )
     parser.add_argument(
         "--metric",
@@ -51,18 +57,20 @@ def run(options: argparse.Namespace) -> int:
     for override in options.overrides:
         if not override.startswith("data."):
             raise ConfigError(f"--set {override}: only keys of `data` can be changed for a trained run.")
-    directories = find_runs(options.runs, tell)
-    if len(directories) == 1:
-        _evaluate(directories[0], options)
-    else:
-        _compare(directories, options)
+    directories, left_out = find_runs(options.runs, tell)
+    if len(directories) > 1:
+        _compare(directories, left_out, options)
+        return 0
+    if left_out:
+        tell(f"{directories[0].path}: the only run that is left; it is measured alone, and nothing is compared.")
+    _evaluate(directories[0], options)
     return 0
 
 
 def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     out = options.out or directory.evaluation
-    check_is_writable(out)
     start_engine()
+    from cae.comparison.compare import check_metric
     from cae.config import load_config
     from cae.data.read_failures import user_errors
     from cae.evaluation.evaluation_set import EvaluationSet
@@ -72,9 +80,11 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     config = load_config(directory.config, options.overrides)
     splits = load_splits_with_progress(config.data)
     measured_on = EvaluationSet(splits, options.split)
+    check_metric(options.metric, measured_on.images.image_shape)
     with user_errors():
         evaluation = None if options.again else find_evaluation(directory, config, measured_on, out)
         if evaluation is None:
+            check_is_writable(out)
             trained = load_trained_run(directory, lambda _: splits, options.overrides)
             evaluation = evaluate_run(trained, measured_on, out, tell)
         else:
@@ -88,7 +98,7 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     tell(f"Best, median and worst reconstructions: {out / 'reconstructions.png'}")
 
 
-def _compare(directories: Sequence[RunDirectory], options: argparse.Namespace) -> None:
+def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], options: argparse.Namespace) -> None:
     # A run may be `.`, whose parent is not what pathlib says.
     experiments = list(dict.fromkeys(Path(os.path.abspath(directory.path)).parent for directory in directories))
     experiment = experiments[0] if len(experiments) == 1 else None
@@ -98,8 +108,8 @@ def _compare(directories: Sequence[RunDirectory], options: argparse.Namespace) -
             f" in {', '.join(map(str, experiments))}."
         )
     out = options.out or _as_typed(experiments[0]) / "comparison"
-    for folder in (out, *(directory.evaluation for directory in directories)):
-        check_is_writable(folder)
+    check_is_writable(out)
+    read_only = _find_read_only(directories, experiment, is_allowed=options.out is not None)
     start_engine()
     from cae.comparison.compare import compare_runs
     from cae.comparison.events import write_events
@@ -114,10 +124,12 @@ def _compare(directories: Sequence[RunDirectory], options: argparse.Namespace) -
         load_splits=load_splits_with_progress,
         overrides=options.overrides,
         again=options.again,
+        left_out=left_out,
         tell=tell,
     )
     write_report(comparison, exhibits, out)
-    write_events(comparison, exhibits, out, experiment)
+    logged = None if experiment in read_only else experiment
+    write_events(comparison, exhibits, out, logged, read_only)
     print(format_comparison(comparison))
     for warning in comparison.terms.warnings:
         print(f"Warning: {warning}")
@@ -125,8 +137,32 @@ def _compare(directories: Sequence[RunDirectory], options: argparse.Namespace) -
         if contender.ablations_in_words:
             print(f"{contender.label}: {contender.ablations_in_words}")
     print(out)
-    logdir = out if experiment is None else _as_typed(experiment)
+    logdir = out if logged is None else _as_typed(logged)
     tell(f"Next: open {out / 'comparison.html'}\n      tensorboard --logdir {logdir}")
+
+
+def _find_read_only(directories: Sequence[RunDirectory], experiment: Path | None, *, is_allowed: bool) -> list[Path]:
+    """Runs that get no figures for TensorBoard, and the experiment if it gets no table, since they cannot be written.
+
+    Raises:
+        UserError: there is one, and none is allowed.
+    """
+    folders = {directory.path: directory.evaluation for directory in directories}
+    if experiment is not None:
+        folders[experiment] = experiment
+    read_only = []
+    for path, folder in folders.items():
+        try:
+            check_is_writable(folder)
+        except UserError as error:
+            if not is_allowed:
+                raise
+            read_only.append(path)
+            if path == experiment:
+                tell(f"{error} TensorBoard gets no table of its runs.")
+            else:
+                tell(f"{error} It is not measured afresh, and TensorBoard gets no figures of it.")
+    return read_only
 
 
 def _as_typed(folder: Path) -> Path:

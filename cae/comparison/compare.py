@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 import cae
-from cae.comparison.contenders import Group, Run, group_runs
+from cae.comparison.contenders import Run, group_runs
 from cae.comparison.differences import compare_pairs
 from cae.comparison.exhibits import make_exhibits
 from cae.comparison.figures import make_contender
 from cae.comparison.measuring import LoadSplits, MeasuredRun, Measuring
-from cae.comparison.record import Comparison, Contender, Exhibits, badness
+from cae.comparison.record import Comparison, Contender, Exhibits
 from cae.comparison.sizes import Sizes
+from cae.comparison.sorting import sort_groups
 from cae.comparison.terms import check_terms
 from cae.config import ConfigError, load_config
 from cae.evaluation.metrics import metric_names
@@ -33,6 +32,7 @@ def compare_runs(
     load_splits: LoadSplits,
     overrides: Sequence[str] = (),
     again: bool = False,
+    left_out: Sequence[str] = (),
     tell: Callable[[str], None],
 ) -> tuple[Comparison, Exhibits]:
     """Measure runs on the same images, and compare those that differ in more than their seeds.
@@ -44,10 +44,13 @@ def compare_runs(
         directories: of trained runs, at least one.
         title: what they are called together.
         split: `test`, `validation` or `train`.
-        metric: one of `cae.evaluation.metrics.metric_names`, by which contenders are sorted and told apart.
+        metric: one of `cae.evaluation.metrics.metric_names`, by which contenders are sorted and told apart;
+            see `cae.comparison.record.compared`.
         load_splits: how to find the images of a data section, such as `cae.data.load.load_splits`.
         overrides: `data.KEY=VALUE`, for images that are elsewhere now.
         again: measure runs, too, that have been measured already.
+        left_out: a sentence for each run that belongs to these but cannot be measured; the comparison's warnings
+            begin with them.
         tell: shows a line to the user.
 
     Raises:
@@ -55,17 +58,14 @@ def compare_runs(
         UserError: runs have other images, or one seed twice, or cannot be read.
     """
     runs = [read_run(directory, overrides) for directory in directories]
-    groups = group_runs(runs)
     measuring = Measuring(runs, split, load_splits, overrides)
+    numbers = measuring.number_training_images(tell)
+    groups = group_runs([replace(run, training_images=numbers[run.directory.path]) for run in runs])
     images = measuring.images.images
-    names = metric_names(images.image_shape)
-    if metric not in names:
-        raise ConfigError(f"--metric: must be one of {', '.join(names)}; received {metric}.")
+    names = check_metric(metric, images.image_shape)
     measured = measuring.measure(sorted({"psnr", metric}), again=again, tell=tell)
+    groups, figures = sort_groups(groups, measured, metric)
     contenders = [make_contender(group, measured, names) for group in groups]
-    contenders.sort(key=lambda contender: badness(metric, contender.metrics[metric].mean))
-    by_label = {group.label: group for group in groups}
-    groups = [by_label[contender.label] for contender in contenders]
     comparison = Comparison(
         title=title,
         split=split,
@@ -73,36 +73,42 @@ def compare_runs(
         image_shape=images.image_shape,
         metric=metric,
         contenders=tuple(contenders),
-        differences=compare_pairs(_figures(groups, measured, metric)),
+        differences=compare_pairs(figures),
         baselines=_baselines(measured[groups[0].runs[0].directory.path], names),
-        terms=check_terms(groups, {contender.label: _sizes(contender) for contender in contenders}),
+        terms=check_terms(groups, {contender.label: _sizes(contender) for contender in contenders}, left_out),
         made=_made(),
+        corruption=_corruption(runs),
     )
     tell("drawing the same images under every decoder")
     return comparison, make_exhibits(groups, measured, measuring)
+
+
+def check_metric(metric: str, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
+    """Names of all metrics that images of this size have, once it is certain that `metric` is one of them.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    names = metric_names(image_shape)
+    if metric not in names:
+        raise ConfigError(f"--metric: must be one of {', '.join(names)}; received {metric}.")
+    return names
 
 
 def read_run(directory: RunDirectory, overrides: Sequence[str] = ()) -> Run:
     """Read what a run directory tells of a run.
 
     Args:
-        directory: with config.yaml; summary.json and metrics.jsonl may be missing where a run was killed.
+        directory: with config.yaml; summary.json and metrics.jsonl may be missing where a run was killed, and
+            environment.json, too.
         overrides: `data.KEY=VALUE`.
 
     Raises:
         UserError: a file cannot be read.
     """
     summary = directory.read_summary() if directory.summary.exists() else {}
-    return Run(directory, load_config(directory.config, overrides), summary, directory.read_metrics())
-
-
-def _figures(
-    groups: Sequence[Group], measured: Mapping[Path, MeasuredRun], metric: str
-) -> dict[str, dict[int, np.ndarray]]:
-    return {
-        group.label: {run.seed: measured[run.directory.path].per_image[metric] for run in group.runs}
-        for group in groups
-    }
+    environment = directory.read_environment()
+    return Run(directory, load_config(directory.config, overrides), summary, directory.read_metrics(), environment)
 
 
 def _sizes(contender: Contender) -> Sizes:
@@ -118,6 +124,16 @@ def _sizes(contender: Contender) -> Sizes:
 def _baselines(best: MeasuredRun, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Means over images, and the number of values that each baseline's code has."""
     return {name: {key: found[key] for key in (*names, "values")} for name, found in best.results["baselines"].items()}
+
+
+def _corruption(runs: Sequence[Run]) -> str:
+    """Every kind there is with its settings, such as `gaussian, stddev 0.1`; empty where no run has any."""
+    sections = [run.config.objective.corruption.model_dump(mode="json") for run in runs]
+    found = dict.fromkeys(
+        ", ".join(str(value) if key == "kind" else f"{key} {value}" for key, value in section.items()).replace("_", " ")
+        for section in sections
+    )
+    return "" if list(found) == ["none"] else "; ".join(found)
 
 
 def _made() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cae.config.model import ConvTranspose, Resize
@@ -14,6 +14,7 @@ from cae.errors import UserError
 if TYPE_CHECKING:
     from cae.config.model import ModelSection, Upsampling
     from cae.config.run import RunConfig
+    from cae.config.section import Section
     from cae.runs import RunDirectory
 
 UPSAMPLING = "model.decoder.upsampling"
@@ -21,6 +22,8 @@ UPSAMPLING = "model.decoder.upsampling"
 _CHOICES = ("kind", "name", "source")
 # `match: parameters` chooses it for the upsampling; alone it may be what the comparison is about.
 _DERIVED = "model.decoder.filters"
+# A key that no configuration has.
+_TRAINING_IMAGES = "data.training_images"
 # Nothing that is measured depends on them: where the images lie is checked by their pixels.
 _WITHOUT_EFFECT = {"data.path", "data.test_path", "data.cache", "training.checkpoint_minutes"}
 
@@ -34,12 +37,17 @@ class Run:
         config: its configuration.
         summary: its summary.json; empty where it was killed before it wrote one.
         metrics: the rows of its metrics.jsonl.
+        environment: its environment.json; empty where there is none.
+        training_images: number of the images that it was trained and validated on among the different ones that the
+            compared runs had, from 1.
     """
 
     directory: RunDirectory
     config: RunConfig
     summary: Mapping[str, Any]
     metrics: Sequence[Mapping[str, Any]]
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    training_images: int = 1
 
     @property
     def seed(self) -> int:
@@ -75,19 +83,27 @@ class Group:
 def group_runs(runs: Sequence[Run]) -> list[Group]:
     """Put runs together that differ in their seeds alone, in the order in which they are given.
 
+    Runs that were trained on different images are not together, though their configurations may be alike but for the
+    place of the images; what tells them apart is then `data.training_images`.
+
     Args:
         runs: at least one.
 
     Raises:
         UserError: two runs have the same configuration and the same seed.
     """
-    together: dict[tuple[tuple[str, str], ...], list[Run]] = defaultdict(list)
-    settings: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
+    together: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
+    settings: dict[tuple[Any, ...], dict[str, Any]] = {}
+    images: dict[tuple[Any, ...], set[int]] = defaultdict(set)
     for run in runs:
         leaves = settings_of(run.config)
-        key = tuple((name, repr(value)) for name, value in leaves.items())
-        settings[key] = leaves
-        together[key].append(run)
+        alike = tuple((name, repr(value)) for name, value in leaves.items())
+        images[alike].add(run.training_images)
+        settings[alike, run.training_images] = leaves
+        together[alike, run.training_images].append(run)
+    for (alike, number), leaves in settings.items():
+        if len(images[alike]) > 1:
+            leaves[_TRAINING_IMAGES] = number
     differing = _differing(list(settings.values()))
     labels = make_labels([run_list[0].config.model for run_list in together.values()], differing)
     return [
@@ -114,6 +130,17 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
     else:
         sections["model"]["decoder"]["upsampling"] = {"kind": upsampling_words(config.model)}
     return {key: value for key, value in _leaves("", sections) if key not in _WITHOUT_EFFECT}
+
+
+def leaves_of(section: Section) -> dict[str, Any]:
+    """A section's dotted keys.
+
+    Example:
+        >>> from cae.config.data import Augmentation
+        >>> leaves_of(Augmentation())
+        {'horizontal_flip': False, 'vertical_flip': False, 'random_crop': 0}
+    """
+    return dict(_leaves("", section.model_dump(mode="json")))
 
 
 def upsampling_words(section: ModelSection) -> str:

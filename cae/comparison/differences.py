@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from cae.comparison.record import Difference
-from cae.comparison.statistics import bootstrap_intervals, estimate
+from cae.comparison.statistics import bootstrap_intervals, estimate, welch_interval
 
 # Pairs whose images are held and drawn together.
 _PAIRS_AT_ONCE = 64
@@ -18,12 +18,13 @@ Figures = Mapping[int, np.ndarray]
 
 
 def compare_pairs(figures: Mapping[str, Figures]) -> tuple[Difference, ...]:
-    """Compare each contender with each that comes after it, on the same images and the seeds that both have.
+    """Compare each contender with each that comes after it, on the same images and, where it can be, the same seeds.
 
-    A pair's figures are first averaged over their common seeds, image by image; contenders without a common seed
-    are averaged over their own. The interval over images is that of `bootstrap_intervals`, and from two common seeds
-    on there is one over seeds: Student's t of the differences of means, seed by seed. Zero must be outside of both
-    for a pair to be told apart, and a single image tells nothing.
+    A pair's figures are first averaged over seeds, image by image: over those of `paired_seeds`, or each one's own.
+    The interval over images is that of `bootstrap_intervals`. That over seeds is Student's t of the differences of
+    means, seed by seed, of two paired seeds or more, and Welch's of the means of unpaired seeds where each has two or
+    more; with fewer there is none. Zero must be outside of both for a pair to be told apart, and a single image tells
+    nothing.
 
     Example:
         >>> noise = np.random.default_rng(0).normal(0.0, 0.1, (3, 50))
@@ -49,6 +50,19 @@ def compare_pairs(figures: Mapping[str, Figures]) -> tuple[Difference, ...]:
     return tuple(found)
 
 
+def paired_seeds(one: Collection[int], other: Collection[int]) -> list[int]:
+    """Seeds by which two contenders are set against each other; none where each is averaged over all of its own.
+
+    A single common seed is not worth the others: it pairs only those of whom one has no second seed.
+
+    Example:
+        >>> paired_seeds({0, 1, 2}, {1, 2, 3}), paired_seeds({0, 1}, {1, 2}), paired_seeds({0, 1}, {1})
+        ([1, 2], [], [1])
+    """
+    common = sorted(set(one) & set(other))
+    return common if len(common) > 1 or min(len(one), len(other)) == 1 else []
+
+
 class _Means:
     """Figures of each image over seeds, averaged once for each set of seeds."""
 
@@ -57,9 +71,9 @@ class _Means:
         self._found: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
 
     def of(self, label: str, other: str) -> np.ndarray:
-        """Means over the seeds that two contenders have in common, or over all of the first one's."""
+        """Means over the seeds by which two contenders are paired, or over all of the first one's."""
         mine = self._figures[label]
-        seeds = _common(mine, self._figures[other]) or sorted(mine)
+        seeds = paired_seeds(mine, self._figures[other]) or sorted(mine)
         key = label, tuple(seeds)
         if key not in self._found:
             self._found[key] = np.asarray([mine[seed] for seed in seeds], np.float64).mean(axis=0)
@@ -69,21 +83,22 @@ class _Means:
 def _difference(
     figures: Mapping[str, Figures], pair: tuple[str, str], column: np.ndarray, interval: np.ndarray
 ) -> Difference:
-    one, other = figures[pair[0]], figures[pair[1]]
-    seeds = _common(one, other)
     low, high = (float(end) for end in interval)
-    seeds_low = seeds_high = None
-    if len(seeds) > 1:
-        over_seeds = estimate([float(np.mean(one[seed] - other[seed], dtype=np.float64)) for seed in seeds])
-        seeds_low, seeds_high = over_seeds.low, over_seeds.high
-    excluded = _excludes_zero(low, high) and len(column) > 1
-    if seeds_low is not None and seeds_high is not None:
-        excluded = excluded and _excludes_zero(seeds_low, seeds_high)
+    over_seeds = _interval_over_seeds(figures[pair[0]], figures[pair[1]])
+    excluded = _excludes_zero(low, high) and len(column) > 1 and (over_seeds is None or _excludes_zero(*over_seeds))
+    seeds_low, seeds_high = over_seeds or (None, None)
     return Difference(*pair, float(column.mean()), low, high, seeds_low, seeds_high, excluded)
 
 
-def _common(one: Figures, other: Figures) -> list[int]:
-    return sorted(set(one) & set(other))
+def _interval_over_seeds(one: Figures, other: Figures) -> tuple[float, float] | None:
+    paired = paired_seeds(one, other)
+    if len(paired) > 1:
+        found = estimate([float(np.mean(one[seed] - other[seed], dtype=np.float64)) for seed in paired])
+        return None if found.low is None or found.high is None else (found.low, found.high)
+    if paired or min(len(one), len(other)) == 1:
+        return None
+    means = [[float(np.mean(values, dtype=np.float64)) for values in own.values()] for own in (one, other)]
+    return welch_interval(*means)
 
 
 def _excludes_zero(low: float, high: float) -> bool:

@@ -48,14 +48,13 @@ def make_contender(group: Group, measured: Mapping[Path, MeasuredRun], names: Se
 
 
 def _run_figures(run: Run, results: Mapping[str, Any], metrics: Mapping[str, Estimate]) -> RunFigures:
-    epochs = [int(row["epoch"]) for row in run.metrics if "epoch" in row]
     best = run.summary.get("best") or min(run.metrics, key=lambda row: row.get("val_loss", math.inf), default={})
     return RunFigures(
         path=str(run.directory.path),
-        name=run.directory.path.name,
+        name=run.directory.name,
         seed=run.seed,
-        epochs=int(run.summary.get("epochs") or (epochs[-1] if epochs else 0)),
-        best_epoch=int(best.get("epoch", 0)),
+        epochs=run.summary.get("epochs", run.metrics[-1]["epoch"] if run.metrics else 0),
+        best_epoch=best.get("epoch", 0),
         metrics={name: float(results[name]) for name in metrics},
     )
 
@@ -91,8 +90,7 @@ def _curves(runs: Sequence[Run]) -> dict[str, Curve]:
 
 
 def _points(run: Run, name: str) -> dict[int, float]:
-    rows = [row for row in run.metrics if isinstance(row.get(name), int | float) and math.isfinite(row[name])]
-    return {int(row["epoch"]): float(row[name]) for row in rows}
+    return {row["epoch"]: float(row[name]) for row in run.metrics if math.isfinite(row.get(name, math.nan))}
 
 
 def _curve(runs: Sequence[Mapping[int, float]]) -> Curve:

@@ -16,9 +16,11 @@ from tqdm import tqdm
 
 from cae.data.read_failures import user_errors
 from cae.errors import UserError
+from cae.evaluation.digest import digest_images
 from cae.evaluation.evaluation_set import EvaluationSet
 from cae.evaluation.files import Evaluation
 from cae.evaluation.results import evaluate_run, find_evaluation
+from cae.runs import check_is_writable
 from cae.runs.trained import TrainedRun, load_trained_run
 
 if TYPE_CHECKING:
@@ -70,6 +72,33 @@ class Measuring:
         """The images, the same for all runs."""
         return self._set_of(self._runs[0])
 
+    def number_training_images(self, tell: Callable[[str], None]) -> dict[Path, int]:
+        """Number the different images that runs were trained and validated on, in the order of the runs, from 1.
+
+        Pixels are read only where data sections differ in more than what is done with the images while training.
+
+        Args:
+            tell: shows a line to the user.
+
+        Returns:
+            Each run directory's path to its number.
+
+        Raises:
+            UserError: a file cannot be read.
+        """
+        sections = {run.directory.path: _images_of(run.config.data) for run in self._runs}
+        if len(set(sections.values())) == 1:
+            return dict.fromkeys(sections, 1)
+        tell("data sections differ: comparing the images that runs were trained on")
+        digests: dict[str, tuple[str, str]] = {}
+        for run in self._runs:
+            section = sections[run.directory.path]
+            if section not in digests:
+                splits = self._load_splits(run.config.data)
+                digests[section] = digest_images(splits.train), digest_images(splits.validation)
+        numbers = {digest: number for number, digest in enumerate(dict.fromkeys(digests.values()), start=1)}
+        return {path: numbers[digests[section]] for path, section in sections.items()}
+
     def measure(self, metrics: Sequence[str], *, again: bool, tell: Callable[[str], None]) -> dict[Path, MeasuredRun]:
         """Measure each run, or read back what its evaluation folder has.
 
@@ -80,13 +109,19 @@ class Measuring:
 
         Returns:
             Each run directory's path to what was found.
+
+        Raises:
+            UserError: the folder of a run that is to be measured cannot be written; no run was measured yet.
         """
         found = {} if again else self._find()
+        for run in self._runs:
+            if run.directory.path not in found:
+                check_is_writable(run.directory.evaluation)
         seconds: list[float] = []
         measured = {}
         for number, run in enumerate(self._runs, start=1):
             path = run.directory.path
-            head = f"[{number}/{len(self._runs)}] {path.name}"
+            head = f"[{number}/{len(self._runs)}] {run.directory.name}"
             evaluation = found.get(path)
             if evaluation is not None:
                 tell(f"{head}: measured already (--again measures it afresh)")
@@ -141,6 +176,11 @@ class Measuring:
                     f"{first.directory.path} and {run.directory.path} cannot be compared: their {self._split} images"
                     f" are not the same ({_in_words(mine)}, and {_in_words(other)})."
                 )
+
+
+def _images_of(section: DataSection) -> str:
+    """What a section says of the images themselves."""
+    return section.model_dump_json(exclude={"augmentation", "cache", "random_patches"})
 
 
 def _in_words(images: EvaluationSet) -> str:

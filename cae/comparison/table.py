@@ -12,6 +12,7 @@ _TITLES = {
     "ms_ssim": "MS-SSIM",
     "high_frequency_ratio": "fine detail",
 }
+_SORTED_BY = {"high_frequency_ratio": "how far fine detail is from 1, image by image"}
 _DECIMALS = {"mse": 6, "mae": 5, "psnr": 2}
 
 
@@ -37,7 +38,7 @@ def format_comparison(comparison: Comparison) -> str:
     lines.insert(
         0,
         f"{comparison.title}: {comparison.num_images:,} {comparison.split} images of {height}x{width}x{channels},"
-        f" sorted by {_TITLES[comparison.metric]}",
+        f" sorted by {_SORTED_BY.get(comparison.metric, _TITLES[comparison.metric])}",
     )
     if like_the_best:
         lines.append("= cannot be told from the best one (95% intervals over images and seeds)")

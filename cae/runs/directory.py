@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 from cae.atomic_files import write_text
 from cae.errors import ConfigError, UserError
+from cae.runs.read_back import read_environment, read_metrics, read_summary
 
 
 class RunDirectory:
@@ -33,6 +36,21 @@ class RunDirectory:
         self.evaluation = path / "evaluation"
 
     @property
+    def name(self) -> str:
+        """The last part of its path, also where that was given as `.` or `..`."""
+        return self._whole.name
+
+    @property
+    def experiment(self) -> str:
+        """The name of the folder that it lies in."""
+        return self._whole.parent.name
+
+    @property
+    def _whole(self) -> Path:
+        # Not resolved: a link's own name is the one that the user gave.
+        return Path(os.path.abspath(self.path))
+
+    @property
     def exists(self) -> bool:
         """Whether a run was begun here."""
         return self.config.exists()
@@ -46,28 +64,24 @@ class RunDirectory:
             return None
 
     def read_summary(self) -> dict[str, Any]:
-        """What summary.json says."""
-        try:
-            summary = json.loads(self.summary.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.summary}: cannot be read: {error}") from error
-        if not isinstance(summary, dict):
-            raise UserError(f"{self.summary}: must hold one JSON object.")
-        return summary
+        """What summary.json says, checked; see `cae.runs.read_back`."""
+        return read_summary(self.summary)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The rows of metrics.jsonl, without a last one that was cut off in the middle."""
-        if not self.metrics.exists():
-            return []
-        rows = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                break
-            if isinstance(row, dict) and isinstance(row.get("step"), int):
-                rows.append(row)
-        return rows
+        """The rows of metrics.jsonl, without a last one that was cut off in the middle; none without the file."""
+        return read_metrics(self.metrics) if self.metrics.exists() else []
+
+    def read_environment(self) -> dict[str, Any]:
+        """What environment.json says, checked; nothing without the file."""
+        return read_environment(self.environment) if self.environment.exists() else {}
+
+    def digest_weights(self) -> str:
+        """SHA-256 of the weights file."""
+        found = hashlib.sha256()
+        with open(self.weights, "rb") as file:
+            while part := file.read(2**20):
+                found.update(part)
+        return found.hexdigest()
 
     def check_is_free(self) -> None:
         """Refuse to write over a run, or over something else."""

@@ -8,9 +8,13 @@ import weakref
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
 
 from cae.commands.main import main
 from cae.comparison.statistics import estimate
+from tests.comparison.report.parsed import Page, markdown_tables
 from tests.conftest import make_images
 
 TEXT = """
@@ -56,10 +60,82 @@ def comparison(folder):
     return json.loads((folder / "comparison.json").read_text())
 
 
+def events(folder):
+    """A folder's own event files, every value in them."""
+    found = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    found.Reload()
+    return found
+
+
+def test_every_file_and_every_event_of_a_comparison_has_the_same_figures(compared):
+    found = comparison(compared / "comparison")
+    text = (compared / "comparison" / "comparison.md").read_text()
+    page = Page((compared / "comparison" / "comparison.html").read_text())
+    runs = {run["name"]: run for contender in found["contenders"] for run in contender["runs"]}
+    assert runs.keys() == {"resize0", "resize1", "unpool0", "unpool1", "transposed1"}
+    for name, run in runs.items():
+        results = json.loads((compared / name / "evaluation" / "results.json").read_text())
+        best = json.loads((compared / name / "summary.json").read_text())["best"]
+        logged = events(compared / name / "evaluation")
+        assert set(logged.Tags()["tensors"]) == {f"test/{metric}" for metric in run["metrics"]}
+        for metric, value in run["metrics"].items():
+            assert value == results[metric]
+            if metric != "loss":
+                assert value == pytest.approx(per_image(compared / name, metric).mean(), rel=1e-6)
+            (event,) = logged.Tensors(f"test/{metric}")
+            assert tf.make_ndarray(event.tensor_proto) == np.float32(value)
+            assert event.step == best["epoch"]
+        row = next(row for row in page.records("runs") if row["run"].endswith(name))
+        assert row["PSNR (dB)"] == f"{results['psnr']:.2f}"
+    ranking = page.records("ranking")
+    assert markdown_tables(text)["Decoders, sorted by PSNR (dB)"] == page.tables["ranking"]
+    for row, contender in zip(ranking, found["contenders"], strict=True):
+        psnr, *others = (contender["metrics"][name] for name in ("psnr", "ssim", "mse"))
+        ends = "one seed" if psnr["low"] is None else f"{psnr['low']:.2f} to {psnr['high']:.2f}"
+        assert row["PSNR (dB), 95% interval over seeds"] == f"{psnr['mean']:.2f} ({ends})"
+        assert float(row["SSIM"]) == pytest.approx(others[0]["mean"], abs=5.1e-5)
+        assert float(row["MSE"]) == pytest.approx(others[1]["mean"], rel=5e-4)
+        curve = contender["curves"]["val_psnr"]
+        drawn = events(compared / "comparison" / "decoders" / contender["label"])
+        points = [(event.step, tf.make_ndarray(event.tensor_proto)) for event in drawn.Tensors("decoders/val_psnr")]
+        assert points == list(zip(curve["epochs"], np.float32(curve["mean"]), strict=True))
+
+
+def test_tensorboards_texts_and_columns_are_those_of_the_comparison(compared):
+    found = comparison(compared / "comparison")
+    text = (compared / "comparison" / "comparison.md").read_text()
+    logged = events(compared / "comparison")
+    tags = [tag for tag in logged.Tags()["tensors"] if tag.startswith("comparison/0")]
+    texts = {tag[14:]: tf.make_ndarray(logged.Tensors(tag)[0].tensor_proto).item().decode() for tag in tags}
+    parts = dict(part.split("\n", 1) for part in text.split("\n## ")[1:])
+    assert len(texts) == len(parts)  # the title has one of its own, pictures have none
+    for heading, part in parts.items():
+        if heading != "Pictures":
+            assert texts[heading] == part.strip()
+    assert markdown_tables(texts["Decoders"]) == {
+        "Decoders, sorted by PSNR (dB)": markdown_tables(text)["Decoders, sorted by PSNR (dB)"]
+    }
+    content = events(compared).SummaryMetadata(metadata.EXPERIMENT_TAG).plugin_data.content
+    columns = metadata.parse_experiment_plugin_data(content)
+    metrics = {(metric.name.group, metric.name.tag) for metric in columns.metric_infos}
+    assert metrics == {("evaluation", f"test/{name}") for name in found["contenders"][0]["metrics"]}
+    sessions = [
+        metadata.parse_session_start_info_plugin_data(_session(compared / run["name"]))
+        for contender in found["contenders"]
+        for run in contender["runs"]
+    ]
+    assert {column.name for column in columns.hparam_infos} <= set.union(*(set(one.hparams) for one in sessions))
+
+
+def _session(run):
+    return events(run).SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+
+
 def test_the_comparison_is_made_of_the_runs_evaluations(compared):
     found = comparison(compared / "comparison")
     assert found["num_images"] == 20
     assert found["title"] == "e"
+    assert found["corruption"] == ""
     contenders = {contender["label"]: contender for contender in found["contenders"]}
     assert contenders.keys() == {"resize nearest", "max_unpool", "conv_transpose 3"}
     for label, names in [("resize nearest", ["resize0", "resize1"]), ("conv_transpose 3", ["transposed1"])]:
@@ -237,11 +313,21 @@ def test_runs_without_weights_and_what_is_no_run_are_left_out_of_an_experiment(e
     out, err = compare(run_command, experiment)
     assert f"{experiment / 'resize1'}: left out" in err
     # One run is left: its own evaluation, and no comparison.
+    assert f"{experiment / 'resize0'}: the only run that is left" in err
     assert out.splitlines()[-1] == str(experiment / "resize0" / "evaluation")
     assert not any((experiment / "comparison").iterdir())
     code, _, err = run_command("evaluate", experiment / "resize0", experiment / "resize1")
     assert code == 1
     assert "resize1: has no model.weights.h5" in err
+
+
+def test_a_run_that_is_left_out_is_in_the_comparisons_warnings(experiment, run_command, tmp_path):
+    (experiment / "resize1" / "model.weights.h5").unlink()
+    out, _ = compare(run_command, experiment, "--out", tmp_path / "out")
+    sentence = f"{experiment / 'resize1'}: left out, since it has no model.weights.h5 yet"
+    assert any(sentence in warning for warning in comparison(tmp_path / "out")["terms"]["warnings"])
+    assert f"Warning: {sentence}" in out
+    assert sentence in (tmp_path / "out" / "comparison.html").read_text()
 
 
 def test_runs_on_other_images_are_refused_by_name(experiment, run_command, tmp_path):
@@ -260,6 +346,72 @@ def test_runs_on_other_images_are_refused_by_name(experiment, run_command, tmp_p
 
 def _path_of(config):
     return next(line.split()[1] for line in config.read_text().splitlines() if line.startswith("  path:"))
+
+
+@pytest.fixture
+def read_only(experiment, monkeypatch):
+    """The experiment in a place where nothing can be written, as far as checks can see; it must stay as it is."""
+    from cae.errors import UserError
+    from cae.runs import check_is_writable
+
+    def check(folder):
+        if folder.is_relative_to(experiment):
+            raise UserError(f"{folder}: cannot be written: Read-only file system ({experiment}).")
+        check_is_writable(folder)
+
+    for module in ("cae.commands.evaluate", "cae.comparison.measuring"):
+        monkeypatch.setattr(f"{module}.check_is_writable", check)
+    before = _files(experiment)
+    yield experiment
+    assert _files(experiment) == before
+
+
+def _files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_runs_that_cannot_be_written_are_compared_when_they_were_measured(read_only, run_command, tmp_path):
+    out, err = compare(run_command, read_only, "--out", tmp_path / "out")
+    assert err.count("measured already") == 5
+    assert f"{read_only / 'unpool1' / 'evaluation'}: cannot be written" in err
+    assert f"{read_only}: cannot be written" in err
+    assert f"tensorboard --logdir {tmp_path / 'out'}" in err
+    assert len(comparison(tmp_path / "out")["contenders"]) == 3
+    assert out.splitlines()[-1] == str(tmp_path / "out")
+    code, _, err = run_command("evaluate", read_only)
+    assert code == 1
+    assert err.startswith(f"error: {read_only / 'comparison'}: cannot be written")
+    for arguments in [("--again",), ("--split", "validation")]:
+        code, _, err = run_command("evaluate", read_only, "--out", tmp_path / "out", *arguments)
+        assert code == 1
+        assert f"error: {read_only / 'resize0' / 'evaluation'}: cannot be written" in err
+        assert "measuring" not in err
+
+
+def test_a_run_that_cannot_be_written_is_shown_when_it_was_measured(read_only, run_command, tmp_path):
+    out, _ = compare(run_command, read_only / "unpool0")
+    assert out.splitlines()[-1] == str(read_only / "unpool0" / "evaluation")
+    code, _, err = run_command("evaluate", read_only / "unpool0", "--again")
+    assert code == 1
+    assert "cannot be written" in err
+    assert "measuring" not in err
+
+
+def test_corrupted_inputs_are_told_of(experiment, run_command, tmp_path):
+    for name in ("resize1", "unpool1", "transposed1"):
+        shutil.rmtree(experiment / name)
+    for name in ("resize0", "unpool0"):
+        config = experiment / name / "config.yaml"
+        text = config.read_text()
+        assert text.count("  corruption:\n    kind: none\n") == 1
+        config.write_text(
+            text.replace("corruption:\n    kind: none\n", "corruption: {kind: salt_and_pepper, fraction: 0.2}\n")
+        )
+    compare(run_command, experiment, "--out", tmp_path / "out")
+    assert comparison(tmp_path / "out")["corruption"] == "salt and pepper, fraction 0.2"
+    told = "Inputs were corrupted (salt and pepper, fraction 0.2)"
+    assert told in (tmp_path / "out" / "comparison.md").read_text()
+    assert told in (tmp_path / "out" / "comparison.html").read_text()
 
 
 def test_what_cannot_be_compared_is_said_before_anything_is_measured(experiment, run_command, tmp_path):

@@ -156,6 +156,24 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(tra
         assert "measuring" not in err
 
 
+def test_a_metric_that_there_is_not_is_refused_for_a_single_run_too(trained, run_command, tmp_path):
+    for metric in ("nonsense", "ms_ssim"):
+        code, _, err = run_command("evaluate", trained(), "--metric", metric, "--out", tmp_path / "out")
+        assert code == 2
+        assert f"--metric: must be one of mse, mae, psnr, ssim, high_frequency_ratio; received {metric}." in err
+        assert not (tmp_path / "out").exists()
+    evaluate(run_command, trained(), "--metric", "ssim")
+
+
+def test_help_says_that_files_of_another_split_are_replaced(run_command):
+    code, out, _ = run_command("evaluate", "--help")
+    assert code == 0
+    options = " ".join(out.split()).split("--split", 2)[2]  # after the usage
+    split, _, rest = options.partition("--out OUT")
+    assert "another split in the same folder are replaced" in split
+    assert "of any split, left there is replaced" in rest.partition("--metric")[0]
+
+
 def test_data_that_have_moved_can_be_named_and_others_are_refused(trained, run_command, image_file, tmp_path):
     np.save(tmp_path / "moved.npy", np.load(image_file))
     np.save(tmp_path / "wider.npy", make_images(30, 15, 12))

@@ -28,6 +28,22 @@ def test_what_has_no_effect_on_figures_makes_no_other_contender():
     assert len(group_runs(runs)) == 1
 
 
+def test_runs_that_were_trained_on_other_images_are_no_seeds_of_one_contender():
+    paths = {0: "/here/a.npy", 1: "/there/a.npy", 2: "/here/b.npy"}
+    runs = [
+        make_run(seed=seed, data__source="arrays", data__path=path, training_images=1 + (seed == 2))
+        for seed, path in paths.items()
+    ]
+    first, other = group_runs(runs)
+    assert (first.seeds, other.seeds) == ({0, 1}, {2})
+    assert (first.label, other.label) == ("training_images=1", "training_images=2")
+
+
+def test_other_training_images_are_no_part_of_the_name_where_settings_tell_more():
+    runs = [make_run("resize"), make_run("subpixel", data__validation_fraction=0.3, training_images=2)]
+    assert labels(*runs) == ["resize nearest, validation_fraction=0.1", "subpixel, validation_fraction=0.3"]
+
+
 def test_a_list_of_one_upsampling_for_every_stage_is_that_upsampling():
     assert labels(make_run("resize", 0), make_run(["resize", "resize"], 1)) == ["resize nearest"]
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from cae.comparison.differences import compare_pairs
 from cae.comparison.statistics import bootstrap_intervals
@@ -36,8 +37,8 @@ def test_every_pair_stands_once_the_better_one_first():
         assert pair.mean == pytest.approx((figures[pair.first][0] - figures[pair.second][0]).mean())
 
 
-def test_one_common_seed_gives_an_interval_over_images_alone_and_other_seeds_do_not_count():
-    one, other = {0: 30.0 + noise(60), 1: np.full(60, 99.0)}, {0: 29.0 + noise(60, seed=1), 2: np.full(60, -99.0)}
+def test_a_single_seed_is_set_against_the_same_seed_of_the_other_by_images_alone():
+    one, other = {0: 30.0 + noise(60), 1: np.full(60, 99.0)}, {0: 29.0 + noise(60, seed=1)}
     [pair] = compare_pairs({"a": one, "b": other})
     assert pair.mean == pytest.approx((one[0] - other[0]).mean())
     assert pair.seeds_low is None
@@ -47,10 +48,30 @@ def test_one_common_seed_gives_an_interval_over_images_alone_and_other_seeds_do_
     assert pair.is_distinguishable
 
 
-def test_contenders_without_a_common_seed_are_compared_by_their_own_means():
+def test_a_single_seed_that_the_other_lacks_is_set_against_the_mean_of_all():
     one, other = {0: np.full(5, 3.0), 1: np.full(5, 5.0)}, {2: np.full(5, 1.0)}
     [pair] = compare_pairs({"a": one, "b": other})
     assert (pair.mean, pair.seeds_low) == (3.0, None)
+
+
+@pytest.mark.parametrize("seeds", [(3, 4), (2, 3)])
+def test_several_seeds_without_two_in_common_are_compared_by_the_interval_of_welch(seeds):
+    base = noise(40)
+    one, other = [31.0, 30.0, 32.5], [29.0, 28.5]
+    first = {seed: base + mean - base.mean() for seed, mean in enumerate(one)}
+    second = {seed: base + mean - base.mean() for seed, mean in zip(seeds, other, strict=True)}
+    [pair] = compare_pairs({"a": first, "b": second})
+    oracle = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    assert pair.mean == pytest.approx(np.mean(one) - np.mean(other))
+    assert (pair.seeds_low, pair.seeds_high) == pytest.approx((oracle.low, oracle.high))
+
+
+def test_unpaired_seeds_that_scatter_make_a_pair_indistinguishable_though_images_agree():
+    base = 20.0 + noise(100)
+    [pair] = compare_pairs({"a": {0: base + 1.0, 1: base - 0.6}, "b": {2: base + 0.5, 3: base - 0.7}})
+    assert pair.images_low > 0.0
+    assert pair.seeds_low < 0.0 < pair.seeds_high
+    assert not pair.is_distinguishable
 
 
 def test_seeds_that_disagree_make_a_pair_indistinguishable_though_images_agree():

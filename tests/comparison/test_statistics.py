@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from cae.comparison.statistics import bootstrap_intervals, estimate
+from cae.comparison.statistics import bootstrap_intervals, estimate, welch_interval
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,16 @@ def test_the_draws_are_shared_by_the_columns_and_do_not_depend_on_how_many_are_h
     monkeypatch.setattr("cae.comparison.statistics._WEIGHTS_AT_ONCE", 7 * 50)
     np.testing.assert_allclose(bootstrap_intervals(columns[:, 1:2], resamples=200)[0], together[1], atol=1e-6)
     assert not np.allclose(bootstrap_intervals(columns, resamples=200, seed=1), together, atol=1e-3)
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 7), (5, 3)])
+def test_welchs_interval_is_that_of_the_library(sizes):
+    one, other = (np.random.default_rng(size).normal(3.0, size, size).tolist() for size in sizes)
+    expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    assert welch_interval(one, other) == pytest.approx((expected.low, expected.high))
+
+
+def test_welchs_interval_of_seeds_without_scatter_has_no_width():
+    assert welch_interval([2.0, 2.0], [1.5, 1.5, 1.5]) == (0.5, 0.5)
+    low, high = welch_interval([2.0, 2.0], [1.0, 2.0])  # one degree of freedom, standard error 1/2
+    assert (low, high) == pytest.approx((0.5 - 12.7062 / 2, 0.5 + 12.7062 / 2), rel=1e-4)

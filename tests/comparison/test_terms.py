@@ -1,20 +1,23 @@
 """What is told of equal and unequal terms."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from cae.comparison.contenders import group_runs
 from cae.comparison.sizes import Sizes
 from cae.comparison.terms import check_terms
+from cae.runs import RunDirectory
 from tests.comparison.runs import IMAGES, make_run
 
 SIZES = Sizes(1000, 50_000, 512, 0)
 
 
-def terms(*runs, sizes=None):
+def terms(*runs, sizes=None, left_out=()):
     groups = group_runs(runs)
-    return check_terms(groups, sizes or {group.label: SIZES for group in groups})
+    return check_terms(groups, sizes or {group.label: SIZES for group in groups}, left_out)
 
 
 def pair(**changes):
@@ -83,28 +86,80 @@ def test_a_difference_is_told_with_its_values_and_no_longer_counts_as_equal(chan
 def test_runs_that_took_other_numbers_of_steps_are_warned_of_by_name():
     found = terms(make_run("resize", 0, name="long", steps=200), make_run("resize", 1, name="short", steps=120))
     assert "Steps: from 120 (short) to 200 (long)." in found.unequal
-    assert any("short 120 and long 200" in line for line in found.warnings)
+    assert found.warnings == (
+        "Runs took different numbers of steps, short 120 and long 200: a longer training may be all that makes a"
+        " difference.",
+    )
 
 
-def test_a_run_that_was_killed_counts_the_steps_that_it_wrote_down():
-    found = terms(make_run("resize", 0, steps=7, status=None), make_run("resize", 1, steps=7))
+def test_runs_of_one_name_in_two_experiments_are_told_apart():
+    runs = [make_run("resize", seed, name="r", folder=f"runs/e{seed}", steps=5 + 5 * seed) for seed in (0, 1)]
+    found = terms(*runs)
+    assert "Steps: from 5 (e0/r) to 10 (e1/r)." in found.unequal
+    assert not any(line.startswith("Steps") for line in found.equal)
+    places = [make_run("resize", seed, name="r", folder=f"{seed}/e", steps=5 + 5 * seed) for seed in (0, 1)]
+    assert "Steps: from 5 (0/e/r) to 10 (1/e/r)." in terms(*places).unequal
+
+
+def test_a_run_given_as_the_present_folder_has_its_folders_name(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    here = replace(make_run("resize", 0, steps=5), directory=RunDirectory(Path()))
+    there = replace(make_run("resize", 1, steps=7), directory=RunDirectory(Path("../other")))
+    assert "Steps: from 5 (mine) to 7 (other)." in terms(here, there).unequal
+
+
+CUT = "cut (`resize nearest`) did not come to its end ({}): its best weights so far were measured."
+
+
+def test_a_run_that_was_killed_counts_the_steps_that_it_wrote_down_and_no_unknown_number_of_images():
+    found = terms(make_run("resize", 0, name="cut", steps=7, status=None), make_run("resize", 1, steps=7))
     assert "Steps: 7 in every run." in found.equal
-    assert any("run0 (`" in line and "no summary was written" in line for line in found.warnings)
+    assert found.unequal == ()
+    assert found.warnings == (CUT.format("no summary was written"),)
+    [data] = [line for line in found.equal if line.startswith("Data")]
+    assert data.endswith("80 for training, 10 for validation, 10 for test; cut wrote no numbers of images down.")
+    assert any(line.startswith("Probe images: the same 16") for line in found.equal)
+
+
+def test_runs_that_wrote_nothing_down_are_not_told_to_differ():
+    found = terms(make_run("resize", 0, name="cut", steps=None, status=None), make_run("resize", 1, steps=7))
+    assert "Steps: 7 in every run; cut wrote none down." in found.equal
+    assert found.unequal == ()
+    alone = terms(make_run("resize", 0, name="cut", steps=None, status=None))
+    assert not any(line.startswith("Steps") for line in alone.equal)
 
 
 @pytest.mark.parametrize("status", ["interrupted", "failed"])
 def test_runs_that_did_not_come_to_their_end_are_warned_of(status):
     found = terms(make_run("resize", 0, name="cut", status=status), make_run("resize", 1, status="stopped_early"))
-    [warning] = found.warnings
-    assert warning.startswith("cut (`resize nearest`)")
-    assert status in warning
+    assert found.warnings == (CUT.format(status),)
 
 
-def test_a_seed_that_a_contender_lacks_is_named():
-    found = terms(*pair(), make_run("resize", 5))
-    assert any(line == "Seeds: `subpixel` has no run of seed 5, which others have." for line in found.unequal)
-    assert any("`subpixel` lacks seed 5" in line for line in found.warnings)
+@pytest.mark.parametrize(
+    ("seeds", "others", "lacking", "way"),
+    [
+        ((0, 1), (0, 1, 5), "seed 5", "on the seeds that both have"),
+        ((0, 1), (0, 2), "seed 2", "by means over each one's own seeds"),
+        ((0, 1), (2, 3), "seeds 2 and 3", "by means over each one's own seeds"),
+    ],
+)
+def test_a_seed_that_a_contender_lacks_is_named_with_what_is_compared_instead(seeds, others, lacking, way):
+    found = terms(*(make_run("resize", seed) for seed in seeds), *(make_run("subpixel", seed) for seed in others))
+    assert f"Seeds: `resize nearest` has no run of {lacking}, which others have." in found.unequal
+    assert found.warnings[0] == (
+        f"`resize nearest` lacks {lacking}: its mean is over fewer runs, and it is set against `subpixel` {way}."
+    )
     assert not any(line.startswith("Seeds") for line in found.equal)
+
+
+def test_contenders_that_are_compared_in_different_ways_are_named_in_each():
+    seeds = {"resize": (0, 1), "subpixel": (0, 1, 2), "max_unpool": (2, 3)}
+    found = terms(*(make_run(kind, seed) for kind, own in seeds.items() for seed in own))
+    assert found.warnings[0] == (
+        "`resize nearest` lacks seeds 2 and 3: its mean is over fewer runs, and it is set against `subpixel` on the"
+        " seeds that both have and against `max_unpool` by means over each one's own seeds."
+    )
 
 
 def test_a_single_seed_is_warned_of():
@@ -112,10 +167,33 @@ def test_a_single_seed_is_warned_of():
     assert "one seed only" in warning
 
 
-def test_other_numbers_of_training_images_are_warned_of():
+def test_other_numbers_of_training_images_are_warned_of_and_make_another_order():
     found = terms(make_run("resize", 0, name="a"), make_run("resize", 1, name="b", images={**IMAGES, "train": 40}))
     assert any("80 for training" in line and "40 for training" in line for line in found.unequal)
-    assert any("different numbers of images" in line for line in found.warnings)
+    assert (
+        "Order of the images: it depends on the number of training images, which is 80 for a; 40 for b."
+        in found.unequal
+    )
+    assert not any(line.startswith(("Order", "Data: the same images")) for line in found.equal)
+    assert found.warnings == ("Runs were trained on different numbers of images; who had more had an advantage.",)
+
+
+def test_other_training_images_are_warned_of_and_no_longer_said_to_be_the_same():
+    found = terms(*pair(training_images=2))
+    assert found.warnings == (
+        "Runs were trained or validated on different images; that may be all that makes a difference.",
+    )
+    assert (
+        "Data: runs had different images for training and validation: 1 is that of r0 and r1; 2 is that of s0 and s1."
+        in found.unequal
+    )
+    assert "Order of the images: runs were given other images." in found.unequal
+    assert not any(line.startswith(("Order", "Data: the same images", "Probe")) for line in found.equal)
+
+
+def test_runs_that_were_left_out_are_the_first_warnings():
+    sentence = "e/r2: left out, since it has no model.weights.h5 yet (status: failed)."
+    assert terms(*pair(), left_out=[sentence]).warnings == (sentence,)
 
 
 @pytest.mark.parametrize(("largest", "warned"), [(1100, False), (1101, True), (5000, True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from cae.comparison.events.curves import charts, write_curves
@@ -13,7 +14,13 @@ from cae.comparison.report import comparison_picture
 from cae.runs import RunDirectory
 
 
-def write_events(comparison: Comparison, exhibits: Exhibits, folder: Path, experiment: Path | None) -> None:
+def write_events(
+    comparison: Comparison,
+    exhibits: Exhibits,
+    folder: Path,
+    experiment: Path | None,
+    read_only: Collection[Path] = (),
+) -> None:
     """Write TensorBoard's events of a comparison; those of an earlier one in the same places are replaced.
 
     `tensorboard --logdir EXPERIMENT` then shows the decoders' curves overlaid under Custom Scalars, one picture under
@@ -27,7 +34,9 @@ def write_events(comparison: Comparison, exhibits: Exhibits, folder: Path, exper
         comparison: what was found. Its runs' paths lead to run directories; `evaluation` in each gets its metrics.
         exhibits: its pictures.
         folder: of the comparison's files; `decoders` in it gets a folder for each contender.
-        experiment: the folder that holds all runs; None when they come from several, which then get no common table.
+        experiment: the folder that holds all runs; None when they come from several, or when it cannot be written:
+            then there is no common table.
+        read_only: run directories that are left as they are; they have no metrics in the table.
 
     Raises:
         ValueError: there is no image to show.
@@ -38,6 +47,7 @@ def write_events(comparison: Comparison, exhibits: Exhibits, folder: Path, exper
     replace_events(folder, [(0, summary) for summary in (charts(comparison.contenders), *overview)])
     for contender in comparison.contenders:
         for run in contender.runs:
-            replace_events(RunDirectory(Path(run.path)).evaluation, run_figures(run, comparison.split))
+            if Path(run.path) not in read_only:
+                replace_events(RunDirectory(Path(run.path)).evaluation, run_figures(run, comparison.split))
     if experiment is not None:
         replace_events(experiment, [(0, table_columns(comparison, experiment))])

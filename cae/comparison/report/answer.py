@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from cae.comparison.record import Comparison, Contender
+import math
+
+from cae.comparison.record import Comparison, Contender, badness
 from cae.comparison.report.words import (
     amount_text,
     has_switches,
     interval_text,
+    is_told_by_means,
     listing,
     places,
-    sentence,
     short_title,
+    switches_text,
 )
 
 
 def answer(comparison: Comparison) -> str:
-    """Who is best, who cannot be told from it, what its switches did, and the best one without switches.
+    """Who is best, who cannot be told from it, what its switches did, and the best one without; better baselines.
 
     Args:
         comparison: what was found.
@@ -23,7 +26,7 @@ def answer(comparison: Comparison) -> str:
     Returns:
         One paragraph of plain text; labels stand in it as they are.
     """
-    return " ".join([_best(comparison), _like_the_best(comparison), *_switches(comparison)])
+    return " ".join([_best(comparison), _like_the_best(comparison), *_switches(comparison), *_baselines(comparison)])
 
 
 def statistics(comparison: Comparison) -> tuple[str, ...]:
@@ -35,10 +38,12 @@ def statistics(comparison: Comparison) -> tuple[str, ...]:
         "A decoder's figure is the mean over its seeds. The interval beside it is Student's 95% confidence interval for"
         " the mean of all seeds that there could be: with few seeds it is wide, and it takes figures of different seeds"
         " to scatter normally. A single seed has no interval.",
-        "A difference between two decoders is taken image by image, over the seeds that both have. Its interval over"
-        " images is a 95% bootstrap interval for the very models that were trained: it does not say what other seeds"
-        " would give. Its interval over seeds does, as far as few seeds can. Two decoders are called distinguishable"
-        " where zero is outside of every interval that there is.",
+        "A difference between two decoders is taken image by image, over the seeds that both have, or over each one's"
+        " own where those are fewer than two and there are more. Its interval over images is a 95% bootstrap interval"
+        " for the very models that were trained: it does not say what other seeds would give. Its interval over seeds"
+        " is a 95% confidence interval of the mean difference of all seeds that there could be (Student's of common"
+        " seeds, Welch's of others); that of the next two models may lie outside. Two decoders are called"
+        " distinguishable where zero is outside of every interval that there is.",
         "Every pair stands for itself: intervals are not adjusted for the number of pairs, so that of many alike"
         " decoders about one pair in twenty may look distinguishable by chance.",
     )
@@ -46,9 +51,11 @@ def statistics(comparison: Comparison) -> tuple[str, ...]:
 
 def about_pictures(comparison: Comparison) -> str:
     """Which images are shown, and of which run."""
+    corrupted = " Decoders were given these images corrupted." if comparison.corruption else ""
     return (
         f"Best, median and worst of the {comparison.num_images:,} {comparison.split} images by their mean PSNR over"
         " all decoders, each decoder's by its run of the first seed. Error maps show the absolute error, on one scale."
+        f"{corrupted}"
     )
 
 
@@ -61,7 +68,9 @@ def _best(comparison: Comparison) -> str:
         if estimate.low is not None
         else "one seed, so that there is no interval over seeds"
     )
-    return f"{best.label} is best in {short_title(metric)}: {amount_text(metric, estimate.mean)} ({how_sure})."
+    name = short_title(metric)
+    by = "" if is_told_by_means(metric) else ", which is to be near 1 in each image"
+    return f"{best.label} is best in {name}{by}: {amount_text(metric, estimate.mean)} ({how_sure})."
 
 
 def _like_the_best(comparison: Comparison) -> str:
@@ -104,7 +113,27 @@ def _switches(comparison: Comparison) -> list[str]:
             f"The best one without switches is {without.label}, at place {place}:"
             f" {_figure(comparison, without)}{interval}."
         )
-    return [part for part in (used, sentence(best.ablations_in_words), control) if part]
+    return [used, switches_text(comparison, best), control]
+
+
+def _baselines(comparison: Comparison) -> list[str]:
+    """The baselines that are better than the best decoder, in a sentence, if there are any."""
+    metric = comparison.metric
+    reached = badness(metric, comparison.contenders[0].metrics[metric].mean)
+    better = [
+        f"{name.replace('_', ' ')} ({amount_text(metric, figures[metric])})"
+        for name, figures in comparison.baselines.items()
+        if metric in figures and badness(metric, figures[metric]) < reached
+    ]
+    if not better or not is_told_by_means(metric):
+        return []
+    who = "Baselines" if len(better) > 1 else "A baseline"
+    given = ", given clean images," if comparison.corruption else ""
+    told = [f"{who} of the same code size{given} reached more than the best decoder: {listing(better)}."]
+    num_values = math.prod(comparison.image_shape)
+    if comparison.baselines.get("pca", {}).get("values", 0) >= num_values:
+        told.append(f"The code has at least as many values as the image, {num_values:,}, so that PCA is exact.")
+    return told
 
 
 def _figure(comparison: Comparison, contender: Contender) -> str:

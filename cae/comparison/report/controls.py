@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cae.comparison.record import Comparison, Contender, badness
+from cae.comparison.record import Comparison, Contender, Difference, badness
 from cae.comparison.report.table import Table, estimates_table
 from cae.comparison.report.words import (
     NOTHING,
     better_above_zero,
+    compared_title,
     difference_text,
     estimate_text,
     has_switches,
+    is_told_by_means,
     metric_names,
     metric_text,
     metric_title,
@@ -25,9 +27,9 @@ def pairs(comparison: Comparison) -> Table | None:
     rows = [
         (
             f"{one.first} minus {one.second}",
-            difference_text(metric, one.mean),
-            _ends(metric, one.images_low, one.images_high),
-            _ends(metric, one.seeds_low, one.seeds_high),
+            difference_text(metric, one.mean, _scale(one)),
+            _ends(metric, one.images_low, one.images_high, _scale(one)),
+            _ends(metric, one.seeds_low, one.seeds_high, _scale(one)),
             "yes" if one.is_distinguishable else "NO",
         )
         for one in comparison.differences
@@ -40,7 +42,7 @@ def pairs(comparison: Comparison) -> Table | None:
         "distinguishable",
     )
     note = better_above_zero(metric, "first one", "second one")
-    caption = f"Paired differences in {metric_title(metric)} on the same images"
+    caption = f"Paired differences in {compared_title(metric)} on the same images"
     return Table(caption, columns, tuple(rows), 0, note) if rows else None
 
 
@@ -53,8 +55,8 @@ def matrix(comparison: Comparison) -> Table | None:
     cells = {(label, label): NOTHING for label in labels}
     for one in comparison.differences:
         mark = "" if one.is_distinguishable else "≈ "
-        cells[one.first, one.second] = mark + difference_text(metric, one.mean)
-        cells[one.second, one.first] = mark + difference_text(metric, -one.mean)
+        cells[one.first, one.second] = mark + difference_text(metric, one.mean, _scale(one))
+        cells[one.second, one.first] = mark + difference_text(metric, -one.mean, _scale(one))
     rows = [
         (f"{place} {row}", *(cells.get((row, column), NOTHING) for column in labels))
         for place, row in enumerate(labels, start=1)
@@ -62,7 +64,7 @@ def matrix(comparison: Comparison) -> Table | None:
     meaning = better_above_zero(metric, "row", "column")
     note = f"Row minus column, columns by place. {meaning} “≈”: the two cannot be told apart."
     columns = ("decoder", *(str(place) for place in range(1, len(labels) + 1)))
-    return Table(f"Mean difference in {metric_title(metric)}, decoder by decoder", columns, tuple(rows), 0, note)
+    return Table(f"Mean difference in {compared_title(metric)}, decoder by decoder", columns, tuple(rows), 0, note)
 
 
 def ablations(comparison: Comparison) -> Table | None:
@@ -132,10 +134,17 @@ def _ablation(contender: Contender, name: str) -> str:
     return estimate_text("mse", estimate) + times
 
 
-def _ends(metric: str, low: float | None, high: float | None) -> str:
+def _scale(one: Difference) -> float:
+    """Half the width of the narrowest interval; the difference itself where none has a width."""
+    ends = ((one.images_low, one.images_high), (one.seeds_low, one.seeds_high))
+    widths = [high - low for low, high in ends if low is not None and high is not None and high > low]
+    return min(widths) / 2 if widths else abs(one.mean)
+
+
+def _ends(metric: str, low: float | None, high: float | None, scale: float) -> str:
     if low is None or high is None:
         return "one seed"
-    return f"{difference_text(metric, low)} to {difference_text(metric, high)}"
+    return f"{difference_text(metric, low, scale)} to {difference_text(metric, high, scale)}"
 
 
 def _count(value: Any) -> str:
@@ -144,7 +153,7 @@ def _count(value: Any) -> str:
 
 def _num_better(comparison: Comparison, figures: Mapping[str, float]) -> str:
     metric = comparison.metric
-    if metric not in figures:
+    if metric not in figures or not is_told_by_means(metric):
         return NOTHING
     reached = badness(metric, figures[metric])
     better = [one for one in comparison.contenders if badness(metric, one.metrics[metric].mean) < reached]

@@ -11,7 +11,7 @@ from PIL import Image
 from cae.comparison.record import Comparison, Exhibits
 from cae.comparison.report.drawing import Drawn, data_uri
 from cae.comparison.report.picture import resized, shown_size
-from cae.comparison.report.words import shortened
+from cae.comparison.report.words import original_title, shortened
 from cae.pictures.colors import LARGEST_ERROR, error_colors, image_colors
 
 _CAPTION_LENGTH = 40
@@ -68,8 +68,9 @@ def _on_page(comparison: Comparison, exhibits: Exhibits, block: str, place: int,
             Drawn(_png_uri(pictures), alternative, f"{psnr:.1f} dB, {number} {shortened(label, _CAPTION_LENGTH)}")
         )
     height, width = image.shape[1:3]
-    alternative = f"Image {name}, the input: {width} x {height} pixels, mean {float(image.mean()):.2f}."
-    original = Drawn(_png_uri(_fitted(image_colors(image)[0], cell)), alternative, "input")
+    role = "clean" if comparison.corruption else "the input"
+    alternative = f"Image {name}, {role}: {width} x {height} pixels, mean {float(image.mean()):.2f}."
+    original = Drawn(_png_uri(_fitted(image_colors(image)[0], cell)), alternative, original_title(comparison))
     return ImageOnPage(block, name, original, tuple(decoded), *cell)
 
 

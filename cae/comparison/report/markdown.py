@@ -9,7 +9,7 @@ from cae.comparison.record import Comparison
 from cae.comparison.report.answer import about_pictures
 from cae.comparison.report.sections import Told, tell
 from cae.comparison.report.table import Table
-from cae.comparison.report.words import sentence
+from cae.comparison.report.words import code_spans, sentence
 from cae.data.file_errors import printable
 
 # What would begin something in Markdown or HTML. An underscore inside a word does not, and names have many of them.
@@ -63,7 +63,17 @@ def escape_markdown(text: str) -> str:
     Args:
         text: anything.
     """
-    return _SPECIAL.sub(lambda found: "\\" + found.group(), printable(sentence(text)))
+    return _escaped(printable(sentence(text)))
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(lambda found: "\\" + found.group(), text)
+
+
+def _with_code(text: str) -> str:
+    """Escape a sentence, but for what stands between backticks: Markdown takes that as it is."""
+    pieces = code_spans(printable(sentence(text)))
+    return "".join(f"`{piece}`" if is_code else _escaped(piece) for piece, is_code in pieces)
 
 
 def _tables(told: Told, *names: str) -> list[str]:
@@ -96,7 +106,7 @@ def _is_numeric(table: Table, column: int) -> bool:
 
 
 def _list_of(heading: str, sentences: Iterable[str]) -> list[str]:
-    lines = [f"- {escape_markdown(one)}" for one in sentences]
+    lines = [f"- {_with_code(one)}" for one in sentences]
     return [f"**{heading}**", "\n".join(lines)] if lines else []
 
 

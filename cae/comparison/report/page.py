@@ -13,6 +13,7 @@ from cae.comparison.report.exhibit import error_scale, images_on_page
 from cae.comparison.report.rates import draw_rates
 from cae.comparison.report.sections import tell
 from cae.comparison.report.spectra import draw_spectra
+from cae.comparison.report.words import code_spans
 from cae.data.file_errors import printable
 
 
@@ -34,6 +35,7 @@ def render_page(comparison: Comparison, exhibits: Exhibits) -> str:
         lstrip_blocks=True,
         finalize=_one_line,
     )
+    environment.filters["code_spans"] = code_spans
     spectra = draw_spectra(comparison, exhibits)
     return environment.get_template("comparison.html").render(
         told=tell(comparison),

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from cae.comparison.record import Comparison, Exhibits
-from cae.comparison.report.words import shortened
+from cae.comparison.report.words import original_title, shortened
 from cae.pictures.block import choose_cell
 from cae.pictures.canvas import Canvas, line_height, text_width
 from cae.pictures.colors import error_colors, image_colors
@@ -22,7 +22,7 @@ _LABEL_LENGTH = 40
 
 
 def comparison_picture(comparison: Comparison, exhibits: Exhibits) -> np.ndarray:
-    """Draw each image in a row: the input, then every decoder's reconstruction with its error map and PSNR below.
+    """Draw each image in a row: the image, then every decoder's reconstruction with its error map and PSNR below.
 
     Small images are enlarged by a whole number without smoothing; large ones are reduced so that the picture of up to
     16 decoders is not much wider than 2000 pixels. Colours of errors are those of every other picture.
@@ -40,7 +40,8 @@ def comparison_picture(comparison: Comparison, exhibits: Exhibits) -> np.ndarray
     labels = [contender.label for contender in comparison.contenders]
     cell = shown_size(comparison, exhibits)
     column = max(cell[1], _NARROWEST) + _GAP
-    parts = [_draw_heads(["input", *(f"{place} {label}" for place, label in enumerate(labels, start=1))], column)]
+    heads = [original_title(comparison), *(f"{place} {label}" for place, label in enumerate(labels, start=1))]
+    parts = [_draw_heads(heads, column)]
     for block, names in exhibits.blocks.items():
         for place, name in enumerate(names):
             heading = f"{block}: {shortened(name, max(12, _width(len(labels) + 1, column) // 10))}"

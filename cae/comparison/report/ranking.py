@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cae.comparison.record import Comparison, Estimate, RunFigures
 from cae.comparison.report.table import Table, estimates_table
 from cae.comparison.report.words import (
     NOTHING,
+    compared_title,
     has_switches,
     interval_text,
     is_better_when_larger,
@@ -19,10 +21,13 @@ from cae.comparison.report.words import (
     places,
 )
 
+# Metrics that stand in the main table beside the chosen one.
+_RANKED = ("psnr", "ssim", "mse", "high_frequency_ratio")
+
 
 def ranking(comparison: Comparison) -> Table:
-    """The main table: contenders as they are sorted, with everything that has one figure."""
-    chosen, *others = metric_names(comparison)
+    """The main table: contenders as they are sorted, with what is asked first; no wider than a screen."""
+    chosen, *others = _ranked_metrics(comparison)
     alike = _indistinguishable(comparison)
     rows = []
     for place, contender in enumerate(comparison.contenders, start=1):
@@ -31,39 +36,40 @@ def ranking(comparison: Comparison) -> Table:
             (
                 str(place),
                 contender.label,
-                metric_text(chosen, estimate.mean),
-                interval_text(chosen, estimate),
+                f"{metric_text(chosen, estimate.mean)} ({interval_text(chosen, estimate)})",
                 _alike_text(alike[contender.label]) if len(comparison.contenders) > 1 else NOTHING,
                 *(_mean(name, contender.metrics.get(name)) for name in others),
                 f"{contender.parameters:,}",
                 f"{contender.macs_per_image:,}",
                 f"{contender.code['values']:,.0f}",
                 f"{contender.code['switch_bits']:,.0f}",
-                f"{contender.code_bits:,}",
-                str(len(contender.runs)),
             )
         )
     columns = (
         "place",
         "decoder",
-        metric_title(chosen),
-        "95% interval over seeds",
+        f"{metric_title(chosen)}, 95% interval over seeds",
         "cannot be told from place",
         *map(metric_title, others),
         "parameters",
         "MACs an image",
         "code values",
         "switch bits",
-        "code + switch bits",
-        "seeds",
     )
-    return Table(f"Decoders, sorted by {metric_title(chosen)}", columns, tuple(rows), 1, _ranking_note(comparison))
+    return Table(f"Decoders, sorted by {compared_title(chosen)}", columns, tuple(rows), 1, _ranking_note(comparison))
 
 
 def all_metrics(comparison: Comparison) -> Table:
-    """Every metric with its interval."""
+    """Every metric with its interval, and what else the main table has no room for."""
     names = metric_names(comparison)
-    return estimates_table("Every metric with its 95% interval over seeds", comparison, names, lambda one: one.metrics)
+    caption = "Every metric with its 95% interval over seeds"
+    table = estimates_table(caption, comparison, names, lambda one: one.metrics)
+    rows = zip(table.rows, comparison.contenders, strict=True)
+    return replace(
+        table,
+        columns=(*table.columns, "code + switch bits", "seeds"),
+        rows=tuple((*row, f"{one.code_bits:,}", str(len(one.runs))) for row, one in rows),
+    )
 
 
 def settings(comparison: Comparison) -> Table | None:
@@ -88,8 +94,14 @@ def runs(comparison: Comparison) -> Table:
 def made(comparison: Comparison) -> Table:
     """Date, versions and hardware."""
     return Table(
-        "Versions and hardware", ("what", "value"), tuple((key, str(one)) for key, one in comparison.made.items())
+        "Versions and hardware of this measurement",
+        ("what", "value"),
+        tuple((key, str(one)) for key, one in comparison.made.items()),
     )
+
+
+def _ranked_metrics(comparison: Comparison) -> list[str]:
+    return [name for name in metric_names(comparison) if name == comparison.metric or name in _RANKED]
 
 
 def _mean(name: str, estimate: Estimate | None) -> str:
@@ -128,7 +140,7 @@ def _alike_text(others: Iterable[int]) -> str:
 
 
 def _ranking_note(comparison: Comparison) -> str:
-    names = metric_names(comparison)
+    names = _ranked_metrics(comparison)
     larger = [metric_title(name) for name in names if is_better_when_larger(name)]
     smaller = [metric_title(name) for name in names if name in ("mse", "mae", "loss")]
     parts = [f"{how} is better: {listing(ones)}." for how, ones in (("More", larger), ("Less", smaller)) if ones]

@@ -8,7 +8,7 @@ from cae.comparison.record import Comparison
 from cae.comparison.report import controls, ranking
 from cae.comparison.report.answer import answer, statistics
 from cae.comparison.report.table import Table
-from cae.comparison.report.words import metric_title, sentence
+from cae.comparison.report.words import compared_title, has_switches, switches_text
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Told:
         answer: what was found.
         warnings: what a fair comparison should not have.
         tables: by name, without those that would be empty.
-        switches: label and what came through its switches in words, of each contender that has any.
+        switches: label and what came through its switches in words, or why that is not known, of each that has any.
         equal: what was equal.
         unequal: what was not.
         statistics: how intervals were made and what they do not say.
@@ -58,17 +58,27 @@ def tell(comparison: Comparison) -> Told:
         title=f"Comparison of decoders: {comparison.title}",
         setting=(
             f"{len(comparison.contenders)} decoders, {num_runs} runs, {comparison.num_images:,} {comparison.split}"
-            f" images of {height} x {width} x {channels}; sorted by {metric_title(comparison.metric)}."
+            f" images of {height} x {width} x {channels}; sorted by {compared_title(comparison.metric)}."
+            f"{_inputs(comparison)}"
         ),
         answer=answer(comparison),
         warnings=comparison.terms.warnings,
         tables={name: table for name, table in tables.items() if table is not None},
         switches=tuple(
-            (contender.label, sentence(contender.ablations_in_words))
+            (contender.label, switches_text(comparison, contender))
             for contender in comparison.contenders
-            if contender.ablations_in_words
+            if has_switches(contender)
         ),
         equal=comparison.terms.equal,
         unequal=comparison.terms.unequal,
         statistics=statistics(comparison),
+    )
+
+
+def _inputs(comparison: Comparison) -> str:
+    if not comparison.corruption:
+        return ""
+    return (
+        f" Inputs were corrupted ({comparison.corruption}) as in training, those of baselines were clean; all are"
+        " measured against the clean images."
     )

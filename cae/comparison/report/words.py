@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 
 from cae.comparison.record import LARGER_IS_BETTER, Comparison, Contender, Estimate
@@ -27,6 +29,9 @@ _FORMATS = {"psnr": ".2f", "ssim": ".4f", "ms_ssim": ".4f", "high_frequency_rati
 _OTHER_FORMAT = "#.4g"
 NOTHING = "-"
 _UNIT = " (dB)"
+# Metrics are computed in single precision: further digits mean nothing.
+_MOST_DECIMALS = 9
+_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
 def metric_title(name: str) -> str:
@@ -71,13 +76,35 @@ def short_title(name: str) -> str:
     return metric_title(name).removesuffix(_UNIT)
 
 
-def difference_text(name: str, value: float) -> str:
+def compared_title(name: str) -> str:
+    """What decoders are sorted and told apart by, in a metric; see `cae.comparison.record.compared`.
+
+    >>> compared_title("psnr"), compared_title("high_frequency_ratio")
+    ('PSNR (dB)', "distance of each image's high-frequency ratio from 1")
+    """
+    if name == "high_frequency_ratio":
+        return "distance of each image's high-frequency ratio from 1"
+    return metric_title(name)
+
+
+def difference_text(name: str, value: float, scale: float) -> str:
     """Write a difference of two values of a metric, with its sign.
 
-    >>> difference_text("psnr", 0.304), difference_text("mse", -0.0001)
-    ('+0.30', '-0.0001000')
+    >>> difference_text("psnr", 0.304, 0.1), difference_text("psnr", 0.00342, 0.0012), difference_text("mse", -1e-4, 0)
+    ('+0.30', '+0.0034', '-0.0001000')
+
+    Args:
+        name: the metric's.
+        value: the difference.
+        scale: of which at least two significant digits are shown, such as half an interval's width; 0 where there is
+            none.
     """
-    return format(value, "+" + _format_of(name))
+    usual = _format_of(name)
+    if scale == 0:
+        return format(value, "+" + usual)
+    least = int(usual[1:-1]) if usual.endswith("f") else 0
+    decimals = min(_MOST_DECIMALS, max(least, 1 - math.floor(math.log10(scale))))
+    return f"{value:+.{decimals}f}"
 
 
 def interval_text(name: str, estimate: Estimate) -> str:
@@ -110,6 +137,16 @@ def sentence(text: str) -> str:
     'Much came through.'
     """
     return " ".join(text.split())
+
+
+def code_spans(text: str) -> list[tuple[str, bool]]:
+    """Divide a sentence into pieces, each with whether it stands between backticks.
+
+    >>> code_spans("Seeds: `a` has 3.")
+    [('Seeds: ', False), ('a', True), (' has 3.', False)]
+    """
+    # Every second piece is what the group found.
+    return [(piece, place % 2 == 1) for place, piece in enumerate(_CODE.split(text)) if piece]
 
 
 def shortened(text: str, length: int) -> str:
@@ -146,20 +183,36 @@ def is_better_when_larger(name: str) -> bool:
     return name in LARGER_IS_BETTER
 
 
+def is_told_by_means(name: str) -> bool:
+    """Whether means over images say who is better; a mean ratio does not tell how far each image's is from 1."""
+    return name != "high_frequency_ratio"
+
+
 def better_above_zero(name: str, first: str, second: str) -> str:
     """Say which of two is better where the first one's figure minus the second's is above zero.
 
     >>> better_above_zero("mse", "row", "column")
     'Above zero the column is better.'
     """
-    if name == "high_frequency_ratio":
-        return "The ratio nearest to 1 is best, whatever the sign of a difference."
     return f"Above zero the {first if is_better_when_larger(name) else second} is better."
 
 
 def has_switches(contender: Contender) -> bool:
     """Whether anything goes round the code by switches."""
     return contender.code["switch_bits"] > 0
+
+
+def switches_text(comparison: Comparison, contender: Contender) -> str:
+    """What came through a decoder's switches, or why that is not told."""
+    if contender.ablations_in_words:
+        return sentence(contender.ablations_in_words)
+    why = ": there is one image only" if comparison.num_images == 1 else ""
+    return f"Switches of another image were not tried{why}."
+
+
+def original_title(comparison: Comparison) -> str:
+    """What to call an image beside its reconstructions: decoders may have been given a corrupted one."""
+    return "image" if comparison.corruption else "input"
 
 
 def places(comparison: Comparison) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Which files a comparison's events are in, and what happens to those that are there already."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
@@ -69,6 +70,14 @@ def test_runs_of_several_experiments_get_figures_but_no_common_table(tmp_path):
     for contender in comparison.contenders:
         for run in contender.runs:
             assert len(list((tmp_path / "runs" / run.name / "evaluation").iterdir())) == 1
+
+
+def test_runs_that_cannot_be_written_are_left_as_they_are(tmp_path):
+    comparison, exhibits = make_experiment(tmp_path / "runs")
+    first, *others = [Path(run.path) for contender in comparison.contenders for run in contender.runs]
+    write_events(comparison, exhibits, tmp_path / "comparison", None, read_only=[first])
+    assert not (first / "evaluation").exists()
+    assert all(list((other / "evaluation").iterdir()) for other in others)
 
 
 def test_without_intervals_charts_have_plain_lines_with_the_metric_on_top_first(tmp_path):

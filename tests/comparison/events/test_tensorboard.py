@@ -77,15 +77,17 @@ def test_the_comparisons_run_has_table_warnings_and_terms_as_text(shown):
         tag.partition(" ")[2]: html.unescape(board.ask("plugin/text/text", run="comparison", tag=tag)[0]["text"])
         for tag in board.ask("plugin/text/tags")["comparison"]
     }
+    assert texts["Decoders"].count("<th>") + texts["Decoders"].count("<th ") == 11  # that fit on a screen
     table = re.findall(r"<td>(.*?)</td>", texts["Decoders"])
     labels = [contender.label for contender in comparison.contenders]
     assert [cell for cell in table if cell in labels] == labels
     for contender in comparison.contenders:
         row = table[table.index(contender.label) :]
-        assert row[1] == f"{contender.metrics['psnr'].mean:.2f}"
+        assert row[1].startswith(f"{contender.metrics['psnr'].mean:.2f} (")
         assert f"{contender.parameters:,}" in row
     assert comparison.terms.warnings[0] in texts["Comparison of decoders: compare_decoders"]
     assert comparison.terms.equal[0] in texts["Terms"]
+    assert "Decoder: kernel_size of <code>a<b> _c_</code> is *3*." in texts["Terms"]
     assert "comparison.png" not in "".join(texts.values())
 
 

@@ -1,0 +1,59 @@
+"""What is told of the programs and the hardware that runs were trained with."""
+
+import pytest
+
+from tests.comparison.runs import make_run
+from tests.comparison.test_terms import terms
+
+ENVIRONMENT = {
+    "python": "3.12.1",
+    "platform": "Linux",
+    "cpu": "A processor",
+    "cores": 2,
+    "gpus": [],
+    "packages": {"tensorflow": "2.21.0", "numpy": "2.4.6"},
+    "git_revision": "abc",
+}
+
+
+def test_what_runs_were_trained_with_is_told():
+    found = terms(make_run("resize", 0, environment=ENVIRONMENT), make_run("resize", 1, environment=ENVIRONMENT))
+    assert (
+        "Program: all runs were trained with revision abc, python 3.12.1, tensorflow 2.21.0, numpy 2.4.6."
+        in found.equal
+    )
+    assert "Hardware: all runs were trained on processor A processor, cores 2, GPUs none." in found.equal
+    assert found.unequal == found.warnings == ()
+    silent = terms(make_run("resize", 0, environment=ENVIRONMENT), make_run("resize", 1))
+    assert any(
+        line.startswith("Program") and line.endswith("; run1 wrote nothing of it down.") for line in silent.equal
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence", "warning"),
+    [
+        (
+            {"git_revision": None},
+            "Program: revision is abc for run0, not in a checkout for run1.",
+            "Runs were trained with different programs (revision differs",
+        ),
+        (
+            {"packages": {"tensorflow": "2.20.0", "numpy": "2.4.6"}},
+            "Program: tensorflow is 2.21.0 for run0, 2.20.0 for run1.",
+            "Runs were trained with different programs (tensorflow differs",
+        ),
+        (
+            {"gpus": ["/GPU:0"]},
+            "Hardware: GPUs is none for run0, /GPU:0 for run1.",
+            "Runs were trained on different hardware (GPUs differs",
+        ),
+    ],
+)
+def test_runs_of_other_programs_or_hardware_are_warned_of(change, sentence, warning):
+    runs = [make_run("resize", 0, environment=ENVIRONMENT), make_run("resize", 1, environment=ENVIRONMENT | change)]
+    # What a run does not tell is no difference.
+    found = terms(*runs, make_run("resize", 2))
+    assert found.unequal == (sentence,)
+    assert found.warnings == (f"{warning}): part of a difference may come of that.",)
+    assert not any(line.startswith(sentence.partition(":")[0]) for line in found.equal)
