@@ -60,9 +60,13 @@ def in_words(mse: float, ablations: Mapping[str, Mapping[str, float]], switch_bi
     amount = "Much" if shuffled > 2 * mse else "Some" if shuffled > 1.1 * mse else "Little"
     return (
         f"{amount} came through the switches (up to {switch_bits:,} bits an image): with those of another image the MSE"
-        f" is {shuffled / mse:.1f} times\nas high ({shuffled:.5f} instead of {mse:.5f}), with all to the top-left"
-        f" {fixed / mse:.1f} times ({fixed:.5f})."
+        f" is {_times(shuffled, mse)}\nas high ({shuffled:.5f} instead of {mse:.5f}), with all to the top-left"
+        f" {_times(fixed, mse)} ({fixed:.5f})."
     )
+
+
+def _times(error: float, mse: float) -> str:
+    return f"{error / mse:.1f} times" if mse else "infinitely many times"
 
 
 def _fix_switches(plan: Plan) -> Change:

@@ -17,7 +17,6 @@ from cae.data.pixels import to_float
 if TYPE_CHECKING:
     from cae.config import RunConfig
     from cae.data.image_set import ImageSet
-    from cae.runs import RunDirectory
 
 # What figures come from: these rooms of the program, and these packages.
 _ROOMS = ("artefacts", "data", "evaluation", "layers", "metrics", "model", "pictures", "plan", "training")
@@ -46,11 +45,11 @@ def digest_images(images: ImageSet) -> str:
     return found.hexdigest()
 
 
-def digest_evaluation(directory: RunDirectory, config: RunConfig, images: str, num_training_images: int) -> str:
+def digest_evaluation(weights: str, config: RunConfig, images: str, num_training_images: int) -> str:
     """Fingerprint of a run's weights and configuration, of the images that measure it, and of the program.
 
     Args:
-        directory: the run's, with weights.
+        weights: from `RunDirectory.digest_weights`.
         config: the run's; where its data lie does not count.
         images: from `digest_images`.
         num_training_images: that baselines are fitted on.
@@ -58,11 +57,8 @@ def digest_evaluation(directory: RunDirectory, config: RunConfig, images: str, n
     settings = config.model_dump(mode="json", include={"seed", "data", "model", "objective", "training"})
     for place in ("path", "test_path"):
         del settings["data"][place]
-    found = hashlib.sha256(json.dumps([settings, images, num_training_images, _program()], sort_keys=True).encode())
-    with open(directory.weights, "rb") as weights:
-        while part := weights.read(2**20):
-            found.update(part)
-    return found.hexdigest()
+    everything = [weights, settings, images, num_training_images, _program()]
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 
 @cache

@@ -65,7 +65,7 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         "ablations": ablations,
         "ablations_in_words": in_words(measured.means()["mse"], ablations, trained.plan.code.switch_bits),
         "baselines": measured_on.baselines(trained.plan.code.values, trained.config.training.batch_size),
-        "digest": _digest(trained.directory, trained.config, measured_on),
+        "digest": _digest(trained.weights_digest, trained.config, measured_on),
     }
     if corruption.kind != "none":
         results["corruption"] = corruption.model_dump(mode="json")
@@ -90,7 +90,9 @@ def find_evaluation(
     """
     if not (out / "results.json").exists():
         return None  # The fingerprint takes a look at every image.
-    return read_evaluation(out, _digest(directory, config, measured_on), measured_on.images.image_shape)
+    return read_evaluation(
+        out, _digest(directory.digest_weights(), config, measured_on), measured_on.images.image_shape
+    )
 
 
 def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False) -> Measurer:
@@ -100,9 +102,9 @@ def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False) -> Meas
     return Measurer(trained.autoencoder, Objective(section), corruption, trained.config.training.batch_size)
 
 
-def _digest(directory: RunDirectory, config: RunConfig, measured_on: EvaluationSet) -> str:
+def _digest(weights: str, config: RunConfig, measured_on: EvaluationSet) -> str:
     return digest_evaluation(
-        directory, config, f"{measured_on.split} {measured_on.digest}", len(measured_on.splits.train)
+        weights, config, f"{measured_on.split} {measured_on.digest}", len(measured_on.splits.train)
     )
 
 

@@ -26,6 +26,8 @@ class TrainedRun:
     plan: Plan
     splits: Splits
     autoencoder: Autoencoder
+    weights_digest: str
+    """Of the weights file as it was loaded: a training that goes on may have replaced it since."""
 
 
 def load_trained_run(
@@ -50,11 +52,14 @@ def load_trained_run(
     _check_image_shape(directory, splits)
     plan = make_plan(config.model, splits.image_shape)
     autoencoder = build_autoencoder(plan, seed=config.seed, precision=config.training.precision)
+    digest = directory.digest_weights()
     try:
         autoencoder.model.load_weights(directory.weights)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{directory.weights}: does not fit {directory.config}: {str(error).splitlines()[0]}") from None
-    return TrainedRun(directory, config, plan, splits, autoencoder)
+    if directory.digest_weights() != digest:
+        raise UserError(f"{directory.weights}: was replaced while it was read, by a training that goes on; try again.")
+    return TrainedRun(directory, config, plan, splits, autoencoder, digest)
 
 
 def _check_image_shape(directory: RunDirectory, splits: Splits) -> None:

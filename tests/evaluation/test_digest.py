@@ -1,21 +1,16 @@
 """When an evaluation may be taken for that of another time."""
 
-import types
-
 import numpy as np
-import pytest
 
 from cae.config import RunConfig
 from cae.data.array_set import ArraySet
+from cae.data.load import load_splits
 from cae.evaluation.digest import digest_evaluation, digest_images
+from cae.evaluation.evaluation_set import EvaluationSet
+from cae.evaluation.results import evaluate_run, find_evaluation
+from cae.runs import RunDirectory
+from cae.runs.trained import load_trained_run
 from tests.conftest import make_images
-
-
-@pytest.fixture
-def run(tmp_path):
-    weights = tmp_path / "model.weights.h5"
-    weights.write_bytes(b"numbers")
-    return types.SimpleNamespace(weights=weights)
 
 
 def test_images_are_known_by_their_pixels_and_order_whatever_holds_them():
@@ -30,9 +25,9 @@ def test_images_are_known_by_their_pixels_and_order_whatever_holds_them():
     assert digest_images(ArraySet(one_pixel)) != whole
 
 
-def test_what_figures_depend_on_changes_the_digest_and_nothing_else(run):
-    def digest(images="i", training=9, **settings):
-        return digest_evaluation(run, RunConfig.model_validate(settings), images, training)
+def test_what_figures_depend_on_changes_the_digest_and_nothing_else():
+    def digest(images="i", training=9, weights="w", **settings):
+        return digest_evaluation(weights, RunConfig.model_validate(settings), images, training)
 
     first = digest()
     assert digest(name="other", experiment="other", data={"source": "bundled"}) == first
@@ -44,5 +39,19 @@ def test_what_figures_depend_on_changes_the_digest_and_nothing_else(run):
         digest(objective={"corruption": {"kind": "gaussian"}}),
         digest(training=9, data={"validation_fraction": 0.2}),
     ]
-    run.weights.write_bytes(b"other numbers")
-    assert len({first, digest(), *changed}) == len(changed) + 2
+    assert len({first, digest(weights="v"), *changed}) == len(changed) + 2
+
+
+def test_weights_that_were_replaced_while_they_were_measured_are_measured_again(write_config, run_command, tmp_path):
+    config = write_config("model: {encoder: {filters: [2]}, decoder: {upsampling: resize}}\ntraining: {epochs: 1}")
+    code, _, err = run_command("train", config, "--runs-dir", tmp_path)
+    assert code == 0, err
+    run = RunDirectory(tmp_path / "default" / "run")
+    trained = load_trained_run(run, load_splits)
+    measured_on = EvaluationSet(trained.splits, "test")
+    loaded = run.weights.read_bytes()
+    run.weights.write_bytes(b"those of the next epoch")
+    evaluate_run(trained, measured_on, run.evaluation, lambda line: None)
+    assert find_evaluation(run, trained.config, measured_on, run.evaluation) is None
+    run.weights.write_bytes(loaded)
+    assert find_evaluation(run, trained.config, measured_on, run.evaluation) is not None
