@@ -78,6 +78,7 @@ def test_every_shipped_configuration_trains_a_real_epoch_on_few_images(train, co
         "training.epochs=1",
         "training.batch_size=16",
         "grid={}",
+        "match=none",
     ]
     run = train(config, *itertools.chain.from_iterable(("--set", override) for override in overrides))
     assert len(rows_of(run)) == 1
