@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cae.commands.chosen_runs import find_runs
-from cae.commands.planning import load_splits_with_progress
+from cae.commands.messages import tell
+from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError
 from cae.runs import RunDirectory, check_is_writable
@@ -42,21 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="measure runs, too, that were measured already with nothing changed since"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="data.KEY=VALUE",
-        dest="overrides",
-        help="override a key of the data section, for images that are elsewhere now, e.g. data.path=FOLDER",
-    )
+    add_data_override_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate a run, or several and compare them; prints a table and, last, the folder of the files."""
-    for override in options.overrides:
-        if not override.startswith("data."):
-            raise ConfigError(f"--set {override}: only keys of `data` can be changed for a trained run.")
+    check_data_overrides(options.overrides)
     directories, left_out = find_runs(options.runs, tell)
     if len(directories) > 1:
         _compare(directories, left_out, options)
@@ -184,8 +175,3 @@ def format_results(path: Path, results: dict[str, Any]) -> str:
             values = f"{row['mse']:9.6f}  {row['mae']:8.5f}  {row['psnr']:8.3f}  {row['ssim']:7.4f}"
             lines.append(f"{name:{width}}  {values}")
     return "\n".join(lines)
-
-
-def tell(line: str) -> None:
-    """Show a line to the user."""
-    print(line, file=sys.stderr, flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,29 @@ def add_override_argument(parser: argparse.ArgumentParser) -> None:
         dest="overrides",
         help="override one dotted key, e.g. model.decoder.upsampling.kind=max_unpool; repeatable",
     )
+
+
+def add_data_override_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--set` for a trained run, of which only the images' place can change."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="data.KEY=VALUE",
+        dest="overrides",
+        help="override a key of the data section, for images that are elsewhere now, e.g. data.path=FOLDER",
+    )
+
+
+def check_data_overrides(overrides: Sequence[str]) -> None:
+    """Refuse to change anything but the data of a trained run.
+
+    Raises:
+        ConfigError: an override is of another key.
+    """
+    for override in overrides:
+        if not override.startswith("data."):
+            raise ConfigError(f"--set {override}: only keys of `data` can be changed for a trained run.")
 
 
 def plan_for(config: RunConfig, image_shape: tuple[int, int, int], path: Path) -> Plan:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import functools
-import sys
 from pathlib import Path
 
+from cae.commands.messages import tell
 from cae.commands.planning import add_override_argument, load_splits_with_progress, plan_for
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.engine import start_engine
@@ -119,11 +119,6 @@ def _check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> No
     from cae.training.objective import Objective
 
     Objective(config.objective).check_image_shape(image_shape)
-
-
-def tell(line: str) -> None:
-    """Show a line to the user."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def _headline(config: RunConfig, plan: Plan) -> str:

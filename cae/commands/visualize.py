@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cae.commands.evaluate import tell
-from cae.commands.planning import load_splits_with_progress
+from cae.commands.messages import tell
+from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.engine import start_engine
 from cae.errors import ConfigError
 from cae.runs import RunDirectory, check_is_writable, open_run
@@ -43,14 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images", type=Path, metavar="PATH", help="a folder, image, array or IDX file; default: the validation part"
     )
     parser.add_argument("--out", type=Path, help="folder for the files; default: RUN/visualization")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="data.KEY=VALUE",
-        dest="overrides",
-        help="override a key of the data section, for images that are elsewhere now, e.g. data.path=FOLDER",
-    )
+    add_data_override_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,9 +51,7 @@ def run(options: argparse.Namespace) -> int:
     maps = parse_maps(options.maps)
     if not 1 <= options.top <= _MOST:
         raise ConfigError(f"--top must be from 1 to {_MOST}. Received: {options.top}.")
-    for override in options.overrides:
-        if not override.startswith("data."):
-            raise ConfigError(f"--set {override}: only keys of `data` can be changed for a trained run.")
+    check_data_overrides(options.overrides)
     directory = open_run(options.run_directory, tell)
     out = options.out or directory.path / "visualization"
     check_is_writable(out)
