@@ -82,7 +82,7 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
             maps.check(layer.name, layer.num_maps)
         images = trained.splits.validation
         source = "validation part" if options.images is None else printable(options.images)
-        tell(f"{directory.path}: showing {len(images):,} images to {len(layers)} layer{'s' * (len(layers) != 1)}")
+        tell(f"{directory.path}: showing {_counted(len(images), 'image')} to {_counted(len(layers), 'layer')}")
         sentences = visualize_run(trained, images, source, Wish(layers, maps, options.method, options.top), out)
     for name, reason in trained.splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
@@ -91,10 +91,18 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
 
 def _named_images(path: Path, section: DataSection, directory: RunDirectory) -> Splits:
     """Images that the user named, in the place of the run's own, which need not be on this machine."""
+    from cae.data.file_errors import printable
     from cae.data.image_set import Splits
     from cae.data.load import find_image_shape
     from cae.visualization.images import open_images
 
     trained_on = directory.read_summary().get("image_shape") if directory.summary.exists() else None
-    images = open_images(path, section, tuple(trained_on) if trained_on else find_image_shape(section))
-    return Splits(images, images, images)
+    shape = tuple(trained_on) if trained_on else find_image_shape(section)
+    images, num_skipped = open_images(path, section, shape)
+    if num_skipped:
+        tell(f"{printable(path)}: {_counted(num_skipped, 'file')} that cannot be read left out")
+    return Splits(images, images, images, num_skipped)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

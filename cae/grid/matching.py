@@ -56,6 +56,11 @@ def _check(model: ModelSection, shape: ImageShape, wanted: int, name: str) -> No
     parameters = make_plan(model, shape).parameters
     # Half to either side: any two models are then within the tolerance of each other.
     if abs(parameters - wanted) > TOLERANCE / 2 * wanted:
+        if model.decoder.tied_weights:
+            raise ConfigError(
+                f"match: parameters: tied_weights takes the encoder's kernels, so that no width brings its"
+                f" {parameters:,} parameters to the {wanted:,} of {name}. Leave `match` away, or one of the two."
+            )
         raise ConfigError(
             f"match: parameters: no decoder width comes within {TOLERANCE / 2:.0%} of the {wanted:,} parameters of"
             f" {name}, so that any two are within {TOLERANCE:.0%}; the nearest,"

@@ -20,7 +20,9 @@ class Autoencoder:
         plan: what was built.
         encoder: images to the latent, followed by the switches of each pooling that records them.
         decoder: latent and switches to reconstructions.
-        model: images to reconstructions, made of the two; its weights are the autoencoder's.
+        model: images to reconstructions, made of the two; its weights are the autoencoder's. With tied weights a
+            `.keras` file of it holds two equal kernels that are no longer one (see `TiedConv2DTranspose`): build the
+            model from its plan and load weights instead.
     """
 
     plan: Plan

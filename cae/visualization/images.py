@@ -24,7 +24,7 @@ _ARRAY_ENDINGS = (".npy", ".npz", ".h5", ".hdf5")
 
 def open_images(
     path: Path, section: DataSection, image_shape: tuple[int, int, int], progress: Progress | None = None
-) -> ImageSet:
+) -> tuple[ImageSet, int]:
     """Open a folder of images, one image file, an array file, or an IDX file.
 
     All images are brought to the shape that the model takes. A folder with train/ and test/ gives those in train/, an
@@ -36,6 +36,10 @@ def open_images(
         image_shape: (height, width, channels) that the model takes.
         progress: called now and then while a folder is scanned.
 
+    Returns:
+        The images, and how many files of a folder were left out since they cannot be read: none where the run's own
+        `data.on_bad_image` is `error`.
+
     Raises:
         UserError: there is nothing, or nothing that can be read as images.
     """
@@ -43,18 +47,20 @@ def open_images(
     if not path.exists():
         raise file_error(path, "there is no such file or folder.")
     if path.is_dir():
-        return load_folder(_folder_section(path, section, shape), progress).train
+        splits = load_folder(_folder_section(path, section, shape), progress)
+        return splits.train, splits.skipped
     ending = path.suffix.lower()
     if ending in EXTENSIONS:
-        return _open_one(path, _folder_section(path.parent, section, shape), image_shape)
+        return _open_one(path, _folder_section(path.parent, section, shape), image_shape), 0
     if ending in _ARRAY_ENDINGS:
-        return load_arrays(ArrayData(path=str(path), **shape)).train
-    return load_idx(IdxData(path=str(path), **shape)).train
+        return load_arrays(ArrayData(path=str(path), **shape)).train, 0
+    return load_idx(IdxData(path=str(path), **shape)).train, 0
 
 
 def _folder_section(path: Path, section: DataSection, shape: dict[str, Any]) -> ImageFolderData:
-    """The run's own way of fitting images, where it has one."""
-    own = section.model_dump(exclude={"source", "test_path"}) if isinstance(section, PictureData) else {}
+    """The run's own way with image files; one that was trained on something else has no key to say what of bad ones."""
+    is_own = isinstance(section, PictureData)
+    own = section.model_dump(exclude={"source", "test_path"}) if is_own else {"on_bad_image": "skip"}
     return ImageFolderData(**{**own, "path": str(path), **shape})
 
 

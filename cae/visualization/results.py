@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,6 +134,7 @@ def _write_files(
     out: Path, record: dict[str, Any], sentences: Sequence[str], pictures: dict[str, list[LayerPicture]]
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
+    _remove_earlier(out, keep={picture.file for drawn in pictures.values() for picture in drawn})
     sections = []
     for name, drawn in pictures.items():
         for picture in drawn:
@@ -143,6 +145,18 @@ def _write_files(
     write_text(out / PAGE, make_page(record, sentences, sections))
     # Last: whoever sees it finds the other files in place.
     write_json(out / RECORD, record)
+
+
+def _remove_earlier(out: Path, keep: set[str]) -> None:
+    """Remove what an earlier call drew, perhaps by another method: pictures that this record would not tell of."""
+    try:
+        earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        names = [file for layer in earlier["layers"].values() for file in layer["pictures"].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # there was none, or none of ours
+    for name in names:
+        if name not in keep and Path(name).name == name:
+            (out / name).unlink(missing_ok=True)
 
 
 def _bar(what: str, total: int, unit: str) -> tqdm:

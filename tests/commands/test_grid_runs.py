@@ -274,3 +274,11 @@ def test_a_match_that_no_width_reaches_is_told_before_anything_is_trained(grid, 
     assert (code, names) == (2, [])
     assert "no decoder width comes within 1% of the" in err
     assert not (tmp_path / "runs").exists()
+
+
+def test_tied_weights_cannot_be_matched_and_the_message_says_so(grid, tmp_path):
+    entries = "model.decoder.tied_weights: [false, true]"
+    code, names, err = grid(entries, "--set", "match=parameters", "--set", "model.encoder.filters=[8]")
+    assert (code, names) == (2, [])
+    assert "tied_weights takes the encoder's kernels" in err
+    assert "wider encoder" not in err

@@ -217,3 +217,27 @@ def test_values_that_are_not_finite_are_said(trained, run_command, tmp_path):
     code, _, err = run_command("visualize", run, "--layer", "latent")
     assert code == 1
     assert "not finite" in err
+
+
+def test_pictures_of_an_earlier_call_go_and_other_files_stay(trained, tmp_path):
+    out = tmp_path / "out"
+    assert main(["visualize", str(trained), "--maps", "0", "--top", "1", "--out", str(out)]) == 0
+    (out / "mine.png").write_bytes(b"of the user")
+    assert (out / "stage_1_conv_1.png").exists()
+    latent = ["--layer", "latent", "--method", "gradient"]
+    assert main(["visualize", str(trained), "--maps", "0", "--top", "1", "--out", str(out), *latent]) == 0
+    told = {file for layer in record_of(out)["layers"].values() for file in layer["pictures"].values()}
+    assert {path.name for path in out.glob("*.png")} == told | {"mine.png"}
+
+
+def test_images_that_cannot_be_read_are_left_out_and_counted(trained, tmp_path, capsys):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    Image.fromarray(make_images(1, 15, 10)[0, ..., 0]).save(folder / "good.png")
+    (folder / "bad.png").write_bytes(b"no image")
+    arguments = ["--images", str(folder), "--maps", "0", "--top", "1", "--out", str(tmp_path / "out")]
+    assert main(["visualize", str(trained), *arguments]) == 0
+    err = capsys.readouterr().err
+    assert "1 file that cannot be read left out" in err
+    assert "showing 1 image to 5 layers" in err
+    assert record_of(tmp_path / "out")["images"] == 1

@@ -231,4 +231,6 @@ def test_a_tied_model_exports_and_runs_the_same(tmp_path):
     images = np.random.default_rng(4).random((2, 13, 10, 3), np.float32)
     autoencoder.model.export(tmp_path / "saved", verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    # Equal copies of a kernel would serve the same: count them.
+    assert sum(np.prod(variable.shape) for variable in loaded.variables) == autoencoder.model.count_params()
     np.testing.assert_allclose(loaded.serve(tf.constant(images)), autoencoder.model(images), atol=1e-6)

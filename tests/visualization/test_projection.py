@@ -91,6 +91,7 @@ def test_with_linear_activations_the_deconvnet_is_the_gradient_exactly(name):
     assert np.abs(gradient).max() > 0
     for method in ("deconvnet", "guided"):
         np.testing.assert_array_equal(Projector(autoencoder.encoder, layer, method).project(images, *chosen), gradient)
+    assert_equal_to_1e5(gradient, autodiff(autoencoder, layer, RELU["gradient"], images, *chosen))
 
 
 @pytest.mark.parametrize("method", RELU)
@@ -109,7 +110,7 @@ def test_a_projection_is_positively_homogeneous_in_its_seed(method):
 
 
 @pytest.mark.parametrize("name", [name for name in ENCODERS if "group" not in name])
-@pytest.mark.parametrize("method", ["deconvnet", "gradient"])
+@pytest.mark.parametrize("method", RELU)
 def test_a_projection_stays_inside_the_receptive_field(name, method):
     autoencoder = build(name)
     for layer in [layers_of(autoencoder)["stage_1_conv_1"], *telling_layers(autoencoder)]:
@@ -117,6 +118,7 @@ def test_a_projection_stays_inside_the_receptive_field(name, method):
         images = images_for(autoencoder, len(positions))
         projector = Projector(autoencoder.encoder, layer, method)
         projections = projector.project(images, np.zeros_like(positions), positions, np.ones(len(positions)))
+        assert projections.any()
         for position, projection in zip(positions, projections, strict=True):
             rows, columns = receptive_field(layer.path, *divmod(int(position), layer.shape[1]))
             projection[rows.first : rows.last + 1, columns.first : columns.last + 1] = 0
