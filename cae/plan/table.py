@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from cae.plan.operations import Activation, Dropout, Normalization, Operation
+from cae.plan.groups import grouped
+from cae.plan.operations import Operation
 from cae.plan.plan import Plan
 
 _HEADER = ("part", "layer", "operation", "output", "parameters", "MACs", "sees")
@@ -25,14 +26,8 @@ def format_plan(plan: Plan) -> str:
 
 def _rows(part: str, operations: Sequence[Operation], fields: Sequence[float], plan: Plan) -> list[tuple[str, ...]]:
     """One row for each operation that has a place of its own, with those that follow it joined to it."""
-    groups: list[list[Operation]] = []
-    largest, sees = max(plan.image_shape[:2]), []
-    for operation, field in zip(operations, fields, strict=True):
-        if groups and isinstance(operation, Activation | Normalization | Dropout):
-            groups[-1].append(operation)
-        else:
-            groups.append([operation])
-            sees.append(_field(field, largest))
+    largest = max(plan.image_shape[:2])
+    field_of = {operation.name: field for operation, field in zip(operations, fields, strict=True)}
     return [
         (
             part,
@@ -41,9 +36,9 @@ def _rows(part: str, operations: Sequence[Operation], fields: Sequence[float], p
             _shape(group[-1].output_shape),
             f"{sum(operation.parameters for operation in group):,}",
             f"{sum(operation.macs for operation in group):,}",
-            field,
+            _field(field_of[group[0].name], largest),
         )
-        for group, field in zip(groups, sees, strict=True)
+        for group in grouped(operations)
     ]
 
 

@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cae.plan.groups import grouped
 from cae.plan.operations import (
-    Activation,
-    Dropout,
-    Normalization,
     Operation,
     Pool,
     Residual,
@@ -109,14 +107,8 @@ def as_text(shape: Sequence[int]) -> str:
 
 
 def make_steps(operations: Sequence[Operation]) -> list[Step]:
-    """Join normalisation, activation and dropout to the operation before them, as the plan's table does."""
-    groups: list[list[Operation]] = []
-    for operation in operations:
-        if groups and isinstance(operation, Activation | Normalization | Dropout):
-            groups[-1].append(operation)
-        else:
-            groups.append([operation])
-    return [Step(tuple(group)) for group in groups]
+    """One step for each row of the plan's table."""
+    return [Step(tuple(group)) for group in grouped(operations)]
 
 
 def make_rows(plan: Plan) -> list[Row]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from cae.errors import ConfigError
 from cae.plan import Plan
-from cae.plan.operations import Activation, Convolution, Dense, Dropout, Normalization, Operation, Residual, Shape
+from cae.plan.groups import grouped
+from cae.plan.operations import Activation, Convolution, Dense, Operation, Residual, Shape
 from cae.visualization.receptive import receptive_field
 from cae.visualization.rectifiers import is_rectifier
 
@@ -92,27 +93,16 @@ def operations_on(path: Iterable[Operation]) -> Iterator[Operation]:
 
 def _layers(operations: Sequence[Operation], before: tuple[Operation, ...]) -> Iterator[FeatureLayer]:
     function = "linear"
-    for group in _groups(operations):
+    for group in grouped(operations):
         function = _function(group, function)
         first, path, aliases = group[0], (*before, *group), tuple(operation.name for operation in group)
         kernel: Operation | None = first if isinstance(first, Convolution | Dense) else None
         if isinstance(first, Residual):
-            *inside, last = _groups(first.operations)
+            *inside, last = grouped(first.operations)
             yield from _layers([operation for inner in inside for operation in inner], before)
             kernel, aliases = last[0], (*aliases, *(operation.name for operation in last))
         yield FeatureLayer(first.name, path, aliases, kernel, is_rectifier(function))
         before = path
-
-
-def _groups(operations: Sequence[Operation]) -> list[list[Operation]]:
-    """Each operation with the normalisation, activation and dropout that follow it."""
-    groups: list[list[Operation]] = []
-    for operation in operations:
-        if groups and isinstance(operation, Activation | Normalization | Dropout):
-            groups[-1].append(operation)
-        else:
-            groups.append([operation])
-    return groups
 
 
 def _function(group: Sequence[Operation], function: str) -> str:
