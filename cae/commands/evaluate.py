@@ -128,8 +128,12 @@ def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], optio
         if contender.ablations_in_words:
             print(f"{contender.label}: {contender.ablations_in_words}")
     print(out)
-    logdir = out if logged is None else _as_typed(logged)
-    tell(f"Next: open {out / 'comparison.html'}\n      tensorboard --logdir {logdir}")
+    # Curves, picture and table lie in the comparison's folder, the runs and their HParams in the experiment's.
+    shown = [] if logged is None else [_as_typed(logged)]
+    if logged is None or not out.resolve().is_relative_to(logged.resolve()):
+        shown.append(out)
+    lines = [f"Next: open {out / 'comparison.html'}", *(f"tensorboard --logdir {folder}" for folder in shown)]
+    tell("\n      ".join(lines))
 
 
 def _find_read_only(directories: Sequence[RunDirectory], experiment: Path | None, *, is_allowed: bool) -> list[Path]:

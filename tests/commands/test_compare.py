@@ -3,6 +3,7 @@
 import csv
 import gc
 import json
+import re
 import shutil
 import weakref
 
@@ -230,6 +231,8 @@ def test_what_changed_is_measured_again_and_another_metric_sorts_the_table(exper
     shutil.copy(folder / "resize1" / "model.weights.h5", folder / "resize0" / "model.weights.h5")
     (folder / "unpool0" / "evaluation" / "per_image.csv").write_text("image,mse\n")
     out, err = compare(run_command, folder, "--metric", "mae", "--out", tmp_path / "out")
+    for logged in (folder, tmp_path / "out"):
+        assert re.search(f"tensorboard --logdir {re.escape(str(logged))}$", err, re.MULTILINE)
     assert err.count("measured already") == 3
     assert "resize0: measuring" in err
     assert "unpool0: measuring" in err
