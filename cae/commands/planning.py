@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
+from cae.commands.messages import progress_bar
 from cae.config import ConfigError, RunConfig
 from cae.data.image_set import Splits
 from cae.data.load import load_splits
@@ -68,17 +66,5 @@ def plan_for(config: RunConfig, image_shape: tuple[int, int, int], path: Path) -
 
 def load_splits_with_progress(section: DataSection) -> Splits:
     """Load the images' splits; a scan of many files shows a bar on a terminal."""
-    with tqdm(
-        desc="reading headers",
-        unit="file",
-        file=sys.stderr,
-        disable=not sys.stderr.isatty(),
-        leave=False,
-        delay=1,
-    ) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with progress_bar("reading headers", "file") as show:
         return load_splits(section, show)

@@ -7,17 +7,14 @@ import contextlib
 import glob
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
+from cae.commands.messages import progress_bar, tell
 from cae.config.data import ImageFolderData
 from cae.data.file_errors import file_error, printable
 from cae.data.manifest import MANIFEST_NAME
-from cae.data.scan import Progress
 from cae.engine import start_engine
 from cae.errors import ConfigError
 
@@ -79,16 +76,20 @@ def run(options: argparse.Namespace) -> int:
     start_engine()
     from cae.data.preparing import prepare
 
-    with _appearing(out) as folder, _bar("reading headers", "file") as scanned, _bar("writing", "image") as written:
+    with (
+        _appearing(out) as folder,
+        progress_bar("reading headers", "file") as scanned,
+        progress_bar("writing", "image") as written,
+    ):
         prepared = prepare(
             section, options.channels, folder, int(options.shard_megabytes * _MEGABYTE), scanned, written
         )
     for path, reason in prepared.bad.items():
-        _tell(f"{printable(path)}: left out: {reason}")
+        tell(f"{printable(path)}: left out: {reason}")
     for part, shards in prepared.parts.items():
         images, size = sum(shard.images for shard in shards), sum(shard.bytes for shard in shards)
-        _tell(f"{part}: {images:,} images in {len(shards)} shard{'s' * (len(shards) != 1)}, {size / _MEGABYTE:,.1f} MB")
-    _tell(f"Next: train with --set data.source=tfrecord --set data.path={printable(options.out)}")
+        tell(f"{part}: {images:,} images in {len(shards)} shard{'s' * (len(shards) != 1)}, {size / _MEGABYTE:,.1f} MB")
+    tell(f"Next: train with --set data.source=tfrecord --set data.path={printable(options.out)}")
     print(options.out)
     return 0
 
@@ -107,7 +108,7 @@ def _appearing(out: Path) -> Iterator[Path]:
     """Give a hidden folder beside `out`, which takes its place when the block has gone well, and is deleted if not."""
     out.parent.mkdir(parents=True, exist_ok=True)
     for leftover in sorted(out.parent.glob(f".{glob.escape(out.name)}.*.incomplete")):
-        _tell(f"{printable(leftover)}: being written by another prepare, or left by one that was killed.")
+        tell(f"{printable(leftover)}: being written by another prepare, or left by one that was killed.")
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".incomplete", dir=out.parent))
     folder, old = temporary / "new", temporary / "old"
     try:
@@ -118,21 +119,3 @@ def _appearing(out: Path) -> Iterator[Path]:
         os.rename(folder, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _bar(what: str, unit: str) -> Iterator[Progress]:
-    """A bar on a terminal, fed with the number done and the number of all."""
-    with tqdm(
-        desc=what, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, delay=1, mininterval=0.5
-    ) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cae.commands.messages import tell
 from cae.commands.planning import add_override_argument, load_splits_with_progress, plan_for
@@ -22,6 +23,9 @@ from cae.plan import Plan
 from cae.plan.table import format_plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.runs.begun import is_done
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
 
 QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
@@ -88,14 +92,14 @@ def _run_one(config: RunConfig, options: argparse.Namespace) -> int:
 def _run_grid(config: RunConfig, options: argparse.Namespace) -> int:
     """Train the combinations of this shard, each in a process of its own; this one stays small."""
     configs = expand_grid(config)
-    load_images = functools.cache(load_splits_with_progress)
+    image_shape_of = functools.cache(_load_image_shape)
     if config.match == "parameters":
-        configs = match_parameters(configs, lambda data: load_images(data).image_shape, options.config)
+        configs = match_parameters(configs, image_shape_of, options.config)
     if options.shard:
         configs = options.shard.part(configs)
     combinations = find_combinations(configs, options.runs_dir, overwrite=options.overwrite)
     if options.dry_run:
-        plans = check_plans(combinations, load_images, options.config, _check_objective)
+        plans = check_plans(combinations, image_shape_of, options.config, _check_objective)
         for combination in combinations:
             if combination.reason:
                 tell(f"{combination.config.name}: {combination.reason}")
@@ -104,13 +108,18 @@ def _run_grid(config: RunConfig, options: argparse.Namespace) -> int:
     pending = [combination for combination in combinations if combination.is_pending]
     for combination in pending:
         check_is_writable(combination.directory.path)
-    check_plans(pending, load_images, options.config)
+    check_plans(pending, image_shape_of, options.config)
     trained, exit_code = train_combinations(
         combinations, options.runs_dir, overwrite=options.overwrite, debug=options.debug, tell=tell
     )
     for path in trained:
         print(path)
     return exit_code
+
+
+def _load_image_shape(section: DataSection) -> tuple[int, int, int]:
+    """Find the images and let go of them: only their shape is kept while others train on them."""
+    return load_splits_with_progress(section).image_shape
 
 
 def _check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> None:

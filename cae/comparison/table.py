@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from cae.comparison.record import Comparison, Contender, Estimate
-
-_TITLES = {
-    "mse": "MSE",
-    "mae": "MAE",
-    "psnr": "PSNR/dB",
-    "ssim": "SSIM",
-    "ms_ssim": "MS-SSIM",
-    "high_frequency_ratio": "fine detail",
-}
-_SORTED_BY = {"high_frequency_ratio": "how far fine detail is from 1, image by image"}
-_DECIMALS = {"mse": 6, "mae": 5, "psnr": 2}
+from cae.comparison.report.words import compared_title, metric_names, metric_text, metric_title
 
 
 def format_comparison(comparison: Comparison) -> str:
@@ -22,23 +12,22 @@ def format_comparison(comparison: Comparison) -> str:
     The chosen metric stands first, with half of its 95% interval over seeds; a `=` marks contenders that cannot be
     told from the best one.
     """
-    names = [name for name in _TITLES if name in comparison.contenders[0].metrics]
-    names.sort(key=lambda name: name != comparison.metric)
+    names = [name for name in metric_names(comparison) if name != "loss"]
     like_the_best = comparison.like_the_best()
-    head = ["", "", "seeds", "parameters", "code bits", "switch bits", *(_TITLES[name] for name in names)]
+    head = ["", "", "seeds", "parameters", "code bits", "switch bits", *map(metric_title, names)]
     rows = [head]
     for contender in comparison.contenders:
         mark = "=" if contender.label in like_the_best else ""
         rows.append([mark, contender.label, *_sizes(contender), *_metrics(contender, names, comparison.metric)])
     for name, means in comparison.baselines.items():
-        rows.append(["", name, "", "", "", "", *(_number(key, means[key]) for key in names)])
+        rows.append(["", name, "", "", "", "", *(metric_text(key, means[key]) for key in names)])
     lines = _aligned(rows)
     lines.insert(1, "-" * max(map(len, lines)))
     height, width, channels = comparison.image_shape
     lines.insert(
         0,
         f"{comparison.title}: {comparison.num_images:,} {comparison.split} images of {height}x{width}x{channels},"
-        f" sorted by {_SORTED_BY.get(comparison.metric, _TITLES[comparison.metric])}",
+        f" sorted by {compared_title(comparison.metric)}",
     )
     if like_the_best:
         lines.append("= cannot be told from the best one (95% intervals over images and seeds)")
@@ -53,17 +42,14 @@ def _sizes(contender: Contender) -> list[str]:
 
 def _metrics(contender: Contender, names: list[str], chosen: str) -> list[str]:
     return [
-        _number(name, contender.metrics[name].mean) + (_half(name, contender.metrics[name]) if name == chosen else "")
+        metric_text(name, contender.metrics[name].mean)
+        + (_half(name, contender.metrics[name]) if name == chosen else "")
         for name in names
     ]
 
 
 def _half(name: str, estimate: Estimate) -> str:
-    return "" if estimate.high is None else f" ± {_number(name, estimate.high - estimate.mean)}"
-
-
-def _number(name: str, value: float) -> str:
-    return f"{value:.{_DECIMALS.get(name, 4)}f}"
+    return "" if estimate.high is None else f" ± {metric_text(name, estimate.high - estimate.mean)}"
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

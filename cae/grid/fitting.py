@@ -12,14 +12,13 @@ from cae.plan import Plan, PlanError, make_plan
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
-    from cae.data.image_set import Splits
 
 ImageShape = tuple[int, int, int]
 
 
 def check_plans(
     combinations: Sequence[Combination],
-    load_splits: Callable[[DataSection], Splits],
+    image_shape_of: Callable[[DataSection], ImageShape],
     path: Path,
     check: Callable[[RunConfig, ImageShape], None] | None = None,
 ) -> list[Plan]:
@@ -27,7 +26,7 @@ def check_plans(
 
     Args:
         combinations: Of one grid.
-        load_splits: How to find the images; called once for each different `data` section.
+        image_shape_of: How to find the shape of the images; called for each configuration.
         path: The configuration file, for messages.
         check: A further check of a configuration and its images, which raises ConfigError.
 
@@ -35,17 +34,13 @@ def check_plans(
         ConfigError: Models do not fit their images; the message names every such combination.
         UserError: Images are missing or damaged.
     """
-    shapes: dict[str, ImageShape] = {}
     plans, problems = [], []
     for combination in combinations:
-        data = combination.config.data
-        key = data.model_dump_json()
-        if key not in shapes:
-            shapes[key] = load_splits(data).image_shape
+        shape = image_shape_of(combination.config.data)
         try:
-            plans.append(make_plan(combination.config.model, shapes[key]))
+            plans.append(make_plan(combination.config.model, shape))
             if check is not None:
-                check(combination.config, shapes[key])
+                check(combination.config, shape)
         except (PlanError, ConfigError) as error:
             problems.append(f"{path}: {combination.config.name}: {error}")
     if problems:

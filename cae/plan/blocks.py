@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cae.plan.operations import Activation, Convolution, Normalization, Operation, Residual, Shape
+from cae.plan.operations import Activation, Convolution, Normalization, Operation, Residual, Shape, Upsample
 
 if TYPE_CHECKING:
-    from cae.config.model import EncoderSection
+    from cae.config.model import EncoderSection, Upsampling
 
 
 def convolution(encoder: EncoderSection, name: str, shape: Shape, filters: int, *, strides: int = 1) -> list[Operation]:
@@ -42,6 +42,19 @@ def normalized(encoder: EncoderSection, name: str, shape: Shape) -> list[Operati
             momentum=getattr(normalization, "momentum", 0.99),
         )
     ]
+
+
+def enlarged(stage: str, upsampling: Upsampling, shape: Shape, output: Shape, factor: int) -> Upsample:
+    """Upsampling without weights behind the pooling of a stage, whose switches `max_unpool` uses."""
+    return Upsample(
+        f"{stage}_{upsampling.kind}",
+        shape,
+        output,
+        upsampling.kind,
+        factor,
+        interpolation=upsampling.interpolation if upsampling.kind == "resize" else "nearest",
+        switches_from=f"{stage}_pool" if upsampling.kind == "max_unpool" else None,
+    )
 
 
 def residual_blocks(encoder: EncoderSection, name: str, shape: Shape) -> list[Operation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.plan.blocks import activated, convolution, residual_blocks
+from cae.plan.blocks import activated, convolution, enlarged, residual_blocks
 from cae.plan.encoder import plan_expansion
 from cae.plan.operations import Activation, Convolution, Operation, Shape, TransposedConvolution, Upsample
 from cae.plan.tied import plan_tied_stages
@@ -70,15 +70,7 @@ def _upsample_and_convolve(
         shuffle = Upsample(up, wide, target, "depth_to_space", factor)
         return [convolved, shuffle, *activated(encoder, conv, target)]
     channels = shape[2] // factor**2 if upsampling.kind == "bilinear_additive" else shape[2]
-    upsampled = Upsample(
-        up,
-        shape,
-        (target[0], target[1], channels),
-        upsampling.kind,
-        factor,
-        interpolation=upsampling.interpolation if upsampling.kind == "resize" else "nearest",
-        switches_from=f"{name}_pool" if upsampling.kind == "max_unpool" else None,
-    )
+    upsampled = enlarged(name, upsampling, shape, (target[0], target[1], channels), factor)
     return [upsampled, *convolution(encoder, conv, upsampled.output_shape, target[2])]
 
 

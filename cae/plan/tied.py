@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.plan.blocks import activated, normalized
-from cae.plan.operations import Activation, Operation, Residual, Shape, TiedConvolution, Upsample
+from cae.plan.blocks import activated, enlarged, normalized
+from cae.plan.operations import Activation, Operation, Residual, Shape, TiedConvolution
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection, Upsampling
@@ -43,7 +43,7 @@ def _plan_stage(
     operations: list[Operation] = []
     is_transposed = upsampling.kind == "conv_transpose"
     if not is_transposed:
-        operations.append(_enlarge(name, upsampling, shape, target, factor))
+        operations.append(enlarged(name, upsampling, shape, target, factor))
         shape = target
     operations += _residual_blocks(encoder, name, shape)
     for number in range(encoder.convs_per_stage, 0, -1):
@@ -53,18 +53,6 @@ def _plan_stage(
         operations += _transposed(encoder, f"{name}_conv_{number}", shape, output, strides, is_last)
         shape = output
     return operations
-
-
-def _enlarge(name: str, upsampling: Upsampling, shape: Shape, target: Shape, factor: int) -> Upsample:
-    return Upsample(
-        f"{name}_{upsampling.kind}",
-        shape,
-        target,
-        upsampling.kind,
-        factor,
-        interpolation=upsampling.interpolation if upsampling.kind == "resize" else "nearest",
-        switches_from=f"{name}_pool" if upsampling.kind == "max_unpool" else None,
-    )
 
 
 def _transposed(

@@ -90,8 +90,9 @@ def _run(script: str, *arguments: str) -> None:
 
 _HEAD = """# Which decoder upsampling? A study
 
-Every upsampling kind, several seeds each, decoders of equal numbers of parameters, the same encoder, code, batches and
-steps for all; measured on test images that no training saw. Made by `python docs/study/reproduce.py --cifar10 FOLDER`;
+Every upsampling kind, resizing by four interpolations, several seeds each; decoders of equal numbers of parameters, the
+same encoder, code, batches and steps for all; measured on test images that no training saw. Made by
+`python docs/study/reproduce.py --cifar10 FOLDER`;
 the configurations are [`study_fashion_mnist.yaml`](../../configs/study_fashion_mnist.yaml) and
 [`study_cifar10.yaml`](../../configs/study_cifar10.yaml). Small models and short training: they show who is ahead there,
 not how far each could come."""
