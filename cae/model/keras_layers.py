@@ -17,6 +17,7 @@ from cae.plan.operations import (
     Normalization,
     Operation,
     Pool,
+    ResizeConvolution,
     TiedConvolution,
     TransposedConvolution,
     Upsample,
@@ -54,6 +55,20 @@ def _(operation: Convolution, path: str, seed: int, precision: str) -> keras.lay
         padding="same",
         use_bias=operation.use_bias,
         kernel_initializer=initializer,
+        name=operation.name,
+        dtype=precision,
+    )
+
+
+@make_layer.register
+def _(operation: ResizeConvolution, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    return layers.ResizeConv2D(
+        operation.output_shape[2],
+        operation.kernel_size,
+        operation.factor,
+        output_size=operation.output_shape[:2],
+        use_bias=operation.use_bias,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed_for(seed, path)),
         name=operation.name,
         dtype=precision,
     )
@@ -112,7 +127,9 @@ def _(operation: Upsample, path: str, seed: int, precision: str) -> keras.layers
 @make_layer.register
 def _(operation: Normalization, path: str, seed: int, precision: str) -> keras.layers.Layer:
     if operation.kind == "batch":
-        return keras.layers.BatchNormalization(momentum=operation.momentum, name=operation.name, dtype=precision)
+        return keras.layers.BatchNormalization(
+            momentum=operation.momentum, synchronized=operation.synchronized, name=operation.name, dtype=precision
+        )
     if operation.kind == "layer":
         return keras.layers.LayerNormalization(name=operation.name, dtype=precision)
     return keras.layers.GroupNormalization(operation.groups, name=operation.name, dtype=precision)

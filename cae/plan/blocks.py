@@ -40,6 +40,7 @@ def normalized(encoder: EncoderSection, name: str, shape: Shape) -> list[Operati
             normalization.kind,
             groups=getattr(normalization, "groups", 1),
             momentum=getattr(normalization, "momentum", 0.99),
+            synchronized=getattr(normalization, "synchronized", False),
         )
     ]
 

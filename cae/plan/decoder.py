@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from cae.plan.blocks import activated, convolution, enlarged, residual_blocks
 from cae.plan.encoder import plan_expansion
-from cae.plan.operations import Activation, Convolution, Operation, Shape, TransposedConvolution, Upsample
+from cae.plan.operations import (
+    Activation,
+    Convolution,
+    Operation,
+    ResizeConvolution,
+    Shape,
+    TransposedConvolution,
+    Upsample,
+)
 from cae.plan.tied import plan_tied_stages
 
 if TYPE_CHECKING:
@@ -69,6 +77,9 @@ def _upsample_and_convolve(
         convolved = Convolution(conv, shape, wide, encoder.kernel_size, 1, use_bias, subpixel_factor=factor)
         shuffle = Upsample(up, wide, target, "depth_to_space", factor)
         return [convolved, shuffle, *activated(encoder, conv, target)]
+    if upsampling.kind == "resize" and upsampling.interpolation == "nearest":
+        resized = ResizeConvolution(conv, shape, target, encoder.kernel_size, 1, use_bias, factor)
+        return [resized, *activated(encoder, conv, target)]
     channels = shape[2] // factor**2 if upsampling.kind == "bilinear_additive" else shape[2]
     upsampled = enlarged(name, upsampling, shape, (target[0], target[1], channels), factor)
     return [upsampled, *convolution(encoder, conv, upsampled.output_shape, target[2])]

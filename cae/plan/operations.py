@@ -84,6 +84,35 @@ class Convolution(_Kernel):
 
 
 @dataclass(frozen=True)
+class ResizeConvolution(_Kernel):
+    """Nearest resize by `factor`, then convolution."""
+
+    factor: int
+
+    @property
+    def macs(self) -> int:
+        return math.prod(self.output_shape) * self.kernel_size**2 * self.input_shape[2]
+
+    @property
+    def folded_kernel_size(self) -> int:
+        """Side of the kernel where both are computed as one transposed convolution (see `cae.folding`)."""
+        return self.kernel_size + self.factor - 1
+
+    @property
+    def folded_macs(self) -> int:
+        """Multiply-accumulates for one image where both are computed as one transposed convolution."""
+        return math.prod(self.input_shape) * self.folded_kernel_size**2 * self.output_shape[2]
+
+    @property
+    def summary(self) -> str:
+        return f"resize nearest x{self.factor}, conv {self.kernel_size}x{self.kernel_size}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        jump /= self.factor
+        return field + (self.kernel_size - 1) * jump, jump
+
+
+@dataclass(frozen=True)
 class TransposedConvolution(_Kernel):
     """Transposed convolution to the output shape."""
 
@@ -173,6 +202,7 @@ class Normalization(Operation):
     kind: str
     groups: int = 1
     momentum: float = 0.99
+    synchronized: bool = False
 
     @property
     def parameters(self) -> int:

@@ -22,6 +22,7 @@ from cae.layers import (
     MaxPooling2DWithSwitches,
     MaxUnpooling2D,
     Resize2D,
+    ResizeConv2D,
     TiedConv2DTranspose,
 )
 
@@ -56,6 +57,7 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "MaxPooling2DWithSwitches": (lambda **k: MaxPooling2DWithSwitches(3, **k), IMAGE),
     "MaxUnpooling2D": (lambda **k: MaxUnpooling2D(3, (8, 10), **k), PAIR),
     "TiedConv2DTranspose": (tied_to_a_convolution, IMAGE),
+    "ResizeConv2D": (lambda **k: ResizeConv2D(3, 3, 3, (14, 19), **k), IMAGE),
     "Resize2D": (lambda **k: Resize2D(3, "bicubic", (14, 19), **k), IMAGE),
 }
 
@@ -206,6 +208,7 @@ def test_inputs_of_another_rank_are_refused(make: Any, shapes: Shapes) -> None:
         (MaxPooling2DWithSwitches(3), 2),
         (FixedUnpooling2D(3), 2),
         (Resize2D(3), 2),
+        (ResizeConv2D(2, 3, 3), 2),
         (DepthToSpace2D(2), 4),
         (Conv2DTransposeToSize(2, 3, 2), 2),
     ],

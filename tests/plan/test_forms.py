@@ -1,0 +1,32 @@
+"""What `describe` says of how resizes are computed."""
+
+from __future__ import annotations
+
+import pytest
+
+from cae.config.model import ModelSection
+from cae.plan import make_plan
+from cae.plan.forms import format_forms
+
+
+def forms(size, precision="float32", **encoder):
+    section = ModelSection.model_validate({"encoder": encoder, "decoder": {"upsampling": "resize"}})
+    return format_forms(make_plan(section, (size, size, 1)), precision)
+
+
+@pytest.mark.parametrize("has_units", [False, True])
+def test_the_form_that_the_layer_chooses_is_named(has_units, monkeypatch):
+    monkeypatch.setattr("cae.folding.has_matrix_units", lambda: has_units)
+    # 14 pixels become 27, which is cropped, and 7 become 14, which is not: 7 * 7 * 4 * 4 * 6 * 6 and 14 * 14 * ...
+    second, first = forms(27, filters=[6, 6])
+    assert second == (
+        "stage_2_conv_1: resize and convolution are computed on a CPU as one conv_transpose 4x4: 28,224 MACs instead"
+        " of 63,504"
+    )
+    assert first == "stage_1_conv_1: resize and convolution are computed one after the other, since 27x27 is cropped"
+    (narrow,) = forms(8, "mixed_bfloat16", filters=[6])
+    assert ("which is faster here in bfloat16" in narrow) == has_units
+
+
+def test_a_single_tap_is_not_folded():
+    assert "one after the other" in forms(8, filters=[6], kernel_size=1)[0]
