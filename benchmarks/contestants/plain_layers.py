@@ -1,0 +1,82 @@
+"""Upsampling from stock layers, and the layers that tutorials write where Keras has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class ArgmaxPooling(keras.layers.Layer):
+    """2x2 max pooling with flat indices of the maxima in the whole batch."""
+
+    def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return pooled values and int64 indices."""
+        return tf.nn.max_pool_with_argmax(inputs, 2, 2, "SAME", include_batch_in_index=True)
+
+
+class ScatterUnpooling(keras.layers.Layer):
+    """Scatters values to the flat indices of `ArgmaxPooling`."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Return the image that has each value at its index."""
+        values, argmax = inputs
+        batch, (height, width, channels) = tf.shape(values)[0], values.shape[1:]
+        size = tf.reshape(batch * 4 * height * width * channels, (1,))
+        flat = tf.scatter_nd(tf.reshape(argmax, (-1, 1)), tf.reshape(values, (-1,)), tf.cast(size, argmax.dtype))
+        return tf.reshape(flat, (batch, 2 * height, 2 * width, channels))
+
+
+class ZeroUnpooling(keras.layers.Layer):
+    """Puts values to the top-left of 2x2 windows of zeros."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the image."""
+        batch, (height, width, channels) = tf.shape(inputs)[0], inputs.shape[1:]
+        pairs = tf.stack([inputs, tf.zeros_like(inputs)], 3)  # [N, H, W, 2, C]
+        windows = tf.stack([pairs, tf.zeros_like(pairs)], 2)  # [N, H, 2, W, 2, C]
+        return tf.reshape(windows, (batch, 2 * height, 2 * width, channels))
+
+
+class DepthToSpace(keras.layers.Layer):
+    """TensorFlow's depth to space by a factor of 2."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the image."""
+        return tf.nn.depth_to_space(inputs, 2)
+
+
+class SumOfChannels(keras.layers.Layer):
+    """Sums each four consecutive channels."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return a quarter of the channels."""
+        height, width, channels = inputs.shape[1:]
+        return tf.reduce_sum(tf.reshape(inputs, (-1, height, width, channels // 4, 4)), -1)
+
+
+def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any:
+    """One decoder stage: twice the height and width, a convolution and ReLU.
+
+    Args:
+        x: Keras tensor (batch, height, width, channels).
+        kind: a key of `benchmarks.models.KINDS`.
+        filters: channels to give.
+        switches: indices of the stage's pooling, for `max_unpool`.
+    """
+    layers = keras.layers
+    if kind.startswith("conv_transpose"):
+        size = int(kind[-1])
+        return layers.Conv2DTranspose(filters, size, strides=2, padding="same", activation="relu")(x)
+    if kind == "subpixel":
+        return DepthToSpace()(layers.Conv2D(4 * filters, 3, padding="same", activation="relu")(x))
+    if kind == "max_unpool":
+        x = ScatterUnpooling()([x, switches])
+    elif kind == "fixed_unpool":
+        x = ZeroUnpooling()(x)
+    elif kind == "bilinear_additive":
+        x = SumOfChannels()(layers.UpSampling2D(interpolation="bilinear")(x))
+    else:
+        x = layers.UpSampling2D(interpolation=kind.removeprefix("resize_"))(x)
+    return layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
