@@ -5,6 +5,7 @@ so that odd sizes come back.
 """
 
 from cae.layers.bilinear_additive import BilinearAdditive2D
+from cae.layers.conv import Conv2D
 from cae.layers.conv_transpose import Conv2DTransposeToSize
 from cae.layers.depth_to_space import DepthToSpace2D
 from cae.layers.fixed_unpooling import FixedUnpooling2D
@@ -17,6 +18,7 @@ from cae.layers.tied_conv_transpose import TiedConv2DTranspose
 
 __all__ = [
     "BilinearAdditive2D",
+    "Conv2D",
     "Conv2DTransposeToSize",
     "DepthToSpace2D",
     "FixedUnpooling2D",

@@ -48,7 +48,7 @@ def _(operation: Convolution, path: str, seed: int, precision: str) -> keras.lay
     initializer = keras.initializers.GlorotUniform(seed=seed_for(seed, path))
     if operation.subpixel_factor > 1:
         initializer = layers.ICNRInitializer(operation.subpixel_factor, initializer)
-    return keras.layers.Conv2D(
+    return layers.Conv2D(
         operation.output_shape[2],
         operation.kernel_size,
         strides=operation.strides,

@@ -15,6 +15,7 @@ import tensorflow as tf
 import cae.layers
 from cae.layers import (
     BilinearAdditive2D,
+    Conv2D,
     Conv2DTransposeToSize,
     DepthToSpace2D,
     FixedUnpooling2D,
@@ -47,6 +48,7 @@ def tied_to_a_convolution(**kwargs: Any) -> keras.layers.Layer:
 # Not the defaults, and sizes that are odd, not square and cropped.
 CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "BilinearAdditive2D": (lambda **k: BilinearAdditive2D(3, (8, 5), **k), NINE_CHANNELS),
+    "Conv2D": (lambda **k: Conv2D(4, (1, 2), padding="same", kernel_regularizer="l2", **k), IMAGE),
     "Conv2DTransposeToSize": (
         lambda **k: Conv2DTransposeToSize(3, (3, 2), (2, 3), (9, 19), kernel_regularizer="l2", **k),
         IMAGE,
