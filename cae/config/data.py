@@ -6,10 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cae.config.section import Choice, Fraction, Height_Width, NotBool, PositiveInt, Section, says
+from cae.config.section import MOST, Choice, Fraction, Height_Width, NotBool, PositiveInt, Section, says
 
 Channels = Annotated[Literal[1, 3], NotBool]
 FilePath = Annotated[str, Field(min_length=1), says("the path of a file or folder")]
+Classes = Annotated[
+    tuple[Annotated[int, Field(ge=0), NotBool] | Annotated[str, Field(min_length=1)], ...],
+    Field(min_length=1, strict=False),
+    says("a list of names of class folders, or of labels from 0"),
+]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Rgb = Annotated[
     tuple[Byte, Byte, Byte],
@@ -25,7 +30,7 @@ class Augmentation(Section):
     """Mirror half of the images left to right."""
     vertical_flip: bool = False
     """Mirror half of the images top to bottom."""
-    random_crop: Annotated[int, Field(ge=0)] = 0
+    random_crop: Annotated[int, Field(ge=0, le=MOST)] = 0
     """Shift each image by up to this many pixels either way; what comes in at the borders is mirrored."""
 
 
@@ -46,6 +51,8 @@ class AnyData(Section):
     """A separate test file or folder; relative to the configuration file."""
     test_fraction: Fraction = 0.1
     """Held out first, only when the source has no test part."""
+    classes: Classes | None = None
+    """Keep images of these classes only, in every part: names of class folders, or labels; null keeps all."""
     augmentation: Augmentation = Augmentation()
     """Random changes of training images."""
 

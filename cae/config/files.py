@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -28,21 +30,22 @@ def read_files(file: str) -> tuple[list[Node], list[Problem]]:
     Returns:
         A mapping for each file, the lowest (most extended) first, and what is wrong with the files.
     """
-    layers, problems = _read_chain(file, None, {})
+    layers, problems = _read_chain(file, None, {}, MAX_BYTES)
     return layers[::-1], problems
 
 
-def _read_chain(file: str, extends: Place | None, above: dict[str, str]) -> tuple[list[Node], list[Problem]]:
-    """Read a file and those below it, to which the file above points at the place `extends`."""
+def _read_chain(file: str, extends: Place | None, above: dict[str, str], most: int) -> tuple[list[Node], list[Problem]]:
+    """Read a file and those below it, `most` bytes in all; the file above points to it at the place `extends`."""
     place, path, name = (extends, ("extends",), f"{file}: ") if extends else (Place(file), (), "")
     try:
-        with open(file, "rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = _read(file, is_extended=extends is not None)
         identity = os.path.realpath(file)
     except (OSError, ValueError) as error:
         return [], [Problem(place, path, name + _reason(file, error))]
     if identity in above or len(above) == MAX_FILES:
         return [], [Problem(place, path, f"{' -> '.join([*above.values(), file])} goes in a circle")]
+    if extends and len(content) > most:
+        return [], [Problem(place, path, f"{name}the files together have more than {MAX_BYTES} bytes")]
     root, problems = read_yaml(content, file)
     if root is None:
         return [], problems
@@ -58,8 +61,21 @@ def _read_chain(file: str, extends: Place | None, above: dict[str, str]) -> tupl
         message = f"must be the name of a file; received {shown(plain(below))}"
         return [layer], [*problems, Problem(below.place, ("extends",), message)]
     other = os.path.normpath(os.path.join(os.path.dirname(file), os.path.expanduser(below.value)))
-    layers, found = _read_chain(other, below.place, {**above, identity: file})
+    layers, found = _read_chain(other, below.place, {**above, identity: file}, most - len(content))
     return [layer, *layers], problems + found
+
+
+def _read(file: str, *, is_extended: bool) -> bytes:
+    """Read a file, but no more than shows that it is too long.
+
+    Opening a pipe or a terminal may wait for ever, so that one must be asked for: `train.py /dev/stdin`, or what a
+    shell makes of `<(...)`.
+    """
+    is_asked_for = not is_extended and file.startswith("/dev/")
+    if not is_asked_for and not stat.S_ISREG(os.stat(file).st_mode) and not os.path.isdir(file):
+        raise OSError(errno.EINVAL, "not a regular file")
+    with open(file, "rb") as stream:
+        return stream.read(MAX_BYTES + 1)
 
 
 def _reason(file: str, error: Exception) -> str:

@@ -9,8 +9,9 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
-from cae.config.nodes import Node, Path, Place, Problem, dotted, from_plain, plain
+from cae.config.nodes import Node, Path, Place, Problem, dotted, from_plain, num_values, plain
 from cae.config.overrides import Override, apply
 from cae.config.problems import MAX_PROBLEMS
 from cae.config.run import RunConfig
@@ -20,6 +21,7 @@ from cae.config.words import closest
 from cae.errors import ConfigError
 
 MAX_RUNS = 1000
+MAX_GRID_VALUES = 1_000_000
 
 # What belongs to the grid as a whole.
 _FIXED = ("grid", "match", "experiment", "name")
@@ -59,19 +61,35 @@ def grid_problems(root: Node) -> list[Problem]:
     Args:
         root: The whole configuration; its values are right by themselves.
     """
-    problems = [problem for key, values in _grid(root).items() for problem in _entry_problems(key, values)]
-    num_runs = math.prod(len(_items(values)) for values in _grid(root).values())
-    if num_runs > MAX_RUNS:
-        place = root.value["grid"].place if isinstance(root.value, dict) else root.place
-        problems.append(Problem(place, ("grid",), f"at most {MAX_RUNS} combinations; received {num_runs}"))
-    if problems:
+    if problems := [*islice(_all_entry_problems(root), MAX_PROBLEMS + 1), *_size_problems(root)]:
         return problems
     found: dict[Problem, None] = {}  # the same problem comes up in many combinations
+    num_found = 0
     for combination, unset in _combinations(root):
-        found.update(dict.fromkeys(unset or validate(combination)[1]))
-        if len(found) >= MAX_PROBLEMS:
+        wrong = unset or validate(combination)[1]
+        found.update(dict.fromkeys(wrong))
+        num_found += len(wrong)
+        if len(found) >= MAX_PROBLEMS or num_found >= MAX_RUNS:
             break
     return list(found)
+
+
+def _size_problems(root: Node) -> Iterator[Problem]:
+    """Yield whether there are more combinations, or more in them, than can be looked at in a moment."""
+    grid = _grid(root)
+    if not grid or not isinstance(root.value, dict):
+        return
+    place = root.value["grid"].place
+    num_runs = math.prod(len(_items(values)) for values in grid.values())
+    if num_runs > MAX_RUNS:
+        received = str(num_runs) if num_runs < 10**15 else "more than 10^15"
+        yield Problem(place, ("grid",), f"at most {MAX_RUNS} combinations; received {received}")
+        return
+    total = num_runs * (num_values(root) - num_values(root.value["grid"]))
+    total += sum(num_runs // len(_items(values)) * num_values(values) for values in grid.values())
+    if total > MAX_GRID_VALUES:
+        message = f"at most {MAX_GRID_VALUES} values in all {num_runs} combinations together"
+        yield Problem(place, ("grid",), f"{message}; received {total}")
 
 
 def _grid(root: Node) -> dict[str, Node]:
@@ -81,6 +99,11 @@ def _grid(root: Node) -> dict[str, Node]:
 
 def _items(values: Node) -> list[Node]:
     return values.value if isinstance(values.value, list) else []
+
+
+def _all_entry_problems(root: Node) -> Iterator[Problem]:
+    for key, values in _grid(root).items():
+        yield from _entry_problems(key, values)
 
 
 def _entry_problems(key: str, values: Node) -> Iterator[Problem]:

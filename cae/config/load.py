@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from cae.config.files import absolute_paths, read_files
 from cae.config.grid import grid_problems
-from cae.config.nodes import Node, Place, Problem
+from cae.config.nodes import Node, Place, Problem, num_values
 from cae.config.overrides import Override, apply, merge
 from cae.config.problems import MAX_PROBLEMS, by_place
-from cae.config.reader import read_yaml
+from cae.config.reader import MAX_DEPTH, MAX_VALUES, UNUSABLE, read_yaml
 from cae.config.run import RunConfig
 from cae.config.validation import validate
 from cae.errors import ConfigError
@@ -49,6 +49,9 @@ def load_config(path: pathlib.Path | str, overrides: Sequence[str] = ()) -> RunC
     problems += found
     root, found = apply(root, changes)
     problems += found
+    if num_values(root) > MAX_VALUES:
+        problems.append(Problem(root.place, (), f"more than {MAX_VALUES} values in all files and overrides together"))
+        layers = []
     if not layers:  # the rest would be about a configuration that nobody wrote
         raise _refusal(problems)
     config, found = validate(root)
@@ -67,7 +70,7 @@ def _read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[Problem]
         source = f"--set {text}" if len(text) <= 200 else f"--set {text[:200]}..."
         # A grid's keys are dotted themselves.
         path = tuple(key.split(".", 1) if key.startswith("grid.") else key.split("."))
-        if not equals or not all(path):
+        if not equals or not all(path) or len(path) > MAX_DEPTH or UNUSABLE.search(key):
             message = "must be KEY=VALUE with a dotted key, for example training.epochs=20"
             problems.append(Problem(Place(source, key=""), (), message))
             continue

@@ -75,6 +75,8 @@ class BatchNormalization(Section):
     """Normalise each channel over the batch (Ioffe and Szegedy 2015)."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
     """Share of the old moving statistics that each step keeps."""
+    synchronized: bool = False
+    """Over the whole batch even where devices divide it; without it, each device normalises over its own share."""
 
 
 class LayerNormalization(Section):

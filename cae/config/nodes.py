@@ -83,6 +83,17 @@ def from_plain(value: Any, place: Place) -> Node:
     return Node(value, place, place)
 
 
+def num_values(node: Node) -> int:
+    """Count the values of a tree, with all that aliases stand for.
+
+    >>> num_values(from_plain({"seed": 1, "data": {"image_size": [28, 28]}}, Place("a.yaml")))
+    6
+    """
+    if isinstance(node.value, dict):
+        return 1 + sum(map(num_values, node.value.values()))
+    return 1 + sum(map(num_values, node.value)) if isinstance(node.value, list) else 1
+
+
 def child_of(node: Node, part: str | int) -> Node | None:
     """Return what stands under a key or an index; None when nothing does."""
     if isinstance(node.value, dict):

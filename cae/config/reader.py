@@ -20,17 +20,17 @@ from yaml.parser import Parser
 from yaml.reader import Reader, ReaderError
 from yaml.scanner import Scanner
 
-from cae.config.nodes import Node, Path, Place, Problem, Scalar
+from cae.config.nodes import Node, Path, Place, Problem, Scalar, num_values
 from cae.config.scalars import resolve
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
 # Aliases count with all that they stand for, so that a few lines cannot unfold into a memory full of values.
-MAX_VALUES = 10_000
+MAX_VALUES = 5_000
 
 # A tab or a line break may stand in a text; other control characters and halves of surrogate pairs come
 # from escapes such as "\\0" only, and would break file names and terminals.
-_UNUSABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+UNUSABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # What PyYAML says, and what to say instead; {began} is the line of the opening bracket.
 _PLAINER = (
@@ -193,9 +193,9 @@ class _Composer:
 
     def scalar(self, event: ScalarEvent, path: Path) -> Scalar:
         """Return what a word means; one in quotes, and a block of text, is text."""
-        if unusable := _UNUSABLE.search(event.value):
+        if unusable := UNUSABLE.search(event.value):
             self.report(event.start_mark, path, f"the character {unusable.group()!r} is not allowed")
-            return _UNUSABLE.sub("", event.value)
+            return UNUSABLE.sub("", event.value)
         try:
             return resolve(event.value) if event.implicit[0] else event.value
         except ValueError as error:
@@ -209,7 +209,7 @@ class _Composer:
         node = self.anchors[event.anchor]
         if node is None:
             raise self.stop(event.start_mark, f"the alias *{event.anchor} stands inside what it stands for")
-        self.count(_num_values(node), event)
+        self.count(num_values(node), event)
         return replace(node, place=self.place(event.start_mark))
 
     def count(self, num_values: int, event: Any) -> None:
@@ -231,12 +231,6 @@ class _Composer:
     def stop(self, mark: Any, message: str) -> _UnreadableError:
         """Make the problem that ends the reading."""
         return _UnreadableError(Problem(self.place(mark), (), message))
-
-
-def _num_values(node: Node) -> int:
-    if isinstance(node.value, dict):
-        return 1 + sum(map(_num_values, node.value.values()))
-    return 1 + sum(map(_num_values, node.value)) if isinstance(node.value, list) else 1
 
 
 def _mark_after(text: str) -> Mark:

@@ -75,7 +75,10 @@ def says(phrase: str) -> Any:
 
 NotBool = BeforeValidator(_no_bool)
 
-PositiveInt = Annotated[int, Field(gt=0)]
+# Whatever is counted here must fit into 32 bits, as devices count.
+MOST = 2**31 - 1
+
+PositiveInt = Annotated[int, Field(gt=0, le=MOST)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 # YAML has lists only; strictness still holds for the items.
 Height_Width = Annotated[

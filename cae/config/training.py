@@ -118,7 +118,7 @@ class TrainingSection(Section):
     epochs: PositiveInt = 10
     """Passes over the training images."""
     batch_size: PositiveInt = 128
-    """Images in a step."""
+    """Images in a step, of all devices together."""
     optimizer: Optimizer = Adam()
     """How gradients change weights."""
     schedule: Schedule = ConstantSchedule()
@@ -127,8 +127,8 @@ class TrainingSection(Section):
     """Scale all gradients down together where their norm is above this."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Type of the computation; weights, loss and output stay float32."""
-    strategy: Literal["auto", "one_device", "mirrored"] = "auto"
-    """Devices: all local GPUs mirrored (auto, mirrored), or the first device alone."""
+    strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = "auto"
+    """All local GPUs (auto, mirrored), the first device alone, or several processes (TF_CONFIG or Slurm)."""
     xla: Literal["auto"] | bool = "auto"
     """Compile the step with XLA; auto does so on a GPU only."""
     deterministic: bool = False

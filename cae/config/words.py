@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cae.config.scalars import resolve
+from cae.config.section import MOST
 from cae.config.shape import Options, Shape
 
 MAX_SHOWN = 80
@@ -60,7 +61,7 @@ def _describe_type(shape: Shape) -> str:
 def _range(schema: dict[str, Any], whole: bool) -> str:
     """Return the limits; those of integers always as the last values that are allowed."""
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
-    high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
+    high, below = _highest(schema), schema.get("exclusiveMaximum")
     if whole:
         low, above = (low if above is None else above + 1), None
         high, below = (high if below is None else below - 1), None
@@ -69,6 +70,12 @@ def _range(schema: dict[str, Any], whole: bool) -> str:
     limits = {"of at least": low, "above": above, "of at most": high, "below": below}
     said = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
     return " " + " and ".join(said) if said else ""
+
+
+def _highest(schema: dict[str, Any]) -> float | None:
+    """Return the highest value where it is worth a word: that of all counts is told to who is above it."""
+    highest = schema.get("maximum")
+    return None if highest == MOST else highest
 
 
 def _count(schema: dict[str, Any]) -> str:
@@ -117,6 +124,8 @@ def _advice(shape: Shape, value: Any) -> str | None:
         return "numbers must be finite"
     if isinstance(value, float) and value.is_integer() and "integer" in types and abs(value) < 1e15:
         return f"write {int(value)}"
+    if isinstance(value, int) and value > MOST and "integer" in types:
+        return f"numbers end at {MOST}"
     if value is None and types == {"object"}:
         return "leave the key out for its defaults"
     return _advice_on_text(shape, value, types) if isinstance(value, str) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +14,13 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from cae.data.array_set import ImageArray
-from cae.data.file_errors import file_error, naming
+from cae.data.claims import check_claim, check_fits_memory
+from cae.data.file_errors import file_error, naming, printable
 
 # HDF5 data sets up to this size are read into memory once: reading single images out of compressed chunks is slow.
 _IN_MEMORY_BYTES = 1 << 30
+# A whole chunk is unfolded for a single image of it.
+_LARGEST_CHUNK = 1 << 30
 
 
 class ArrayHeader(NamedTuple):
@@ -64,7 +69,11 @@ class NpyFile:
 
     def load(self, name: str) -> np.ndarray:
         """Map the array into memory; values are read when they are used."""
+        header = self.headers[name]
+        claimed, size = math.prod(header.shape) * header.dtype.itemsize, self.path.stat().st_size
         with naming(self.path):
+            if claimed > size:
+                raise file_error(self.path, f"truncated: the header promises {claimed} bytes. Received: {size}.")
             return np.load(self.path, mmap_mode="r", allow_pickle=False)
 
 
@@ -82,7 +91,11 @@ class NpzFile:
 
     def load(self, name: str) -> np.ndarray:
         """Read the array."""
+        header = self.headers[name]
+        claimed = math.prod(header.shape) * header.dtype.itemsize
         with naming(self.path), np.load(self.path, allow_pickle=False) as archive:
+            check_claim(self.path, claimed, archive.zip.getinfo(f"{name}.npy").compress_size)
+            check_fits_memory(self.path, claimed)
             return archive[name]
 
 
@@ -98,14 +111,19 @@ class Hdf5File:
 
     def _note_header(self, name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.shape is not None:
-            self.headers[name] = ArrayHeader(item.shape, item.dtype)
+            with contextlib.suppress(TypeError):  # a type that NumPy does not have
+                self.headers[name] = ArrayHeader(item.shape, item.dtype)
 
     def load(self, name: str) -> ImageArray:
         """Read a small data set into memory; leave a large one on disk."""
         with naming(self.path):
             dataset = self._file[name]
             if dataset.external or dataset.is_virtual:
-                raise file_error(self.path, f"values must lie in the file itself. Received: {name}, stored elsewhere.")
+                received = f"{printable(name)}, stored elsewhere"
+                raise file_error(self.path, f"values must lie in the file itself. Received: {received}.")
+            check_claim(self.path, dataset.nbytes, dataset.id.get_storage_size())
+            if math.prod(dataset.chunks or ()) * dataset.dtype.itemsize > _LARGEST_CHUNK:
+                raise file_error(self.path, f"{printable(name)}: a chunk must not have more than 1 GiB.")
             return dataset[...] if dataset.nbytes <= _IN_MEMORY_BYTES else Hdf5Rows(dataset)
 
 

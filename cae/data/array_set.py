@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cae.data.fitting import stretch
+from cae.data.image_set import WHOLE_BATCH
 from cae.data.pixels import pixel_type, to_channels, to_pixels
 
 
@@ -79,8 +80,9 @@ class ArraySet:
             rows=self._rows[indices],
         )
 
-    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None) -> np.ndarray:
+    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None, part: slice = WHOLE_BATCH) -> np.ndarray:
         """Read images; nothing here is random, so `seed` changes nothing."""
+        indices = indices[part]
         batch = to_pixels(np.asarray(self._array[self._rows[indices]]))
         if batch.ndim == 3:
             batch = batch[..., np.newaxis]

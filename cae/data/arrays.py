@@ -20,6 +20,7 @@ _TRAIN_NAMES = ("x_train", "train", "images")
 _TEST_NAMES = ("x_test", "test")
 _LABEL_NAMES = ("y_train", "y_test")
 _CHECKED_BYTES = 1 << 26
+_NAMED_ARRAYS = 20
 
 
 def load_arrays(section: ArrayData) -> Parts[ArraySet]:
@@ -133,6 +134,7 @@ def _existing(file: ArrayFile, name: str, key: str) -> str:
 
 def _contents(file: ArrayFile) -> str:
     described = [f"{name or '(no name)'} {tuple(h.shape)} {h.dtype}" for name, h in file.headers.items()]
+    described[_NAMED_ARRAYS:] = [f"and {len(described) - _NAMED_ARRAYS} more"] if len(described) > _NAMED_ARRAYS else []
     return f"The file has: {printable('; '.join(described)) or 'nothing'}."
 
 
@@ -148,7 +150,7 @@ def _check_header(file: ArrayFile, name: str) -> None:
 
 
 def _check_shape(path: Path, name: str, shape: tuple[int, ...]) -> None:
-    if 0 in shape or not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))):
+    if min(shape, default=0) < 1 or not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))):
         raise file_error(
             path,
             f"{_called(name)}the shape must be (images, height, width) or (images, height, width, 1 or 3), with no "

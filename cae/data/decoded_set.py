@@ -11,6 +11,7 @@ from cae.config.data import PictureData
 from cae.data.file_errors import printable
 from cae.data.fitting import crop, cut_patch, stretch
 from cae.data.image_file import BadImageError
+from cae.data.image_set import WHOLE_BATCH
 from cae.data.pixel_cache import PixelCache
 from cae.data.pixels import to_channels, to_float
 from cae.errors import UserError
@@ -71,17 +72,19 @@ class DecodedSet(ABC):
     def _title(self, index: int) -> str:
         """Where the image is, for messages."""
 
-    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None) -> np.ndarray:
+    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None, part: slice = WHOLE_BATCH) -> np.ndarray:
         """Decode and fit images; with `random_patches` and a seed, each is cut at a place of its own.
 
         Raises:
             UserError: An image has vanished or broken since the scan.
         """
-        batch = np.empty((len(indices), *self.image_shape), self._dtype)
         size = self.image_shape[:2]
         cut_at_random = self._section.random_patches and seed is not None
         # The third word keeps these numbers apart from the ones that order an epoch.
-        places = np.random.default_rng([*(seed or (0, 0)), 1]).random((len(indices), 2)) if cut_at_random else None
+        draw = np.random.default_rng([*(seed or (0, 0)), 1])
+        places = draw.random((len(indices), 2))[part] if cut_at_random else None
+        indices = indices[part]
+        batch = np.empty((len(indices), *self.image_shape), self._dtype)
         for position, index in enumerate(indices):
             image = self._load(int(index))
             if places is not None:

@@ -6,7 +6,7 @@ tests on the same images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -36,6 +36,7 @@ class Parts(Generic[S]):
     test: S | None = None
     skipped: int = 0
     replaced: Mapping[str, str] = field(default_factory=dict)
+    class_names: Sequence[str] = ()
 
 
 def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) -> Splits:
@@ -66,7 +67,7 @@ def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) ->
         train, test = _hold_out(train, test_fraction, _TEST_SEED, keep=needed - 1)
     if validation is None:
         train, validation = _hold_out(train, validation_fraction, _VALIDATION_SEED, keep=1)
-    return Splits(train, validation, test, parts.skipped, parts.replaced)
+    return Splits(train, validation, test, parts.skipped, parts.replaced, parts.class_names)
 
 
 def _hold_out(images: S, fraction: float, seed: int, keep: int) -> tuple[S, S]:

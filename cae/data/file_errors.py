@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,6 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cae.errors import ConfigError, UserError
+
+# What readers of arrays and archives have been seen to raise at damaged files.
+_PARSING_ERRORS = (
+    *(OSError, EOFError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError, KeyError),
+    *(lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
+)
 
 
 def printable(name: str | os.PathLike[str]) -> str:
@@ -37,10 +45,16 @@ def why(error: BaseException) -> str:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Turn errors of reading, decompressing and parsing inside the block into a `UserError` that names the file."""
+    """Turn errors of reading, decompressing and parsing inside the block into a `UserError` that names the file.
+
+    A path that is neither a file nor a folder is refused before: opening a pipe would wait for ever, and a device has
+    no end.
+    """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise file_error(path, "this is not a regular file.")
     try:
         yield
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+    except _PARSING_ERRORS as error:
         raise file_error(path, f"cannot be read: {why(error)}") from error
 
 

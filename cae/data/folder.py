@@ -9,7 +9,7 @@ import numpy as np
 from cae.config.data import ImageFolderData
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, printable
-from cae.data.folder_parts import FileList, find_parts, number_classes
+from cae.data.folder_parts import FileList, class_names, find_parts, number_classes
 from cae.data.folder_set import FolderSet
 from cae.data.header_cache import HeaderCache
 from cae.data.image_file import BadImageError, read_header
@@ -100,7 +100,8 @@ def _make_parts(
         )
         sets[name] = every_file.take(np.array(good))
         first += len(part.names)
-    return Parts(sets["train"], sets.get("validation"), sets.get("test"), len(findings.bad), replaced)
+    names = class_names(list(files.values()))
+    return Parts(sets["train"], sets.get("validation"), sets.get("test"), len(findings.bad), replaced, names)
 
 
 def _none_readable(part: FileList) -> UserError:

@@ -53,10 +53,24 @@ def find_parts(section: ImageFolderData) -> dict[str, FileList]:
     return {part: _list_images(root, seen) for part, root in roots.items()}
 
 
+def list_images(root: Path) -> FileList:
+    """List all image files below a folder, whatever its sub-folders are called; else as `find_parts`.
+
+    Raises:
+        UserError: The folder cannot be read, or holds no image file.
+    """
+    with naming(root):
+        return _list_images(root, {_file_id(root)})
+
+
+def class_names(parts: list[FileList]) -> list[str]:
+    """Names of the classes: sub-folders in sorted order over all parts."""
+    return sorted({c for part in parts for c in part.classes if c is not None})
+
+
 def number_classes(parts: list[FileList]) -> list[np.ndarray | None]:
     """Number each part's classes, sub-folders in sorted order over all parts; None for a part with unsorted images."""
-    classes = sorted({c for part in parts for c in part.classes if c is not None})
-    numbers = {name: number for number, name in enumerate(classes)}
+    numbers = {name: number for number, name in enumerate(class_names(parts))}
     return [
         None if None in part.classes else np.array([numbers[c] for c in part.classes if c is not None], np.int64)
         for part in parts

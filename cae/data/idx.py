@@ -13,12 +13,11 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from cae.data.claims import check_claim, check_fits_memory
 from cae.data.file_errors import file_error, naming
 from cae.errors import UserError
 
 _UNSIGNED_BYTE = 0x08
-# Deflate cannot do better than 1032:1, so a larger claim is a damaged file, found before memory is asked for.
-_HIGHEST_COMPRESSION = 1032
 
 
 def read_idx_shape(path: Path) -> tuple[int, ...]:
@@ -78,8 +77,8 @@ def _read_header(file: BinaryIO, path: Path) -> tuple[int, ...]:
 
 def _read_compressed(file: BinaryIO, path: Path, shape: tuple[int, ...]) -> np.ndarray:
     expected = math.prod(shape)
-    if expected > _HIGHEST_COMPRESSION * path.stat().st_size:
-        raise _length_error(path, shape, "far fewer bytes")
+    check_claim(path, expected, path.stat().st_size)
+    check_fits_memory(path, expected)
     values = np.empty(expected, np.uint8)
     filled = 0
     while filled < expected and (block := file.read(min(1 << 20, expected - filled))):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
@@ -23,6 +24,15 @@ from cae.data.pixels import to_float, to_pixels
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 # Orientations 5 to 8 of the EXIF standard lay the picture on its side.
 _SIDEWAYS = 5
+
+# A pixel takes at most 8 bytes uncompressed; the rest is for EXIF and the like.
+_PIXEL_BYTES, _OTHER_BYTES = 8, 1 << 26
+
+# Photographs come in about 10 scans, and each scan of a large picture costs time however few bytes it has.
+_MOST_SCANS = 100
+
+# Damaged EXIF: it does not make a picture unreadable, and nobody can do anything about it.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 Color = tuple[int, ...]
 
@@ -88,22 +98,33 @@ def _opened(source: str | bytes, max_pixels: int) -> Iterator[tuple[Image.Image,
     # `max_pixels` takes the place of Pillow's own guard, which warns at 89 million pixels whatever the user allows.
     Image.MAX_IMAGE_PIXELS = None
     try:
-        with _bytes_of(source) as file, Image.open(file, formats=_FORMATS) as image:
+        with _bytes_of(source, max_pixels) as file, Image.open(file, formats=_FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise BadImageError(
                     f"{width}x{height} is {width * height} pixels, more than `data.max_pixels` ({max_pixels})"
                 )
+            _check_scans(image, file)
             yield image, file
     except BadImageError:
         raise
     except UnidentifiedImageError:
         raise BadImageError("not a PNG, JPEG, BMP, GIF or WebP image, or damaged at its start") from None
     except Exception as error:  # decoders raise whatever they stumble over
-        raise BadImageError(why(error)) from error
+        raise BadImageError(why(error) if str(error) else "the data are damaged") from error
 
 
-def _bytes_of(source: str | bytes) -> BinaryIO:
+def _check_scans(image: Image.Image, file: BinaryIO) -> None:
+    if "progressive" in image.info:
+        position = file.tell()
+        file.seek(0)
+        scans = file.read().count(b"\xff\xda")
+        file.seek(position)
+        if scans > _MOST_SCANS:
+            raise BadImageError(f"{scans} scans, and a progressive JPEG file has at most {_MOST_SCANS} here")
+
+
+def _bytes_of(source: str | bytes, max_pixels: int) -> BinaryIO:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     status = os.stat(source)
@@ -111,6 +132,8 @@ def _bytes_of(source: str | bytes) -> BinaryIO:
         raise BadImageError("not a regular file")
     if status.st_size == 0:
         raise BadImageError("the file is empty")
+    if status.st_size > max_pixels * _PIXEL_BYTES + _OTHER_BYTES:  # some decoders read the whole file at once
+        raise BadImageError(f"{status.st_size} bytes, more than `data.max_pixels` ({max_pixels}) pixels can take")
     return open(source, "rb")
 
 

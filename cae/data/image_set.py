@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+WHOLE_BATCH = slice(None)
+
 
 class ImageSet(Protocol):
     """A random-access set of images, all of the same shape."""
@@ -32,12 +34,13 @@ class ImageSet(Protocol):
     def take(self, indices: np.ndarray) -> ImageSet:
         """Make a set of the images at these positions, in this order."""
 
-    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None) -> np.ndarray:
+    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None, part: slice = WHOLE_BATCH) -> np.ndarray:
         """Read images.
 
         Args:
             indices: Positions in the set, integers in [0, len), in any order and any number, none included.
             seed: Fixes the places of random patches; for training only. Without it, the same image is always the same.
+            part: Reads these of the images only; their random places are the ones they have in the whole batch.
 
         Returns:
             (batch, height, width, channels); uint8, or float32 in [0, 1] where the source has more than 8 bits. All
@@ -62,6 +65,8 @@ class Splits:
     """Bad images that the scan left out, with `on_bad_image: skip`."""
     replaced: Mapping[str, str] = field(default_factory=dict)
     """Files that broke after the scan, with the reasons, when `on_bad_image: skip` put another image in their place."""
+    class_names: Sequence[str] = ()
+    """Names of the classes that labels number, where they have names; labels are never used in training."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from cae.config.data import ArrayData, DataSection, IdxData, ImageFolderData, TfrecordData
-from cae.data.arrays import find_arrays_shape, find_idx_shape, load_arrays, load_idx
+from cae.data.arrays import load_arrays, load_idx
+from cae.data.classes import keep_classes
 from cae.data.dividing import Parts, divide
-from cae.data.folder import find_folder_shape, load_folder
+from cae.data.folder import load_folder
 from cae.data.image_set import Splits
-from cae.data.records import find_records_shape, load_records
+from cae.data.image_shape import find_image_shape
+from cae.data.records import load_records
 from cae.data.scan import Progress
-from cae.data.standard import STANDARD_SHAPES, load_standard
+from cae.data.standard import load_standard
+
+__all__ = ["find_image_shape", "load_splits"]
 
 
 def load_splits(section: DataSection, progress: Progress | None = None) -> Splits:
@@ -33,23 +37,8 @@ def load_splits(section: DataSection, progress: Progress | None = None) -> Split
     Raises:
         UserError: The data are missing, damaged, of the wrong kind, or too few.
     """
-    return divide(_load_parts(section, progress), section.validation_fraction, section.test_fraction)
-
-
-def find_image_shape(section: DataSection) -> tuple[int, int, int]:
-    """Find (height, width, channels) after fitting; opens no more than a file's header, and that only where needed.
-
-    >>> from cae.config.data import BundledData
-    >>> find_image_shape(BundledData(image_size=(14, 20)))
-    (14, 20, 1)
-
-    Raises:
-        UserError: The shape depends on a file, and that is missing or unreadable.
-    """
-    if section.image_size is not None and section.channels is not None:
-        return (*section.image_size, section.channels)
-    height, width, channels = _find_own_shape(section)
-    return (*(section.image_size or (height, width)), section.channels or channels)
+    splits = divide(_load_parts(section, progress), section.validation_fraction, section.test_fraction)
+    return splits if section.classes is None else keep_classes(splits, section.classes)
 
 
 def _load_parts(section: DataSection, progress: Progress | None) -> Parts[Any]:
@@ -62,15 +51,3 @@ def _load_parts(section: DataSection, progress: Progress | None) -> Parts[Any]:
     if isinstance(section, IdxData):
         return load_idx(section)
     return load_standard(section)
-
-
-def _find_own_shape(section: DataSection) -> tuple[int, int, int]:
-    if isinstance(section, ImageFolderData):
-        return find_folder_shape(section)
-    if isinstance(section, TfrecordData):
-        return find_records_shape(section)
-    if isinstance(section, ArrayData):
-        return find_arrays_shape(section)
-    if isinstance(section, IdxData):
-        return find_idx_shape(section)
-    return STANDARD_SHAPES[section.source]

@@ -45,7 +45,10 @@ INDEX_TYPE = np.dtype(
     ]
 )
 
-Count = Annotated[int, Field(ge=0)]
+# For a million shards it would do.
+_MOST_BYTES = 1 << 28
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Strict(BaseModel):
@@ -99,6 +102,8 @@ def read_manifest(folder: Path) -> Manifest:
                 f"Received: {received}.",
             )
     with naming(path):
+        if path.stat().st_size > _MOST_BYTES:
+            raise file_error(path, f"a manifest has at most {_MOST_BYTES} bytes. Received: {path.stat().st_size}.")
         text = path.read_text(encoding="utf-8")
     try:
         manifest = Manifest.model_validate_json(text)
@@ -109,6 +114,25 @@ def read_manifest(folder: Path) -> Manifest:
     if "train" not in manifest.parts:
         raise file_error(path, "there is no training part.")
     return manifest
+
+
+def check_index_is_there(folder: Path, shard: Shard) -> None:
+    """Refuse a shard whose index is far too small, before memory is asked for what the manifest promises.
+
+    Raises:
+        UserError: It is missing, or has another number of entries.
+    """
+    path = folder / f"{shard.name}.npy"
+    with naming(path):
+        if path.stat().st_size < shard.images * INDEX_TYPE.itemsize:
+            raise file_error(
+                path, f"this index is damaged: it must have {shard.images} entries. Prepare the data again."
+            )
+
+
+def _index_bytes(shard: Shard) -> int:
+    """Most bytes of a shard's index: its entries behind a header."""
+    return shard.images * INDEX_TYPE.itemsize + 4096
 
 
 def write_index(path: Path, index: np.ndarray) -> int:
@@ -127,7 +151,7 @@ def read_index(folder: Path, shard: Shard) -> np.ndarray:
     """
     path = folder / f"{shard.name}.npy"
     with naming(path):
-        content = path.read_bytes()
+        content = b"" if path.stat().st_size > _index_bytes(shard) else path.read_bytes()
         if zlib.crc32(content) != shard.index_checksum:
             raise file_error(path, "this index is damaged: its checksum is not the manifest's. Prepare the data again.")
         index = np.load(io.BytesIO(content), allow_pickle=False)

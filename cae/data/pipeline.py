@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,7 @@ from cae.data.augment import augment
 from cae.data.image_set import ImageSet
 from cae.data.order import TrainingOrder, steps_per_epoch
 from cae.data.read_failures import guard_reads
+from cae.data.shares import Position, Shares
 
 __all__ = ["make_batches", "make_training_batches", "steps_per_epoch"]
 
@@ -31,6 +33,7 @@ def make_training_batches(
     seed: int,
     first_step: int = 0,
     augmentation: Augmentation | None = None,
+    shares: Shares | None = None,
 ) -> tf.data.Dataset:
     """Make the one stream of a whole training run.
 
@@ -44,26 +47,31 @@ def make_training_batches(
         seed: The run's seed, not negative.
         first_step: Where to start, counted over all epochs; epoch = step // steps_per_epoch.
         augmentation: Random changes; None for none.
+        shares: How batches are divided between replicas. This process then reads its own images of each batch only,
+            and gets the same ones, with the same random changes, that it would get in the whole batch.
 
     Returns:
-        An endless data set of (batch, height, width, channels), float32 in [0, 1].
+        An endless data set of (batch, height, width, channels), float32 in [0, 1]; with shares, of pairs of the
+        process's images and their table (`Shares.table`).
     """
     order = TrainingOrder(len(images), batch_size, seed)
 
     def read(step: int) -> np.ndarray:
-        return images.read(order.indices(step), (seed, step))
+        indices = order.indices(step)
+        if shares is None:
+            return images.read(indices, (seed, step))
+        return images.read(indices, (seed, step), shares.read(len(indices)))
 
-    def change(batch: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        return (
-            batch
-            if augmentation is None
-            else augment(batch, augmentation, tf.stack([tf.constant(seed, tf.int64), step]))
-        )
+    def change(batch: tf.Tensor, step: tf.Tensor, position: Position | None) -> tf.Tensor:
+        if augmentation is None:
+            return batch
+        return augment(batch, augmentation, tf.stack([tf.constant(seed, tf.int64), step]), position)
 
-    return _make_stream(images, tf.data.Dataset.range(first_step, _LAST_STEP), read, change)
+    steps = tf.data.Dataset.range(first_step, _LAST_STEP)
+    return _make_stream(images, steps, read, change, shares, lambda step: len(order.indices(step)))
 
 
-def make_batches(images: ImageSet, batch_size: int) -> tf.data.Dataset:
+def make_batches(images: ImageSet, batch_size: int, shares: Shares | None = None) -> tf.data.Dataset:
     """Make batches of all images once, in order and unchanged; the last one may be smaller.
 
     For validation and test. Errors as in `make_training_batches`.
@@ -71,38 +79,57 @@ def make_batches(images: ImageSet, batch_size: int) -> tf.data.Dataset:
     Args:
         images: Any part.
         batch_size: Images in a batch, at least 1.
+        shares: How batches are divided between replicas; as in `make_training_batches`.
 
     Returns:
-        A data set of (batch, height, width, channels), float32 in [0, 1], with known cardinality.
+        A data set of (batch, height, width, channels), float32 in [0, 1], with known cardinality; with shares, of
+        pairs of the process's images and their table.
     """
 
+    def indices_of(step: int) -> np.ndarray:
+        return np.arange(step * batch_size, min((step + 1) * batch_size, len(images)))
+
     def read(step: int) -> np.ndarray:
-        return images.read(np.arange(step * batch_size, min((step + 1) * batch_size, len(images))))
+        indices = indices_of(step)
+        return images.read(indices if shares is None else indices[shares.read(len(indices))])
 
     steps = tf.data.Dataset.range(steps_per_epoch(len(images), batch_size))
-    return _make_stream(images, steps, read, lambda batch, step: batch)
+    return _make_stream(images, steps, read, _unchanged, shares, lambda step: len(indices_of(step)))
+
+
+def _unchanged(batch: tf.Tensor, step: tf.Tensor, position: Position | None) -> tf.Tensor:
+    return batch
 
 
 def _make_stream(
     images: ImageSet,
     steps: tf.data.Dataset,
     read: Callable[[int], np.ndarray],
-    change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    change: Callable[[tf.Tensor, tf.Tensor, Position | None], tf.Tensor],
+    shares: Shares | None,
+    size_of: Callable[[int], int],
 ) -> tf.data.Dataset:
     read_step = guard_reads(read)
     # A batch of no images tells the set's type without reading anything.
     dtype = tf.as_dtype(images.read(np.empty(0, np.int64)).dtype)
 
-    def make_batch(step: tf.Tensor) -> tf.Tensor:
+    def make_batch(step: tf.Tensor, position: Position | None = None) -> tf.Tensor:
         # Not stateful, as the batch depends on the step alone: deterministic mode may read steps side by side.
         batch = tf.numpy_function(read_step, [step], dtype, stateful=False)
         batch.set_shape((None, *images.image_shape))
-        batch = change(batch, step)
+        batch = change(batch, step, position)
         return tf.cast(batch, tf.float32) / 255.0 if dtype == tf.uint8 else batch
+
+    def make_share(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        assert shares is not None
+        table = tf.numpy_function(lambda step: shares.table(size_of(int(step))), [step], tf.int64, stateful=False)
+        table.set_shape((shares.num_local, 4))
+        return make_batch(step, Position(table[0, 2], table[0, 3])), table
 
     options = tf.data.Options()
     # The tuner holds up the end of an iterator for as long as it sleeps, so parallelism and prefetch are fixed instead.
     options.autotune.enabled = False
     options.deterministic = True
     parallel = min(_MOST_PARALLEL_BATCHES, max(2, os.cpu_count() or 1))
-    return steps.map(make_batch, num_parallel_calls=parallel, deterministic=True).prefetch(2).with_options(options)
+    make: Callable[..., Any] = make_batch if shares is None else make_share
+    return steps.map(make, num_parallel_calls=parallel, deterministic=True).prefetch(2).with_options(options)

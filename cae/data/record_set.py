@@ -24,6 +24,7 @@ RECORD_TYPE = np.dtype([*INDEX_TYPE.descr, ("shard", np.uint32), ("record", np.u
 
 # Most systems let a program have some hundred files open; a data set may have more shards.
 _OPEN_FILES = 64
+_LONGEST_NAME = 4096
 
 
 class Records:
@@ -58,8 +59,10 @@ class Records:
         """Read an image's name; empty when it cannot be read."""
         record = self.table[number]
         try:
-            name = self._open(int(record["shard"])).read(int(record["name_start"]), int(record["name_length"]))
-        except OSError:
+            # No system has longer ones; the second error is of a place that is no number of a byte.
+            length = min(int(record["name_length"]), _LONGEST_NAME)
+            name = self._open(int(record["shard"])).read(int(record["name_start"]), length)
+        except (OSError, OverflowError):
             return ""
         return os.fsdecode(name)
 

@@ -10,7 +10,7 @@ import numpy as np
 from cae.config.data import TfrecordData
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, required_path
-from cae.data.manifest import MANIFEST_NAME, Manifest, Shard, read_index, read_manifest
+from cae.data.manifest import MANIFEST_NAME, Manifest, Shard, check_index_is_there, read_index, read_manifest
 from cae.data.pixel_cache import make_pixel_cache
 from cae.data.record_set import RECORD_TYPE, Records, RecordSet
 from cae.data.scan import bad_pictures_error
@@ -56,7 +56,8 @@ def load_records(section: TfrecordData) -> Parts[RecordSet]:
         sets[part] = RecordSet(
             records, numbers, section=section, image_shape=image_shape, dtype=dtype, replaced=replaced, cache=cache
         )
-    return Parts(sets["train"], sets.get("validation"), sets.get("test"), len(bad), replaced)
+    names = manifests[0].classes
+    return Parts(sets["train"], sets.get("validation"), sets.get("test"), len(bad), replaced, names)
 
 
 def find_records_shape(section: TfrecordData) -> tuple[int, int, int]:
@@ -83,6 +84,12 @@ def _find_shape(section: TfrecordData, folder: Path, manifests: list[Manifest]) 
             folder / MANIFEST_NAME,
             "all images must have the same size unless `data.image_size` is set. Received: several sizes.",
         )
+    if section.image_size is None and not 0 < size[0] * size[1] <= section.max_pixels:
+        raise file_error(
+            folder / MANIFEST_NAME,
+            f"images must have at least 1 and at most {section.max_pixels} pixels (`data.max_pixels`). "
+            f"Received: {size[0]}x{size[1]}.",
+        )
     return (*size, section.channels or manifests[0].channels)
 
 
@@ -99,6 +106,8 @@ def _read_tables(
     paths: list[Path] = []
     tables: dict[str, np.ndarray] = {}
     for part, (folder, shards) in parts.items():
+        for shard in shards:
+            check_index_is_there(folder, shard)
         tables[part] = np.empty(sum(shard.images for shard in shards), RECORD_TYPE)
         first = 0
         for shard in shards:
@@ -116,8 +125,9 @@ def _find_bad(section: TfrecordData, table: np.ndarray, shards: list[Path]) -> d
     """Find the records that cannot be used, as far as indices and the shards' lengths tell."""
     lengths = np.array([path.stat().st_size if path.is_file() else -1 for path in shards])
     length = lengths[table["shard"]]  # (images,)
-    ends = (table["start"] + table["length"]).astype(np.int64)
-    pixels = table["height"].astype(np.int64) * table["width"]
+    # The sum of a hostile start and a length would begin again at 0.
+    ends = np.minimum(table["start"], 2**62).astype(np.int64) + table["length"]
+    pixels = table["height"].astype(np.float64) * table["width"]
     bad = dict.fromkeys(np.flatnonzero(pixels > section.max_pixels).tolist(), "more pixels than `data.max_pixels`")
     if section.fit == "patch" and section.image_size is not None:
         height, width = section.image_size

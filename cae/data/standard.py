@@ -14,18 +14,11 @@ from cae.data.dividing import Parts
 from cae.data.download import DownloadError, download, keras_datasets_folder
 from cae.data.file_errors import file_error, naming, printable
 from cae.data.idx import read_idx
+from cae.data.image_shape import STANDARD_SHAPES
 from cae.errors import UserError
 
 BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 DEBIAN_FOLDER = Path("/usr/share/datasets")
-
-STANDARD_SHAPES = {
-    "bundled": (28, 28, 1),
-    "mnist": (28, 28, 1),
-    "fashion_mnist": (28, 28, 1),
-    "cifar10": (32, 32, 3),
-    "cifar100": (32, 32, 3),
-}
 
 # Images and labels of the training part, then of the test part.
 _IDX_FILES = [
@@ -82,6 +75,15 @@ def load_standard(section: BundledData | StandardData) -> Parts[ArraySet]:
         for part in found
     )
     return Parts(train, test=test)
+
+
+def is_on_this_machine(section: StandardData) -> bool:
+    """Whether a public data set need not be downloaded.
+
+    Raises:
+        UserError: It is here, but damaged.
+    """
+    return _find(section) is not None
 
 
 def _find(section: StandardData) -> _TrainAndTest | None:

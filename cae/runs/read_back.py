@@ -55,7 +55,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
         row = json.loads(line.decode("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(row, dict) or not (_is_count(row.get("epoch")) and _is_count(row.get("step"))):
         return None
@@ -65,7 +65,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 def _read_object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise UserError(f"{path}: must hold one JSON object.")

@@ -45,21 +45,41 @@ def load_trained_run(
     Raises:
         UserError: if the weights or the images do not fit the configuration, or cannot be read.
     """
-    from cae.model import build_autoencoder
-
     config = load_config(directory.config, overrides)
     splits = load_splits(config.data)
     _check_image_shape(directory, splits)
     plan = make_plan(config.model, splits.image_shape)
+    autoencoder, digest = load_autoencoder(directory, config, plan)
+    return TrainedRun(directory, config, plan, splits, autoencoder, digest)
+
+
+def load_autoencoder(directory: RunDirectory, config: RunConfig, plan: Plan) -> tuple[Autoencoder, str]:
+    """Build a run's model and load its best weights; needs no images.
+
+    Args:
+        directory: from `open_run`.
+        config: the run's.
+        plan: for images of the shape that it was trained on.
+
+    Returns:
+        The model, and the digest of its weights.
+
+    Raises:
+        UserError: if the weights do not fit the configuration, or cannot be read.
+    """
+    from cae.model import build_autoencoder
+    from cae.runs.weights_file import check_weights_file
+
     autoencoder = build_autoencoder(plan, seed=config.seed, precision=config.training.precision)
     digest = directory.digest_weights()
+    check_weights_file(directory.weights, max(weight.size for weight in autoencoder.model.get_weights()))
     try:
         autoencoder.model.load_weights(directory.weights)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{directory.weights}: does not fit {directory.config}: {str(error).splitlines()[0]}") from None
     if directory.digest_weights() != digest:
         raise UserError(f"{directory.weights}: was replaced while it was read, by a training that goes on; try again.")
-    return TrainedRun(directory, config, plan, splits, autoencoder, digest)
+    return autoencoder, digest
 
 
 def _check_image_shape(directory: RunDirectory, splits: Splits) -> None:

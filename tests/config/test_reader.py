@@ -141,12 +141,12 @@ def test_an_alias_bomb_is_refused_at_once(item):
     start = time.process_time()
     (line,) = complaints("\n".join(lines))
     assert time.process_time() - start < 1.0
-    assert line.endswith("more than 10000 values, aliases unfolded")
+    assert line.endswith("more than 5000 values, aliases unfolded")
 
 
 def test_values_nested_too_deep_are_refused():
     assert read("[" * MAX_DEPTH + "]" * MAX_DEPTH) is not None
-    for text in ("[" * 100_000, "{a: " * 50_000, "- " * 100_000, "? " * 100_000):
+    for text in ("[" * 60_000, "{a: " * 15_000, "- " * 30_000, "? " * 30_000):
         assert complaints(text)[0].endswith(f"values are nested more than {MAX_DEPTH} deep")
 
 
@@ -156,7 +156,7 @@ def test_a_file_that_is_too_large_is_refused():
 
 
 def test_numbers_of_thousands_of_digits_are_refused_quickly():
-    for digits in ("9" * 100_000, "0x" + "f" * 100_000, "1e" + "9" * 5000, "." + "1" * 5000):
+    for digits in ("9" * 60_000, "0x" + "f" * 60_000, "1e" + "9" * 5000, "." + "1" * 5000):
         (line,) = complaints(f"a: {digits}")
         assert line == f"a.yaml:1:4: a: a number has at most 100 characters; received {len(digits)}"
 

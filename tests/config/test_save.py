@@ -74,7 +74,9 @@ configurations = section(
         early_stopping=st.none() | section(patience=st.integers(1, 10**9), min_delta=positive),
         xla=st.just("auto") | st.booleans(),
     ),
-    logging=section(image_epochs=st.just("auto") | st.integers(1, 99) | st.lists(st.integers(1, 9**15), min_size=1)),
+    logging=section(
+        image_epochs=st.just("auto") | st.integers(1, 99) | st.lists(st.integers(1, 2**31 - 1), min_size=1)
+    ),
     grid=st.dictionaries(st.just("seed"), st.lists(st.integers(0, 99), min_size=1, max_size=5, unique=True)),
 )
 

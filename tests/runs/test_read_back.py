@@ -95,3 +95,13 @@ def test_a_run_has_a_name_however_its_folder_is_given(tmp_path, monkeypatch, giv
     monkeypatch.chdir(folder)
     run = RunDirectory(Path(given))
     assert (run.name, run.experiment) == ("mine", "e")
+
+
+def test_records_nested_without_end_are_refused(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.summary.write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"summary\.json: cannot be read"):
+        run.read_summary()
+    run.metrics.write_bytes(lines(b"[" * 100_000, ROW))
+    with pytest.raises(UserError, match="line 1 is none"):
+        run.read_metrics()
