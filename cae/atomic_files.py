@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cae.errors import UserError
+
+_UNFINISHED = ".writing-"
 
 
 @contextlib.contextmanager
@@ -29,22 +33,56 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         UserError: if `path` is something else than a regular file.
+        OSError: it cannot be written; `filename` is `path`.
     """
     if path.exists() and not path.is_file():
         # A rename would put a file in the place of a folder, a device or a pipe.
         raise UserError(f"{path}: is there already and is not a regular file.")
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=f"-{path.name}", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    with naming_failures(path):
+        handle, name = tempfile.mkstemp(prefix=_UNFINISHED, suffix=f"-{path.name}", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming_failures(path: Path) -> Iterator[None]:
+    """Let what goes wrong in the block, in which a file is written, name this file and the system's reason alone.
+
+    Of a full disk, libraries name no file or a temporary one, and some tell a page of their own state besides.
+
+    Example:
+        >>> with naming_failures(Path("metrics.jsonl")):
+        ...     raise OSError(28, "write failed: time = ..., errno = 28, buf = 0x55627f6b1628")
+        Traceback (most recent call last):
+        OSError: [Errno 28] No space left on device: 'metrics.jsonl'
+
+    Raises:
+        OSError: instead of any other, and instead of the RuntimeError that HDF5 gives when it closes a file.
+    """
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except (OSError, RuntimeError) as error:
+        told = re.search(r"errno = (\d+)", str(error))
+        number = getattr(error, "errno", None) or (int(told[1]) if told else None)
+        if number is None and not isinstance(error, OSError):
+            raise
+        reason = os.strerror(number) if number else str(error).split("\n")[0]
+        raise OSError(number or errno.EIO, reason, str(path)) from error
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what kills in the middle of `replacing` left in a folder; nobody else may be writing there."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

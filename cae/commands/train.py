@@ -23,9 +23,11 @@ from cae.plan import Plan
 from cae.plan.table import format_plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.runs.begun import is_done
+from cae.training.cluster import Cluster, find_cluster
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
+    from cae.data.image_set import Splits
 
 QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
@@ -63,10 +65,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_one(config: RunConfig, options: argparse.Namespace) -> int:
     directory = RunDirectory(options.runs_dir / config.experiment / config.name)
-    if not options.dry_run:
-        if is_done(directory, config, resume=options.resume, overwrite=options.overwrite):
-            tell(f"{directory.path}: {directory.status} already; nothing to resume.")
-            print(directory.path)
+    cluster = _find_cluster(config, options)
+    is_chief = cluster is None or cluster.is_chief
+    if not is_chief and options.resume and directory.status in ("finished", "stopped_early"):
+        return 0  # as the chief says
+    if is_chief and not options.dry_run:
+        directory.lock.check_is_free()
+        if _is_done(config, directory, options):
             return 0
         check_is_writable(directory.path)
     splits = load_splits_with_progress(config.data)
@@ -80,10 +85,45 @@ def _run_one(config: RunConfig, options: argparse.Namespace) -> int:
             tell(f"{directory.path}: this run exists already; training needs --resume or --overwrite.")
         print(format_plan(plan))
         return 0
+    if not is_chief:
+        from cae.training.train import Training
+
+        return Training(config, plan, splits, directory, tell, cluster).train(resume=options.resume)[1]
+    with directory.lock.held(tell):
+        # Looked at again, since another process may have trained the run while this one read its images.
+        if _is_done(config, directory, options):
+            return 0
+        return _train(config, plan, splits, directory, cluster, options)
+
+
+def _find_cluster(config: RunConfig, options: argparse.Namespace) -> Cluster | None:
+    """The processes that train together; None for this one alone, and where nothing is trained."""
+    if config.training.strategy != "multi_worker" or options.dry_run:
+        return None
+    start_engine(deterministic=config.training.deterministic)
+    return find_cluster()
+
+
+def _is_done(config: RunConfig, directory: RunDirectory, options: argparse.Namespace) -> bool:
+    if not is_done(directory, config, resume=options.resume, overwrite=options.overwrite):
+        return False
+    tell(f"{directory.path}: {directory.status} already; nothing to resume.")
+    print(directory.path)
+    return True
+
+
+def _train(
+    config: RunConfig,
+    plan: Plan,
+    splits: Splits,
+    directory: RunDirectory,
+    cluster: Cluster | None,
+    options: argparse.Namespace,
+) -> int:
     from cae.training.train import Training
 
     tell(_headline(config, plan))
-    outcome, exit_code = Training(config, plan, splits, directory, tell).train(resume=options.resume)
+    outcome, exit_code = Training(config, plan, splits, directory, tell, cluster).train(resume=options.resume)
     tell(f"{outcome.value}. {_next_step(directory, exit_code, options)}")
     print(directory.path)
     return exit_code
@@ -92,6 +132,11 @@ def _run_one(config: RunConfig, options: argparse.Namespace) -> int:
 def _run_grid(config: RunConfig, options: argparse.Namespace) -> int:
     """Train the combinations of this shard, each in a process of its own; this one stays small."""
     configs = expand_grid(config)
+    if any(combination.training.strategy == "multi_worker" for combination in configs):
+        raise ConfigError(
+            f"{options.config}: training.strategy: multi_worker trains a single run; a grid is divided between"
+            " machines by --shard I/N, see docs/scaling.md."
+        )
     image_shape_of = functools.cache(_load_image_shape)
     if config.match == "parameters":
         configs = match_parameters(configs, image_shape_of, options.config)

@@ -12,7 +12,7 @@ from cae.errors import UserError
 from cae.runs import RunDirectory
 from cae.runs.begun import is_done
 
-Intent = Literal["train", "resume", "skip", "refuse"]
+Intent = Literal["train", "resume", "skip", "refuse", "leave"]
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Combination:
     Args:
         config: Its configuration, with an empty grid.
         directory: Where it is trained.
-        intent: `train` from the beginning, `resume` where its checkpoint is, `skip` what is finished, or `refuse`
-            since something else is there.
-        reason: Why it is skipped or refused; else empty.
+        intent: `train` from the beginning, `resume` where its checkpoint is, `skip` what is finished, `refuse`
+            since something else is there, or `leave` to another process that trains it.
+        reason: Why it is not trained; else empty.
     """
 
     config: RunConfig
@@ -44,10 +44,16 @@ def find_combinations(configs: Sequence[RunConfig], runs_dir: Path, *, overwrite
     >>> [combination.intent for combination in find_combinations([RunConfig()], Path("new"), overwrite=False)]
     ['train']
     """
-    return [_find(config, RunDirectory(runs_dir / config.experiment / config.name), overwrite) for config in configs]
+    return [
+        find_combination(config, RunDirectory(runs_dir / config.experiment / config.name), overwrite=overwrite)
+        for config in configs
+    ]
 
 
-def _find(config: RunConfig, directory: RunDirectory, overwrite: bool) -> Combination:
+def find_combination(config: RunConfig, directory: RunDirectory, *, overwrite: bool) -> Combination:
+    """Look at what is there of one run."""
+    if holder := directory.lock.holder():
+        return Combination(config, directory, "leave", f"{directory.path}: is being trained by {holder}")
     resume = directory.exists and not overwrite
     try:
         if is_done(directory, config, resume=resume, overwrite=overwrite):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -11,8 +12,10 @@ from typing import Any
 from cae.config import save_config
 from cae.errors import UserError
 from cae.grid.children import Children
-from cae.grid.combination import Combination
+from cae.grid.combination import Combination, find_combination
 from cae.runs import RunDirectory
+
+_WITHOUT_MEMORY = (signal.SIGABRT, signal.SIGSEGV, getattr(signal, "SIGKILL", None))
 
 
 def train_combinations(
@@ -36,7 +39,7 @@ def train_combinations(
 
     Returns:
         The folders of the runs that are trained to their end, in the grid's order, and the exit code: 0, 1 if a run
-        failed, 130 or 143 after a stop signal that left something undone.
+        failed or is trained by another process, 130 or 143 after a stop signal that left something undone.
     """
     return _Session(combinations, runs_dir, overwrite, debug, tell).train()
 
@@ -52,6 +55,7 @@ class _Session:
     ) -> None:
         self._combinations = combinations
         self._runs_dir = runs_dir
+        self._overwrite = overwrite
         self._mode = {"train": ["--overwrite"] if overwrite else [], "resume": ["--resume"]}
         self._debug = ["--debug"] if debug else []
         self._tell = tell
@@ -59,24 +63,29 @@ class _Session:
         self._seconds: list[float] = []  # of each run that was trained to its end here
         self._done: list[Path] = []
         self._failures: list[str] = []
+        self._elsewhere: list[str] = []  # what other processes train
 
     def train(self) -> tuple[list[Path], int]:
         stop_signal = None
         with tempfile.TemporaryDirectory(prefix="cae-grid-") as folder, Children() as children:
-            for number, combination in enumerate(self._combinations, start=1):
+            for number, planned in enumerate(self._combinations, start=1):
+                # Another process of the same grid may have been there since the start, or have left.
+                combination = find_combination(planned.config, planned.directory, overwrite=self._overwrite)
                 self._tell(self._progress(number, combination))
                 if combination.intent == "skip":
                     self._done.append(combination.directory.path)
                 elif combination.intent == "refuse":
                     self._failures.append(combination.reason)
+                elif combination.intent == "leave":
+                    self._elsewhere.append(combination.reason)
                 else:
                     self._train_one(combination, Path(folder), children)
-                num_left = len(self._combinations) - len(self._done) - len(self._failures)
+                num_left = len(self._combinations) - len(self._done) - len(self._failures) - len(self._elsewhere)
                 if children.stop_signal and num_left:
                     stop_signal = children.stop_signal
                     break
         self._tell_end(stop_signal)
-        return self._done, 128 + stop_signal if stop_signal else int(bool(self._failures))
+        return self._done, 128 + stop_signal if stop_signal else int(bool(self._failures or self._elsewhere))
 
     def _train_one(self, combination: Combination, folder: Path, children: Children) -> None:
         """Train one run to its end; a stop leaves it neither done nor failed."""
@@ -89,6 +98,8 @@ class _Session:
         if exit_code == 0:
             self._done.append(run.path)
             self._seconds.append(time.monotonic() - started)
+        elif holder := run.lock.holder():  # it was quicker
+            self._elsewhere.append(f"{run.path}: is being trained by {holder}")
         elif not children.stop_signal:
             summary = _summary(run)
             error = summary.get("error") if summary != old_summary else None
@@ -113,6 +124,9 @@ class _Session:
         if self._failures:
             failed = "\n".join(f"  {failure}" for failure in self._failures)
             self._tell(f"{len(self._failures)} of {total} runs failed:\n{failed}")
+        if self._elsewhere:
+            left = "\n".join(f"  {run}" for run in self._elsewhere)
+            self._tell(f"{len(self._elsewhere)} of {total} runs are left to the processes that train them:\n{left}")
         if stop_signal:
             self._tell(
                 f"Stopped with {len(self._done)} of {total} runs done."
@@ -134,7 +148,8 @@ def _summary(run: RunDirectory) -> dict[str, Any]:
 
 def _in_words(exit_code: int) -> str:
     if exit_code < 0:
-        return f"killed by signal {-exit_code}" + (", perhaps for want of memory" if exit_code == -9 else "")
+        # The system kills what takes too much memory; libraries abort or crash when they get none.
+        return f"killed by signal {-exit_code}{' (out of memory?)' if -exit_code in _WITHOUT_MEMORY else ''}"
     return f"exit code {exit_code}; the reason is above"
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cae.atomic_files import write_text
+from cae.atomic_files import remove_unfinished, write_text
 from cae.errors import ConfigError, UserError
+from cae.runs.lock import RunLock
 from cae.runs.read_back import read_environment, read_metrics, read_summary
 
 
@@ -34,6 +35,7 @@ class RunDirectory:
         self.validation_events = path / "validation"
         self.reconstructions = path / "reconstructions.png"
         self.evaluation = path / "evaluation"
+        self.lock = RunLock(self._whole)
 
     @property
     def name(self) -> str:
@@ -121,6 +123,10 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
+
+    def remove_unfinished(self) -> None:
+        """Remove what kills left of files that were being written; only for the one who trains the run."""
+        remove_unfinished(self.path)
 
     def cut_metrics(self, step: int) -> None:
         """Drop the rows of metrics.jsonl behind a step, which will be written again."""

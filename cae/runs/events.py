@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event
 
 from cae.atomic_files import replacing
+from cae.errors import UserError
+
+_PREFIX = "events.out.tfevents."
 
 
 def cut_events(folder: Path, step: int) -> None:
@@ -18,26 +26,60 @@ def cut_events(folder: Path, step: int) -> None:
     Args:
         folder: with event files; others are left alone.
         step: the last step to keep.
+
+    Raises:
+        UserError: the file cannot be written, for want of space, say.
     """
-    files = sorted(folder.glob("events.out.tfevents.*"))
+    files = sorted(folder.glob(f"{_PREFIX}*"))
     if not files:
         return
-    # The first file's name keeps its place in time before those of the writer that is opened next.
-    with replacing(files[0]) as temporary:
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
+    merged = files[0].with_name(_name_before_now(files[0].name))
+    with naming_event_failures(folder):
+        with replacing(merged) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+            copied: set[bytes] = set()
             for file in files:
-                _copy(file, step, writer)
-        for file in files[1:]:
-            file.unlink()
+                _copy(file, step, writer, copied)
+        for file in files:
+            if file != merged:
+                file.unlink()
 
 
-def _copy(file: Path, step: int, writer: tf.io.TFRecordWriter) -> None:
+@contextlib.contextmanager
+def naming_event_failures(folder: Path) -> Iterator[None]:
+    """Turn what TensorFlow says of event files that it cannot write into an error that names folder and reason.
+
+    Raises:
+        UserError: instead of TensorFlow's errors, which would pass for a lack of memory when the disk is full.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        message = str(error)
+        told = re.search(rf"{re.escape(_PREFIX)}\S*; ([^\n]+)", message)
+        raise UserError(f"{folder}: events cannot be written: {told[1] if told else message}") from error
+
+
+def _name_before_now(name: str) -> str:
+    """The name of a file that TensorBoard reads before those of a writer that is opened next.
+
+    It reads files in the order of their names, which carry the second of their making; the clock may have been put
+    back since.
+    """
+    second, _, rest = name.removeprefix(_PREFIX).partition(".")
+    if not second.isdigit() or int(second) < int(time.time()):
+        return name
+    return f"{_PREFIX}{int(time.time()) - 1:010d}.{rest}"
+
+
+def _copy(file: Path, step: int, writer: tf.io.TFRecordWriter, copied: set[bytes]) -> None:
+    """Copy what is not there yet: a kill may have left files beside the one that they had been merged into."""
     records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
     while True:
         try:
             record = next(records)
         except (StopIteration, tf.errors.DataLossError):
             return
-        event = Event.FromString(record)
-        if event.step <= step:
+        digest = hashlib.blake2b(record, digest_size=16).digest()
+        if digest not in copied and Event.FromString(record).step <= step:
+            copied.add(digest)
             writer.write(record)

@@ -6,15 +6,29 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cae.atomic_files import replacing, write_json
+from cae.atomic_files import remove_unfinished, replacing, write_json
 from cae.errors import UserError
+
+# What a cut, flipped or invented file makes its readers raise.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RecursionError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 _FILE = re.compile(r"step-(\d+)\.json")
 
@@ -37,7 +51,8 @@ class Checkpoint:
 class CheckpointFolder:
     """A folder of checkpoints: `step-N.npz` with the arrays, `step-N.json` with counters and the checksum.
 
-    The `.json` is written last; without it a checkpoint does not count. Nothing in either file is ever executed.
+    The `.json` is written last; without it a checkpoint does not count. Every bit of both files is under a checksum,
+    and nothing in either is ever executed.
 
     Example:
         >>> import tempfile
@@ -48,7 +63,7 @@ class CheckpointFolder:
     """
 
     KEEP = 2
-    FORMAT = 1  # goes up whenever older checkpoints can no longer be taken up
+    FORMAT = 2  # goes up whenever older checkpoints can no longer be taken up
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,9 +75,13 @@ class CheckpointFolder:
         with replacing(arrays) as temporary:
             np.savez(temporary, **checkpoint.arrays)  # type: ignore[arg-type]
             digest = _digest(temporary)
-        write_json(
-            record, {"format": self.FORMAT, "step": checkpoint.step, "sha256": digest, "counters": checkpoint.counters}
-        )
+        content = {
+            "format": self.FORMAT,
+            "step": checkpoint.step,
+            "arrays": digest,
+            "counters": checkpoint.counters,
+        }
+        write_json(record, {**content, "seal": _seal(content)})
         for step in self.steps()[self.KEEP :]:
             # The record goes first: arrays without one are no checkpoint, the other way round would be a broken one.
             for file in reversed(self._files(step)):
@@ -85,7 +104,7 @@ class CheckpointFolder:
         for step in self.steps():
             try:
                 return self._load(step)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            except _DAMAGE as error:
                 damaged.append(self._files(step)[0])
                 tell(f"{damaged[-1]}: this checkpoint is damaged ({error}) and passed over.")
         if damaged:
@@ -104,14 +123,20 @@ class CheckpointFolder:
     def _load(self, step: int) -> Checkpoint:
         arrays_file, record_file = self._files(step)
         record = json.loads(record_file.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or record["step"] != step:
+        if not isinstance(record, dict):
+            raise ValueError("the record is no JSON object")
+        seal = record.pop("seal", None)
+        # Formats before the second had none.
+        if seal != _seal(record) and (seal is not None or record.get("format") == self.FORMAT):
+            raise ValueError("the record's checksum differs")
+        if record["step"] != step:
             raise ValueError("the record is not of this step")
-        if record.get("format") != self.FORMAT:
+        if record["format"] != self.FORMAT:
             raise UserError(
                 f"{record_file}: was written by another version of this program; finish the run with that one, or"
                 " start again with --overwrite."
             )
-        if _digest(arrays_file) != record["sha256"]:
+        if _digest(arrays_file) != record["arrays"]:
             raise ValueError("checksum differs")
         with np.load(arrays_file, allow_pickle=False) as arrays:
             return Checkpoint(step, {name: arrays[name] for name in arrays.files}, dict(record["counters"]))
@@ -119,13 +144,15 @@ class CheckpointFolder:
     def _remove_leftovers(self) -> None:
         """Remove what a kill in the middle of writing left."""
         known = {file for step in self.steps() for file in self._files(step)}
-        for path in self._own_files():
+        for path in self.path.glob("step-*.npz"):
             if path not in known:
                 path.unlink(missing_ok=True)
+        remove_unfinished(self.path)
 
-    def _own_files(self) -> Iterator[Path]:
-        yield from self.path.glob("step-*.npz")
-        yield from self.path.glob(".writing-*")
+
+def _seal(record: dict[str, Any]) -> str:
+    """SHA-256 of a record, however its file is laid out."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

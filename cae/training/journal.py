@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from cae.atomic_files import replacing
+from cae.atomic_files import naming_failures, replacing
+from cae.metrics import quality_per_image
 from cae.pictures import reconstruction_grid, save_png
+from cae.tensorboard_plugin.summaries import figures_summary, inputs_summary, pictures_summary
 from cae.training.tensorboard import TensorBoardWriter, is_picture_epoch
 
 if TYPE_CHECKING:
     from cae.config.logging import LoggingSection
     from cae.runs.directory import RunDirectory
+    from cae.training.probes import ProbeImages
     from cae.training.progress import Progress
     from cae.training.state import TrainingState
 
@@ -28,7 +31,7 @@ class Journal:
         run: where.
         section: the `logging` section.
         last_epoch: how many epochs there will be.
-        probes: images whose reconstructions are shown, (images, height, width, channels) in [0, 1].
+        probes: images whose reconstructions are shown.
         schedule: learning rate, a number or a Keras schedule over steps.
         writer: TensorBoard's files.
         progress: for people.
@@ -39,7 +42,7 @@ class Journal:
         run: RunDirectory,
         section: LoggingSection,
         last_epoch: int,
-        probes: np.ndarray,
+        probes: ProbeImages,
         schedule: Any,
         writer: TensorBoardWriter,
         progress: Progress,
@@ -98,7 +101,7 @@ class Journal:
         is_best = state.counters.best_epoch == state.counters.epoch
         if is_best:
             self.write_best_weights(state)
-        with open(self._run.metrics, "a", encoding="utf-8") as file:
+        with naming_failures(self._run.metrics), open(self._run.metrics, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -115,29 +118,37 @@ class Journal:
         model = state.steps.autoencoder.model
         present = model.get_weights()
         model.set_weights(state.best_weights)
-        with replacing(self._run.weights) as temporary:
-            model.save_weights(temporary)
-        model.set_weights(present)
+        try:
+            with replacing(self._run.weights) as temporary:
+                model.save_weights(temporary)
+        finally:
+            # Also where the disk is full: what is trained must not change by what cannot be written.
+            model.set_weights(present)
 
     def _write_pictures(self, state: TrainingState) -> None:
         has_pictures = is_picture_epoch(self._section, state.counters.epoch, self._last_epoch)
         if not has_pictures and not self._section.histograms:
             return
-        corrupted, latent, reconstructions = (
-            tensor.numpy() for tensor in state.steps.reconstruct(tf.constant(self._probes))
-        )
+        corrupted, latent, reconstructions = self._probes.reconstruct(state.steps)
         if self._section.histograms:
             self._writer.write_histograms(state.steps.autoencoder, latent, state.step)
         if has_pictures:
-            shown = corrupted if state.steps.corruption.kind != "none" else None
-            picture = reconstruction_grid(self._probes, reconstructions, corrupted=shown)
+            images, kind = self._probes.images, state.steps.corruption.kind
+            shown = corrupted if kind != "none" else None
+            picture = reconstruction_grid(images, reconstructions, corrupted=shown)
             self._writer.write_picture(picture, state.step)
+            if state.counters.epoch == 1:
+                self._writer.write_probes(inputs_summary(images, self._probes.names, shown, kind), state.step)
+            figures = {name: values.numpy() for name, values in quality_per_image(images, reconstructions).items()}
+            self._writer.write_probes(pictures_summary(reconstructions), state.step)
+            self._writer.write_probes(figures_summary(figures), state.step)
             save_png(picture, self._run.reconstructions)
 
     def close(self) -> None:
-        """Close the files and the bar."""
-        self._writer.close()
+        """Close the bar and the files."""
         self._progress.close()
+        self._writer.close()
 
     def _learning_rate(self, step: int) -> float:
-        return float(self._schedule(step) if callable(self._schedule) else self._schedule)
+        # As a NumPy number, of which TensorFlow keeps nothing.
+        return float(self._schedule(np.int64(step)) if callable(self._schedule) else self._schedule)

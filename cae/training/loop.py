@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from cae.data.pipeline import make_batches, steps_per_epoch
+from cae.training.agreement import Alone
 from cae.training.checkpoints import CheckpointFolder
 from cae.training.outcome import NonFiniteLossError, Outcome
 from cae.training.signals import StopSignals
@@ -20,6 +22,7 @@ from cae.training.step import IMAGE_METRICS, Steps
 if TYPE_CHECKING:
     from cae.config.training import TrainingSection
     from cae.data.image_set import ImageSet
+    from cae.training.follower import NoJournal
     from cae.training.journal import Journal
 
 # The host looks up (progress, signals, checkpoint) about this often; between two looks nothing runs in Python.
@@ -36,9 +39,10 @@ class Loop:
         state: what training changes; restored beforehand when resuming.
         images: training images.
         validation_images: images that decide which epoch is best.
-        checkpoints: where states are saved.
+        checkpoints: where states are saved; None where another process does so.
         journal: is told of steps and epochs, and writes them down.
         make_training_batches: gives the endless stream of batches from a step on.
+        agreement: with the other processes of this training.
     """
 
     section: TrainingSection
@@ -46,9 +50,10 @@ class Loop:
     state: TrainingState
     images: ImageSet
     validation_images: ImageSet
-    checkpoints: CheckpointFolder
-    journal: Journal
+    checkpoints: CheckpointFolder | None
+    journal: Journal | NoJournal
     make_training_batches: Callable[[int], tf.data.Dataset]
+    agreement: Alone
 
     def run(self, stop: StopSignals) -> Outcome:
         """Train; returns how it ended.
@@ -58,22 +63,25 @@ class Loop:
         """
         counters, per_epoch = self.state.counters, self.steps_per_epoch
         first_step = self.state.step
-        batches = iter(self._distribute(self.make_training_batches(first_step)))
+        batches = iter(self.make_training_batches(first_step))
         # A run that starts has no checkpoint yet, not even of its beginning.
         saved_at, saved_step = time.monotonic(), first_step or None
         while counters.epoch < self.section.epochs and not self._has_stopped_improving():
             epoch_end = (counters.epoch + 1) * per_epoch
-            while self.state.step < epoch_end and not stop.received:
-                self._take_steps(batches, epoch_end)
-                due = time.monotonic() - saved_at > 60 * self.section.checkpoint_minutes
+            signal, number, due = self._look(stop, epoch_end, saved_at)
+            while self.state.step < epoch_end and not signal:
+                self._take_steps(batches, number)
+                signal, number, due = self._look(stop, epoch_end, saved_at)
                 if due and self.state.step < epoch_end:
                     self._save()
                     saved_at, saved_step = time.monotonic(), self.state.step
-            if self.state.step == epoch_end and not stop.received:
+            if self.state.step == epoch_end and not signal:
                 self._end_epoch()
                 self._save()
                 saved_at, saved_step = time.monotonic(), self.state.step
-            if stop.received:
+                signal, _, _ = self._look(stop, epoch_end, saved_at)
+            if signal:
+                stop.received = signal
                 # Saving the same step again could only put the checkpoint it came from at risk.
                 if self.state.step != saved_step:
                     self._save()
@@ -85,11 +93,16 @@ class Loop:
         """Steps in an epoch; the last may have fewer images."""
         return steps_per_epoch(len(self.images), self.section.batch_size)
 
-    def _take_steps(self, batches: Any, epoch_end: int) -> None:
+    def _look(self, stop: StopSignals, epoch_end: int, saved_at: float) -> tuple[int | None, int, bool]:
+        """What all processes do next: the signal to stop for, steps until the next look, whether to save."""
+        steps_left = epoch_end - self.state.step
+        number = min(self.journal.steps_until_next_look(SECONDS_BETWEEN_LOOKS), steps_left) if steps_left else 0
+        due = time.monotonic() - saved_at > 60 * self.section.checkpoint_minutes
+        return self.agreement.on(stop.received, number, due)
+
+    def _take_steps(self, batches: Any, number: int) -> None:
         counters = self.state.counters
-        before, started = self.state.step, time.perf_counter()
-        images_before = counters.sums[-3]
-        number = min(self.journal.steps_until_next_look(SECONDS_BETWEEN_LOOKS), epoch_end - before)
+        started, images_before = time.perf_counter(), counters.sums[-3]
         sums = self.steps.train(batches, tf.constant(number, tf.int64), self.state.sums).numpy()
         if not math.isfinite(sums[0]):
             raise NonFiniteLossError(self.state.step, counters.epoch + 1)
@@ -133,17 +146,18 @@ class Loop:
         return stopping is not None and self.state.counters.epochs_without_improvement >= stopping.patience
 
     def _validate(self) -> dict[str, float]:
-        batches = make_batches(self.validation_images, self.section.batch_size)
         number = math.ceil(len(self.validation_images) / self.section.batch_size)
-        sums = self.steps.validate(iter(self._distribute(batches)), tf.constant(number, tf.int64))
+        sums = self.steps.validate(iter(self._validation_batches), tf.constant(number, tf.int64))
         return means(sums.numpy().tolist())
 
-    def _distribute(self, batches: tf.data.Dataset) -> Any:
-        strategy = self.steps.strategy
-        return strategy.experimental_distribute_dataset(batches) if strategy.num_replicas_in_sync > 1 else batches
+    @functools.cached_property
+    def _validation_batches(self) -> tf.data.Dataset:
+        # Made once, since TensorFlow keeps something of every data set that was ever made.
+        return make_batches(self.validation_images, self.section.batch_size, self.steps.shares)
 
     def _save(self) -> None:
-        self.checkpoints.save(self.state.to_checkpoint())
+        if self.checkpoints is not None:
+            self.checkpoints.save(self.state.to_checkpoint())
 
 
 def means(sums: list[float]) -> dict[str, float]:

@@ -34,6 +34,15 @@ def make_optimizer(section: TrainingSection, steps_per_epoch: int) -> keras.opti
     return optimizer
 
 
+def expect_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
+    """Let an optimizer of several replicas take gradients that are summed over them already.
+
+    Keras sums them after clipping and after the look for overflows, which both are right for the sum only.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner._all_reduce_sum_gradients = list
+
+
 def make_schedule(section: Schedule, rate: float, epochs: int, steps_per_epoch: int) -> Any:
     """The learning rate as a number, or as a Keras schedule over steps."""
     if section.kind == "cosine":

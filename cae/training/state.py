@@ -93,6 +93,7 @@ class TrainingState:
             )
         for name, variable in variables.items():
             variable.assign(checkpoint.arrays[name])
+        self.steps.spread_dropout_seeds()
         self.best_weights = [checkpoint.arrays[f"best/{number}"] for number in range(len(self.best_weights))]
         self.counters = Counters(**checkpoint.counters)
 

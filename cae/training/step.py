@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from cae.data.shares import Position, Shares
 from cae.metrics import quality_per_image
 from cae.training.corruption import corrupt
+from cae.training.optimizer import expect_summed_gradients
 
 if TYPE_CHECKING:
     from cae.config.objective import Corruption
@@ -19,6 +21,24 @@ if TYPE_CHECKING:
 IMAGE_METRICS = ("loss", "mse", "mae", "psnr", "ssim")
 # Corruption of validation images must not change between epochs, runs or machines.
 VALIDATION_NOISE_SEED = 20140422
+# Replicas drop different values: the seeds of their generators are this far apart.
+_DROPOUT_SEED_DISTANCE = 1_000_003
+
+
+class _Part(NamedTuple):
+    """What a replica has of a batch; weight and position are None when it has the whole."""
+
+    images: tf.Tensor
+    batch_size: tf.Tensor
+    """Images in the whole batch, float32."""
+    weight: tf.Tensor | None
+    """What each image counts."""
+    position: Position | None
+
+    def sum(self, values: tf.Tensor) -> tf.Tensor:
+        """Of a value for each image."""
+        total = tf.reduce_sum(values)
+        return total if self.weight is None else total * self.weight
 
 
 class Steps:
@@ -30,8 +50,9 @@ class Steps:
         objective: the loss of each image.
         corruption: what is done to inputs.
         seed: the run's seed, for the corruption.
-        strategy: where the steps run.
-        xla: compile each replica's step with XLA.
+        strategy: where the steps run; the model and the optimizer were made in its scope.
+        shares: how batches are divided between its replicas; None for a single one.
+        xla: compile the step with XLA; for a single replica only.
     """
 
     def __init__(
@@ -43,6 +64,7 @@ class Steps:
         *,
         seed: int,
         strategy: tf.distribute.Strategy,
+        shares: Shares | None = None,
         xla: bool,
     ) -> None:
         self.autoencoder = autoencoder
@@ -51,10 +73,28 @@ class Steps:
         self.corruption = corruption
         self.seed = seed
         self.strategy = strategy
+        self.shares = shares
         # The only counter of steps: with loss scaling the optimizer's own leaves out steps it had to skip.
         self.step = keras.Variable(0, dtype="int64", trainable=False, name="step")
-        self._train_replica = tf.function(self._train_on_batch, jit_compile=xla, autograph=False)
-        self._validate_replica = tf.function(self._validate_on_batch, jit_compile=xla, autograph=False)
+        self._train_replica: Any = self._train_on_batch
+        self._validate_replica: Any = self._validate_on_batch
+        if shares is None:
+            self._train_replica = tf.function(self._train_on_batch, jit_compile=xla, autograph=False)
+            self._validate_replica = tf.function(self._validate_on_batch, jit_compile=xla, autograph=False)
+        else:
+            # Replicas cannot exchange anything from inside a function of their own.
+            expect_summed_gradients(optimizer)
+            self.spread_dropout_seeds()
+
+    def spread_dropout_seeds(self) -> None:
+        """Give each replica numbers of its own for dropout; the first one's are those of a single replica."""
+        if self.shares is None:
+            return
+        for variable in self.autoencoder.model.non_trainable_variables:
+            if variable.path.endswith("seed_generator_state"):
+                copies = self.strategy.experimental_local_results(variable.value)
+                for replica, copy in enumerate(copies, start=self.shares.first_replica):
+                    copy.assign_add([replica * _DROPOUT_SEED_DISTANCE, 0])
 
     def zero_sums(self) -> tf.Tensor:
         """Sums before the first image: the image metrics, the number of images, gradient norms, steps."""
@@ -65,7 +105,8 @@ class Steps:
         """Take `num_steps` steps, or fewer when the loss is no longer finite.
 
         Args:
-            batches: iterator over batches, (batch, height, width, channels) in [0, 1].
+            batches: iterator over batches, (batch, height, width, channels) in [0, 1]; with `shares`, over pairs of
+                this process's images and their table.
             num_steps: int64 scalar.
             sums: what was added up in this epoch so far; carried along, so that an epoch's sums are the same bits
                 however it is cut into calls.
@@ -98,52 +139,81 @@ class Steps:
         return tf.while_loop(lambda number, _: number < num_batches, measure, start, parallel_iterations=1)[1]
 
     def _run(self, function: Any, *arguments: Any) -> tf.Tensor:
-        """Run a step on every replica; its sums over all of them."""
-        parts = self.strategy.run(function, arguments)
-        return tf.cast(self.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None), tf.float64)
+        """Run a step on every replica; each gives the sums over all of them."""
+        sums = self.strategy.run(function, arguments)
+        return tf.cast(self.strategy.experimental_local_results(sums)[0], tf.float64)
 
     @tf.function(autograph=False)
-    def reconstruct(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Inputs, always with the same corruption, latents, and reconstructions within [0, 1]."""
-        corrupted = corrupt(images, self.corruption, (VALIDATION_NOISE_SEED, 0))
+    def reconstruct(
+        self, images: tf.Tensor, number: tf.Tensor, num_in_batch: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Inputs, always with the same corruption, latents, and reconstructions within [0, 1].
+
+        Args:
+            images: the first ones of a batch of validation images.
+            number: of the batch, from 0.
+            num_in_batch: images in the whole batch.
+        """
+        noise_seed = tf.stack([VALIDATION_NOISE_SEED, number])
+        corrupted = corrupt(images, self.corruption, noise_seed, Position(0, num_in_batch))
         latent, switches = self.autoencoder.encode(corrupted)
         reconstructions = self.autoencoder.decode(latent, switches)
         return corrupted, tf.cast(latent, tf.float32), tf.clip_by_value(reconstructions, 0.0, 1.0)
 
-    def _train_on_batch(self, images: tf.Tensor) -> tf.Tensor:
-        replica = tf.distribute.get_replica_context()
-        count = tf.cast(tf.shape(images)[0], tf.float32)
-        global_count = replica.all_reduce(tf.distribute.ReduceOp.SUM, count)
+    def _train_on_batch(self, batch: Any) -> tf.Tensor:
+        part = self._own_part(batch)
         noise_seed = tf.stack([self.seed, tf.cast(self.step.value, tf.int32)])
-        if self.strategy.num_replicas_in_sync > 1:
-            noise_seed += tf.stack([replica.replica_id_in_sync_group << 20, 0])
-        inputs = corrupt(images, self.corruption, noise_seed)
+        inputs = corrupt(part.images, self.corruption, noise_seed, part.position)
         with tf.GradientTape() as tape:
             latent, switches = self.autoencoder.encode(inputs, training=True)
             reconstructions = self.autoencoder.decode(latent, switches, training=True)  # [N, H, W, C]
-            losses = self.objective.per_image(images, reconstructions, latent)  # [N]
-            # Gradients are summed over replicas: each brings its share of the global mean.
-            loss = tf.reduce_sum(losses) / global_count
+            losses = self.objective.per_image(part.images, reconstructions, latent)  # [N]
+            # Gradients are summed over replicas: each brings its share of the whole batch's mean.
+            loss = part.sum(losses) / part.batch_size
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.autoencoder.model.trainable_variables
-        gradients = tape.gradient(scaled_loss, variables)
+        *gradients, sums = self._add_up(
+            [*tape.gradient(scaled_loss, variables), self._image_sums(part, reconstructions, losses)]
+        )
         norm = tf.linalg.global_norm(gradients) * tf.math.divide_no_nan(loss, scaled_loss)
         # An overflow of scaled float16 gradients is no news: the optimizer leaves the step out.
         norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
         self.optimizer.apply(gradients, variables)
-        return self._sums(images, reconstructions, losses, norm / replica.num_replicas_in_sync)
+        return tf.concat([sums, [norm, 1.0]], axis=0)
 
-    def _validate_on_batch(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    def _validate_on_batch(self, batch: Any, number: tf.Tensor) -> tf.Tensor:
+        part = self._own_part(batch)
         noise_seed = tf.stack([VALIDATION_NOISE_SEED, number])
-        inputs = corrupt(images, self.corruption, noise_seed)
+        inputs = corrupt(part.images, self.corruption, noise_seed, part.position)
         latent, switches = self.autoencoder.encode(inputs)
         reconstructions = self.autoencoder.decode(latent, switches)
-        losses = self.objective.per_image(images, reconstructions, latent)
-        return self._sums(images, reconstructions, losses, tf.constant(0.0))
+        losses = self.objective.per_image(part.images, reconstructions, latent)
+        (sums,) = self._add_up([self._image_sums(part, reconstructions, losses)])
+        return tf.concat([sums, [0.0, 1.0]], axis=0)
 
-    def _sums(self, images: tf.Tensor, reconstructions: tf.Tensor, losses: tf.Tensor, norm: tf.Tensor) -> tf.Tensor:
+    def _own_part(self, batch: Any) -> _Part:
+        """What the running replica has of a batch."""
+        if self.shares is None:
+            return _Part(batch, tf.cast(tf.shape(batch)[0], tf.float32), None, None)
+        images, table = batch
+        replica = tf.distribute.get_replica_context()
+        # Cut where the batch lies, so that only the replica's own images go to its device.
+        with tf.device("CPU:0"):
+            own = table[replica.replica_id_in_sync_group - self.shares.first_replica]
+            images = images[own[0] : own[1]]
+        # A batch smaller than their number goes whole to all replicas.
+        num_replicas, batch_size = self.shares.num_replicas, own[3]
+        weight = tf.where(batch_size < num_replicas, 1.0 / num_replicas, 1.0)
+        return _Part(images, tf.cast(batch_size, tf.float32), weight, Position(own[2], batch_size))
+
+    def _add_up(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Sums over all replicas."""
+        if self.shares is None:
+            return values
+        return list(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values))
+
+    def _image_sums(self, part: _Part, reconstructions: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         # A linear output may leave the pixel range; pictures cannot.
-        quality = quality_per_image(images, tf.clip_by_value(reconstructions, 0.0, 1.0))
-        per_image = {"loss": losses, **quality}
-        count = tf.cast(tf.shape(images)[0], tf.float32)
-        return tf.stack([*(tf.reduce_sum(per_image[name]) for name in IMAGE_METRICS), count, norm, tf.constant(1.0)])
+        quality = quality_per_image(part.images, tf.clip_by_value(reconstructions, 0.0, 1.0))
+        per_image = {"loss": losses, **quality, "count": tf.ones_like(losses)}
+        return tf.stack([part.sum(per_image[name]) for name in (*IMAGE_METRICS, "count")])

@@ -10,63 +10,81 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
+from cae.runs.events import naming_event_failures
+
 if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
     from cae.config.logging import LoggingSection
     from cae.model import Autoencoder
     from cae.runs.directory import RunDirectory
 
 
 class TensorBoardWriter:
-    """Writes into RUN/train and RUN/validation, same tags in both, and hyperparameters into RUN itself."""
+    """Writes into RUN/train and RUN/validation, same tags in both, and hyperparameters into RUN itself.
+
+    Raises:
+        UserError: from every method, when the disk takes no more.
+    """
 
     def __init__(self, run: RunDirectory) -> None:
-        self._train = tf.summary.create_file_writer(str(run.train_events))
-        self._validation = tf.summary.create_file_writer(str(run.validation_events))
-        self._run = tf.summary.create_file_writer(str(run.path))
+        self._folder = run.path
+        with naming_event_failures(self._folder):
+            self._train = tf.summary.create_file_writer(str(run.train_events))
+            self._validation = tf.summary.create_file_writer(str(run.validation_events))
+            self._run = tf.summary.create_file_writer(str(run.path))
         self._name = f"{run.path.parent.name}/{run.path.name}"
 
     def write_start(
         self, config_text: str, plan_text: str, autoencoder: Autoencoder, hyperparameters: Mapping[str, Any]
     ) -> None:
         """Configuration, plan, Keras graph and hyperparameters; once, at the beginning of a run."""
-        with self._train.as_default(step=0):
+        with naming_event_failures(self._folder), self._train.as_default(step=0):
             tf.summary.text("configuration", _as_code(config_text))
             tf.summary.text("plan", _as_code(plan_text))
             _write_graphs(autoencoder)
-        with self._run.as_default(step=0):
+        with naming_event_failures(self._folder), self._run.as_default(step=0):
             hparams_api.hparams(dict(hyperparameters), trial_id=self._name)
         self.flush()
 
     def write_scalars(self, train: Mapping[str, float], validation: Mapping[str, float], step: int) -> None:
         """One point of each curve."""
         for writer, values in ((self._train, train), (self._validation, validation)):
-            with writer.as_default(step=step):
+            # As NumPy's numbers: of Python's, TensorFlow keeps each different one as a tensor until the program ends.
+            with naming_event_failures(self._folder), writer.as_default(step=np.int64(step)):
                 for name, value in values.items():
-                    tf.summary.scalar(name, value)
+                    tf.summary.scalar(name, np.float32(value))
 
     def write_picture(self, picture: np.ndarray, step: int) -> None:
         """The probe images' reconstructions, (height, width, 3) uint8."""
-        with self._validation.as_default(step=step):
+        with naming_event_failures(self._folder), self._validation.as_default(step=step):
             tf.summary.image("reconstructions", picture[np.newaxis])
+
+    def write_probes(self, summary: Summary, step: int) -> None:
+        """What the tab that compares decoders shows; see `cae.tensorboard_plugin.summaries`."""
+        with naming_event_failures(self._folder), self._validation.as_default(step=step):
+            tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=np.int64(step))
 
     def write_histograms(self, autoencoder: Autoencoder, latent: np.ndarray, step: int) -> None:
         """Distributions of every weight and of the probe images' latent values."""
-        with self._train.as_default(step=step):
+        with naming_event_failures(self._folder), self._train.as_default(step=step):
             for part in (autoencoder.encoder, autoencoder.decoder):
                 for variable in part.trainable_variables:
                     tf.summary.histogram(f"weights/{part.name}/{variable.path}", variable)
-        with self._validation.as_default(step=step):
+        with naming_event_failures(self._folder), self._validation.as_default(step=step):
             tf.summary.histogram("latent", latent)
 
     def flush(self) -> None:
         """Make everything so far visible to readers."""
-        for writer in (self._train, self._validation, self._run):
-            writer.flush()
+        with naming_event_failures(self._folder):
+            for writer in (self._train, self._validation, self._run):
+                writer.flush()
 
     def close(self) -> None:
         """Flush and close the files."""
-        for writer in (self._train, self._validation, self._run):
-            writer.close()
+        with naming_event_failures(self._folder):
+            for writer in (self._train, self._validation, self._run):
+                writer.close()
 
 
 def is_picture_epoch(section: LoggingSection, epoch: int, last_epoch: int) -> bool:
@@ -98,7 +116,7 @@ def _as_code(text: str) -> str:
 def _write_graphs(autoencoder: Autoencoder) -> None:
     """The graph of operations, which TensorBoard opens first, and that of Keras layers, its "conceptual graph"."""
     images = tf.TensorSpec((None, *autoencoder.plan.image_shape), tf.float32)
-    tf.summary.graph(tf.function(autoencoder.model.__call__).get_concrete_function(images).graph)
+    tf.summary.graph(tf.function(autoencoder.model.__call__, autograph=False).get_concrete_function(images).graph)
     # As Keras' own callback writes it.
     metadata = tf.compat.v1.SummaryMetadata()
     metadata.plugin_data.plugin_name = "graph_keras_model"

@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import tensorflow as tf
 
 from cae.atomic_files import write_json
 from cae.config import RunConfig, save_config
-from cae.data.pipeline import make_batches, make_training_batches, steps_per_epoch
+from cae.data.pipeline import make_training_batches, steps_per_epoch
 from cae.data.read_failures import user_errors
+from cae.errors import UserError
 from cae.model import build_autoencoder
 from cae.plan.table import format_plan
 from cae.runs.environment import describe_environment, peak_memory_bytes
 from cae.runs.events import cut_events
-from cae.training.checkpoints import CheckpointFolder
+from cae.training.agreement import Alone, Together
+from cae.training.checkpoints import Checkpoint, CheckpointFolder
+from cae.training.follower import NoJournal
 from cae.training.journal import Journal
 from cae.training.loop import Loop
+from cae.training.memory import naming_memory
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer, make_schedule
 from cae.training.outcome import Outcome
+from cae.training.probes import ProbeImages
 from cae.training.progress import Progress
 from cae.training.signals import StopSignals
 from cae.training.state import TrainingState
 from cae.training.step import Steps
-from cae.training.strategy import make_strategy, uses_xla
+from cae.training.strategy import check_batch_size, make_shares, make_strategy, uses_xla
 from cae.training.tensorboard import TensorBoardWriter
 
 if TYPE_CHECKING:
     from cae.data.image_set import Splits
+    from cae.data.shares import Shares
     from cae.plan import Plan
     from cae.runs.directory import RunDirectory
+    from cae.training.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Training:
         splits: the images.
         run: the run directory.
         tell: shows a line to the user.
+        cluster: the processes that train together; None for this one alone. Only the chief writes and tells.
     """
 
     config: RunConfig
@@ -55,43 +63,41 @@ class Training:
     splits: Splits
     run: RunDirectory
     tell: Callable[[str], None]
+    cluster: Cluster | None = None
 
     def train(self, *, resume: bool) -> tuple[Outcome, int]:
         """Train, or go on with a training; returns how it ended and the exit code."""
         started = time.monotonic()
         with StopSignals() as stop:
-            state = self._make_state()
-            checkpoints = CheckpointFolder(self.run.checkpoints)
-            self._prepare_run(state, checkpoints, resume)
-            journal = self._make_journal(state, is_new=state.step == 0)
-            loop = Loop(
-                self.config.training,
-                state.steps,
-                state,
-                self.splits.train,
-                self.splits.validation,
-                checkpoints,
-                journal,
-                self._make_training_batches,
-            )
+            with self._naming_memory():
+                state = self._make_state()
+            agreement = self._make_agreement(state)
+            with agreement.errors():
+                loop = self._make_loop(state, agreement, resume)
+            journal = loop.journal
             try:
-                with user_errors():
+                with self._naming_memory(), agreement.errors(), user_errors():
                     outcome = loop.run(stop)
+                journal.close()
             except Exception as error:
                 # A full disk may be the very reason; the error itself must reach the user all the same.
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, UserError):
+                    journal.close()
+                with contextlib.suppress(OSError, UserError):
                     self._write_summary(state, Outcome.FAILED, started, error=str(error).split("\n")[0])
                 raise
-            finally:
-                journal.close()
             self._write_summary(state, outcome, started)
             for name, reason in self.splits.replaced.items():
                 self.tell(f"{name}: another image was taken in its place: {reason}")
             return outcome, stop.exit_code if outcome is Outcome.INTERRUPTED else 0
 
+    def _naming_memory(self) -> contextlib.AbstractContextManager[None]:
+        return naming_memory(self.config.training.batch_size, self.plan.image_shape)
+
     def _make_state(self) -> TrainingState:
         section = self.config.training
-        strategy = make_strategy(section.strategy)
+        strategy = make_strategy(section.strategy, self.cluster)
+        check_batch_size(section.batch_size, strategy)
         with strategy.scope():
             autoencoder = build_autoencoder(self.plan, seed=self.config.seed, precision=section.precision)
             optimizer = make_optimizer(section, self._steps_per_epoch)
@@ -103,21 +109,59 @@ class Training:
                 self.config.objective.corruption,
                 seed=self.config.seed,
                 strategy=strategy,
+                shares=make_shares(strategy, self.cluster),
                 xla=uses_xla(section.xla, strategy),
             )
         return TrainingState(steps, len(self.splits.train))
 
-    def _prepare_run(self, state: TrainingState, checkpoints: CheckpointFolder, resume: bool) -> None:
-        """Make the run directory, or bring it back to its newest checkpoint."""
-        if not resume or not self.run.exists:
-            self.run.create()
-        checkpoint = checkpoints.load_newest(self.tell) if resume else None
+    def _make_agreement(self, state: TrainingState) -> Alone:
+        if self.cluster is None or self.cluster.num_workers == 1:
+            return Alone()
+        return Together(state.steps.strategy, self.cluster)
+
+    def _make_loop(self, state: TrainingState, agreement: Alone, resume: bool) -> Loop:
+        """Bring everything to where training starts or goes on."""
+        checkpoints = CheckpointFolder(self.run.checkpoints) if agreement.is_chief else None
+        found = self._open_run(checkpoints, resume) if checkpoints is not None else None
+        checkpoint = agreement.on_start(found, self._terms())
         if checkpoint is not None:
             state.restore(checkpoint)
+        journal: Journal | NoJournal = NoJournal()
+        if agreement.is_chief:
+            self._prepare_run(state, checkpoint, resume)
+            journal = self._make_journal(state, is_new=state.step == 0)
+        return Loop(
+            self.config.training,
+            state.steps,
+            state,
+            self.splits.train,
+            self.splits.validation,
+            checkpoints,
+            journal,
+            lambda first_step: self._make_training_batches(first_step, state.steps.shares),
+            agreement,
+        )
+
+    def _terms(self) -> str:
+        """What all processes of a training must have in common; where the images lie is each one's own business."""
+        sections = self.config.model_dump(mode="json", include={"seed", "model", "objective", "training"})
+        images = {part: len(getattr(self.splits, part)) for part in ("train", "validation")}
+        return json.dumps({**sections, "images": images, "image_shape": list(self.plan.image_shape)})
+
+    def _open_run(self, checkpoints: CheckpointFolder, resume: bool) -> Checkpoint | None:
+        """Make the run directory, or find its newest checkpoint."""
+        if not resume or not self.run.exists:
+            self.run.create()
+        return checkpoints.load_newest(self.tell) if resume else None
+
+    def _prepare_run(self, state: TrainingState, checkpoint: Checkpoint | None, resume: bool) -> None:
+        """Bring the run directory to where its newest checkpoint is, or to the beginning."""
+        if checkpoint is not None:
             self.tell(f"Going on from step {state.step:,}, after epoch {state.counters.epoch}.")
         elif resume:
             self.tell("There is no checkpoint to go on from: starting at the beginning.")
         self.run.summary.unlink(missing_ok=True)
+        self.run.remove_unfinished()
         if state.step == 0:
             save_config(self.config, self.run.config)
             write_json(self.run.environment, describe_environment())
@@ -142,18 +186,19 @@ class Training:
             journal.write_best_weights(state)
         return journal
 
-    def _probe_images(self) -> np.ndarray:
+    def _probe_images(self) -> ProbeImages:
         """The first validation images: the split does not depend on the seed, so they are the same in every run."""
-        number = min(self.config.logging.probe_images, len(self.splits.validation))
-        return np.asarray(next(iter(make_batches(self.splits.validation, number))))
+        number = self.config.logging.probe_images
+        return ProbeImages.first_of(self.splits.validation, number, self.config.training.batch_size)
 
-    def _make_training_batches(self, first_step: int) -> tf.data.Dataset:
+    def _make_training_batches(self, first_step: int, shares: Shares | None) -> tf.data.Dataset:
         return make_training_batches(
             self.splits.train,
             self.config.training.batch_size,
             seed=self.config.seed,
             first_step=first_step,
             augmentation=self.config.data.augmentation,
+            shares=shares,
         )
 
     @property
@@ -177,6 +222,8 @@ class Training:
         }
 
     def _write_summary(self, state: TrainingState, outcome: Outcome, started: float, error: str | None = None) -> None:
+        if self.cluster is not None and not self.cluster.is_chief:
+            return
         counters = state.counters
         summary = {
             "status": outcome.value,

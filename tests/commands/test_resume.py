@@ -1,100 +1,14 @@
-"""Runs that are killed, interrupted and resumed, in processes of their own."""
+"""Runs that are interrupted and resumed; those that are killed are in `tests/faults`."""
 
 import json
-import random
 import signal
 import time
 
-import h5py
 import numpy as np
 import pytest
 
-from tests.conftest import run_process, start_process
-
-# Everything that draws random numbers or counts: dropout, noise, augmentation, schedule, early stopping; and shared
-# kernels.
-HARD = """
-experiment: e
-name: {name}
-seed: 5
-model: {{encoder: {{filters: [4, 8], dropout: 0.2, normalization: batch}}, bottleneck: none,
-         decoder: {{upsampling: max_unpool, tied_weights: true}}}}
-objective: {{reconstruction: {{mse: 1.0, ssim: 0.1}}, corruption: {{kind: gaussian, stddev: 0.2}}, latent_l1: 0.001}}
-training: {{epochs: 40, batch_size: 16, deterministic: true, checkpoint_minutes: 0.002,
-            schedule: {{kind: cosine, warmup_epochs: 2}}, early_stopping: {{patience: 30}}}}
-logging: {{image_epochs: 10}}
-"""
-AUGMENTATION = ["--set", "data.augmentation={horizontal_flip: true, random_crop: 2}"]
-
-
-def weights(run):
-    found = {}
-    with h5py.File(run / "model.weights.h5") as file:
-        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return found
-
-
-def metrics(run):
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    timed = ("seconds", "images_per_second")
-    return [{key: value for key, value in row.items() if key not in timed} for row in rows]
-
-
-def assert_same_run(one, other):
-    assert metrics(one) == metrics(other)
-    mine, its = weights(one), weights(other)
-    assert mine.keys() == its.keys()
-    assert mine
-    for name in mine:
-        np.testing.assert_array_equal(mine[name], its[name], err_msg=name)
-
-
-def scalars(folder):
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-
-    points = []
-    for file in sorted(folder.glob("events*")):
-        for event in EventFileLoader(str(file)).Load():
-            points += [(value.tag, event.step) for value in event.summary.value if event.HasField("summary")]
-    return points
-
-
-def wait_for_rows(run, number, process):
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and process.poll() is None:
-        path = run / "metrics.jsonl"
-        if path.exists() and len(path.read_text().splitlines()) >= number:
-            return
-        time.sleep(0.02)
-
-
-def test_a_run_that_was_killed_and_resumed_equals_one_that_was_not_bit_for_bit(write_config, tmp_path):
-    config = write_config(HARD.format(name="whole"))
-    code, out, err = run_process("train.py", config, *AUGMENTATION, "--runs-dir", tmp_path)
-    assert code == 0, err
-    whole = tmp_path / "e" / "whole"
-    assert out.splitlines()[-1] == str(whole)
-
-    config = write_config(HARD.format(name="killed"), "killed.yaml")
-    killed, generator = tmp_path / "e" / "killed", random.Random(1)
-    command = ["train.py", config, *AUGMENTATION, "--runs-dir", tmp_path, "--resume"]
-    for rows in (1, 8, 16):
-        process = start_process(*command)
-        wait_for_rows(killed, rows, process)
-        time.sleep(generator.uniform(0, 0.3))
-        process.kill()
-        process.communicate()
-    assert not (killed / "summary.json").exists()
-    code, _, err = run_process(*command)
-    assert code == 0, err
-    assert "Going on from step" in err
-    assert_same_run(whole, killed)
-    for part in ("train", "validation"):
-        points = scalars(killed / part)
-        assert len(points) == len(set(points)), "a step was logged twice"
-        assert sorted(points) == sorted(scalars(whole / part))
-        steps = [step for tag, step in points if tag == "mse"]
-        assert steps == sorted(steps)
+from tests.conftest import start_process
+from tests.faults.runs import metrics, wait_for_rows
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -191,23 +105,3 @@ def test_overwriting_goes_through_after_a_kill_in_its_middle(half_finished, run_
     assert run_command(*command, "--overwrite")[0] == 0
     assert run_command(*command, "--overwrite")[0] == 0
     assert not old.exists()
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on the size of files")
-def test_a_disk_that_takes_no_more_ends_with_a_message_and_a_failed_summary(write_config, tmp_path):
-    import resource
-
-    limit = 40_000
-    config = write_config("training: {epochs: 3}\nmodel: {encoder: {filters: [32, 64]}}")
-    process = start_process(
-        "train.py",
-        config,
-        "--runs-dir",
-        tmp_path,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    _, err = process.communicate(timeout=90)
-    assert process.returncode == 1, err
-    assert "Traceback" not in err
-    assert "error:" in err
-    assert json.loads((tmp_path / "default/run/summary.json").read_text())["status"] == "failed"

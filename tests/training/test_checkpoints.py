@@ -1,5 +1,6 @@
 """Checkpoints on disk."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -94,16 +95,46 @@ def test_when_none_is_whole_the_error_names_them_all(folder):
         folder.load_newest(ignore)
 
 
-def test_a_pickle_in_place_of_arrays_is_not_loaded(folder, monkeypatch):
-    import hashlib
+def forge(record, changes):
+    """Change a record, and make its checksum anew."""
+    content = json.loads(record.read_text()) | changes
+    content.pop("seal")
+    seal = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    record.write_text(json.dumps({**content, "seal": seal}))
 
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_whichever_bit_flips_the_checkpoint_before_is_used_or_the_bit_did_not_matter(folder, suffix):
+    save(folder, 3, 4)
+    path = folder.path / f"step-0000000004{suffix}"
+    content = path.read_bytes()
+    for bit in range(0, 8 * len(content), 3):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        loaded = folder.load_newest(ignore)
+        # A space may become another one, between words of the record.
+        assert loaded.counters == {"epoch": loaded.step, "best": 0.1 + loaded.step}, bit
+        assert np.array_equal(loaded.arrays["model/0/kernel"], checkpoint(loaded.step).arrays["model/0/kernel"])
+    assert folder.load_newest(ignore).step == 3  # the last of them
+
+
+def test_a_checkpoint_of_another_version_is_refused_and_not_called_damaged(folder):
+    save(folder, 3, 4)
+    forge(folder.path / "step-0000000004.json", {"format": 99})
+    with pytest.raises(UserError, match="another version"):
+        folder.load_newest(ignore)
+
+
+def test_a_pickle_in_place_of_arrays_is_not_loaded(folder):
     save(folder, 3)
     arrays, record = folder.path / "step-0000000003.npz", folder.path / "step-0000000003.json"
     np.savez(arrays, **{"model/0/kernel": np.array([{"an": "object"}], dtype=object)})
-    forged = json.loads(record.read_text()) | {"sha256": hashlib.sha256(arrays.read_bytes()).hexdigest()}
-    record.write_text(json.dumps(forged))
+    forge(record, {"arrays": hashlib.sha256(arrays.read_bytes()).hexdigest()})
+    messages = []
     with pytest.raises(UserError, match="No whole checkpoint"):
-        folder.load_newest(ignore)
+        folder.load_newest(messages.append)
+    assert "allow_pickle" in messages[0]
 
 
 def test_leftovers_of_a_kill_while_writing_are_removed_by_the_next_save(folder):

@@ -1,0 +1,82 @@
+"""One machine, several devices: as many logical CPUs, each in the place of a GPU."""
+
+import math
+
+import pytest
+
+from tests.distribution.runs import SECONDS, assert_same, finish, rows_of, start
+
+# 162 training images in batches of 16, 18 for validation: the last batch of each has 2, fewer than 4 devices.
+NOISE = """
+experiment: noise
+data: {{source: arrays, path: {images}, augmentation: {{horizontal_flip: true, vertical_flip: true, random_crop: 2}}}}
+model: {{encoder: {{filters: [4, 8]}}, decoder: {{upsampling: max_unpool}}}}
+objective: {{reconstruction: {{mse: 1.0, ssim: 0.1}}, corruption: {{kind: gaussian, stddev: 0.2}}, latent_l1: 0.001}}
+training: {{epochs: 3, batch_size: 16, global_clipnorm: 0.05, optimizer: {{name: adamw, weight_decay: 0.1}},
+            schedule: {{kind: cosine}}, strategy: mirrored}}
+"""
+STATISTICS = """
+experiment: statistics
+data: {{source: arrays, path: {images}}}
+model: {{encoder: {{filters: [4, 8], normalization: {{kind: batch, synchronized: true, momentum: 0.9}}}},
+         decoder: {{upsampling: resize}}}}
+objective: {{corruption: {{kind: masked_patches, patch_size: 3, fraction: 0.3}}}}
+training: {{epochs: 3, batch_size: 16, optimizer: {{name: sgd, learning_rate: 0.01}}, strategy: mirrored}}
+"""
+# What has no single-device result to be held against: each device has its own dropout and its own statistics.
+OWN = """
+experiment: own
+data: {{source: arrays, path: {images}}}
+model: {{encoder: {{filters: [4, 8], dropout: 0.3, normalization: batch}}}}
+training: {{epochs: 3, batch_size: 16, precision: mixed_float16, strategy: mirrored}}
+"""
+TEXTS = {"noise": NOISE, "statistics": STATISTICS, "own": OWN}
+TRAINED = {1: list(TEXTS), 2: list(TEXTS), 4: ["noise", "statistics"]}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, image_file):
+    """Runs on 1, 2 and 4 devices: {(number, name): run}."""
+    folder = tmp_path_factory.mktemp("mirrored")
+    processes, found = [], {}
+    for number, names in TRAINED.items():
+        commands = []
+        for name in names:
+            text = TEXTS[name]
+            config = folder / f"{name}-{number}.yaml"
+            config.write_text(f"name: {name}-{number}" + text.format(images=image_file))
+            commands += ["train", config, "--runs-dir", folder, "--"]
+            found[number, name] = folder / name / f"{name}-{number}"
+        processes.append(start(["-m", "tests.distribution.logical_cpus", number, *commands]))
+    for code, _, err in finish(processes, SECONDS):
+        assert code == 0, err
+    return found
+
+
+@pytest.mark.parametrize("number", [2, 4])
+@pytest.mark.parametrize("name", ["noise", "statistics"])
+def test_several_devices_train_what_one_trains(runs, name, number):
+    assert_same(runs[1, name], runs[number, name])
+
+
+def test_dropout_statistics_of_each_device_and_scaled_losses_train(runs):
+    rows = rows_of(runs[2, "own"])
+    assert all(math.isfinite(row["val_loss"]) for row in rows)
+    losses = [row["loss"] for row in rows]
+    assert losses[-1] < losses[0]
+
+
+def test_every_device_drops_values_of_its_own(runs):
+    # Were the devices' noise one, two devices would differ from one by rounding at most.
+    one, two = (rows_of(runs[number, "own"])[0]["loss"] for number in (1, 2))
+    assert one != two
+
+
+def test_a_batch_of_fewer_images_than_devices_is_a_mistake(tmp_path, image_file):
+    config = tmp_path / "config.yaml"
+    config.write_text(STATISTICS.format(images=image_file))
+    command = ["train", config, "--runs-dir", tmp_path, "--set", "training.batch_size=3"]
+    ((code, _, err),) = finish([start(["-m", "tests.distribution.logical_cpus", 4, *command])])
+    assert code == 2
+    assert "batch_size=3" in err
+    assert "Traceback" not in err

@@ -1,0 +1,119 @@
+"""Several processes that train together, on this machine: equal to one, and what becomes of them in trouble."""
+
+import json
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests.distribution.runs import assert_same, finish, rows_of, start, start_workers
+
+TEXT = """
+experiment: e
+name: {name}
+data: {{source: arrays, path: {images}, augmentation: {{horizontal_flip: true}}}}
+model: {{encoder: {{filters: [4, 8]}}}}
+objective: {{corruption: {{kind: gaussian, stddev: 0.2}}}}
+training: {{epochs: {epochs}, batch_size: 23, checkpoint_minutes: 0.002, optimizer: {{name: sgd, learning_rate: 0.05}},
+            early_stopping: {{patience: 50}}, deterministic: true, strategy: multi_worker}}
+logging: {{image_epochs: 50}}
+"""
+EPOCHS = 25
+
+
+class Place:
+    """A folder of configurations and runs; runs begun with fewer epochs or processes are told from others by name."""
+
+    def __init__(self, folder, images):
+        self.folder = folder
+        self.images = images
+
+    def command(self, name, *more, epochs=EPOCHS, runs="runs"):
+        config = self.folder / f"{name}-{epochs}.yaml"
+        config.write_text(TEXT.format(name=name, epochs=epochs, images=self.images))
+        return ["train.py", config, "--runs-dir", self.folder / runs, *more]
+
+    def run(self, name, runs="runs"):
+        return self.folder / runs / "e" / name
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, image_file):
+    return Place(tmp_path_factory.mktemp("workers"), image_file)
+
+
+@pytest.fixture(scope="module")
+def alone(place):
+    """The run that one process trains, of which all others must be equals."""
+    ((code, _, err),) = finish([start(place.command("alone", "--set", "training.strategy=one_device"))])
+    assert code == 0, err
+    return place.run("alone")
+
+
+def wait_for_rows(run, number, processes):
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and all(process.poll() is None for process in processes):
+        path = run / "metrics.jsonl"
+        if path.exists() and len(path.read_text().splitlines()) >= number:
+            return
+        time.sleep(0.02)
+
+
+def test_two_processes_train_what_one_trains_and_only_the_chief_writes(place, alone):
+    # Without a common disk: the second process has its own folder for runs, and leaves it empty.
+    commands = [place.command("two"), place.command("two", runs="elsewhere")]
+    chief, other = finish(start_workers(commands))
+    assert chief[0] == 0, chief[2]
+    assert other[0] == 0, other[2]
+    assert_same(alone, place.run("two"))
+    assert not (place.folder / "elsewhere").exists()
+    assert chief[1].splitlines()[-1] == str(place.run("two"))
+    assert other[1] == ""
+    assert "epoch" not in other[2]
+    assert json.loads((place.run("two") / "summary.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_ends_the_other_with_a_message_and_the_run_goes_on(place, alone, victim):
+    name = f"killed-{victim}"
+    processes = start_workers([place.command(name)] * 2)
+    wait_for_rows(place.run(name), 3, processes)
+    processes[victim].kill()
+    killed = time.monotonic()
+    ended = finish(processes, 60)
+    print(f"the other process ended after {time.monotonic() - killed:.1f} s")
+    code, _, err = ended[1 - victim]
+    assert code == 1, err
+    assert "Another process of this training has stopped" in err
+    assert "--resume" in err
+    assert "Traceback" not in err
+    assert 3 <= len(rows_of(place.run(name))) < EPOCHS
+    # As many processes go on, or fewer.
+    number = (2, 1)[victim]
+    for code, _, err in finish(start_workers([place.command(name, "--resume")] * number)):
+        assert code == 0, err
+    assert_same(alone, place.run(name))
+
+
+def test_a_stop_signal_to_one_process_stops_all_at_the_same_step(place, alone):
+    processes = start_workers([place.command("stopped")] * 2)
+    wait_for_rows(place.run("stopped"), 3, processes)
+    processes[1].send_signal(signal.SIGTERM)
+    for code, _, err in finish(processes, 60):
+        assert code == 143, err
+    summary = json.loads((place.run("stopped") / "summary.json").read_text())
+    assert summary["status"] == "interrupted"
+    checkpoints = place.run("stopped") / "checkpoints"
+    assert (checkpoints / f"step-{summary['steps']:010d}.npz").exists()
+
+
+def test_processes_that_would_not_train_the_same_refuse(place, tmp_path):
+    np.save(tmp_path / "fewer.npy", np.load(place.images)[:150])
+    other = Place(tmp_path, tmp_path / "fewer.npy")
+    chief, follower = finish(start_workers([place.command("unlike"), other.command("unlike")]))
+    assert (chief[0], follower[0]) == (1, 1)
+    assert "do not train the same" in follower[2]
+    assert "Traceback" not in chief[2] + follower[2]
+    shutil.rmtree(place.run("unlike"))
