@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cae.commands.planning import add_override_argument, plan_for
+from cae.commands.planning import add_override_argument, memory_of_step, plan_for
 from cae.config import load_config
-from cae.data.load import find_image_shape
-from cae.plan.table import format_plan
+from cae.data.image_shape import find_image_shape
+from cae.plan.forms import format_forms
+from cae.plan.table import format_plan, format_step_memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,9 @@ def run(options: argparse.Namespace) -> int:
     if figure is not None:
         save_plan_figure(plan, figure)
     print(format_plan(plan))
+    for line in format_forms(plan, config.training.precision):
+        print(line)
+    print(format_step_memory(memory_of_step(config, plan), config.training.batch_size, config.training.precision))
     if figure is not None:
         print(f"\n{figure}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import signal
@@ -10,15 +11,24 @@ import sys
 import traceback
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
+from cae.commands.messages import for_terminal, results_stream, tell
 from cae.errors import ConfigError, UserError
 
 # Name of each command, with its line in the overview. Each lives in a module of this package called like it.
 COMMANDS = {
     "train": "train an autoencoder from a configuration",
     "evaluate": "measure trained runs on held-out images",
+    "tensorboard": "watch and compare runs in a browser, picture by picture",
     "visualize": "show what the feature maps of a trained run respond to",
+    "reconstruct": "reconstruct images of any size with a trained run",
+    "encode": "write the codes that a trained run makes of images",
+    "decode": "make images of codes",
+    "score": "tell images that are unlike a run's training images, by how badly they are reconstructed",
+    "export": "write a trained run as SavedModel, ONNX, LiteRT or Keras file, checked against the run",
     "prepare": "write a large image folder as TFRecord shards",
+    "doctor": "check this machine, and a configuration, for what stands in the way of training",
     "describe": "print or draw a model's layers, shapes, parameters and code size without training",
 }
 
@@ -32,16 +42,15 @@ def main(arguments: Sequence[str]) -> int:
     parser = _make_parser(arguments)
     options = parser.parse_args(arguments)
     try:
-        return int(options.run(options))
+        with contextlib.redirect_stdout(results_stream(sys.stdout)):
+            return int(options.run(options))
     except UserError as error:
-        if options.debug:
-            traceback.print_exc()
+        _show_traceback(options)
         # A configuration's problems begin with file:line:column, where editors look for them.
-        print(error if isinstance(error, ConfigError) else f"error: {error}", file=sys.stderr)
+        tell(str(error) if isinstance(error, ConfigError) else f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        if options.debug:
-            traceback.print_exc()
+        _show_traceback(options)
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
@@ -50,10 +59,9 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         # A full disk, a folder that went away: the system's word and the file are what the user needs.
-        if options.debug:
-            traceback.print_exc()
+        _show_traceback(options)
         place = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror or error}{place}", file=sys.stderr)
+        tell(f"error: {error.strerror or error}{place}")
         return 1
 
 
@@ -62,8 +70,20 @@ def entry_point() -> int:
     return main(sys.argv[1:])
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes what was typed, as all messages do, without the terminal obeying it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(for_terminal(message))
+
+
+def _show_traceback(options: argparse.Namespace) -> None:
+    if options.debug:
+        tell(traceback.format_exc())
+
+
 def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="cae",
         description="Train convolutional autoencoders with any decoder upsampling, and compare them.",
     )

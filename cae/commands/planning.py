@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cae.commands.messages import progress_bar
 from cae.config import ConfigError, RunConfig
-from cae.data.image_set import Splits
-from cae.data.load import load_splits
+from cae.config.training import Adam, Sgd
 from cae.plan import Plan, PlanError, make_plan
+from cae.plan.memory import StepMemory, predict_step_memory
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
+    from cae.config.training import Optimizer
+    from cae.data.image_set import Splits
 
 
 def add_override_argument(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +67,28 @@ def plan_for(config: RunConfig, image_shape: tuple[int, int, int], path: Path) -
         raise ConfigError(f"{path}: {error}") from error
 
 
+def memory_of_step(config: RunConfig, plan: Plan, num_devices: int = 1) -> StepMemory:
+    """Predict the memory that a training step takes on each of so many devices, between which a batch is split."""
+    training = config.training
+    return predict_step_memory(
+        plan,
+        batch_size=math.ceil(training.batch_size / num_devices),
+        precision=training.precision,
+        optimizer_slots=optimizer_slots(training.optimizer),
+    )
+
+
+def optimizer_slots(section: Optimizer) -> int:
+    """How many numbers the optimizer keeps for each weight."""
+    if isinstance(section, Adam):
+        return 2
+    has_momentum = int(section.momentum > 0.0)
+    return has_momentum if isinstance(section, Sgd) else 1 + has_momentum
+
+
 def load_splits_with_progress(section: DataSection) -> Splits:
     """Load the images' splits; a scan of many files shows a bar on a terminal."""
+    from cae.data.load import load_splits  # and with it NumPy, for which help and wrong configurations need not wait
+
     with progress_bar("reading headers", "file") as show:
         return load_splits(section, show)

@@ -109,9 +109,9 @@ def _apply(
     if isinstance(operation, TiedConvolution):
         assert encoder is not None
         return make_tied_layer(operation, encoder.get_layer(operation.tied_to), precision)(x)
-    if isinstance(operation, Dense) and operation.input_shape[:2] != (1, 1):
+    if isinstance(operation, Dense) and path == "encoder":
         x = keras.layers.Flatten(name=f"{operation.name}_flatten", dtype=precision)(x)
     x = make_layer(operation, f"{path}/{operation.name}", seed, precision)(x)
-    if isinstance(operation, Dense) and operation.output_shape[:2] != (1, 1):
+    if isinstance(operation, Dense) and path == "decoder":
         x = keras.layers.Reshape(operation.output_shape, name=f"{operation.name}_reshape", dtype=precision)(x)
     return x

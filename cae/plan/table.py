@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from cae.plan.groups import grouped
+from cae.plan.memory import StepMemory
 from cae.plan.operations import Operation
 from cae.plan.plan import Plan
 
@@ -22,6 +23,20 @@ def format_plan(plan: Plan) -> str:
     rows += _rows("decoder", plan.decoder, plan.receptive_fields()[len(plan.encoder) :], plan)
     total = ("total", "", "", "", f"{plan.parameters:,}", f"{plan.macs:,}", "")
     return "\n".join([*_align([_HEADER, *rows, total]), "", *_code_lines(plan)])
+
+
+def format_step_memory(memory: StepMemory, batch_size: int, precision: str) -> str:
+    """One line: what a training step takes.
+
+    Example:
+        >>> format_step_memory(StepMemory(312_000_000, 4_000_000), 128, "float32")
+        'training step  about 312 MB of activations at batch size 128 in float32, and 4.0 MB for the weights'
+    """
+    weights = f"{memory.weights / 1e6:,.{0 if memory.weights >= 1e8 else 1}f} MB"
+    return (
+        f"training step  about {memory.activations / 1e6:,.0f} MB of activations at batch size {batch_size} in"
+        f" {precision}, and {weights} for the weights"
+    )
 
 
 def _rows(part: str, operations: Sequence[Operation], fields: Sequence[float], plan: Plan) -> list[tuple[str, ...]]:

@@ -1,0 +1,97 @@
+"""Memory: how much there is, who hands it out, and what a training step will take of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cae.doctor.finding import Finding, ok, problem, warning
+from cae.doctor.machine import Limits, Machine
+
+if TYPE_CHECKING:
+    from cae.plan.memory import StepMemory
+
+_GB = 1e9
+# What the libraries, the graph and batches in waiting take beside the step; measured, rounded up.
+PROGRAM_BYTES = 900_000_000
+_FASTER_ALLOCATORS = ("tcmalloc", "jemalloc", "mimalloc")
+_LEAST_OPEN_FILES = 1024
+_LEAST_SHARED_MEMORY = 64_000_000
+
+
+def available_memory(machine: Machine, limits: Limits) -> int | None:
+    """Bytes that can still be had, of the machine's and of the control group's; None where nobody says."""
+    system = _meminfo(machine).get("MemAvailable")
+    group = None if limits.memory is None else max(0, limits.memory - limits.memory_used)
+    return min((size for size in (system, group) if size is not None), default=None)
+
+
+def check_memory(machine: Machine, limits: Limits) -> Finding:
+    """Whether the program itself fits."""
+    available = available_memory(machine, limits)
+    if available is None:
+        return ok("memory", "this system does not tell how much there is")
+    total = _meminfo(machine).get("MemTotal", available)
+    found = f"{available / _GB:.1f} GB available of {total / _GB:.1f} GB"
+    if limits.memory is not None and limits.memory < total:
+        found += f"; the control group allows {limits.memory / _GB:.1f} GB"
+    if available < PROGRAM_BYTES:
+        return problem("memory", found, f"the program alone needs {PROGRAM_BYTES / _GB:.1f} GB: end other programs")
+    if available < 2 * PROGRAM_BYTES:
+        return warning("memory", found, "end other programs, or keep to small models and batches")
+    return ok("memory", found)
+
+
+def check_step_memory(step: StepMemory, batch_size: int, available: int | None, where: str = "memory") -> Finding:
+    """Whether a training step fits into what is available."""
+    need = step.total + PROGRAM_BYTES
+    found = f"about {step.activations / 1e6:,.0f} MB of activations at batch size {batch_size}"
+    if available is None:
+        return ok("step memory", found)
+    found += f", {need / _GB:.1f} GB with weights and libraries, of {available / _GB:.1f} GB of {where}"
+    fitting = int(batch_size * max(0, available * 0.8 - PROGRAM_BYTES - step.weights) // max(1, step.activations))
+    remedy = (
+        f"set training.batch_size to at most {fitting}, or make images or model smaller"
+        if fitting
+        else "make images or model smaller"
+    )
+    if need > available:
+        return problem("step memory", found, remedy)
+    if need > 0.8 * available:
+        return warning("step memory", found, remedy)
+    return ok("step memory", found)
+
+
+def check_allocator(machine: Machine) -> Finding:
+    """Which library hands out memory; glibc's works, and is told because another one can be a little faster."""
+    names = f"{machine.environ.get('LD_PRELOAD', '')} {machine.read('proc/self/maps') or ''}"
+    faster = [name for name in _FASTER_ALLOCATORS if name in names]
+    if faster:
+        return ok("allocator", faster[0])
+    return ok("allocator", "the system's; with tcmalloc (LD_PRELOAD) some models train a few percent faster")
+
+
+def check_open_files(limit: int | None) -> Finding:
+    """The most files that may be open at once."""
+    if limit is None:
+        return ok("open files", "no limit is known")
+    if limit < _LEAST_OPEN_FILES:
+        return warning("open files", f"at most {limit}", f"ulimit -n {_LEAST_OPEN_FILES} or more")
+    return ok("open files", f"at most {limit:,}")
+
+
+def check_shared_memory(free: int | None, num_gpus: int) -> Finding:
+    """What several GPUs exchange gradients through."""
+    if free is None:
+        return ok("/dev/shm", "there is none, and none is needed on one device")
+    found = f"{free / 1e6:,.0f} MB free"
+    if num_gpus > 1 and free < _LEAST_SHARED_MEMORY:
+        return warning(
+            "/dev/shm", f"{found}, little for {num_gpus} GPUs", "docker run --shm-size=1g, or a larger mount"
+        )
+    return ok("/dev/shm", found)
+
+
+def _meminfo(machine: Machine) -> dict[str, int]:
+    """Bytes by name."""
+    pairs = (line.split() for line in (machine.read("proc/meminfo") or "").splitlines())
+    return {words[0].rstrip(":"): 1024 * int(words[1]) for words in pairs if len(words) > 1 and words[1].isdigit()}

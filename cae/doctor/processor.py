@@ -1,0 +1,76 @@
+"""Cores, instruction sets, and settings that keep TensorFlow from using them."""
+
+from __future__ import annotations
+
+import math
+
+from cae.doctor.finding import Finding, ok, problem, warning
+from cae.doctor.machine import Limits, Machine
+
+# Of all that processors name, what decides how fast convolutions are; in the order of their age.
+_INSTRUCTIONS = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
+_THREAD_SETTINGS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+_OFF = ("0", "false")
+
+
+def check_cores(machine: Machine, limits: Limits) -> Finding:
+    """How many cores there are to work on."""
+    found = f"{machine.cores} core{'s' * (machine.cores != 1)}"
+    if limits.cores is None or limits.cores >= machine.cores:
+        return ok("cores", found)
+    whole = max(1, math.floor(limits.cores))
+    allowed = f"{found}, of which the control group allows the time of {limits.cores:g}"
+    if _threads(machine) == whole:
+        return ok("cores", f"{allowed}, and as many threads are set")
+    # TensorFlow starts a thread for each core that it sees; more than may run at once wait for each other.
+    return warning("cores", allowed, f"set OMP_NUM_THREADS={whole} and TF_NUM_INTRAOP_THREADS={whole}")
+
+
+def check_threads(machine: Machine, limits: Limits) -> Finding:
+    """Settings of threads: numbers that can be read, and that neither waste cores nor crowd them."""
+    settings = {name: machine.environ[name] for name in _THREAD_SETTINGS if name in machine.environ}
+    if not settings:
+        return ok("threads", "as many as cores (neither OMP_NUM_THREADS nor TF_NUM_INTRAOP_THREADS is set)")
+    shown = ", ".join(f"{name}={value}" for name, value in settings.items())
+    wrong = [name for name, value in settings.items() if not value.strip().isdigit()]
+    if wrong:
+        return problem("threads", f"{shown}: must be a whole number", f"unset {' '.join(wrong)}, or set a number")
+    numbers = [int(value) for value in settings.values() if int(value) > 0]  # 0 leaves the choice to TensorFlow
+    cores = min(machine.cores, math.ceil(limits.cores or machine.cores))
+    if any(number < cores for number in numbers):
+        return warning("threads", f"{shown}, fewer than the {cores} cores", f"unset {' '.join(settings)}")
+    if any(number > cores for number in numbers):
+        return warning("threads", f"{shown}, more than the {cores} cores", f"unset {' '.join(settings)}")
+    return ok("threads", shown)
+
+
+def check_instructions(machine: Machine) -> Finding:
+    """Instruction sets; TensorFlow's packages do not start without AVX."""
+    flags = _processor_lines(machine, "flags")
+    if not flags:
+        return ok("instructions", "this system does not tell them")
+    have = [name for name in _INSTRUCTIONS if name in flags[0].split()]
+    if "avx" not in have:
+        return problem("instructions", "no AVX, which TensorFlow's packages need", "use a processor with AVX")
+    names = _processor_lines(machine, "model name")
+    return ok("instructions", f"{', '.join(have)}{f' ({names[0]})' if names else ''}")
+
+
+def check_onednn(machine: Machine) -> Finding:
+    """The library that makes convolutions fast on a CPU."""
+    setting = machine.environ.get("TF_ENABLE_ONEDNN_OPTS")
+    if setting is not None and setting.strip().lower() in _OFF:
+        slower = "half as fast in float32 on a CPU, and a twentieth in bfloat16"
+        return warning("oneDNN", f"off (TF_ENABLE_ONEDNN_OPTS={setting}): {slower}", "unset TF_ENABLE_ONEDNN_OPTS")
+    return ok("oneDNN", "on where TensorFlow has it (x86: by default)" if setting is None else f"set to {setting}")
+
+
+def _threads(machine: Machine) -> int | None:
+    numbers = {machine.environ.get(name) for name in _THREAD_SETTINGS} - {None}
+    only = numbers.pop() if len(numbers) == 1 else None
+    return int(only) if only is not None and only.strip().isdigit() else None
+
+
+def _processor_lines(machine: Machine, key: str) -> list[str]:
+    lines = (machine.read("proc/cpuinfo") or "").splitlines()
+    return [line.split(":", 1)[1].strip() for line in lines if line.split(":", 1)[0].strip() == key and ":" in line]

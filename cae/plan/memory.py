@@ -1,0 +1,210 @@
+"""How much memory a training step takes: the maps that wait for the backward pass, and what works on them.
+
+Going forward, each map that a gradient will need is kept. Going back, each operation has the gradient of its output
+and makes that of its input, and what was kept for it is let go. The most is held where these two together are the
+most, which nearly always is behind the last, largest stage of the decoder.
+
+What is kept follows from the gradients: a convolution needs its input; `relu`, `elu`, `selu`, `tanh` and `sigmoid` are
+written over what they are given and need their output; others need more. The few counts that do not follow from that,
+since they depend on how TensorFlow 2.21 composes an operation, were found by measuring its allocator, and are marked
+so; tests hold predictions against it. Under XLA and on a GPU, where nothing was measured, fusion makes it less and
+workspace of convolutions more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import singledispatch
+
+from cae.folding import can_fold, folding_is_faster
+from cae.plan.operations import (
+    Activation,
+    Convolution,
+    Dropout,
+    Normalization,
+    Operation,
+    Pool,
+    Residual,
+    ResizeConvolution,
+    Upsample,
+)
+from cae.plan.plan import Plan
+
+_FLOAT32 = 4
+
+# Maps of an activation's size that it keeps beside its output, which takes the place of its input. Measured.
+_KEPT_BY_ACTIVATION = {"leaky_relu": 1.0, "softplus": 1.0, "silu": 1.0, "gelu": 3.0}
+# What their gradients work on: that of the input takes the place of the output, which is needed no more then; but
+# `silu` computes its parts again. Measured.
+_WORK_OF_ACTIVATION = {"leaky_relu": 1.0, "softplus": 1.0, "gelu": 1.0, "silu": 4.0}
+# The same for normalisation, and what its gradient works on beside the gradients of output and input. Measured.
+_KEPT_BY_NORMALIZATION = {"batch": 1.0, "group": 1.0, "layer": 3.0}
+_WORK_OF_NORMALIZATION = {"batch": 1.0, "group": 1.0, "layer": 1.0}
+# Images, reconstructions, their errors and what the metrics of the step make of them, float32. Measured.
+_IMAGE_MAPS = 9.0
+# Normalisation computes in float32; where its input is of 16 bits, it keeps a copy, of so many 16-bit values for each.
+_FLOAT32_COPY = 2.0
+# 16-bit gradients are laid out anew for the convolutions, which takes room beside them. Measured.
+_REPACKING_OF_16_BITS = 1.25
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """Bytes of one training step.
+
+    Args:
+        activations: the most that is held at once of maps and their gradients; grows with the batch.
+        weights: weights, their gradients, what the optimizer keeps of each, and the best epoch's copy.
+    """
+
+    activations: int
+    weights: int
+
+    @property
+    def total(self) -> int:
+        """All of it; the libraries and the images that wait for their step are not in it."""
+        return self.activations + self.weights
+
+
+def predict_step_memory(
+    plan: Plan, *, batch_size: int, precision: str = "float32", optimizer_slots: int = 2
+) -> StepMemory:
+    """Predict what a training step takes on one device.
+
+    Args:
+        plan: the model.
+        batch_size: images in the step on this device.
+        precision: `float32`, `mixed_bfloat16` or `mixed_float16`: maps of 16 bits take half of float32.
+        optimizer_slots: numbers that the optimizer keeps for each weight; 2 for Adam.
+
+    Example:
+        >>> from cae.config.model import ModelSection
+        >>> from cae.plan import make_plan
+        >>> plan = make_plan(ModelSection(), (64, 64, 3))
+        >>> one, two = (predict_step_memory(plan, batch_size=size).activations for size in (64, 128))
+        >>> two == 2 * one
+        True
+    """
+    dtype = precision.removeprefix("mixed_")
+    is_short = dtype != "float32"
+    bytes_per_value = _FLOAT32 // 2 if is_short else _FLOAT32
+    repacking = _REPACKING_OF_16_BITS if is_short else 1.0
+    images = _IMAGE_MAPS * math.prod(plan.image_shape) * _FLOAT32
+    kept, most = 0.0, 0.0
+    for operation in flat(plan.operations):
+        kept += kept_values(operation, dtype) * bytes_per_value
+        most = max(most, kept + work_values(operation, dtype) * bytes_per_value * repacking)
+    copies = 3 + optimizer_slots  # weights, gradients, best weights
+    return StepMemory(round(batch_size * (images + most)), plan.parameters * copies * _FLOAT32)
+
+
+def flat(operations: Iterable[Operation]) -> Iterable[Operation]:
+    """Operations with residual blocks opened: what is inside, then the block itself, which adds and activates."""
+    for operation in operations:
+        if isinstance(operation, Residual):
+            yield from flat(operation.operations)
+        yield operation
+
+
+@singledispatch
+def kept_values(operation: Operation, dtype: str) -> float:
+    """Values of one image that an operation adds to those that wait for the backward pass; by default its output.
+
+    Args:
+        operation: of a plan, as `flat` gives them.
+        dtype: float type of the computation.
+    """
+    return _size(operation)
+
+
+@kept_values.register
+def _(operation: Convolution, dtype: str) -> float:
+    # Channels that are turned into pixels at once are not needed again, only the pixels are.
+    return 0.0 if operation.subpixel_factor > 1 else _size(operation)
+
+
+@kept_values.register
+def _(operation: ResizeConvolution, dtype: str) -> float:
+    return _size(operation) + (0 if _is_folded(operation, dtype) else _enlarged_size(operation))
+
+
+@kept_values.register
+def _(operation: Activation, dtype: str) -> float:
+    return _KEPT_BY_ACTIVATION.get(operation.function, 0.0) * _size(operation)
+
+
+@kept_values.register
+def _(operation: Normalization, dtype: str) -> float:
+    copy = _FLOAT32_COPY if dtype != "float32" else 0.0
+    return (_KEPT_BY_NORMALIZATION[operation.kind] + copy) * _size(operation)
+
+
+@kept_values.register
+def _(operation: Pool, dtype: str) -> float:
+    switches = 1 / _FLOAT32 if operation.records_switches else 0.0  # a byte each
+    return (1.0 + switches) * _size(operation)
+
+
+@kept_values.register
+def _(operation: Dropout, dtype: str) -> float:
+    return (1.0 + 1 / _FLOAT32) * _size(operation)  # the output, and a byte for what was dropped
+
+
+@kept_values.register
+def _(operation: Residual, dtype: str) -> float:
+    # The sum takes the place of the last convolution's output.
+    return _KEPT_BY_ACTIVATION.get(operation.function, 0.0) * _size(operation)
+
+
+@singledispatch
+def work_values(operation: Operation, dtype: str) -> float:
+    """Values of one image that an operation's gradient works on: by default the gradients of output and input.
+
+    Args:
+        operation: of a plan, as `flat` gives them.
+        dtype: float type of the computation.
+    """
+    return _size(operation) + math.prod(operation.input_shape)
+
+
+@work_values.register
+def _(operation: ResizeConvolution, dtype: str) -> float:
+    is_folded = _is_folded(operation, dtype)
+    return _size(operation) + (math.prod(operation.input_shape) if is_folded else _enlarged_size(operation))
+
+
+@work_values.register
+def _(operation: Activation, dtype: str) -> float:
+    return _WORK_OF_ACTIVATION.get(operation.function, 2.0) * _size(operation)
+
+
+@work_values.register
+def _(operation: Normalization, dtype: str) -> float:
+    return (2.0 + _WORK_OF_NORMALIZATION[operation.kind]) * _size(operation)
+
+
+@work_values.register
+def _(operation: Residual, dtype: str) -> float:
+    return 3.0 * _size(operation)  # the skip's gradient waits for that of the block
+
+
+@work_values.register
+def _(operation: Upsample, dtype: str) -> float:
+    copies = 2.0 if operation.kind == "depth_to_space" else 1.0  # channels and pixels trade places. Measured.
+    return copies * _size(operation) + math.prod(operation.input_shape)
+
+
+def _size(operation: Operation) -> int:
+    return math.prod(operation.output_shape)
+
+
+def _is_folded(operation: ResizeConvolution, dtype: str) -> bool:
+    """Whether the enlarged map is never made, on a CPU."""
+    fits = can_fold(operation.input_shape[:2], operation.output_shape[:2], operation.factor)
+    return fits and folding_is_faster(operation.kernel_size, dtype)
+
+
+def _enlarged_size(operation: ResizeConvolution) -> int:
+    return math.prod(operation.output_shape[:2]) * operation.input_shape[2]

@@ -1,0 +1,71 @@
+"""What answers at once: commands import no more than they need."""
+
+import pytest
+
+from tests.conftest import run_process
+
+SLOW = ("tensorflow", "keras", "tensorboard", "matplotlib", "scipy", "h5py", "jinja2")
+DECODES_IMAGES = ("numpy", "PIL")
+
+PROGRAM = """
+import sys
+from cae.commands.main import main
+watched, *arguments = sys.argv[1:]
+try:
+    code = main(arguments)
+except SystemExit as error:
+    code = error.code
+names = {name.split(".")[0] for name in sys.modules} & set(watched.split())
+print("\\n" + " ".join([str(code), *sorted(names)]))
+"""
+
+
+def imported(*arguments):
+    """A command's exit code, and what it imported of the packages that take long."""
+    code, out, err = run_process("-c", PROGRAM, " ".join(SLOW + DECODES_IMAGES), *arguments)
+    assert code == 0, err
+    exit_code, *names = out.splitlines()[-1].split()
+    return int(exit_code), names
+
+
+HELP = """
+import contextlib, io, sys
+from cae.commands.main import main
+watched, *commands = sys.argv[1:]
+for command in commands:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main([command, "--help"])
+print(*sorted({name.split(".")[0] for name in sys.modules} & set(watched.split())))
+"""
+
+
+def test_help_of_no_command_waits_for_what_is_large():
+    commands = ("train", "evaluate", "visualize", "export", "prepare", "doctor", "describe")
+    code, out, err = run_process("-c", HELP, " ".join(SLOW), *commands)
+    assert code == 0, err
+    assert out.split() == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["describe", "--help"], ["doctor", "--help"]])
+def test_help_before_training_waits_for_numbers_neither(arguments):
+    assert imported(*arguments) == (0, [])
+
+
+@pytest.mark.parametrize("command", ["train", "describe"])
+def test_a_wrong_configuration_is_told_before_anything_large_is_loaded(command, tmp_path):
+    config = tmp_path / "wrong.yaml"
+    config.write_text("training: {epochs: 0}\nmodel: {decoder: {upsamplng: resize}}\n")
+    assert imported(command, config) == (2, [])
+
+
+def test_describe_needs_no_images_where_their_shape_is_known(tmp_path):
+    config = tmp_path / "known.yaml"
+    config.write_text("data: {source: image_folder, path: nowhere, image_size: [32, 40]}\n")
+    assert imported("describe", config) == (0, [])
+    assert imported("describe", "configs/quickstart.yaml") == (0, [])
+
+
+def test_describe_opens_a_header_without_what_trains(write_config):
+    code, names = imported("describe", write_config())
+    assert code == 0
+    assert not {"tensorflow", "keras", "tensorboard", "matplotlib", "scipy"} & set(names)
