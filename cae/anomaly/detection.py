@@ -1,0 +1,92 @@
+"""How well scores tell anomalous images from normal ones, where labels say which is which."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cae.data.file_errors import printable
+from cae.errors import UserError
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How well one kind of anomaly was told from normal images.
+
+    Args:
+        images: how many anomalous ones there were.
+        auroc: the chance that an anomalous image has a higher score than a normal one, ties counting half.
+        average_precision: the mean, over anomalous images, of the share of anomalous ones among all with a score at
+            least as high; by chance it is their share in all.
+    """
+
+    images: int
+    auroc: float
+    average_precision: float
+
+
+def measure_detection(
+    scores: np.ndarray, classes: Sequence[str], normal: Collection[str]
+) -> tuple[Detection, dict[str, Detection]]:
+    """Measure the scores of all anomalous images against normal ones, and those of each other class by itself.
+
+    Example:
+        >>> overall, each = measure_detection(np.array([0.1, 0.3, 0.2, 0.9]), ["a", "a", "b", "c"], {"a"})
+        >>> overall.auroc, each["b"].auroc, each["c"].auroc
+        (0.75, 0.5, 1.0)
+
+    Args:
+        scores: of the images, (n,).
+        classes: of the images.
+        normal: those that are normal.
+
+    Returns:
+        Of all anomalous images together, and of each class that is not normal, in order of their names.
+
+    Raises:
+        UserError: a normal class does not exist, or there are only normal or only anomalous images.
+    """
+    check_normal(classes, normal)
+    found = np.asarray(classes, np.str_)
+    is_normal = np.isin(found, list(normal))
+    others = sorted(set(found[~is_normal]), key=_by_number)
+    each = {str(name): _measure(scores, is_normal, found == name) for name in others}
+    return _measure(scores, is_normal, ~is_normal), each
+
+
+def check_normal(classes: Collection[str], normal: Collection[str]) -> None:
+    """Refuse classes that leave nothing to tell apart.
+
+    Args:
+        classes: of the images.
+        normal: those that are normal.
+
+    Raises:
+        UserError: a normal class does not exist, or every image is normal.
+    """
+    shown = printable(", ".join(sorted(set(classes))))
+    if missing := sorted(set(normal) - set(classes)):
+        raise UserError(
+            f"Normal classes must be classes of the images: {shown}. Received: {printable(', '.join(missing))}."
+        )
+    if set(classes) <= set(normal):
+        raise UserError(f"There must be images that are not normal to measure detection. Received classes: {shown}.")
+
+
+def _measure(scores: np.ndarray, is_normal: np.ndarray, is_anomalous: np.ndarray) -> Detection:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    used = is_normal | is_anomalous
+    truth, found = is_anomalous[used], scores[used]
+    return Detection(
+        int(is_anomalous.sum()),
+        float(roc_auc_score(truth, found)),
+        float(average_precision_score(truth, found)),
+    )
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    """Labels that are numbers in their order, names behind them in theirs."""
+    return (int(name), "") if name.isascii() and name.isdigit() else (2**63, name)

@@ -1,0 +1,106 @@
+"""`encode`: the codes that a trained model makes of images, in a file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cae.commands.given_images import BadImages, add_image_arguments, check_image_arguments, open_given
+from cae.commands.messages import progress_bar, tell
+from cae.data.file_errors import printable
+from cae.errors import ConfigError
+from cae.inference import TrainedAutoencoder
+from cae.inference.codes_file import ENDINGS, Description, check_format
+from cae.inference.codes_writer import CodesWriter, writing_codes
+from cae.inference.inputs import Group, Inputs, read_groups
+from cae.inference.trained_autoencoder import Pool
+from cae.runs import check_is_writable, open_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_image_arguments(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=f"file for the codes, ending in {', '.join(ENDINGS)} (the last needs pyarrow)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
+    parser.add_argument(
+        "--pool",
+        choices=("none", "mean", "max"),
+        default="none",
+        help="one value for each channel of a spatial code: the mean or the maximum over all places; default: none",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Encode images; prints how many codes of which shape, and last the file."""
+    check_image_arguments(options)
+    check_format(options.out)
+    if options.out.exists() and not options.overwrite:
+        raise ConfigError(f"--out: {printable(options.out)} is there already; --overwrite replaces it.")
+    directory = open_run(options.run_directory, tell)
+    check_is_writable(options.out.absolute().parent)
+    model = TrainedAutoencoder.load(directory, tell)
+    try:
+        model.check_pools(options.pool)
+    except ValueError as error:
+        raise ConfigError(f"--pool: {error}") from error
+    inputs = open_given(model, options)
+    shape = model.code_shape if options.pool == "none" else model.code_shape[-1:]
+    description = Description(
+        run=f"{directory.experiment}/{directory.name}",
+        weights=model.weights_digest,
+        code_shape=shape,
+        pool=options.pool,
+        image_shape=model.image_shape,
+    )
+    bad = BadImages(options.on_bad_image)
+    options.out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with writing_codes(options.out, description) as writer:
+        _encode_all(model, inputs, options.pool, bad, writer)
+        exit_code = bad.exit_code(len(inputs.names))
+    count = len(inputs.names) - len(bad.names)
+    print(f"{count:,} codes of shape {shape}" + (", with classes" if inputs.classes else ""))
+    print(options.out)
+    tell(_next_step(model, options))
+    return exit_code
+
+
+def _encode_all(model: TrainedAutoencoder, inputs: Inputs, pool: Pool, bad: BadImages, writer: CodesWriter) -> None:
+    batch_size = max(1, model.config.training.batch_size)
+    total = len(inputs.names)
+    with progress_bar("encoding", "image") as show:
+        for group in read_groups(inputs, lambda size: batch_size, bad):
+            _encode(model, inputs, group, pool, bad, writer)
+            show(group.indices[-1] + 1, total)
+
+
+def _encode(
+    model: TrainedAutoencoder, inputs: Inputs, group: Group, pool: Pool, bad: BadImages, writer: CodesWriter
+) -> None:
+    try:
+        codes = model.encode_pixels(group.pixels, pool)
+    except ValueError as error:  # all of a group have one size
+        for index in group.indices:
+            bad(inputs.names[index], str(error))
+        return
+    names = [printable(inputs.names[index]) for index in group.indices]
+    # A file that lies beside class folders has no class.
+    classes = None if inputs.classes is None else [inputs.classes[index] or "" for index in group.indices]
+    writer.write(codes, names, classes)
+
+
+def _next_step(model: TrainedAutoencoder, options: argparse.Namespace) -> str:
+    if options.out.suffix.lower() == ".npz":
+        read = f'numpy.load("{options.out}")["codes"]'
+    elif options.out.suffix.lower() == ".parquet":
+        read = f'pandas.read_parquet("{options.out}")["codes"]'
+    else:
+        read = f'h5py.File("{options.out}")["codes"]'
+    if options.pool != "none" or model.has_switches:
+        return f"Next: {read} in Python"
+    return f"Next: {read} in Python, or\n      python -m cae decode {model.directory.path} {options.out} --out FOLDER"

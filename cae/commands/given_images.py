@@ -1,0 +1,185 @@
+"""What commands that use a trained model share: which images, what becomes of their size, and of those that are bad."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cae.commands.messages import tell
+from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
+from cae.config import load_config
+from cae.data.file_errors import file_error, printable
+from cae.errors import ConfigError, UserError
+from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, SetInputs, open_inputs
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
+    from cae.inference.any_size import Way
+    from cae.inference.trained_autoencoder import TrainedAutoencoder
+
+# `--tile` without a number.
+_ENOUGH = -1
+SPLITS = ("test", "validation", "train")
+
+
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare RUN, INPUT, or a part of the run's own data instead, and what becomes of images that cannot be read."""
+    parser.add_argument("run_directory", type=Path, metavar="RUN", help="run directory")
+    parser.add_argument(
+        "input",
+        nargs="?",
+        type=Path,
+        metavar="INPUT",
+        help="an image, a folder of images at any depth, or an array file: .npy, .npz, .h5 or IDX",
+    )
+    parser.add_argument("--split", choices=SPLITS, help="instead of INPUT: a part of the run's own data")
+    parser.add_argument("--array", metavar="NAME", help="the array of images in an .npz or .h5 file")
+    parser.add_argument(
+        "--on-bad-image",
+        choices=("report", "error", "skip"),
+        default="report",
+        help="images that cannot be read: report names them, goes on and ends with exit code 1; error stops at the"
+        " first; skip names them and goes on; default: report",
+    )
+    add_data_override_argument(parser)
+
+
+def add_size_arguments(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare what becomes of images of another size than the model's."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--resize",
+        action="store_const",
+        const="resize",
+        default="auto",
+        dest="way",
+        help=f"images of another size than the model's: stretch them to it; default: {default}",
+    )
+    group.add_argument(
+        "--native",
+        action="store_const",
+        const="native",
+        dest="way",
+        help="take them through the network at their own size, whatever memory that needs; not with a dense bottleneck",
+    )
+    group.add_argument(
+        "--tile",
+        nargs="?",
+        type=_overlap,
+        const=_ENOUGH,
+        metavar="OVERLAP",
+        help="take them through the network in tiles that overlap by so many pixels, by default so many that no seam is"
+        " left, and blend these",
+    )
+
+
+def way_of(options: argparse.Namespace) -> Way:
+    """What the size arguments say."""
+    way: Way = options.way if options.tile is None else "tile"
+    return way
+
+
+def overlap_of(options: argparse.Namespace) -> int | None:
+    """The overlap of tiles; None for the default."""
+    return None if options.tile in (None, _ENOUGH) else options.tile
+
+
+def check_image_arguments(options: argparse.Namespace) -> None:
+    """Find out before anything is loaded whether there are images to look for.
+
+    Raises:
+        ConfigError: neither INPUT nor `--split`, or both, or an argument that has no effect.
+        UserError: INPUT does not exist.
+    """
+    if (options.input is None) == (options.split is None):
+        received = "neither" if options.input is None else f"{options.input} and --split {options.split}"
+        raise ConfigError(f"Give INPUT or --split, one of them. Received: {received}.")
+    if options.overrides and options.split is None:
+        raise ConfigError("--set changes where the run's own data are, and has no effect without --split.")
+    check_data_overrides(options.overrides)
+    if options.array is not None and (options.input is None or options.input.suffix.lower() not in NAMED_ARRAY_ENDINGS):
+        raise ConfigError(f"--array: only .npz and .h5 files have named arrays. Received: {options.array}.")
+    if options.input is not None and not options.input.exists():
+        raise file_error(options.input, "there is no such file or folder.")
+
+
+def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_classes: bool = False) -> Inputs:
+    """Open INPUT, or the part of the run's own data.
+
+    Args:
+        model: the run's.
+        options: with what `add_image_arguments` declares.
+        all_classes: also those that `data.classes` kept out of training.
+    """
+    if options.input is not None:
+        return open_inputs(options.input, model.config.data, model.image_shape[2], options.array)
+    return open_split(model, options.split, options.overrides, all_classes=all_classes)
+
+
+def open_split(model: TrainedAutoencoder, split: str, overrides: list[str], *, all_classes: bool = False) -> SetInputs:
+    """Open a part of the run's own data.
+
+    Raises:
+        UserError: the data are not what the run was trained on.
+    """
+    section: DataSection = load_config(model.directory.config, overrides).data
+    splits = load_splits_with_progress(section.model_copy(update={"classes": None}) if all_classes else section)
+    if splits.image_shape != model.image_shape:
+        raise UserError(
+            f"{model.directory.path}: was trained on images of shape {model.image_shape}, and its data now have"
+            f" {splits.image_shape} (height, width, channels)."
+        )
+    return SetInputs(getattr(splits, split), splits.class_names)
+
+
+def _overlap(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(
+            f"an overlap must be a number of pixels from 0 on. Received: {text}. (Without a number, put --tile behind"
+            " INPUT.)"
+        )
+    return int(text)
+
+
+class BadImages:
+    """Counts the images that cannot be read, and does with them what the user wants.
+
+    Args:
+        wish: `report`, `error` or `skip`.
+    """
+
+    def __init__(self, wish: str) -> None:
+        self._wish = wish
+        self.names: list[str] = []
+
+    def __call__(self, name: str, reason: str) -> None:
+        """Note an image.
+
+        Raises:
+            UserError: the user wants to stop here.
+        """
+        if self._wish == "error":
+            raise UserError(f"{printable(name)}: cannot be read: {reason}")
+        self.names.append(name)
+        tell(f"{printable(name)}: left out: {reason}")
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether images were left out that should not have been."""
+        return bool(self.names) and self._wish == "report"
+
+    def exit_code(self, total: int) -> int:
+        """0, or 1 when images were left out that should not have been.
+
+        Args:
+            total: of all images.
+
+        Raises:
+            UserError: every one was bad.
+        """
+        if len(self.names) == total:
+            raise UserError(f"None of the {total:,} images can be read.")
+        if self.names:
+            tell(f"{len(self.names):,} of {total:,} images cannot be read and were left out.")
+        return 1 if self.is_failure else 0

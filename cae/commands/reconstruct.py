@@ -1,0 +1,164 @@
+"""`reconstruct`: pictures or arrays of any size through a trained model."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from cae.atomic_files import replacing
+from cae.commands.given_images import (
+    BadImages,
+    add_image_arguments,
+    add_size_arguments,
+    check_image_arguments,
+    open_given,
+    overlap_of,
+    way_of,
+)
+from cae.commands.messages import progress_bar, tell
+from cae.data.file_errors import printable
+from cae.errors import ConfigError
+from cae.inference import TrainedAutoencoder
+from cae.inference.inputs import Inputs
+from cae.inference.output_folder import OutputFolder, check_is_usable
+from cae.inference.working import compare_all
+from cae.runs import check_is_writable, open_run
+
+if TYPE_CHECKING:
+    from cae.inference.any_size import AnySize
+
+ERROR_MAPS = "error_maps"
+_ARRAY_FILE = "reconstructions.npy"
+_FIGURES = ("mse", "psnr", "ssim")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_image_arguments(parser)
+    add_size_arguments(
+        parser,
+        "take them through the network at their own size, in tiles if they are large; with a dense bottleneck resize"
+        " there and back, or tile if training saw patches",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the reconstructions and scores.csv")
+    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds files already")
+    parser.add_argument(
+        "--error-maps", action="store_true", help=f"also draw where the errors are, in OUT/{ERROR_MAPS}"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("png", "npy"),
+        default="png",
+        help=f"png: one lossless file for each image, JPEG ones too; npy: for an array, one float32 array in [0, 1],"
+        f" OUT/{_ARRAY_FILE}; default: png",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Reconstruct images; prints the mean PSNR and SSIM, and last the folder."""
+    check_image_arguments(options)
+    check_is_usable(options.out, options.input, overwrite=options.overwrite)
+    directory = open_run(options.run_directory, tell)
+    check_is_writable(options.out)
+    model = TrainedAutoencoder.load(directory, tell)
+    inputs = open_given(model, options)
+    if options.format == "npy" and not inputs.is_array:
+        raise ConfigError("--format npy needs an array as INPUT, since other images may differ in size.")
+    sizes = model.at_any_size(overlap_of(options))
+    options.out.mkdir(parents=True, exist_ok=True)
+    bad = BadImages(options.on_bad_image)
+    with _writing(options, inputs, model.image_shape[2]) as keep:
+        quality = _reconstruct_all(inputs, sizes, options, bad, keep)
+        exit_code = bad.exit_code(len(inputs.names))
+    count = len(quality["psnr"])
+    print(
+        f"{count:,} image{'s' * (count != 1)}: PSNR {np.mean(quality['psnr']):.2f} dB,"
+        f" SSIM {np.mean(quality['ssim']):.4f} (means; each image's in {options.out / 'scores.csv'})"
+    )
+    print(options.out)
+    if not options.error_maps:
+        tell("Next: --error-maps also draws where the errors are")
+    return exit_code
+
+
+class Made(NamedTuple):
+    """One image's reconstruction."""
+
+    place: int
+    """Of the image among all."""
+    image: np.ndarray
+    reconstruction: np.ndarray
+    quality: dict[str, float]
+
+
+Keep = Callable[[Made], None]
+
+
+def _reconstruct_all(
+    inputs: Inputs, sizes: AnySize, options: argparse.Namespace, bad: BadImages, keep: Keep
+) -> dict[str, list[float]]:
+    """Keep each image's reconstruction; gives the figures of all."""
+    from cae.anomaly.quality import measure_quality
+    from cae.inference.any_size import resize_back
+
+    quality: dict[str, list[float]] = {name: [] for name in _FIGURES}
+    with progress_bar("reconstructing", "image" if len(inputs.names) > 1 else "tile") as show:
+        for compared in compare_all(
+            inputs, sizes, way_of(options), at_training_scale=False, on_bad=bad, tell=tell, progress=show
+        ):
+            made = resize_back(compared.reconstructions, compared.images.shape[1:3])
+            measured = measure_quality(compared.images, made)
+            for name in _FIGURES:
+                quality[name] += measured[name].tolist()
+            for place, index in enumerate(compared.indices):
+                figures = {name: float(measured[name][place]) for name in _FIGURES}
+                keep(Made(index, compared.images[place], made[place], figures))
+    return quality
+
+
+@contextlib.contextmanager
+def _writing(options: argparse.Namespace, inputs: Inputs, channels: int) -> Iterator[Keep]:
+    """Give what keeps each reconstruction; scores.csv appears when all are there."""
+    pictures = OutputFolder(options.out, inputs.names, [ERROR_MAPS])
+    with contextlib.ExitStack() as stack:
+        array = stack.enter_context(_growing_array(options.out, inputs, channels)) if options.format == "npy" else None
+        table = stack.enter_context(replacing(options.out / "scores.csv"))
+        rows = csv.writer(stack.enter_context(open(table, "w", newline="", encoding="utf-8")))
+        rows.writerow(["file", *_FIGURES, "score", "reconstruction"])
+
+        def keep(made: Made) -> None:
+            if array is None:
+                pictures.save(made.place, made.reconstruction)
+                file = pictures.files[made.place]
+            else:
+                array[made.place] = made.reconstruction
+                file = f"{_ARRAY_FILE}[{made.place}]"
+            if options.error_maps:
+                pictures.save(made.place, _error_picture(made), ERROR_MAPS)
+            # What `score` compares unless another metric is chosen.
+            figures = [repr(made.quality[name]) for name in (*_FIGURES, "mse")]
+            rows.writerow([printable(inputs.names[made.place]), *figures, printable(file)])
+
+        yield keep
+
+
+@contextlib.contextmanager
+def _growing_array(out: Path, inputs: Inputs, channels: int) -> Iterator[Any]:
+    shape = (len(inputs.names), *inputs.read(0).shape[:2], channels)
+    with replacing(out / _ARRAY_FILE) as temporary:
+        array = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+        yield array
+        array.flush()
+
+
+def _error_picture(made: Made) -> np.ndarray:
+    from cae.anomaly.heat_maps import color_errors
+    from cae.anomaly.scores import error_map
+
+    return color_errors(error_map(made.image, made.reconstruction))

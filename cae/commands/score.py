@@ -1,0 +1,216 @@
+"""`score`: tell images that are unlike a run's training images, by how badly they are reconstructed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cae.anomaly.detection import check_normal
+from cae.anomaly.heat_maps import color_errors
+from cae.anomaly.labels import read_classes
+from cae.anomaly.report import Scored, report
+from cae.anomaly.scores import METRICS, error_map, score_images
+from cae.anomaly.threshold import Threshold, calibrate
+from cae.atomic_files import replacing, write_json
+from cae.commands.given_images import (
+    BadImages,
+    add_image_arguments,
+    add_size_arguments,
+    check_image_arguments,
+    open_given,
+    open_split,
+    overlap_of,
+    way_of,
+)
+from cae.commands.messages import progress_bar, tell
+from cae.data.file_errors import file_error, printable
+from cae.errors import ConfigError
+from cae.inference import TrainedAutoencoder
+from cae.inference.inputs import Inputs, open_inputs
+from cae.inference.output_folder import OutputFolder, check_is_usable
+from cae.inference.working import compare_all
+from cae.runs import check_is_writable, open_run
+
+if TYPE_CHECKING:
+    from cae.inference.any_size import AnySize
+
+HEAT_MAPS = "heat_maps"
+_USUAL_RATE = 0.01
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_image_arguments(parser)
+    add_size_arguments(parser, "that, unless training saw patches; then take them at their own scale")
+    parser.add_argument(
+        "--metric",
+        choices=METRICS,
+        default="mse",
+        help="the score: mse, mae, ssim (1 - SSIM), or peak, the highest local squared error, for small defects;"
+        " default: mse",
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="NORMAL",
+        help="normal images, not trained on, to find the threshold with; as INPUT; default with --fpr: the run's"
+        " validation images",
+    )
+    parser.add_argument(
+        "--fpr",
+        type=float,
+        metavar="RATE",
+        help=f"the share of further normal images that may lie above the threshold; default with --calibrate:"
+        f" {_USUAL_RATE}",
+    )
+    parser.add_argument(
+        "--normal-classes",
+        metavar="A,B",
+        help="classes that are normal: the others are to be told from these; default with --split: the run's"
+        " `data.classes`",
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="classes of the images, where folders do not tell them: a .csv with columns file and label, or numbers in"
+        " a .npy or IDX file",
+    )
+    parser.add_argument("--out", type=Path, help=f"folder for scores.csv, results.json and {HEAT_MAPS}/")
+    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds files already")
+    parser.add_argument("--no-heat-maps", action="store_true", help="with --out, write no pictures")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score images; prints what there is to tell, and last the folder, if there is one."""
+    _check(options)
+    directory = open_run(options.run_directory, tell)
+    model = TrainedAutoencoder.load(directory, tell)
+    # Of a run that was trained on some classes, the others are what is to be found.
+    inputs = open_given(model, options, all_classes=True)
+    classes = inputs.classes if options.labels is None else read_classes(options.labels, inputs.names)
+    normal = _normal_classes(model, options, classes)
+    sizes = model.at_any_size(overlap_of(options))
+    bad, bad_normal = BadImages(options.on_bad_image), BadImages(options.on_bad_image)
+    threshold = _find_threshold(model, sizes, options, bad_normal)
+    with _writing(options, inputs, classes, threshold) as keep:
+        indices, scores = _score_all(inputs, sizes, options, bad, "scoring", keep)
+        exit_code = max(bad.exit_code(len(inputs.names)), 1 if bad_normal.is_failure else 0)
+    scored = Scored(
+        [inputs.names[index] for index in indices],
+        scores,
+        options.metric,
+        None if classes is None else [classes[index] or "" for index in indices],
+        threshold,
+        normal,
+    )
+    lines, numbers = report(scored)
+    if options.out is not None:
+        write_json(options.out / "results.json", numbers)
+    print("\n".join(lines if options.out is None else [*lines, str(options.out)]))
+    if options.out is None:
+        tell("Next: --out FOLDER writes each image's score and a heat map")
+    if classes is not None and not normal:
+        tell("Next: --normal-classes NAME,... measures how well scores tell the other classes from these")
+    return exit_code
+
+
+def _check(options: argparse.Namespace) -> None:
+    check_image_arguments(options)
+    if options.fpr is not None and not 0 < options.fpr < 1:
+        raise ConfigError(f"--fpr must be between 0 and 1. Received: {options.fpr:g}.")
+    for path in (options.calibrate, options.labels):
+        if path is not None and not path.exists():
+            raise file_error(path, "there is no such file or folder.")
+    if options.out is not None:
+        check_is_usable(options.out, options.input, overwrite=options.overwrite)
+        check_is_writable(options.out)
+    elif options.overwrite or options.no_heat_maps:
+        raise ConfigError("--overwrite and --no-heat-maps have no effect without --out.")
+
+
+def _normal_classes(
+    model: TrainedAutoencoder, options: argparse.Namespace, classes: Sequence[str | None] | None
+) -> list[str]:
+    """The classes that are normal, where that is known and images have classes."""
+    if options.normal_classes is None:
+        own = model.config.data.classes if options.split is not None and options.labels is None else None
+        return [str(name) for name in own or ()]
+    if classes is None:
+        raise ConfigError("--normal-classes needs images in class folders, or --labels.")
+    normal = [name.strip() for name in options.normal_classes.split(",")]
+    check_normal([name or "" for name in classes], normal)
+    return normal
+
+
+def _find_threshold(
+    model: TrainedAutoencoder, sizes: AnySize, options: argparse.Namespace, bad: BadImages
+) -> Threshold | None:
+    if options.calibrate is None and options.fpr is None:
+        return None
+    if options.calibrate is None:
+        normal: Inputs = open_split(model, "validation", options.overrides)
+    else:
+        normal = open_inputs(options.calibrate, model.config.data, model.image_shape[2])
+    _, scores = _score_all(normal, sizes, options, bad, "calibrating", lambda *_: None)
+    return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr)
+
+
+# Is shown the index of an image, the image, its error map at the size the model worked at, and its score.
+Keep = Callable[[int, np.ndarray, np.ndarray, float], None]
+
+
+def _score_all(
+    inputs: Inputs, sizes: AnySize, options: argparse.Namespace, bad: BadImages, what: str, keep: Keep
+) -> tuple[list[int], np.ndarray]:
+    """Score all images; gives the indices of those that could be read, and their scores."""
+    indices: list[int] = []
+    scores: list[float] = []
+    with progress_bar(what, "image" if len(inputs.names) > 1 else "tile") as show:
+        for compared in compare_all(
+            inputs, sizes, way_of(options), at_training_scale=True, on_bad=bad, tell=tell, progress=show
+        ):
+            found = score_images(compared.seen, compared.reconstructions, options.metric).tolist()
+            indices += compared.indices
+            scores += found
+            for place, index in enumerate(compared.indices):
+                errors = error_map(compared.seen[place], compared.reconstructions[place])
+                keep(index, compared.images[place], errors, found[place])
+    return indices, np.array(scores)
+
+
+@contextlib.contextmanager
+def _writing(
+    options: argparse.Namespace,
+    inputs: Inputs,
+    classes: Sequence[str | None] | None,
+    threshold: Threshold | None,
+) -> Iterator[Keep]:
+    """Give what keeps each image's score and heat map; scores.csv appears when all are there."""
+    if options.out is None:
+        yield lambda *_: None
+        return
+    options.out.mkdir(parents=True, exist_ok=True)
+    pictures = OutputFolder(options.out / HEAT_MAPS, inputs.names)
+    columns = ["file", *(["class"] if classes else []), "score", *(["anomalous"] if threshold else [])]
+    with (
+        replacing(options.out / "scores.csv") as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        rows = csv.writer(file)
+        rows.writerow(columns)
+
+        def keep(index: int, image: np.ndarray, errors: np.ndarray, score: float) -> None:
+            named = [printable(classes[index] or "")] if classes else []
+            told = [int(score > threshold.value)] if threshold else []
+            rows.writerow([printable(inputs.names[index]), *named, repr(score), *told])
+            if not options.no_heat_maps:
+                pictures.save(index, color_errors(errors, image.shape[:2]))
+
+        yield keep

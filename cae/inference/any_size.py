@@ -1,0 +1,214 @@
+"""Pictures of any size through a model that was trained on one: resized, as they are, or in tiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from cae.data.fitting import Size, stretch
+from cae.data.pixels import to_float
+from cae.errors import ConfigError
+from cae.inference.tiles import Axis, cover, process_in_tiles
+from cae.plan import Plan, PlanError
+
+if TYPE_CHECKING:
+    from cae.config import RunConfig
+    from cae.inference.network import Networks
+
+Way = Literal["auto", "resize", "native", "tile"]
+WAYS: tuple[str, ...] = get_args(Way)
+
+_BYTES_PER_VALUE = 4
+# Activations at one time: of a picture that goes through as a whole without being asked for, and of one tile.
+_MOST_WHOLE_BYTES = 2**29
+_MOST_TILE_BYTES = 2**26
+_MOST_IN_A_BATCH = 256
+
+
+class AnySize:
+    """Reconstructs pictures of any height and width.
+
+    Args:
+        networks: the model.
+        config: the run's, whose batch size bounds memory.
+        overlap: pixels that neighbouring tiles share; None for enough that no seam is left, see `default_overlap`.
+
+    Raises:
+        ConfigError: tiles of the only size that the model takes would not advance.
+    """
+
+    def __init__(self, networks: Networks, config: RunConfig, overlap: int | None = None) -> None:
+        self._networks = networks
+        self._batch_size = min(config.training.batch_size, _MOST_IN_A_BATCH)
+        self._factor = config.model.encoder.downsampling.factor ** len(config.model.encoder.filters)
+        self._saw_patches = getattr(config.data, "fit", None) == "patch"
+        self._own_size: Size = networks.own.plan.image_shape[:2]
+        self._overlap = self.default_overlap if overlap is None else overlap
+        most = min(self._own_size) - 1
+        if not networks.is_convolutional and not 0 <= self._overlap <= most:
+            raise ConfigError(
+                f"Tiles of a model with a dense bottleneck have its size, {_in_words(self._own_size)}, and must overlap"
+                f" by 0 to {most} pixels. Received: {self._overlap}."
+            )
+
+    @property
+    def reach(self) -> int:
+        """How far away, in pixels, what a reconstructed pixel depends on can lie; 0 for a model that sees everything.
+
+        Half of the receptive field, and a whole cell of the code's grid for where in its cell a pixel lies.
+        """
+        field = self._networks.own.plan.receptive_fields()[-1]
+        return math.ceil(field / 2) + self._factor if math.isfinite(field) else 0
+
+    @property
+    def default_overlap(self) -> int:
+        """Twice the reach, and a cell of the code's grid to blend across; a quarter of a tile that must have one size.
+
+        Where the reach is so long that tiles would be mostly overlap, half of a tile: what lies further away counts
+        little (Luo et al. 2016).
+        """
+        if not self._networks.is_convolutional:
+            return max(1, min(self._own_size) // 4) if min(self._own_size) > 1 else 0
+        return min(2 * self.reach + max(8, self._factor), self._tile_side // 2)
+
+    def choose(self, way: Way, size: Size, *, at_training_scale: bool = False) -> Way:
+        """Decide what `auto` is for a picture of a height and width.
+
+        A picture of the model's own size goes through as it is. So does one of another size where the weights fit
+        every size, in tiles if it is large. With a dense bottleneck it is resized there and back, or tiled if
+        training saw patches.
+
+        Args:
+            way: What is wanted.
+            size: Height and width of the picture.
+            at_training_scale: Let `auto` resize wherever training saw whole pictures.
+
+        Returns:
+            `resize`, `native` or `tile`.
+        """
+        if self.is_own(size):
+            return "native"
+        if way != "auto":
+            return way
+        if (at_training_scale and not self._saw_patches) or not self._networks.is_convolutional:
+            return "tile" if self._saw_patches else "resize"
+        try:
+            plan = self._networks.plan_at(size)
+        except PlanError:
+            return "resize"
+        return "native" if _activation_bytes(plan) <= _MOST_WHOLE_BYTES else "tile"
+
+    def is_own(self, size: Size) -> bool:
+        """Whether it is the size that the model was trained on."""
+        return size == self._own_size
+
+    def batch_size(self, size: Size) -> int:
+        """How many pictures of a size take as much memory as a batch did in training; at least 1."""
+        return max(1, self._batch_size * math.prod(self._own_size) // math.prod(size))
+
+    def check(self, way: Way, size: Size) -> None:
+        """Find out whether a way is open to pictures of a size.
+
+        Raises:
+            PlanError: it is not.
+        """
+        if way == "native" and not self.is_own(size):
+            if not self._networks.is_convolutional:
+                raise PlanError(
+                    f"a dense bottleneck takes images of one size only, {_in_words(self._own_size)}. Received:"
+                    f" {_in_words(size)}; resize or tile it."
+                )
+            self._networks.plan_at(size)
+
+    def compare(
+        self, images: np.ndarray, way: Way, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Reconstruct pictures of one size; gives what the model saw, and what it made of that.
+
+        Args:
+            images: (batch, height, width, channels), uint8 or float32 in [0, 1].
+            way: From `choose`.
+            progress: Called with the number of tiles done and of all.
+
+        Returns:
+            Two of the same shape: images of the model's size where they were resized, else of their own. The first is
+            of the images' type, the second float32 in [0, 1].
+
+        Raises:
+            PlanError: The way is not open to this size.
+        """
+        size: Size = images.shape[1:3]
+        self.check(way, size)
+        if way == "tile":
+            made = [self._in_tiles(image, progress) for image in images]
+            # One large picture is not copied.
+            return images, made[0][np.newaxis] if len(made) == 1 else np.stack(made)
+        if way == "resize":
+            images = np.stack([stretch(image, self._own_size) for image in images])
+        network = self._networks.at(images.shape[1:3])
+        step = self.batch_size(images.shape[1:3])
+        starts = range(0, len(images), step)
+        return images, np.concatenate([network.reconstruct(to_float(images[i : i + step])) for i in starts])
+
+    def reconstruct(
+        self, images: np.ndarray, way: Way, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> np.ndarray:
+        """Reconstruct pictures at their own size: as `compare`, and back to it where they were resized."""
+        _, reconstructions = self.compare(images, way, progress)
+        return resize_back(reconstructions, images.shape[1:3])
+
+    def in_words(self, way: Way) -> str:
+        """Say what becomes of pictures of another size than the model's."""
+        own = _in_words(self._own_size)
+        return {
+            "resize": f"resized to the model's {own}",
+            "native": f"taken through the network at their own size, with the weights trained on {own}",
+            "tile": f"taken through the network in tiles that overlap by {self._overlap} pixels",
+        }[way]
+
+    @property
+    def _tile_side(self) -> int:
+        """Pixels of a square tile that keeps memory small, a multiple of what the network shrinks by."""
+        plan = self._networks.own.plan
+        per_pixel = _activation_bytes(plan) / math.prod(self._own_size)
+        side = int(math.sqrt(_MOST_TILE_BYTES / per_pixel)) // self._factor * self._factor
+        return max(side, self._round_up(max(self._own_size)))
+
+    def _in_tiles(self, image: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
+        rows, columns = (self._cover(length, axis) for axis, length in enumerate(image.shape[:2]))
+        size = (rows.tile, columns.tile)
+        network = self._networks.at(size)
+        return process_in_tiles(image, rows, columns, network.reconstruct, self.batch_size(size), progress)
+
+    def _cover(self, length: int, axis: int) -> Axis:
+        if not self._networks.is_convolutional:
+            return cover(length, self._own_size[axis], self._overlap)
+        tile = max(self._tile_side, self._round_up(2 * self._overlap + self._factor))
+        # What lies within reach of a tile's end has seen that it ends there, and is left to the neighbour.
+        margin = self.reach if self._overlap > 2 * self.reach else self._overlap // 4
+        tile = min(tile, self._round_up(length))
+        overlap = self._overlap if tile < length else 0
+        return cover(length, tile, overlap, multiple=self._factor, margin=margin if overlap else 0)
+
+    def _round_up(self, length: int) -> int:
+        return -(-length // self._factor) * self._factor
+
+
+def resize_back(reconstructions: np.ndarray, size: Size) -> np.ndarray:
+    """Bring reconstructions of resized pictures back to their height and width; others are as they should be."""
+    if reconstructions.shape[1:3] == size:
+        return reconstructions
+    return np.stack([stretch(reconstruction, size) for reconstruction in reconstructions])
+
+
+def _activation_bytes(plan: Plan) -> int:
+    """What the operation with the largest input and output holds of one image."""
+    values = max(math.prod(operation.input_shape) + math.prod(operation.output_shape) for operation in plan.operations)
+    return _BYTES_PER_VALUE * values
+
+
+def _in_words(size: Size) -> str:
+    return f"{size[0]}x{size[1]} (height x width)"

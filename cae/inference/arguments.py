@@ -1,0 +1,68 @@
+"""Images as people hand them over in Python: arrays of several shapes and types."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cae.data.pixels import is_pixel_type, to_channels, to_pixels
+
+
+class Images(NamedTuple):
+    """A batch, and how the answer is to look."""
+
+    pixels: np.ndarray
+    """(batch, height, width, channels), uint8 or float32 in [0, 1], channels as the model takes them."""
+    is_single: bool
+    """Whether there was no axis for the batch."""
+    is_flat: bool
+    """Whether there was no axis for channels, and the model needs none either."""
+
+    def restore(self, values: np.ndarray) -> np.ndarray:
+        """Take away from values for each pixel the axes that the images lacked."""
+        if self.is_flat:
+            values = values[..., 0]
+        return values[0] if self.is_single else values
+
+
+def as_images(images: Any, channels: int) -> Images:
+    """Bring images to the form in which the model takes them.
+
+    A three-dimensional array whose last side is 1 or 3 is one image, any other a batch of gray ones.
+
+    Example:
+        >>> as_images(np.zeros((5, 28, 28), np.uint8), channels=1).pixels.shape
+        (5, 28, 28, 1)
+        >>> as_images(np.zeros((32, 40, 3)), channels=1).pixels.shape
+        (1, 32, 40, 1)
+
+    Args:
+        images: (batch, height, width, 1 or 3), (batch, height, width), (height, width, 1 or 3) or (height, width);
+            bool, uint8, uint16 (of 65535), or floating point in [0, 1].
+        channels: 1 or 3, what the model takes: gray is repeated, colour made gray by ITU-R 601 luma.
+
+    Raises:
+        ValueError: The shape, the type or the values are others.
+    """
+    array = np.asarray(images)
+    has_channels = array.ndim == 4 or (array.ndim == 3 and array.shape[2] in (1, 3))
+    is_single = array.ndim == 2 or (array.ndim == 3 and has_channels)
+    if array.ndim not in (2, 3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)) or 0 in array.shape:
+        raise ValueError(
+            "`images` must have shape (batch, height, width, 1 or 3), (batch, height, width), (height, width, 1 or 3)"
+            f" or (height, width), with no side of 0. Received: shape={array.shape}."
+        )
+    if not is_pixel_type(array.dtype):
+        raise ValueError(
+            f"`images` must be bool, uint8, uint16, or floating point in [0, 1]. Received: dtype={array.dtype}."
+        )
+    if array.dtype.kind == "f" and not (array.min() >= 0 and array.max() <= 1):  # neither holds of NaN
+        raise ValueError(
+            f"Floating-point `images` must be in [0, 1]. Received: values from {array.min():g} to {array.max():g}."
+        )
+    if not has_channels:
+        array = array[..., np.newaxis]
+    if is_single:
+        array = array[np.newaxis]
+    return Images(to_channels(to_pixels(array), channels), is_single, not has_channels and channels == 1)

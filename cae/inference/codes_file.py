@@ -1,0 +1,161 @@
+"""Codes on disk: .npz, .h5 or .parquet, written bit by bit and read back without executing anything.
+
+Every format holds `codes`, `names`, and, where images have classes, `classes`; and a description in JSON: which run's
+weights made the codes, their shape, and how they were pooled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cae.data.file_errors import file_error, naming
+from cae.errors import ConfigError, UserError
+
+ENDINGS = (".npz", ".h5", ".hdf5", ".parquet")
+FORMAT = "cae codes 1"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What must be known of codes to use them.
+
+    Args:
+        run: the run's experiment and name.
+        weights: SHA-256 of the weights that made them.
+        code_shape: shape of one code as it is written, pooled if so.
+        pool: `none`, `mean` or `max`.
+        image_shape: (height, width, channels) of the images that the model takes.
+    """
+
+    run: str
+    weights: str
+    code_shape: tuple[int, ...]
+    pool: str
+    image_shape: tuple[int, int, int]
+    format: str = field(default=FORMAT)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Description:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        found = json.loads(text)
+        if not isinstance(found, dict) or found.get("format") != FORMAT or set(found) != set(cls.__dataclass_fields__):
+            raise ValueError("the description of the codes is missing, damaged or of another version")
+        return cls(**{**found, "code_shape": tuple(found["code_shape"]), "image_shape": tuple(found["image_shape"])})
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What lies in a file of codes.
+
+    Args:
+        codes: float32, (images, *code_shape).
+        names: of the images.
+        description: None in a file that this program did not write.
+    """
+
+    codes: np.ndarray
+    names: list[str]
+    description: Description | None
+
+
+def check_format(path: Path) -> None:
+    """Refuse an ending that is no format, and a format whose library is missing.
+
+    Raises:
+        ConfigError: one of these.
+    """
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise ConfigError(f"--out: a file of codes must end in {', '.join(ENDINGS)}. Received: {path}.")
+    if ending == ".parquet":
+        import_pyarrow()
+
+
+def import_pyarrow() -> tuple[Any, Any]:
+    """Import what reads and writes Parquet, which the program does without otherwise.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ConfigError(
+            ".parquet files need the package pyarrow, which is not installed: `pip install pyarrow`, or use .npz or"
+            " .h5."
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
+def read_codes(path: Path) -> Codes:
+    """Read a file of codes; an .npz or .h5 of your own needs no more than an array `codes`.
+
+    Raises:
+        UserError: the file is missing, damaged, or holds no codes.
+        ConfigError: it is a .parquet file and pyarrow is not installed.
+    """
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise file_error(path, f"a file of codes must end in {', '.join(ENDINGS)}.")
+    with naming(path):
+        read = {".npz": _read_npz, ".parquet": _read_parquet}.get(ending, _read_hdf5)
+        codes, names, text = read(path)
+        description = None if text is None else Description.from_json(text)
+    if codes is None:
+        raise file_error(path, "there must be an array `codes`. Received: none.")
+    if codes.dtype.kind not in "fiu" or codes.ndim < 2:
+        raise file_error(
+            path, f"`codes` must be numbers, (images, ...). Received: {codes.dtype} of shape {codes.shape}."
+        )
+    if len(names) not in (0, len(codes)):
+        raise file_error(
+            path, f"there must be a name for each of the {len(codes)} codes. Received: {len(names)} names."
+        )
+    return Codes(codes.astype(np.float32), names or [str(index) for index in range(len(codes))], description)
+
+
+_Content = tuple[np.ndarray | None, list[str], str | None]
+
+
+def _read_npz(path: Path) -> _Content:
+    with np.load(path, allow_pickle=False) as archive:
+        names = [str(name) for name in archive["names"]] if "names" in archive else []
+        text = str(archive["description"]) if "description" in archive else None
+        return archive.get("codes"), names, text
+
+
+def _read_hdf5(path: Path) -> _Content:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        names = [name.decode("utf-8") for name in file["names"][...]] if "names" in file else []
+        text = file.attrs.get("description")
+        return (file["codes"][...] if "codes" in file else None), names, None if text is None else str(text)
+
+
+def _read_parquet(path: Path) -> _Content:
+    _, parquet = import_pyarrow()
+    try:
+        table = parquet.read_table(path)
+    except Exception as error:  # the library's own errors
+        raise UserError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+    text = (table.schema.metadata or {}).get(b"description")
+    if text is None or not {"codes", "names"} <= set(table.column_names):
+        raise ValueError("there must be columns `names` and `codes` and a description, as `encode` writes them")
+    shape = Description.from_json(text.decode()).code_shape
+    flat = table["codes"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(table.num_rows, *shape), table["names"].to_pylist(), text.decode()

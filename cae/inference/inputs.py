@@ -1,0 +1,168 @@
+"""What a person names on the command line: a picture, a folder, an array file, or a part of a run's own data.
+
+Images come one by one, each at its own size, so that memory holds a few of them whatever there is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from cae.config.data import ArrayData, Channels, IdxData, ImageFolderData, PictureData
+from cae.data.array_set import ArraySet
+from cae.data.arrays import load_arrays, load_idx
+from cae.data.classes import class_name
+from cae.data.file_errors import file_error
+from cae.data.folder_parts import EXTENSIONS, FileList, list_images
+from cae.data.image_file import BadImageError, decode
+from cae.data.pixels import to_channels
+from cae.errors import UserError
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
+    from cae.data.image_set import ImageSet
+
+NAMED_ARRAY_ENDINGS = (".npz", ".h5", ".hdf5")
+_ARRAY_ENDINGS = (".npy", *NAMED_ARRAY_ENDINGS)
+
+
+class Inputs(Protocol):
+    """Images with names, and perhaps classes."""
+
+    names: Sequence[str]
+    """One for each image: a file relative to the folder that was named, or the image's index as text."""
+    classes: Sequence[str | None] | None
+    """The class of each image; None where images have none."""
+    is_array: bool
+    """Whether the images lie in one array, all of one size."""
+
+    def read(self, index: int) -> np.ndarray:
+        """Read an image: (height, width, channels), uint8, or float32 in [0, 1] where there are more than 8 bits.
+
+        Raises:
+            BadImageError: It cannot be read.
+        """
+
+
+class Group(NamedTuple):
+    """Images of one size, that go through a network together."""
+
+    indices: list[int]
+    pixels: np.ndarray
+    """(batch, height, width, channels)"""
+
+
+class PictureInputs:
+    """Image files, read as those of an image folder are: upright, transparent pixels over the background.
+
+    Args:
+        files: the files.
+        channels: 1 or 3.
+        section: the run's `data` section; `background` and `max_pixels` of a source of pictures are kept.
+    """
+
+    is_array = False
+
+    def __init__(self, files: FileList, channels: int, section: DataSection) -> None:
+        self.names: Sequence[str] = files.names
+        self.classes: Sequence[str | None] | None = files.classes if any(files.classes) else None
+        self._paths = files.paths
+        self._channels = channels
+        self._section = section if isinstance(section, PictureData) else ImageFolderData()
+
+    def read(self, index: int) -> np.ndarray:
+        """Decode a file."""
+        pixels = decode(self._paths[index], self._section.max_pixels, self._section.background)
+        return to_channels(pixels, self._channels)
+
+
+class SetInputs:
+    """The images of an image set.
+
+    Args:
+        images: the set.
+        class_names: of its labels, where they have names.
+        is_array: whether it lies in an array file.
+    """
+
+    def __init__(self, images: ImageSet, class_names: Sequence[str] = (), *, is_array: bool = False) -> None:
+        self.names: Sequence[str] = images.names
+        labels = images.labels
+        self.classes: Sequence[str | None] | None = (
+            None if labels is None else [class_name(int(label), class_names) for label in labels]
+        )
+        self.is_array = is_array
+        self._images = images
+
+    def read(self, index: int) -> np.ndarray:
+        """Read an image; in the sets of image folders it has the model's size already."""
+        try:
+            pixels: np.ndarray = self._images.read(np.array([index]))[0]
+        except UserError as error:
+            raise BadImageError(str(error)) from error
+        return pixels
+
+
+def open_inputs(path: Path, section: DataSection, channels: int, array: str | None = None) -> Inputs:
+    """Find the images that a path leads to; image files are only listed.
+
+    Args:
+        path: an image file, a folder with images at any depth, a .npy, .npz, .h5 or IDX file.
+        section: the run's `data` section, for the way in which pictures are read.
+        channels: 1 or 3, what the model takes.
+        array: name of an array inside an .npz or .h5 file.
+
+    Raises:
+        UserError: there is nothing, or nothing that can be images.
+    """
+    if not path.exists():
+        raise file_error(path, "there is no such file or folder.")
+    if path.is_dir():
+        return PictureInputs(list_images(path), channels, section)
+    ending = path.suffix.lower()
+    if ending in EXTENSIONS:
+        return PictureInputs(FileList(path.parent, [path.name]), channels, section)
+    return SetInputs(_open_array(path, ending, channels, array), is_array=True)
+
+
+def read_groups(
+    inputs: Inputs, batch_size: Callable[[tuple[int, int]], int], on_bad: Callable[[str, str], None]
+) -> Iterator[Group]:
+    """Read all images in their order; neighbours of one size come together.
+
+    Args:
+        inputs: the images.
+        batch_size: from (height, width) to how many may come together.
+        on_bad: is given the name of each image that cannot be read, and the reason.
+    """
+    indices: list[int] = []
+    waiting: list[np.ndarray] = []
+    for index, name in enumerate(inputs.names):
+        try:
+            pixels = inputs.read(index)
+        except BadImageError as error:
+            on_bad(name, str(error))
+            continue
+        is_other = bool(waiting) and (pixels.shape, pixels.dtype) != (waiting[0].shape, waiting[0].dtype)
+        if is_other or len(waiting) >= batch_size(pixels.shape[:2]):
+            yield Group(indices, np.stack(waiting))
+            indices, waiting = [], []
+        indices.append(index)
+        waiting.append(pixels)
+    if waiting:
+        yield Group(indices, np.stack(waiting))
+
+
+def _open_array(path: Path, ending: str, channels: int, array: str | None) -> ArraySet:
+    taken: Channels = 1 if channels == 1 else 3
+    if ending not in _ARRAY_ENDINGS:
+        return load_idx(IdxData(path=os.path.abspath(path), channels=taken)).train
+    section = ArrayData(path=os.path.abspath(path), array=array, channels=taken)
+    try:
+        return load_arrays(section).train
+    except UserError as error:
+        raise UserError(str(error).replace("`data.array`", "--array")) from error

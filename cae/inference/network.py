@@ -1,0 +1,127 @@
+"""A trained network ready to work: compiled for one image size, and rebuilt for others with the same weights."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from cae.model import Autoencoder, build_autoencoder
+from cae.plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    from cae.config.model import ModelSection
+
+_MOST_KEPT = 4
+
+
+class Network:
+    """An autoencoder for images of one shape, with NumPy in and out.
+
+    Args:
+        autoencoder: with its weights.
+    """
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        self.plan: Plan = autoencoder.plan
+        self._autoencoder = autoencoder
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """Reconstruct float32 images (batch, height, width, channels); reconstructions are kept within [0, 1]."""
+        reconstructions: np.ndarray = self._compiled_reconstruct(tf.constant(images)).numpy()
+        return reconstructions
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Codes of images, float32: (batch, height, width, channels), or (batch, units) of a dense bottleneck."""
+        codes: np.ndarray = self._compiled_encode(tf.constant(images)).numpy()
+        return codes
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Images of codes, for a decoder without switches; kept within [0, 1]."""
+        images: np.ndarray = self._compiled_decode(tf.constant(codes)).numpy()
+        return images
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Shape of one code as `encode` gives it."""
+        return tuple(self._autoencoder.decoder.inputs[0].shape[1:])
+
+    @cached_property
+    def _compiled_reconstruct(self) -> Any:
+        def reconstruct(images: tf.Tensor) -> tf.Tensor:
+            return _as_picture(self._autoencoder.decode(*self._autoencoder.encode(images)))
+
+        return _compile(reconstruct, self.plan.image_shape)
+
+    @cached_property
+    def _compiled_encode(self) -> Any:
+        return _compile(lambda images: tf.cast(self._autoencoder.encode(images)[0], tf.float32), self.plan.image_shape)
+
+    @cached_property
+    def _compiled_decode(self) -> Any:
+        dtype = self._autoencoder.decoder.inputs[0].dtype
+
+        def decode(codes: tf.Tensor) -> tf.Tensor:
+            return _as_picture(self._autoencoder.decode(tf.cast(codes, dtype), []))
+
+        return _compile(decode, self.code_shape)
+
+
+class Networks:
+    """One model at the sizes that are asked for; of other sizes than its own, the last few are kept.
+
+    Args:
+        section: the `model` section.
+        autoencoder: the trained model.
+        precision: Keras dtype policy that it was built with.
+    """
+
+    def __init__(self, section: ModelSection, autoencoder: Autoencoder, precision: str) -> None:
+        self.own = Network(autoencoder)
+        self._section = section
+        self._autoencoder = autoencoder
+        self._precision = precision
+        self._kept: OrderedDict[tuple[int, int], Network] = OrderedDict()
+
+    @property
+    def is_convolutional(self) -> bool:
+        """Whether the weights fit images of any size: without a dense bottleneck."""
+        return math.isfinite(self.own.plan.receptive_fields()[-1])
+
+    def plan_at(self, size: tuple[int, int]) -> Plan:
+        """The plan for images of another height and width.
+
+        Raises:
+            PlanError: they are too small.
+        """
+        return make_plan(self._section, (*size, self.own.plan.image_shape[2]))
+
+    def at(self, size: tuple[int, int]) -> Network:
+        """The same weights on images of another height and width.
+
+        Raises:
+            PlanError: they are too small.
+        """
+        if size == self.own.plan.image_shape[:2]:
+            return self.own
+        if size not in self._kept:
+            built = build_autoencoder(self.plan_at(size), precision=self._precision)
+            built.model.set_weights(self._autoencoder.model.get_weights())
+            self._kept[size] = Network(built)
+            if len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(size)
+        return self._kept[size]
+
+
+def _compile(function: Any, shape: tuple[int, ...]) -> Any:
+    """Traced once, for batches of any number."""
+    return tf.function(function, input_signature=[tf.TensorSpec((None, *shape), tf.float32)], autograph=False)
+
+
+def _as_picture(reconstructions: tf.Tensor) -> tf.Tensor:
+    return tf.clip_by_value(tf.cast(reconstructions, tf.float32), 0.0, 1.0)

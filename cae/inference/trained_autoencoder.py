@@ -1,0 +1,255 @@
+"""A trained run as one object, with NumPy arrays in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cae.data.pixels import to_float
+from cae.engine import start_engine
+from cae.errors import UserError
+from cae.inference.arguments import as_images
+from cae.inference.fitted import fit_as_trained
+from cae.plan import make_plan
+from cae.runs import RunDirectory, open_run
+
+if TYPE_CHECKING:
+    from cae.anomaly.scores import Metric
+    from cae.config import RunConfig
+    from cae.inference.any_size import AnySize, Way
+    from cae.inference.network import Networks
+
+Pool = Literal["none", "mean", "max"]
+
+
+class TrainedAutoencoder:
+    """What a run has learned, ready for any images; needs neither the run's data nor TensorFlow objects.
+
+    Every method takes images as (batch, height, width, 1 or 3), (batch, height, width), (height, width, 1 or 3) or
+    (height, width): uint8, uint16, bool, or floating point in [0, 1]. A three-dimensional array whose last side is 1 or
+    3 is one image. Gray is repeated for a model of colours, colour made gray for a model of gray.
+
+    Example:
+        model = TrainedAutoencoder.load("runs/quickstart/conv_transpose")
+        reconstructions = model.reconstruct(images)  # float32 in [0, 1], the images' shape
+        codes = model.encode(images, pool="mean")  # (batch, channels)
+
+    Args:
+        directory: the run.
+        config: its configuration.
+        networks: its model.
+        weights_digest: SHA-256 of the weights that were loaded.
+    """
+
+    def __init__(self, directory: RunDirectory, config: RunConfig, networks: Networks, weights_digest: str) -> None:
+        self.directory = directory
+        self.config = config
+        self.weights_digest = weights_digest
+        self._networks = networks
+
+    @classmethod
+    def load(cls, run: str | Path | RunDirectory, tell: Callable[[str], None] = print) -> TrainedAutoencoder:
+        """Load a run's best weights; starts TensorFlow. Nothing in the run is executed.
+
+        Args:
+            run: run directory.
+            tell: is given a line for the user, when the run is not finished.
+
+        Raises:
+            UserError: there is no such run, or it is damaged.
+        """
+        directory = run if isinstance(run, RunDirectory) else open_run(Path(run), tell)
+        start_engine()
+        from cae.config import load_config
+        from cae.inference.network import Networks
+        from cae.runs.trained import load_autoencoder
+
+        config = load_config(directory.config)
+        plan = make_plan(config.model, _image_shape(directory, config))
+        autoencoder, digest = load_autoencoder(directory, config, plan)
+        networks = Networks(config.model, autoencoder, config.training.precision)
+        return cls(directory, config, networks, digest)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images that the run was trained on."""
+        return self._networks.own.plan.image_shape
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Shape of one code: (height, width, channels), or (units,) of a dense bottleneck."""
+        return self._networks.own.code_shape
+
+    @property
+    def has_switches(self) -> bool:
+        """Whether the decoder needs, besides the code, where each image's maxima were (`max_unpool`)."""
+        return bool(self._networks.own.plan.switches)
+
+    def at_any_size(self, overlap: int | None = None) -> AnySize:
+        """How pictures of other sizes are reconstructed; see `cae.inference.any_size.AnySize`."""
+        from cae.inference.any_size import AnySize
+
+        return AnySize(self._networks, self.config, overlap)
+
+    def reconstruct(self, images: Any, *, size: Way = "auto", overlap: int | None = None) -> np.ndarray:
+        """Reconstruct images of any size.
+
+        Args:
+            images: see the class.
+            size: what becomes of images of another size than the model's. `resize` stretches them to the model's
+                size, and back; `native` takes them through the network at their own size, with the same weights, where
+                the bottleneck is not dense; `tile` does so in overlapping tiles, and blends these. `auto` is `native`
+                for what fits into memory and `tile` for what does not; with a dense bottleneck `resize`, or `tile` if
+                training saw patches.
+            overlap: pixels that neighbouring tiles share; None for enough that no seam is left.
+
+        Returns:
+            float32 in [0, 1], the images' shape; with the model's channels where these are others.
+
+        Raises:
+            ValueError: the images are not as described, or `size` is not open to them.
+        """
+        given = as_images(images, self.image_shape[2])
+        sizes = self.at_any_size(overlap)
+        return given.restore(sizes.reconstruct(given.pixels, _choose(sizes, size, given.pixels)))
+
+    def encode(self, images: Any, *, pool: Pool = "none") -> np.ndarray:
+        """Encode images.
+
+        Those of another size are first brought to the model's as the run's own were (`data.fit`): stretched, or cut to
+        the middle.
+
+        Args:
+            images: see the class.
+            pool: `mean` or `max` over all places of a spatial code, or `none`.
+
+        Returns:
+            float32, (batch, *code_shape), or (batch, channels) when pooled; without the batch's axis for one image.
+
+        Raises:
+            ValueError: the images are not as described, are smaller than a patch, or a dense code is to be pooled.
+        """
+        given = as_images(images, self.image_shape[2])
+        step = max(1, self.config.training.batch_size)
+        batches = (given.pixels[i : i + step] for i in range(0, len(given.pixels), step))
+        codes = np.concatenate([self.encode_pixels(batch, pool) for batch in batches])
+        return codes[0] if given.is_single else codes
+
+    def decode(self, codes: Any) -> np.ndarray:
+        """Make images of codes.
+
+        Args:
+            codes: (batch, *code_shape), or one code; not pooled.
+
+        Returns:
+            float32 in [0, 1], (batch, *image_shape), or one image.
+
+        Raises:
+            ValueError: the codes have another shape, are not finite, or the decoder needs switches.
+        """
+        self.check_decodes()
+        array = np.asarray(codes, np.float32)
+        is_single = array.shape == self.code_shape
+        if is_single:
+            array = array[np.newaxis]
+        if array.shape[1:] != self.code_shape or not len(array):
+            wanted = ", ".join(map(str, self.code_shape))
+            raise ValueError(f"`codes` must have shape (batch, {wanted}). Received: shape={np.shape(codes)}.")
+        if not np.isfinite(array).all():
+            raise ValueError("`codes` must be finite numbers. Received: infinity or not-a-number.")
+        step = max(1, self.config.training.batch_size)
+        images = np.concatenate([self._networks.own.decode(array[i : i + step]) for i in range(0, len(array), step)])
+        return images[0] if is_single else images
+
+    def score(
+        self, images: Any, *, metric: Metric = "mse", size: Way = "auto", overlap: int | None = None
+    ) -> np.ndarray:
+        """How badly images are reconstructed: the higher, the less like those that the run was trained on.
+
+        Args:
+            images: see the class.
+            metric: `mse`, `mae`, `ssim` (1 - SSIM), or `peak`, for small defects.
+            size: as for `reconstruct`, but `auto` keeps to the scale of training: `resize`, unless training saw
+                patches. Resized images are compared at the model's size.
+            overlap: as for `reconstruct`.
+
+        Returns:
+            float64, (batch,), or a number for one image.
+
+        Raises:
+            ValueError: as for `reconstruct`.
+        """
+        from cae.anomaly.scores import score_images
+
+        given = as_images(images, self.image_shape[2])
+        sizes = self.at_any_size(overlap)
+        seen, made = sizes.compare(given.pixels, _choose(sizes, size, given.pixels, at_training_scale=True))
+        scores = score_images(seen, made, metric)
+        return scores[0] if given.is_single else scores
+
+    def check_decodes(self) -> None:
+        """Refuse to decode where a code is not enough.
+
+        Raises:
+            ValueError: the decoder needs switches.
+        """
+        if self.has_switches:
+            raise ValueError(
+                "codes of this run cannot be decoded: its decoder (max_unpool) puts values back to where each image's"
+                " maxima were, and a code does not hold these switches. `reconstruct` does both steps."
+            )
+
+    def check_pools(self, pool: Pool) -> None:
+        """Refuse to pool what has no places.
+
+        Raises:
+            ValueError: the code is a vector, or there is no such way to pool.
+        """
+        if pool not in ("none", "mean", "max"):
+            raise ValueError(f"`pool` must be none, mean or max. Received: pool={pool!r}.")
+        if pool != "none" and len(self.code_shape) == 1:
+            raise ValueError(
+                f"codes of a dense bottleneck are vectors of {self.code_shape[0]} values, without places to pool over."
+                f" Received: pool={pool!r}."
+            )
+
+    def encode_pixels(self, pixels: np.ndarray, pool: Pool = "none") -> np.ndarray:
+        """Encode a batch as `cae.data` reads it: (batch, height, width, channels), uint8 or float32.
+
+        Raises:
+            ValueError: as for `encode`.
+        """
+        self.check_pools(pool)
+        if pixels.shape[1:] != self.image_shape:
+            size = self.image_shape[:2]
+            pixels = np.stack([fit_as_trained(image, size, self.config.data) for image in pixels])
+        codes = self._networks.own.encode(to_float(pixels))  # [N, h, w, c] or [N, c]
+        if pool == "none":
+            return codes
+        return codes.mean(axis=(1, 2)) if pool == "mean" else codes.max(axis=(1, 2))
+
+
+def _choose(sizes: AnySize, wanted: Way, pixels: np.ndarray, *, at_training_scale: bool = False) -> Way:
+    from cae.inference.any_size import WAYS
+
+    if wanted not in WAYS:
+        raise ValueError(f"`size` must be one of {', '.join(WAYS)}. Received: size={wanted!r}.")
+    return sizes.choose(wanted, pixels.shape[1:3], at_training_scale=at_training_scale)
+
+
+def _image_shape(directory: RunDirectory, config: RunConfig) -> tuple[int, int, int]:
+    """What the run was trained on; while it is under way only its images can tell."""
+    from cae.data.load import find_image_shape
+
+    found = directory.read_summary().get("image_shape") if directory.summary.exists() else None
+    if found is None:
+        try:
+            return find_image_shape(config.data)
+        except UserError as error:
+            raise UserError(
+                f"{directory.path}: has no summary.json that tells its images' shape yet. {error}"
+            ) from error
+    return (found[0], found[1], found[2])

@@ -1,0 +1,153 @@
+"""`python -m cae score`: scores, thresholds, heat maps and what labels say of them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cae.inference import TrainedAutoencoder
+from tests.conftest import make_images
+from tests.inference.runs import CONVOLUTIONAL, make_run
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """120 smooth pictures of class 1, and of classes 0 and 2 some with noise, as an .npz with labels."""
+    path = tmp_path_factory.mktemp("data") / "labelled.npz"
+    images = make_images(240, 15, 10)
+    labels = np.tile([1, 1, 0, 2], 60)
+    noise = np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
+    images[labels == 2] = noise[labels == 2]
+    np.savez(path, x_train=images, y_train=labels)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, labelled):
+    """A run on class 1 alone, as the configuration says."""
+    return make_run(
+        tmp_path_factory.mktemp("runs") / "run",
+        (15, 10, 1),
+        CONVOLUTIONAL,
+        data={"source": "arrays", "path": str(labelled), "classes": [1], "test_fraction": 0.5},
+    )
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """good/ and bad/ pictures of another size than the model's."""
+    for name, images in {"good": make_images(4, 30, 20, seed=5), "bad": 255 - make_images(3, 30, 20, seed=6)}.items():
+        (tmp_path / "parts" / name).mkdir(parents=True)
+        for number, image in enumerate(images):
+            Image.fromarray(image[..., 0]).save(tmp_path / "parts" / name / f"{number}.png")
+    return tmp_path / "parts"
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pair_share(normal, others):
+    return np.mean([(other > one) + 0.5 * (other == one) for other in others for one in normal])
+
+
+def test_classes_that_were_not_trained_on_are_told_from_the_one_that_was(run, labelled, run_command, tmp_path):
+    out = tmp_path / "out"
+    code, stdout, stderr = run_command("score", run, "--split", "test", "--out", out, "--no-heat-maps")
+    assert code == 0, stderr
+    rows = rows_of(out / "scores.csv")
+    assert len(rows) == 120  # of every class, trained on or not
+    with np.load(labelled) as data:
+        images, labels = data["x_train"], data["y_train"]
+    indices = [int(row["file"]) for row in rows]
+    assert [int(row["class"]) for row in rows] == labels[indices].tolist()
+    scores = TrainedAutoencoder.load(run).score(images[indices])
+    np.testing.assert_allclose([float(row["score"]) for row in rows], scores, rtol=1e-5)
+    results = json.loads((out / "results.json").read_text())
+    normal = scores[labels[indices] == 1]
+    for name in ("0", "2"):
+        share = pair_share(normal, scores[labels[indices] == int(name)])
+        assert results["classes"][name]["auroc"] == pytest.approx(share)
+        assert f"{share:.4f}" in stdout
+    assert results["auroc"] == pytest.approx(pair_share(normal, scores[labels[indices] != 1]))
+    assert stdout.splitlines()[-1] == str(out)
+    assert not (out / "heat_maps").exists()
+
+
+def test_the_threshold_is_a_score_of_a_validation_image(run, labelled, run_command):
+    from cae.config import load_config
+    from cae.data.load import load_splits
+
+    code, stdout, stderr = run_command("score", run, "--split", "test", "--fpr", "0.25")
+    assert code == 0, stderr
+    validation = load_splits(load_config(run / "config.yaml").data).validation
+    assert set(validation.labels) == {1}
+    scores = np.sort(TrainedAutoencoder.load(run).score(validation.read(np.arange(len(validation)))))
+    rank = int(np.ceil((len(scores) + 1) * 0.75))
+    assert f"threshold {scores[rank - 1]:.4g}: " in stdout
+    assert f"found on {len(scores)} normal images" in stdout
+
+
+def test_class_folders_are_scored_against_a_normal_folder_with_heat_maps(run, folders, run_command, tmp_path):
+    out = tmp_path / "out"
+    code, stdout, stderr = run_command(
+        "score", run, folders, "--normal-classes", "good", "--calibrate", folders / "good", "--fpr", "0.2", "--out", out
+    )
+    assert code == 0, stderr
+    rows = rows_of(out / "scores.csv")
+    assert [(row["file"], row["class"]) for row in rows][:2] == [("bad/0.png", "bad"), ("bad/1.png", "bad")]
+    good = [float(row["score"]) for row in rows if row["class"] == "good"]
+    threshold = json.loads((out / "results.json").read_text())["threshold"]
+    assert threshold == {"value": max(good), "false_positive_rate": 0.2, "images": 4}  # the 4th of 4
+    assert all(int(row["anomalous"]) == (float(row["score"]) > max(good)) for row in rows)
+    assert "resized to the model's 15x10" in stderr
+    for row in rows:
+        with Image.open(out / "heat_maps" / row["file"]) as picture:
+            assert (picture.mode, picture.size) == ("RGB", (20, 30))
+    assert "above it: 0 of 4 (0.00%) normal images, " in stdout
+
+
+def test_too_few_normal_images_for_a_rate_are_told(run, folders, run_command):
+    code, _, stderr = run_command("score", run, folders, "--calibrate", folders / "good")
+    assert code == 1
+    assert "rate of 0.01 needs at least 99 normal images" in stderr
+
+
+def test_labels_may_stand_in_a_table(run, folders, run_command, tmp_path):
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,ok\n1.png,ok\n2.png,odd\n3.png,odd\n")
+    arguments = ["score", run, folders / "good", "--labels", tmp_path / "labels.csv", "--normal-classes", "ok"]
+    code, stdout, stderr = run_command(*arguments, "--metric", "ssim")
+    assert code == 0, stderr
+    assert stdout.splitlines()[1].startswith("against normal ok")
+    assert stdout.splitlines()[2].split()[:2] == ["odd", "2"]
+
+
+def test_without_labels_the_highest_scores_are_named(run, folders, run_command):
+    code, stdout, _ = run_command("score", run, folders / "bad", "--metric", "peak")
+    assert code == 0
+    assert stdout.splitlines()[0].startswith("3 images, peak from ")
+    assert stdout.splitlines()[1].startswith("highest: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--fpr", "1.5"], 2, "--fpr must be between 0 and 1. Received: 1.5"),
+        (["--calibrate", "nowhere"], 1, "there is no such file or folder"),
+        (["--overwrite"], 2, "no effect without --out"),
+        (["--normal-classes", "fine"], 1, "must be classes of the images: bad, good. Received: fine"),
+        (["--metric", "psnr"], 2, "invalid choice"),
+    ],
+)
+def test_mistakes_are_told(run, folders, run_command, arguments, code, message):
+    found, _, stderr = run_command("score", run, folders, *arguments)
+    assert (found, message in stderr) == (code, True), stderr
+
+
+def test_normal_classes_need_classes(run, folders, run_command):
+    code, _, stderr = run_command("score", run, folders / "good", "--normal-classes", "good")
+    assert code == 2
+    assert "needs images in class folders, or --labels" in stderr
