@@ -1,0 +1,97 @@
+"""Export a part of a trained model: write it, check what was written, and only then let it be there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cae.errors import UserError
+from cae.export.agreement import Agreement
+from cae.export.formats import Format
+from cae.export.metadata import make_metadata
+from cae.export.parity import Serve, check_parity, serve_in_fresh_process
+from cae.export.parts import Part
+from cae.export.placing import placing
+from cae.export.writers import WRITERS
+
+if TYPE_CHECKING:
+    from cae.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was exported.
+
+    Args:
+        path: the file or folder.
+        num_bytes: its size.
+        agreements: how near each output came to the run's.
+    """
+
+    path: Path
+    num_bytes: int
+    agreements: list[Agreement]
+
+
+class Exporter:
+    """Exports parts of one trained model.
+
+    Args:
+        config: the run's.
+        weights_digest: SHA-256 of the weights file that was loaded.
+        images: what exports are checked on, (batch, height, width, channels), float32 in [0, 1]; at least one.
+        serve: how a written file is run for that.
+    """
+
+    def __init__(
+        self, config: RunConfig, weights_digest: str, images: np.ndarray, serve: Serve = serve_in_fresh_process
+    ) -> None:
+        self._config = config
+        self._weights_digest = weights_digest
+        self._images = images
+        self._serve = serve
+
+    def export(self, part: Part, wanted: Format, out: Path, *, quantize: bool = False) -> Exported:
+        """Export one part.
+
+        Args:
+            part: from `cae.export.parts.make_part`, of a model in float32.
+            wanted: the format.
+            out: the file or folder; an earlier export there is replaced.
+            quantize: store weights in 8 bits.
+
+        Raises:
+            UserError: it cannot be converted, or does not compute what the run does; nothing is at `out` then, or
+                what was there before.
+        """
+        with placing(out, is_folder=not wanted.ending) as path:
+            self._write(part, wanted, path, quantize=quantize)
+            agreements = check_parity(
+                part,
+                wanted.name,
+                path,
+                self._images,
+                quantize=quantize,
+                write_encoder=lambda encoder, other: self._write(encoder, wanted, other, quantize=quantize),
+                serve=self._serve,
+            )
+            off = [agreement for agreement in agreements if not agreement.is_within]
+            if off:
+                raise UserError(
+                    f"{out}: nothing was written, since the {part.name} as {wanted.name} does not compute what the run"
+                    " does.\n  " + "\n  ".join(map(str, off))
+                )
+            files = path.rglob("*") if path.is_dir() else [path]
+            return Exported(out, sum(file.stat().st_size for file in files if file.is_file()), agreements)
+
+    def _write(self, part: Part, wanted: Format, path: Path, *, quantize: bool) -> None:
+        metadata = make_metadata(part, self._config, self._weights_digest, quantize=quantize)
+        try:
+            WRITERS[wanted.name](part, path, metadata, quantize)
+        except Exception as error:
+            # Converters raise whatever they like; it is never for want of the user's care, but the user must know.
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(f"The {part.name} cannot be converted to {wanted.name}: {first}") from error

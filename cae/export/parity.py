@@ -1,0 +1,164 @@
+"""Does a written export compute what the run computes? Asked of the file, in a fresh process, on images."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import cae
+from cae.errors import UserError
+from cae.export.agreement import (
+    Agreement,
+    compare_floats,
+    compare_quantized,
+    compare_quantized_switches,
+    compare_switches,
+)
+from cae.export.parts import Part, make_part
+from cae.layers.switches import gather
+
+Arrays = dict[str, np.ndarray]
+Serve = Callable[[str, Path, Arrays], Arrays]
+
+
+def serve_in_fresh_process(format_name: str, path: Path, inputs: Arrays) -> Arrays:
+    """Outputs of an export for all inputs and, behind them, for the first alone: two sizes of batches.
+
+    Args:
+        format_name: which runtime.
+        path: the export.
+        inputs: arrays by name.
+
+    Raises:
+        UserError: the runtime cannot load or run it.
+    """
+    root = str(Path(cae.__file__).parents[1])
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "KERAS_BACKEND": "tensorflow",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        given, taken = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
+        np.savez(given, **inputs)  # type: ignore[arg-type]
+        command = [sys.executable, "-m", "cae.export.runtimes", format_name, str(path), str(given), str(taken)]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if ended.returncode or not taken.exists():
+            last = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
+            raise UserError(f"The {format_name} export was written, but its own runtime does not run it: {last}")
+        with np.load(taken) as arrays:
+            return dict(arrays)
+
+
+def check_parity(
+    part: Part,
+    format_name: str,
+    path: Path,
+    images: np.ndarray,
+    *,
+    quantize: bool,
+    write_encoder: Callable[[Part, Path], None],
+    serve: Serve = serve_in_fresh_process,
+) -> list[Agreement]:
+    """Compare a written export with the model it was made of.
+
+    Args:
+        part: what was exported.
+        format_name: as what.
+        path: where it is.
+        images: (batch, height, width, channels), float32 in [0, 1].
+        quantize: whether its weights are 8-bit, and more is tolerated.
+        write_encoder: writes the encoder in the same way to a path; used when switches must be looked at.
+        serve: how the file is run.
+
+    Returns:
+        One agreement for each output.
+
+    Raises:
+        UserError: the file cannot be run, or its outputs have other names, shapes or types.
+    """
+    encoder = make_part(part.autoencoder, "encoder")
+    code = encoder.compute({"images": images})
+    inputs = code if part.name == "decoder" else {"images": images}
+    expected = _with_first_again(code if part.name == "encoder" else part.compute(inputs))
+    found = serve(format_name, path, inputs)
+    _check_form(expected, found)
+    if part.name == "encoder":
+        return _compare_codes(encoder, images, expected, found, quantize=quantize)
+    compare = compare_quantized if quantize else compare_floats
+    (name,) = part.outputs
+    agreement = compare(name, expected[name], found[name])
+    has_switches_inside = part.name == "autoencoder" and len(code) > 1
+    if agreement.is_within or quantize or not has_switches_inside:
+        return [agreement]
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder, "encoder").with_suffix(path.suffix)
+        write_encoder(encoder, written)
+        found_code = serve(format_name, written, {"images": images})
+    return _compare_beside_ties(part, images, _with_first_again(code), found_code, found)
+
+
+def _compare_codes(
+    encoder: Part, images: np.ndarray, expected: Arrays, found: Arrays, *, quantize: bool
+) -> list[Agreement]:
+    (latent, *switches) = encoder.outputs
+    compare = compare_quantized if quantize else compare_floats
+    agreements = [compare(latent, expected[latent], found[latent])]
+    for name, pool in zip(switches, encoder.autoencoder.plan.switches, strict=True):
+        if quantize:
+            agreements.append(compare_quantized_switches(name, expected[name], found[name]))
+        else:
+            values_at = _values_pooled_by(encoder, pool.name, pool.pool_size, images)
+            agreements.append(compare_switches(name, expected[name], found[name], values_at))
+    return agreements
+
+
+def _values_pooled_by(
+    encoder: Part, pool: str, pool_size: int, images: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    before = keras.Model(encoder.model.inputs[0], encoder.model.get_layer(pool).input)
+    with tf.device("/CPU:0"):
+        features = _again(before(images, training=False).numpy())
+    return lambda switches: gather(tf.constant(features), tf.constant(switches), pool_size).numpy()
+
+
+def _compare_beside_ties(
+    part: Part, images: np.ndarray, code: Arrays, found_code: Arrays, found: Arrays
+) -> list[Agreement]:
+    """Compare reconstructions where rounding may have moved switches between equal values.
+
+    The export's encoder tells its switches. Each must choose a maximum; the run's decoder, given these switches, must
+    then give the export's reconstructions.
+    """
+    encoder, decoder = (make_part(part.autoencoder, "encoder"), make_part(part.autoencoder, "decoder"))
+    _check_form(code, found_code)
+    agreements = _compare_codes(encoder, images, code, found_code, quantize=False)
+    (latent, *switches) = encoder.outputs
+    expected = decoder.compute({latent: code[latent]} | {name: found_code[name] for name in switches})
+    (name,) = part.outputs
+    largest = compare_floats(name, part.compute({"images": _again(images)})[name], found[name]).largest
+    beside = compare_floats(name, expected[name], found[name])
+    sentence = f"{beside.sentence}, given the export's switches ({largest:.1e} with the run's)"
+    return [Agreement(name, beside.largest, beside.is_within, sentence), *agreements]
+
+
+def _again(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([values, values[:1]])
+
+
+def _with_first_again(arrays: Mapping[str, np.ndarray]) -> Arrays:
+    return {name: _again(values) for name, values in arrays.items()}
+
+
+def _check_form(expected: Arrays, found: Arrays) -> None:
+    wanted, are = ({name: (value.shape, str(value.dtype)) for name, value in x.items()} for x in (expected, found))
+    if wanted != are:
+        raise UserError(f"The export's outputs must be {wanted}. Received: {are}.")
