@@ -6,10 +6,12 @@ import difflib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
+from cae.config.from_python import from_python
 from cae.config.nodes import Node, Path, Place, Problem, plain
 from cae.config.reader import MAX_BYTES, read_yaml
 from cae.config.words import shown
@@ -49,20 +51,36 @@ def _read_chain(file: str, extends: Place | None, above: dict[str, str], most: i
     root, problems = read_yaml(content, file)
     if root is None:
         return [], problems
+    layers, found = _with_extended(root, os.path.dirname(file), {**above, identity: file}, most - len(content))
+    return layers, problems + found
+
+
+def read_mapping(values: Mapping[str, Any]) -> tuple[list[Node], list[Problem]]:
+    """Read a configuration that was written in Python, and what it extends, as `read_files` does.
+
+    Relative paths start from the current folder.
+    """
+    root, problems = from_python(values)
+    layers, found = _with_extended(root, "", {}, MAX_BYTES)
+    return layers[::-1], problems + found
+
+
+def _with_extended(root: Node, folder: str, above: dict[str, str], most: int) -> tuple[list[Node], list[Problem]]:
+    """Return what was read, and below it what it extends; its paths are relative to `folder`."""
     if not isinstance(root.value, dict | None):
         message = "must be a mapping, with keys such as data, model and training"
-        return [], [*problems, Problem(root.place, (), f"{message}; received {shown(plain(root))}")]
+        return [], [Problem(root.place, (), f"{message}; received {shown(plain(root))}")]
     children = dict(root.value or {})
     below = children.pop("extends", None)
-    layer = absolute_paths(replace(root, value=children), os.path.dirname(os.path.abspath(file)))
+    layer = absolute_paths(replace(root, value=children), folder)
     if below is None or below.value is None:
-        return [layer], problems
+        return [layer], []
     if not isinstance(below.value, str) or not below.value:
         message = f"must be the name of a file; received {shown(plain(below))}"
-        return [layer], [*problems, Problem(below.place, ("extends",), message)]
-    other = os.path.normpath(os.path.join(os.path.dirname(file), os.path.expanduser(below.value)))
-    layers, found = _read_chain(other, below.place, {**above, identity: file}, most - len(content))
-    return [layer, *layers], problems + found
+        return [layer], [Problem(below.place, ("extends",), message)]
+    other = os.path.normpath(os.path.join(folder, os.path.expanduser(below.value)))
+    layers, problems = _read_chain(other, below.place, above, most)
+    return [layer, *layers], problems
 
 
 def _read(file: str, *, is_extended: bool) -> bytes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from cae.config.files import absolute_paths, read_files
+from cae.config.files import absolute_paths, read_files, read_mapping
+from cae.config.from_python import PLACE
 from cae.config.grid import grid_problems
 from cae.config.nodes import Node, Place, Problem, num_values
 from cae.config.overrides import Override, apply, merge
@@ -43,8 +45,39 @@ def load_config(path: pathlib.Path | str, overrides: Sequence[str] = ()) -> RunC
     Raises:
         ConfigError: Something is wrong; the message has one line for each problem, with its place.
     """
-    layers, problems = read_files(os.fspath(path))
-    root = functools.reduce(merge, layers) if layers else Node({}, Place(os.fspath(path)))
+    return _check(*read_files(os.fspath(path)), Place(os.fspath(path)), overrides)
+
+
+def check_config(values: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunConfig:
+    """Check a configuration that was written in Python, with the keys of a file and the same errors.
+
+    >>> check_config({"seed": 3, "model": {"decoder": {"upsampling": "subpixel"}}}).seed
+    3
+    >>> check_config({"training": {"epochs": 0}})
+    Traceback (most recent call last):
+    cae.errors.ConfigError: config: training.epochs: must be an integer of at least 1; received 0
+
+    Args:
+        values: Nested mappings of text, numbers, truth values, None, paths, and lists or tuples of these; `extends`
+            may name a file below it. Relative paths start from the current folder.
+        overrides: As for `load_config`.
+
+    Raises:
+        ConfigError: Something is wrong; the message has one line for each problem, with its key.
+    """
+    return _check(*read_mapping(values), PLACE, overrides)
+
+
+def _check(layers: list[Node], problems: list[Problem], place: Place, overrides: Sequence[str]) -> RunConfig:
+    """Lay overrides on what was read, and check all of it.
+
+    Args:
+        layers: A mapping for each file, the lowest first; none where nothing could be read.
+        problems: What was wrong on the way.
+        place: Of the whole.
+        overrides: `KEY=VALUE`.
+    """
+    root = functools.reduce(merge, layers) if layers else Node({}, place)
     changes, found = _read_overrides(overrides)
     problems += found
     root, found = apply(root, changes)

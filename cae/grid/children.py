@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -18,6 +19,8 @@ _PACKAGE_PARENT = Path(__file__).parents[2]
 
 class Children:
     """Within the `with` block, SIGINT and SIGTERM go to the running child, and this process waits for its end.
+
+    Signals are the main thread's: in another none are passed on.
 
     >>> with Children() as children:
     ...     children.stop_signal is None
@@ -43,6 +46,8 @@ class Children:
             self._process = None
 
     def __enter__(self) -> Children:
+        if threading.current_thread() is not threading.main_thread():
+            return self
         for number in _STOPS:
             self._previous[number] = signal.signal(number, self._pass_on)
         return self

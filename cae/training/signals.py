@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any
 
 
 class StopSignals:
     """Within the `with` block, remember a stop signal instead of dying; a second one of the kind ends at once.
+
+    Signals are the main thread's: in another, where Python code may train too, nothing is remembered.
 
     Example:
         >>> with StopSignals() as stop:
@@ -27,6 +30,8 @@ class StopSignals:
         return 128 + (self.received or 0)
 
     def __enter__(self) -> StopSignals:
+        if threading.current_thread() is not threading.main_thread():
+            return self
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._remember)
         return self
