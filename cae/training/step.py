@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from cae.data.shares import Position, Shares
-from cae.metrics import quality_per_image
+from cae.metrics import mae_per_image, mse_per_image, psnr_from_mse, ssim_per_image
 from cae.training.corruption import corrupt
 from cae.training.optimizer import expect_summed_gradients
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # What a step adds up over images, in this order; means are sums over the count, so partial batches weigh right.
 IMAGE_METRICS = ("loss", "mse", "mae", "psnr", "ssim")
+# SSIM costs more than the other metrics together: while training it is that of every so many images of a batch.
+TRAINING_SSIM_EVERY = 8
 # Corruption of validation images must not change between epochs, runs or machines.
 VALIDATION_NOISE_SEED = 20140422
 # Replicas drop different values: the seeds of their generators are this far apart.
@@ -39,6 +41,11 @@ class _Part(NamedTuple):
         """Of a value for each image."""
         total = tf.reduce_sum(values)
         return total if self.weight is None else total * self.weight
+
+    def sample(self, values: tf.Tensor, every: int) -> tf.Tensor:
+        """Take every so many images' values, the same ones of a batch however it is divided."""
+        first = 0 if self.position is None else tf.math.floormod(-self.position.first, every)
+        return values[first::every]
 
 
 class Steps:
@@ -143,7 +150,7 @@ class Steps:
         sums = self.strategy.run(function, arguments)
         return tf.cast(self.strategy.experimental_local_results(sums)[0], tf.float64)
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, reduce_retracing=True)
     def reconstruct(
         self, images: tf.Tensor, number: tf.Tensor, num_in_batch: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -173,7 +180,10 @@ class Steps:
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.autoencoder.model.trainable_variables
         *gradients, sums = self._add_up(
-            [*tape.gradient(scaled_loss, variables), self._image_sums(part, reconstructions, losses)]
+            [
+                *tape.gradient(scaled_loss, variables),
+                self._image_sums(part, reconstructions, losses, ssim_every=TRAINING_SSIM_EVERY),
+            ]
         )
         norm = tf.linalg.global_norm(gradients) * tf.math.divide_no_nan(loss, scaled_loss)
         # An overflow of scaled float16 gradients is no news: the optimizer leaves the step out.
@@ -212,8 +222,13 @@ class Steps:
             return values
         return list(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values))
 
-    def _image_sums(self, part: _Part, reconstructions: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
+    def _image_sums(self, part: _Part, reconstructions: tf.Tensor, losses: tf.Tensor, ssim_every: int = 1) -> tf.Tensor:
         # A linear output may leave the pixel range; pictures cannot.
-        quality = quality_per_image(part.images, tf.clip_by_value(reconstructions, 0.0, 1.0))
-        per_image = {"loss": losses, **quality, "count": tf.ones_like(losses)}
-        return tf.stack([part.sum(per_image[name]) for name in (*IMAGE_METRICS, "count")])
+        clipped = tf.clip_by_value(reconstructions, 0.0, 1.0)
+        mse = mse_per_image(part.images, clipped)
+        mae = mae_per_image(part.images, clipped)
+        per_image = {"loss": losses, "mse": mse, "mae": mae, "psnr": psnr_from_mse(mse), "count": tf.ones_like(losses)}
+        sums = {name: part.sum(values) for name, values in per_image.items()}
+        sampled = ssim_per_image(part.sample(part.images, ssim_every), part.sample(clipped, ssim_every))
+        sums["ssim"] = part.sum(sampled) * part.batch_size / tf.math.ceil(part.batch_size / ssim_every)
+        return tf.stack([sums[name] for name in (*IMAGE_METRICS, "count")])
