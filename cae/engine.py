@@ -9,12 +9,18 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from cae.errors import UserError
+
 
 def start_engine(*, deterministic: bool = False) -> None:
     """Set what must be set before the first import of TensorFlow, then import it.
 
     Args:
-        deterministic: make every operation give the same bits run after run on the same hardware.
+        deterministic: make every operation give the same bits run after run on the same hardware; holds until the
+            process ends.
+
+    Raises:
+        UserError: the program has imported Keras on another backend before.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with _without_banners():
@@ -22,10 +28,17 @@ def start_engine(*, deterministic: bool = False) -> None:
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
+    if keras.config.backend() != "tensorflow":
+        raise UserError(
+            f"Keras was imported on another backend before ({keras.config.backend()}). Set KERAS_BACKEND=tensorflow"
+            " before the first import of Keras."
+        )
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+        # A program that has used the GPU before has decided how its memory is taken.
+        with contextlib.suppress(RuntimeError, ValueError):
+            tf.config.experimental.set_memory_growth(gpu, True)
     if deterministic:
         # Draws without a seed of their own are an error under determinism; none is left to chance here.
         keras.utils.set_random_seed(0)

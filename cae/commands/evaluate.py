@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from cae.commands.chosen_runs import find_runs
 from cae.commands.messages import tell
@@ -14,6 +15,8 @@ from cae.commands.planning import add_data_override_argument, check_data_overrid
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError
 from cae.runs import RunDirectory, check_is_writable
+
+Split = Literal["test", "validation", "train"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--split",
-        choices=("test", "validation", "train"),
+        choices=get_args(Split),
         default="test",
         help="default: test; files of another split in the same folder are replaced",
     )
@@ -42,7 +45,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="measure runs, too, that were measured already with nothing changed since"
     )
+    parser.add_argument(
+        "--features",
+        action=argparse.BooleanOptionalAction,
+        help="what the codes are worth: nearest neighbours and a linear probe on labels, beside pixels and PCA, and"
+        " pictures of neighbours, interpolation and traversal; default: for a single run whose images have labels",
+    )
+    parser.add_argument(
+        "--feature-images",
+        type=positive_count,
+        default=10_000,
+        metavar="N",
+        help="training images that probes are fitted on, and images that they are scored on, at most; default: 10000",
+    )
+    parser.add_argument(
+        "--projector",
+        action="store_true",
+        help="write up to 2,000 codes with thumbnails and labels for TensorBoard's projector",
+    )
     add_data_override_argument(parser)
+
+
+def positive_count(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1; received {text}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
     check_data_overrides(options.overrides)
     directories, left_out = find_runs(options.runs, tell)
     if len(directories) > 1:
+        _check_codes_options(options)
         _compare(directories, left_out, options)
         return 0
     if left_out:
@@ -58,35 +87,85 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_codes_options(options: argparse.Namespace) -> None:
+    if options.features or options.projector:
+        given = "features" if options.features else "projector"
+        raise ConfigError(f"--{given}: is for one run at a time; a comparison of several does not look at their codes.")
+
+
 def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     out = options.out or directory.evaluation
+    results = evaluate_one(
+        directory,
+        out,
+        split=options.split,
+        metric=options.metric,
+        overrides=options.overrides,
+        again=options.again,
+        features=options.features,
+        feature_images=options.feature_images,
+        projector=options.projector,
+    )
+    print(format_results(directory.path, results))
+    if results["ablations_in_words"]:
+        print(results["ablations_in_words"])
+    if "features" in results:
+        from cae.features.words import format_features
+
+        print(format_features(results["features"], options.split))
+    print(out)
+    tell(f"Best, median and worst reconstructions: {out / 'reconstructions.png'}")
+
+
+def evaluate_one(
+    directory: RunDirectory,
+    out: Path,
+    *,
+    split: Split,
+    metric: str = "psnr",
+    overrides: Sequence[str] = (),
+    again: bool = False,
+    features: bool | None = None,
+    feature_images: int = 10_000,
+    projector: bool = False,
+    tell: Callable[[str], None] = tell,
+) -> dict[str, Any]:
+    """Measure a run, or read back what was measured already with nothing changed since; gives results.json.
+
+    Raises:
+        ConfigError: There is no such metric for these images.
+        UserError: The run is damaged, images are missing, or the folder cannot be written.
+    """
     start_engine()
     from cae.comparison.compare import check_metric
     from cae.config import load_config
     from cae.data.read_failures import user_errors
     from cae.evaluation.evaluation_set import EvaluationSet
     from cae.evaluation.results import evaluate_run, find_evaluation
+    from cae.features.describe import add_features, add_projector
     from cae.runs.trained import load_trained_run
 
-    config = load_config(directory.config, options.overrides)
+    config = load_config(directory.config, overrides)
     splits = load_splits_with_progress(config.data)
-    measured_on = EvaluationSet(splits, options.split)
-    check_metric(options.metric, measured_on.images.image_shape)
+    measured_on = EvaluationSet(splits, split)
+    check_metric(metric, measured_on.images.image_shape)
+    load = cache(lambda: load_trained_run(directory, lambda _: splits, overrides))
     with user_errors():
-        evaluation = None if options.again else find_evaluation(directory, config, measured_on, out)
+        evaluation = None if again else find_evaluation(directory, config, measured_on, out)
         if evaluation is None:
             check_is_writable(out)
-            trained = load_trained_run(directory, lambda _: splits, options.overrides)
-            evaluation = evaluate_run(trained, measured_on, out, tell)
+            evaluation = evaluate_run(load(), measured_on, out, tell)
         else:
             tell(f"{directory.path}: measured already, and nothing has changed since (--again measures it afresh)")
+        evaluation = add_features(
+            evaluation, measured_on, load, out, wanted=features, most_images=feature_images, tell=tell
+        )
+        if projector:
+            folder = add_projector(evaluation, measured_on, load(), out, tell)
+            tell(f"Codes to turn and search: tensorboard --logdir {folder}")
     for name, reason in splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
-    print(format_results(directory.path, evaluation.results))
-    if evaluation.results["ablations_in_words"]:
-        print(evaluation.results["ablations_in_words"])
-    print(out)
-    tell(f"Best, median and worst reconstructions: {out / 'reconstructions.png'}")
+    return evaluation.results
 
 
 def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], options: argparse.Namespace) -> None:

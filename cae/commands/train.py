@@ -13,13 +13,22 @@ from cae.grid import Shard, check_plans, format_combinations
 from cae.plan.table import format_plan
 from cae.runs import RunDirectory
 
-QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
+# Beside a clone's own there is one within the package, for whoever has installed it.
+_QUICKSTARTS = (
+    Path(__file__).parents[2] / "configs" / "quickstart.yaml",
+    Path(__file__).parents[1] / "config" / "quickstart.yaml",
+)
+QUICKSTART = next(path for path in _QUICKSTARTS if path.is_file())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "config", nargs="?", type=Path, default=QUICKSTART, help="YAML file; default: configs/quickstart.yaml"
+        "config",
+        nargs="?",
+        type=Path,
+        default=QUICKSTART,
+        help="YAML file; default: the quickstart, on images that come with it",
     )
     add_override_argument(parser)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")

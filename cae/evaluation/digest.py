@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cae.data.image_set import ImageSet
 
 # What figures come from: these rooms of the program, and these packages.
-_ROOMS = ("artefacts", "data", "evaluation", "layers", "metrics", "model", "pictures", "plan", "training")
-_PACKAGES = ("keras", "numpy", "tensorflow")
+_ROOMS = ("artefacts", "data", "evaluation", "features", "layers", "metrics", "model", "pictures", "plan", "training")
+_PACKAGES = ("keras", "numpy", "scikit-learn", "tensorflow")
 _IMAGES_AT_ONCE = 64
 
 

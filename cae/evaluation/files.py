@@ -18,6 +18,8 @@ from cae.pictures import save_png
 
 _RESULTS, _PER_IMAGE, _SPECTRUM = "results.json", "per_image.csv", "residual_spectrum.npy"
 _PICTURE = "reconstructions.png"
+# What `cae.features` adds later, of the same weights: old ones must not outlive the figures that they belong to.
+_ADDED = ("neighbours.png", "interpolation.png", "traversal.png", "projector/projector_config.pbtxt")
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,18 @@ def write_evaluation(folder: Path, evaluation: Evaluation, names: Sequence[str],
         picture: of reconstructions, (height, width, 3) uint8.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _RESULTS).unlink(missing_ok=True)
+    for name in (_RESULTS, *_ADDED):
+        (folder / name).unlink(missing_ok=True)
     _write_per_image(folder / _PER_IMAGE, names, evaluation.per_image)
     with replacing(folder / _SPECTRUM) as temporary:
         np.save(temporary, evaluation.spectrum)
     save_png(picture, folder / _PICTURE)
     # Last: whoever sees results.json finds the other files in place.
+    write_results(folder, evaluation)
+
+
+def write_results(folder: Path, evaluation: Evaluation) -> None:
+    """Write results.json alone, when something was added to the results of an evaluation that is there."""
     write_json(folder / _RESULTS, evaluation.results)
 
 
