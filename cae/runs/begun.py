@@ -7,6 +7,10 @@ from cae.errors import ConfigError
 from cae.runs.directory import RunDirectory
 
 
+# Says where a run is trained, not what is trained: it may go on elsewhere.
+_FREE_TO_CHANGE = ("training.strategy",)
+
+
 def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwrite: bool) -> bool:
     """Whether there is nothing left to train; refuses what must not be touched.
 
@@ -18,7 +22,7 @@ def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwri
     Args:
         directory: Where the run belongs.
         config: What the run is to be.
-        resume: Go on with a run of the same configuration.
+        resume: Go on with a run of the same configuration; `training.strategy` may be another.
         overwrite: Start a run afresh, whatever it was.
 
     Raises:
@@ -35,7 +39,8 @@ def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwri
 
 
 def _check_same_config(directory: RunDirectory, config: RunConfig) -> None:
-    different = _differences("", load_config(directory.config).model_dump(), config.model_dump())
+    stored, wanted = load_config(directory.config).model_dump(), config.model_dump()
+    different = [line for line in _differences("", stored, wanted) if line.split(":")[0] not in _FREE_TO_CHANGE]
     if different:
         raise ConfigError(
             f"{directory.config}: a run goes on with the same configuration only. Use --overwrite to start it afresh,"
