@@ -1,0 +1,145 @@
+"""The tab's server side: a few routes that read what training wrote, and the files of its page."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from tensorboard import errors, plugin_util
+from tensorboard.backend import http_util
+from tensorboard.plugins import base_plugin
+from werkzeug import wrappers
+
+from cae.errors import UserError
+from cae.tensorboard_plugin.comparisons import find_comparison, read_comparison, tell_comparison
+from cae.tensorboard_plugin.listing import list_runs
+from cae.tensorboard_plugin.reader import PARTS, Reader
+from cae.tensorboard_plugin.scales import color_scales
+from cae.tensorboard_plugin.summaries import INPUTS_TAG, PICTURES_TAG, PLUGIN_NAME
+
+_TAB = "Decoders"
+_TYPES = {".js": "text/javascript", ".css": "text/css"}
+# What a sheet shows, to its tag and its place there.
+_SHEETS = {"reconstruction": (PICTURES_TAG, 0), "input": (INPUTS_TAG, 0), "corrupted": (INPUTS_TAG, 1)}
+
+Answer = Callable[[Reader, wrappers.Request], wrappers.Response]
+
+
+class DecodersPlugin(base_plugin.TBPlugin):
+    """Compares decoders picture by picture.
+
+    Args:
+        context: TensorBoard's.
+        always_active: show the tab before there is anything to show in it.
+    """
+
+    plugin_name = PLUGIN_NAME
+
+    def __init__(self, context: base_plugin.TBContext, *, always_active: bool = False) -> None:
+        self._source = context.data_provider
+        self._logdir = Path(context.logdir or "")
+        self._always_active = always_active
+
+    def is_active(self) -> bool:
+        # Where training has written something, TensorBoard finds the tab active without asking.
+        return self._always_active
+
+    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
+        return base_plugin.FrontendMetadata(es_module_path="/static/index.js", tab_name=_TAB)
+
+    def get_plugin_apps(self) -> dict[str, Any]:
+        answers: dict[str, Answer] = {
+            "/runs": self._runs,
+            "/scales": self._scales,
+            "/sheet": self._sheet,
+            "/figures": self._figures,
+            "/curves": self._curves,
+            "/comparison": self._comparison,
+        }
+        apps = {route: self._make_app(answer) for route, answer in answers.items()}
+        # Files are listed, not looked up by what a request says: nothing else can be asked for.
+        for file in resources.files("cae.tensorboard_plugin").joinpath("static").iterdir():
+            kind = _TYPES.get(Path(file.name).suffix)
+            if kind is not None:
+                apps[f"/static/{file.name}"] = functools.partial(_serve_file, file.read_bytes(), kind)
+        return apps
+
+    def _make_app(self, answer: Answer) -> Any:
+        """Make a WSGI application of a route; what goes wrong is told as JSON, in words for people."""
+
+        @wrappers.Request.application
+        def app(request: wrappers.Request) -> wrappers.Response:
+            reader = Reader(
+                self._source, plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
+            )
+            try:
+                return answer(reader, request)
+            except (errors.PublicError, UserError) as error:
+                code = error.http_code if isinstance(error, errors.PublicError) else 422
+                return http_util.Respond(request, {"error": str(error)}, "application/json", code=code)
+            except OSError as error:
+                told = f"{error.filename or 'a file'}: cannot be read: {error.strerror or error}"
+                return http_util.Respond(request, {"error": told}, "application/json", code=500)
+
+        return app
+
+    def _runs(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
+        return http_util.Respond(request, list_runs(reader, self._logdir), "application/json")
+
+    def _scales(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
+        return http_util.Respond(request, color_scales(), "application/json")
+
+    def _sheet(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
+        run, kind = _argument(request, "run"), _argument(request, "kind")
+        if kind not in _SHEETS:
+            raise errors.InvalidArgumentError(f"`kind` must be one of {', '.join(_SHEETS)}. Received: kind={kind!r}.")
+        tag, place = _SHEETS[kind]
+        step = _whole_number(request, "step") if tag == PICTURES_TAG else None
+        sheet = reader.sheet(run, tag, step, place)
+        if sheet is None:
+            at = "" if step is None else f" at step {step}"
+            raise errors.NotFoundError(f"{run} has no {kind} pictures{at}.")
+        return http_util.Respond(request, sheet, "image/png")
+
+    def _figures(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
+        return http_util.Respond(request, reader.figures(_argument(request, "run")), "application/json")
+
+    def _curves(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
+        part, separator, tag = _argument(request, "tag").partition("/")
+        if part not in PARTS or not separator:
+            raise errors.InvalidArgumentError(f"`tag` must be PART/TAG, with a PART of {', '.join(PARTS)}.")
+        return http_util.Respond(request, reader.curves(part, tag), "application/json")
+
+    def _comparison(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
+        experiment = request.args.get("experiment", "")
+        # Only of experiments that have runs: a request cannot lead out of the log directory.
+        if experiment not in list_runs(reader, self._logdir)["comparisons"]:
+            raise errors.NotFoundError(f"{experiment or self._logdir}: these runs have not been compared.")
+        path = find_comparison(self._logdir, experiment)
+        if path is None:
+            raise errors.NotFoundError(f"{experiment}: the comparison has been removed.")
+        told = tell_comparison(read_comparison(path), experiment)
+        return http_util.Respond(request, told, "application/json")
+
+
+def _serve_file(content: bytes, kind: str, environ: Any, start_response: Any) -> Any:
+    response = http_util.Respond(wrappers.Request(environ), content, kind)
+    return response(environ, start_response)
+
+
+def _argument(request: wrappers.Request, name: str) -> str:
+    value = request.args.get(name)
+    if not value:
+        raise errors.InvalidArgumentError(f"`{name}` is missing.")
+    return value
+
+
+def _whole_number(request: wrappers.Request, name: str) -> int:
+    text = _argument(request, name)
+    try:
+        return int(text)
+    except ValueError as error:
+        raise errors.InvalidArgumentError(f"`{name}` must be a whole number. Received: {name}={text!r}.") from error

@@ -1,0 +1,182 @@
+"""Asks TensorBoard's data provider, fast or not, for what the tab shows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tensorboard.context import RequestContext
+from tensorboard.data import provider
+from tensorboard.plugins.hparams import metadata as hparams_metadata
+from tensorboard.plugins.scalar import metadata as scalar_metadata
+
+from cae.tensorboard_plugin.summaries import (
+    FIGURES,
+    FIGURES_TAG,
+    INPUTS_TAG,
+    PICTURES_TAG,
+    PLUGIN_NAME,
+    Probes,
+)
+
+# As many as there are; a provider wants a number.
+_ALL = 2**31 - 1
+# Points of a curve that a chart of a few hundred pixels can still show.
+_CURVE_POINTS = 400
+# Folders of a run directory whose events TensorBoard takes for runs of their own.
+PARTS = ("validation", "train", "evaluation")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What one request may read.
+
+    Args:
+        source: TensorBoard's data provider.
+        context: of the request.
+        experiment: TensorBoard's experiment, which is not ours: everything below its log directory.
+    """
+
+    source: provider.DataProvider
+    context: RequestContext
+    experiment: str
+
+    def probes(self) -> dict[str, Probes]:
+        """Each run's description of its probe images; runs without one have nothing to show."""
+        listed = self.source.list_blob_sequences(
+            self.context, experiment_id=self.experiment, plugin_name=PLUGIN_NAME, run_tag_filter=_only(INPUTS_TAG)
+        )
+        found = {}
+        for events, tags in listed.items():
+            try:
+                found[run_of(events)] = Probes.from_json(tags[INPUTS_TAG].plugin_content)
+            except ValueError:
+                continue  # of another version of this program
+        return found
+
+    def pictures(self) -> dict[str, dict[int, float]]:
+        """Each run's steps that have pictures, to the time of their writing."""
+        found = self._blobs(PICTURES_TAG)
+        return {run: {one.step: one.wall_time for one in data} for run, data in found.items()}
+
+    def sheet(self, run: str, tag: str, step: int | None, place: int = 0) -> bytes | None:
+        """A PNG file; None where there is none.
+
+        Args:
+            run: its name.
+            tag: which sheets.
+            step: of the sheet; None for the first.
+            place: of the sheet within its step.
+        """
+        for datum in self._blobs(tag, run).get(run, ()):
+            if step in (None, datum.step):
+                if place >= len(datum.values):
+                    return None
+                blob: bytes = self.source.read_blob(self.context, blob_key=datum.values[place].blob_key)
+                return blob
+        return None
+
+    def figures(self, run: str) -> dict[int, dict[str, list[float]]]:
+        """A run's steps to each figure of all its probe images."""
+        found = self.source.read_tensors(
+            self.context,
+            experiment_id=self.experiment,
+            plugin_name=PLUGIN_NAME,
+            downsample=_ALL,
+            run_tag_filter=_only(FIGURES_TAG, run),
+        )
+        return {
+            one.step: {name: values.tolist() for name, values in zip(FIGURES, one.numpy, strict=True)}
+            for tags in found.values()
+            for one in tags[FIGURES_TAG]
+        }
+
+    def hyperparameters(self) -> dict[str, dict[str, Any]]:
+        """Each run's hyperparameters, as training wrote them for TensorBoard's own table."""
+        tag = hparams_metadata.SESSION_START_INFO_TAG
+        listed = self.source.list_tensors(
+            self.context,
+            experiment_id=self.experiment,
+            plugin_name=hparams_metadata.PLUGIN_NAME,
+            run_tag_filter=_only(tag),
+        )
+        found = {}
+        for run, tags in listed.items():
+            content = hparams_metadata.parse_session_start_info_plugin_data(tags[tag].plugin_content)
+            values = {name: getattr(one, one.WhichOneof("kind")) for name, one in content.hparams.items()}
+            found[run or "."] = dict(sorted(values.items()))
+        return found
+
+    def last_values(self) -> dict[str, dict[str, float]]:
+        """Each run's curves, named `PART/TAG`, to their last values."""
+        last = self.source.read_last_scalars(
+            self.context, experiment_id=self.experiment, plugin_name=scalar_metadata.PLUGIN_NAME
+        )
+        found: dict[str, dict[str, float]] = {}
+        for events, tags in last.items():
+            part = part_of(events)
+            if part is not None:
+                values = found.setdefault(run_of(events), {})
+                values.update({f"{part}/{tag}": one.value for tag, one in tags.items() if one is not None})
+        return found
+
+    def curves(self, part: str, tag: str) -> dict[str, list[tuple[int, float]]]:
+        """Each run's points of a curve, step and value."""
+        found = self.source.read_scalars(
+            self.context,
+            experiment_id=self.experiment,
+            plugin_name=scalar_metadata.PLUGIN_NAME,
+            downsample=_CURVE_POINTS,
+            run_tag_filter=_only(tag),
+        )
+        return {
+            run_of(events): [(one.step, one.value) for one in tags[tag]]
+            for events, tags in found.items()
+            if part_of(events) == part
+        }
+
+    def _blobs(self, tag: str, run: str | None = None) -> dict[str, Collection[provider.BlobSequenceDatum]]:
+        found: Mapping[str, Any] = self.source.read_blob_sequences(
+            self.context,
+            experiment_id=self.experiment,
+            plugin_name=PLUGIN_NAME,
+            downsample=_ALL,
+            run_tag_filter=_only(tag, run),
+        )
+        return {run_of(events): tags[tag] for events, tags in found.items()}
+
+
+def run_of(events: str) -> str:
+    """The run that a folder of events belongs to; `.` where the log directory itself is the run.
+
+    >>> run_of("experiment/name/validation"), run_of("validation"), run_of("experiment/name")
+    ('experiment/name', '.', 'experiment/name')
+    """
+    folders = events.replace("\\", "/").split("/")
+    if folders[-1] in PARTS:
+        folders = folders[:-1]
+    return "/".join(folders) or "."
+
+
+def part_of(events: str) -> str | None:
+    """The part of a run that a folder of events is; None for the run directory itself, and for other folders.
+
+    >>> part_of("experiment/name/train"), part_of("experiment/comparison")
+    ('train', None)
+    """
+    last = events.replace("\\", "/").rpartition("/")[2]
+    return last if last in PARTS else None
+
+
+def _only(tag: str, run: str | None = None) -> provider.RunTagFilter:
+    """Pass one tag, of one run's folders or of all."""
+    return provider.RunTagFilter(runs=None if run is None else list(_folders(run)), tags=[tag])
+
+
+def _folders(run: str) -> Iterator[str]:
+    for part in PARTS:
+        folder = part if run == "." else f"{run}/{part}"
+        yield folder
+        if "/" in folder:
+            yield folder.replace("/", "\\")  # as TensorBoard names them on Windows

@@ -1,0 +1,238 @@
+// The grid: a row for each probe image; columns are the input and the chosen runs, grouped by what they are ordered by.
+
+import { breakable, h } from "./dom.js";
+import { figureText } from "./figures.js";
+import { emptyNotice } from "./notices.js";
+import * as pictures from "./pictures.js";
+import { nearestStep, plain, valueIn } from "./runs.js";
+import { figuresAt, rowsOf } from "./session.js";
+import { fetchAhead, sheet } from "./sheets.js";
+import * as state from "./state.js";
+
+const SIZES = { s: 64, m: 112, l: 192 };
+const FIXED = ["input", "corrupted"];
+const SEED = /, (seed [^,()]+)$/; // of a label: stands in a line of its own
+
+let root = null;
+let built = ""; // what the grid was built for
+let cells = [];
+let visible = new Set();
+let observer = null;
+let current = null;
+
+export function mountCompare(element) {
+  root = element;
+  root.addEventListener("scroll", () => root.classList.toggle("scrolled", root.scrollLeft > 0), { passive: true });
+}
+
+/** Columns as they stand: the input, what the models were given where that is another picture, and the runs. */
+export function columnsOf(found) {
+  const fixed = FIXED.slice(0, found.probes.corruption ? 2 : 1);
+  // Inputs are the same in all of them.
+  return [...fixed.map((kind) => ({ kind, run: found.comparable[0] })), ...found.columns.map((run) => ({ kind: "reconstruction", run }))];
+}
+
+/** Width of a picture on the screen: a whole multiple of its own where it is small. */
+export function shownWidth(probes, size = SIZES[state.get().size]) {
+  return probes.width <= size ? Math.max(1, Math.floor(size / probes.width)) * probes.width : size;
+}
+
+export function updateCompare(found) {
+  current = found;
+  if (!found.probes || !found.columns.length) {
+    built = "";
+    root.replaceChildren(emptyNotice(found));
+    return;
+  }
+  const columns = columnsOf(found);
+  const rows = rowsOf(found);
+  const { order, size, loupe } = state.get();
+  const key = JSON.stringify([columns.map((one) => [one.kind, one.run.name]), rows.map((row) => row.image), found.digest, order, size, loupe]);
+  if (key !== built) build(found, columns, rows);
+  built = key;
+  updateHeads(found, columns);
+  updateRows(rows);
+  for (const cell of visible) paint(cell);
+  ahead(found);
+}
+
+function build(found, columns, rows) {
+  const [left, top] = [root.scrollLeft, root.scrollTop];
+  observer?.disconnect();
+  observer = new IntersectionObserver(onSeen, { root, rootMargin: "200px" });
+  visible = new Set();
+  cells = rows.map((row, place) => columns.map((column, number) => makeCell(found, row.image, column, place, number)));
+  const table = h(
+    "table",
+    { class: "grid", role: "grid", "aria-label": "Probe images by run", "aria-rowcount": rows.length, style: `--picture: ${shownWidth(found.probes)}px` },
+    h("thead", {}, groupRow(found, columns), headRow(found, columns)),
+    h(
+      "tbody",
+      {},
+      rows.map((row, place) =>
+        h("tr", { "data-place": place }, rowHead(found, row), cells[place].map((cell) => cell.element)),
+      ),
+    ),
+    state.get().loupe ? h("tfoot", {}, h("tr", { id: "loupe" })) : null,
+  );
+  root.replaceChildren(table);
+  root.scrollTo(left, top);
+  for (const row of cells) for (const cell of row) observer.observe(cell.element);
+}
+
+function onSeen(entries) {
+  for (const entry of entries) {
+    const cell = entry.target.cell;
+    if (entry.isIntersecting) {
+      visible.add(cell);
+      paint(cell);
+    } else {
+      visible.delete(cell);
+    }
+  }
+}
+
+/** Heads over neighbours that have the same value; none where columns are ordered by a metric. */
+function groupRow(found, columns) {
+  const { order } = state.get();
+  if (order.startsWith("last/")) return null;
+  const spans = [];
+  for (const column of columns) {
+    const value = column.kind === "reconstruction" ? plain(valueIn(column.run, order) ?? "not known") : "";
+    if (spans.length && spans.at(-1).value === value) spans.at(-1).number += 1;
+    else spans.push({ value, number: 1 });
+  }
+  return h(
+    "tr",
+    { class: "groups" },
+    h("td", { class: "corner" }),
+    spans.map(({ value, number }) =>
+      value ? h("th", { scope: "colgroup", colspan: number, title: value }, h("span", {}, value)) : h("td", { colspan: number }),
+    ),
+  );
+}
+
+function headRow(found, columns) {
+  return h(
+    "tr",
+    { class: "heads" },
+    h("th", { scope: "col", class: "corner" }, "Image", h("span", { class: "detail" }, "PSNR, SSIM")),
+    columns.map(({ kind, run }, number) =>
+      kind === "reconstruction"
+        ? h(
+            "th",
+            { scope: "col", "data-column": number, title: run.name },
+            h("span", { class: "label", "aria-label": found.labels.get(run.name) }, breakable(shortLabel(found, run))),
+            h("span", { class: "detail" }),
+          )
+        : h("th", { scope: "col", class: `fixed ${kind}` }, kind === "input" ? "Input" : `Corrupted (${found.probes.corruption})`),
+    ),
+  );
+}
+
+/** A label without what the head over its group says. */
+function shortLabel(found, run) {
+  const label = found.labels.get(run.name).replace(SEED, "");
+  const { order } = state.get();
+  const group = order === "hyperparameters/upsampling" ? `${valueIn(run, order)}` : "";
+  return group && (label === group || label.startsWith(`${group} `) || label.startsWith(`${group},`)) ? label.slice(group.length).replace(/^,? /, "") : label;
+}
+
+/** The small print of the heads: the seed, the value that columns are ordered by, and the step where it is another one. */
+function updateHeads(found, columns) {
+  const { order } = state.get();
+  const seedOf = (run) => found.labels.get(run.name).match(SEED)?.[1] ?? "";
+  for (const head of root.querySelectorAll("thead [data-column]")) {
+    const { run } = columns[Number(head.dataset.column)];
+    const step = nearestStep(run, found.step);
+    const value = order.startsWith("last/") ? figureText(order, valueIn(run, order)) : "";
+    const at = step === found.step ? "" : `at step ${step?.toLocaleString("en") ?? "–"}`;
+    const detail = head.querySelector(".detail");
+    const text = [seedOf(run), value, at].filter(Boolean).join(" · ");
+    if (detail.textContent !== text) detail.textContent = text;
+    detail.classList.toggle("other-step", at !== "");
+  }
+}
+
+function rowHead(found, row) {
+  const name = found.probes.names[row.image];
+  return h("th", { scope: "row", title: name }, h("span", { class: "name" }, name), h("span", { class: "spread", title: "Standard deviation of the PSNR over the columns" }));
+}
+
+function updateRows(rows) {
+  const heads = root.querySelectorAll("tbody th");
+  rows.forEach(({ spread }, place) => {
+    heads[place].querySelector(".spread").textContent = spread ? `±${spread.toFixed(2)} dB` : "";
+  });
+  const { row, column } = state.get();
+  for (const [place, line] of cells.entries()) {
+    for (const [number, cell] of line.entries()) {
+      const isCurrent = place === Math.min(row, cells.length - 1) && number === Math.min(column, line.length - 1);
+      cell.canvas.tabIndex = isCurrent ? 0 : -1;
+    }
+  }
+}
+
+function makeCell(found, image, column, place, number) {
+  const { kind, run } = column;
+  const name = found.probes.names[image];
+  const what = kind === "reconstruction" ? found.labels.get(run.name) : kind;
+  const canvas = h("canvas", { role: "button", tabindex: -1, "aria-label": `${name}, ${what}`, width: found.probes.width, height: found.probes.height });
+  const figure = kind === "reconstruction" ? h("div", { class: "figures" }) : null;
+  const element = h("td", { class: kind, "data-kind": kind, "data-run": run.name, "data-image": image }, canvas, figure);
+  const cell = { element, canvas, figure, image, kind, run, place, number };
+  element.cell = cell;
+  return cell;
+}
+
+/** Show a cell's picture if it is there, and its figures; else keep the old one until it is. */
+function paint(cell) {
+  const { probes, scales } = current;
+  const run = current.columns.find((one) => one.name === cell.run.name) ?? cell.run;
+  const isRun = cell.kind === "reconstruction";
+  const step = isRun ? nearestStep(run, current.step) : null;
+  const { show: chosen } = state.get();
+  // Errors are those of reconstructions; a spectrum, pictures of all kinds have.
+  const show = isRun || chosen === "spectrum" ? chosen : "reconstruction";
+  if (cell.figure) paintFigures(cell, figuresAt(run, step));
+  if (isRun && step === null) return;
+  const needsInput = show === "signed" || show === "absolute";
+  const found = sheet(run, cell.kind, step);
+  const input = needsInput ? sheet(run, "input", null) : null;
+  const isReady = found && (input || !needsInput);
+  cell.element.classList.toggle("waiting", !isReady);
+  if (!isReady) return;
+  const key = `${show} ${step}`;
+  if (cell.painted !== key || cell.found !== found) pictures.draw(cell.canvas, probes, cell.image, show, found, input, scales);
+  Object.assign(cell, { painted: key, found, input, show });
+  cell.element.dataset.step = step ?? "";
+  cell.element.dataset.show = show;
+}
+
+function paintFigures(cell, figures) {
+  const text = figures ? `${figureText("psnr", figures.psnr[cell.image])} dB ${figureText("ssim", figures.ssim[cell.image])}` : "";
+  if (cell.figure.textContent === text) return;
+  const [psnr, unit, ssim] = text ? text.split(" ") : ["–", "", ""];
+  cell.figure.replaceChildren(h("span", { class: "psnr", title: "PSNR" }, `${psnr} ${unit}`), " ", h("span", { class: "ssim", title: "SSIM" }, ssim));
+}
+
+/** Fetch what the slider may come to, the steps around this one first. */
+function ahead(found) {
+  const size = 4 * found.probes.width * found.probes.height * found.probes.names.length;
+  const wanted = found.columns.flatMap((run) => run.steps.map(([step]) => ({ run, step, size })));
+  fetchAhead(wanted.sort((a, b) => Math.abs(a.step - found.step) - Math.abs(b.step - found.step)));
+}
+
+/** The cell of a place in the grid, as far as there is one. */
+export const cellAt = (row, column) => cells[Math.min(row, cells.length - 1)]?.[column];
+
+/** The cell of an element in the grid. */
+export const cellOf = (target) => target.closest?.("td")?.cell ?? null;
+
+/** All cells of an image. */
+export const cellsOf = (image) => cells.find((line) => line[0].image === image) ?? [];
+
+/** Make every cell's picture afresh, also those that nobody sees, before they are enlarged. */
+export function paintAll(line) {
+  for (const cell of line) paint(cell);
+}

@@ -1,0 +1,103 @@
+// The tab: puts its parts on the page, and brings them up to date with the data and the user's choice.
+
+import { cellAt, columnsOf, mountCompare, updateCompare } from "./compare_view.js";
+import { choice, h } from "./dom.js";
+import * as host from "./host.js";
+import { mountKeyboard } from "./keyboard.js";
+import { mountLoupe, updateLoupe } from "./loupe.js";
+import { failureNotice, loadingNotice } from "./notices.js";
+import { updatePicker } from "./picker.js";
+import { fail, failureText, refresh, retry, session } from "./session.js";
+import { isLoading, watchSheets } from "./sheets.js";
+import { mountStage, openStage, updateStage } from "./stage.js";
+import * as state from "./state.js";
+import { connectSummary, mountSummary, updateSummary } from "./summary_view.js";
+import { copyLink, updateToolbar } from "./toolbar.js";
+
+const REFRESH_MS = 5000;
+
+const parts = {};
+
+/** Called by TensorBoard. */
+export async function render() {
+  document.documentElement.lang = "en";
+  document.head.append(h("link", { rel: "stylesheet", href: new URL("style.css", import.meta.url).href }), h("title", {}, "Decoders"));
+  host.followDarkMode((isDark) => (document.documentElement.dataset.theme = isDark ? "dark" : "light"));
+  layOut();
+  state.restore(host.readView());
+  state.onChange(update);
+  watchSheets(() => update(), fail);
+  connectSummary(() => session()?.listing.runs ?? [], goToColumn);
+  host.onNavigation((view) => state.restore(view));
+  host.onReload(refresh);
+  setInterval(() => document.hidden || refresh(), REFRESH_MS);
+  await refresh();
+}
+
+function layOut() {
+  parts.views = h("nav", { "aria-label": "Views" });
+  parts.step = h("div", { class: "bar" });
+  parts.toolbar = h("div", { class: "bar", role: "group", "aria-label": "Columns and rows" });
+  parts.failure = h("div", { id: "failure" });
+  parts.picker = h("aside", { id: "picker", "aria-label": "Runs", hidden: true });
+  parts.grid = h("div", { id: "grid" }, loadingNotice());
+  parts.stage = h("dialog", { id: "stage", "aria-labelledby": "stage-title" });
+  parts.compare = h("main", { id: "compare" }, parts.picker, parts.grid, parts.stage);
+  parts.summary = h("main", { id: "summary", hidden: true });
+  parts.help = h("dialog", { id: "help", "aria-label": "Keys" });
+  const link = h("button", { type: "button", id: "link", title: "Copy the address of this view", onclick: copyLink }, "Copy link");
+  const keys = h("button", { type: "button", title: "Keys (?)", onclick: () => parts.help.showModal() }, "Keys");
+  parts.top = h("header", { id: "top" }, h("div", { class: "bar" }, parts.views, parts.step, h("span", { class: "gap" }), link, keys), parts.toolbar);
+  document.body.append(parts.top, parts.failure, parts.compare, parts.summary, parts.help, h("div", { id: "announcements", class: "unseen", "aria-live": "polite" }));
+  mountCompare(parts.grid);
+  mountLoupe(parts.grid);
+  mountStage(parts.stage);
+  mountSummary(parts.summary);
+  mountKeyboard(parts.help);
+  parts.grid.addEventListener("click", (event) => {
+    const cell = event.target.closest("td")?.cell;
+    if (cell && event.target === cell.canvas) openStage(cell, state.get().stage?.mode);
+  });
+}
+
+function update() {
+  const { view } = state.get();
+  const found = session();
+  parts.failure.replaceChildren(...(failureText() ? [failureNotice(failureText(), retry)] : []));
+  if (!found) return;
+  host.writeView(state.encode());
+  updateViews(view);
+  parts.compare.hidden = view !== "compare";
+  parts.summary.hidden = view !== "summary";
+  parts.toolbar.hidden = parts.step.hidden = view !== "compare" || !found.columns.length;
+  if (view === "summary") {
+    updateSummary(found);
+  } else {
+    updatePicker(parts.picker, found);
+    updateToolbar(parts.step, parts.toolbar, found);
+    updateCompare(found);
+    updateLoupe(found);
+    updateStage(found);
+  }
+  document.body.dataset.busy = String(isLoading());
+}
+
+let shownView = null;
+function updateViews(view) {
+  if (view === shownView) return;
+  shownView = view;
+  parts.views.replaceChildren(choice("View", [["compare", "Compare"], ["summary", "Summary"]], view, (one) => state.set({ view: one })));
+}
+
+/** Bring a run's column into sight. */
+function goToColumn(name) {
+  queueMicrotask(() => {
+    const found = session();
+    const column = columnsOf(found).findIndex((one) => one.run.name === name && one.kind === "reconstruction");
+    const cell = cellAt(0, column);
+    if (!cell) return;
+    state.set({ column });
+    cell.canvas.focus();
+    cell.element.scrollIntoView({ block: "nearest", inline: "center" });
+  });
+}

@@ -1,0 +1,80 @@
+// The list of runs, by experiment: which ones are columns.
+
+import { h } from "./dom.js";
+import { figureText } from "./figures.js";
+import { firstChoice } from "./runs.js";
+import * as state from "./state.js";
+
+let built = "";
+
+export function updatePicker(root, found) {
+  const { picker, filter, runs } = state.get();
+  root.hidden = !picker || !found.listing.runs.length;
+  const chosen = new Set(found.columns.map((run) => run.name));
+  const key = JSON.stringify([found.comparable.map((run) => [run.name, run.last["validation/psnr"]]), [...chosen], filter, runs === null, found.hidden]);
+  if (root.hidden || key === built) return;
+  built = key;
+  const hadFocus = root.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+  const shown = matching(found, filter);
+  root.replaceChildren(head(found, shown, chosen), ...lists(found, shown, chosen));
+  if (hadFocus) root.querySelector(`[data-focus="${CSS.escape(hadFocus)}"]`)?.focus();
+}
+
+function matching(found, filter) {
+  let fits = () => true;
+  try {
+    const expression = new RegExp(filter, "i");
+    fits = (run) => expression.test(run.name) || expression.test(found.labels.get(run.name));
+  } catch {
+    // Half a regular expression, while it is typed, filters nothing.
+  }
+  return found.comparable.filter(fits);
+}
+
+function head(found, shown, chosen) {
+  const names = shown.map((run) => run.name);
+  const others = [...chosen].filter((name) => !names.includes(name));
+  const action = (text, title, runs) => h("button", { type: "button", title, "data-focus": text, onclick: () => state.set({ runs, row: 0, column: 0 }) }, text);
+  return h(
+    "div",
+    { class: "picker-head" },
+    h("input", { type: "search", placeholder: "Filter runs (regular expression)", "aria-label": "Filter runs", "data-focus": "filter", value: state.get().filter, oninput: (event) => state.set({ filter: event.target.value }) }),
+    h(
+      "div",
+      { class: "actions" },
+      action("All", "Every run of this list", [...others, ...names]),
+      action("None", "No run of this list", others),
+      action("One seed each", "The lowest seed of each decoder", firstChoice(shown)),
+    ),
+    h("p", { class: "quiet" }, `${chosen.size} of ${found.comparable.length} ${found.comparable.length === 1 ? "run" : "runs"} shown`),
+    found.hidden ? h("p", { class: "quiet" }, `TensorBoard's run filter `, h("code", {}, found.filter.text), ` hides ${found.hidden}.`) : null,
+  );
+}
+
+function lists(found, shown, chosen) {
+  const groups = new Map();
+  for (const run of shown) groups.set(run.experiment, [...(groups.get(run.experiment) ?? []), run]);
+  return [...groups].map(([experiment, runs]) =>
+    h(
+      "fieldset",
+      {},
+      h("legend", {}, experiment || found.listing.logdir.split(/[\\/]/).pop() || found.listing.logdir),
+      runs.map((run) =>
+        h(
+          "label",
+          { class: "run", title: run.name },
+          h("input", { type: "checkbox", checked: chosen.has(run.name), "data-focus": `run ${run.name}`, "data-name": run.name, onchange: (event) => choose(chosen, run.name, event.target.checked) }),
+          h("span", { class: "run-name" }, found.labels.get(run.name)),
+          h("span", { class: "quiet", title: "validation PSNR of the last epoch" }, figureText("psnr", run.last["validation/psnr"])),
+        ),
+      ),
+    ),
+  );
+}
+
+function choose(chosen, name, isChosen) {
+  const runs = new Set(chosen);
+  if (isChosen) runs.add(name);
+  else runs.delete(name);
+  state.set({ runs: [...runs] });
+}

@@ -1,0 +1,102 @@
+// The runs as the tab thinks of them: what they are called, how they are grouped and ordered, which step each shows.
+
+const FOLLOWS = new Set(["seed", "parameters", "code_values", "switch_bits"]);
+const KIND = "upsampling";
+const MOST_AT_FIRST = 12;
+const METRIC_ORDER = ["validation/psnr", "validation/ssim", "validation/mse", "validation/loss"];
+
+/** Hyperparameters in which runs differ, the kind of upsampling first. */
+export function differing(runs) {
+  const names = new Set(runs.flatMap((run) => Object.keys(run.hyperparameters)));
+  const differ = [...names].filter((name) => new Set(runs.map((run) => JSON.stringify(run.hyperparameters[name]))).size > 1);
+  return differ.sort((a, b) => (b === KIND) - (a === KIND) || a.localeCompare(b));
+}
+
+/** Last values that any of the runs has, what people look at first in front. */
+export function metrics(runs) {
+  const names = new Set(runs.flatMap((run) => Object.keys(run.last)));
+  const place = (name) => (METRIC_ORDER.indexOf(name) + 1 || 99) + (name.startsWith("validation/") ? 0 : 100);
+  return [...names].sort((a, b) => place(a) - place(b) || a.localeCompare(b));
+}
+
+/** Name to a short label that tells the runs apart by their settings; their own names where settings do not. */
+export function labels(runs) {
+  const keys = differing(runs).filter((key) => !FOLLOWS.has(key) && !isRepeated(key, runs));
+  const text = (run) => keys.map((key) => setting(key, run.hyperparameters[key])).filter(Boolean).join(" ");
+  const seeds = new Set(runs.map((run) => run.hyperparameters.seed)).size > 1;
+  const found = new Map(runs.map((run) => [run.name, text(run) + (seeds && text(run) ? `, seed ${run.hyperparameters.seed}` : "")]));
+  const counts = new Map();
+  for (const label of found.values()) counts.set(label, (counts.get(label) ?? 0) + 1);
+  for (const run of runs) {
+    const label = found.get(run.name);
+    if (!label || counts.get(label) > 1) found.set(run.name, label ? `${label} (${run.title})` : run.title);
+  }
+  return found;
+}
+
+/** Runs that differ in nothing but their seeds: [{key, label, runs}]. */
+export function contenders(runs) {
+  const names = labels(runs);
+  const groups = new Map();
+  for (const run of runs) {
+    const settings = Object.entries(run.hyperparameters).filter(([name]) => name !== "seed");
+    const key = JSON.stringify([run.experiment, settings.length ? settings : run.name]);
+    if (!groups.has(key)) groups.set(key, { key, label: names.get(run.name).replace(/, seed [^,]*$/, ""), runs: [] });
+    groups.get(key).runs.push(run);
+  }
+  return [...groups.values()];
+}
+
+/** Runs to show when none were chosen: of each contender the one with the lowest seed. */
+export function firstChoice(runs) {
+  return contenders(runs)
+    .slice(0, MOST_AT_FIRST)
+    .map((one) => [...one.runs].sort((a, b) => (a.hyperparameters.seed ?? 0) - (b.hyperparameters.seed ?? 0))[0].name);
+}
+
+/** What a run is ordered by; `order` is `hyperparameters/NAME` or `last/NAME`. */
+export function valueIn(run, order) {
+  const cut = order.indexOf("/");
+  return run[order.slice(0, cut)]?.[order.slice(cut + 1)];
+}
+
+/** Runs in their order: by groups of equal values for hyperparameters, the best first for metrics. */
+export function ordered(runs, order, largerIsBetter) {
+  const metric = order.startsWith("last/") ? order.split("/").pop() : null;
+  const sign = metric && largerIsBetter.includes(metric) ? -1 : 1;
+  const compare = (a, b) => {
+    const [x, y] = [valueIn(a, order), valueIn(b, order)];
+    if (x === y) return 0;
+    if (x === undefined || x === "NaN") return 1;
+    if (y === undefined || y === "NaN") return -1;
+    return typeof x === "number" && typeof y === "number" ? sign * (x - y) : String(x).localeCompare(String(y));
+  };
+  return [...runs].sort((a, b) => compare(a, b) || a.name.localeCompare(b.name, undefined, { numeric: true }));
+}
+
+/** All steps that any of the runs has. */
+export const allSteps = (runs) => [...new Set(runs.flatMap((run) => run.steps.map(([step]) => step)))].sort((a, b) => a - b);
+
+/** A run's step nearest to one that is wanted, the earlier of two; null where it has none. */
+export function nearestStep(run, wanted) {
+  let best = null;
+  for (const [step] of run.steps) {
+    if (best === null || Math.abs(step - wanted) < Math.abs(best - wanted)) best = step;
+  }
+  return best;
+}
+
+/** A hyperparameter's value as text: a number without noise, a switch by its name. */
+export function setting(key, value) {
+  if (value === undefined) return "";
+  if (typeof value === "boolean") return value ? shortName(key) : "";
+  if (typeof value === "number") return key === KIND ? String(value) : `${shortName(key)} ${plain(value)}`;
+  return String(value);
+}
+
+export const plain = (value) => (typeof value === "number" ? String(Number(value.toPrecision(6))) : String(value));
+
+const shortName = (key) => key.split(".").pop().replaceAll("_", " ");
+
+// The kind stands in the configuration once more.
+const isRepeated = (key, runs) => key !== KIND && runs.every((run) => run.hyperparameters[key] === run.hyperparameters[KIND]);

@@ -1,0 +1,106 @@
+// What the server told, and what follows from it and from the user's choice.
+
+import * as api from "./api.js";
+import * as host from "./host.js";
+import * as runs from "./runs.js";
+import { retrySheets } from "./sheets.js";
+import * as state from "./state.js";
+
+let listing = null;
+let listingText = "";
+let scales = null;
+let failure = null; // of asking for the runs: gone with the next answer
+let trouble = null; // of asking for anything else: stays until the user tries again
+const figures = new Map(); // name of a run to {version, found}
+
+/** Ask for the runs, and tell listeners if anything is new. */
+export async function refresh() {
+  try {
+    scales ??= await api.getScales();
+    const found = await api.getRuns();
+    const text = JSON.stringify(found);
+    if (text === listingText && failure === null) return;
+    [listing, listingText, failure] = [found, text, null];
+  } catch (error) {
+    failure = error.message;
+  }
+  state.tell();
+}
+
+export const failureText = () => failure ?? trouble;
+
+export function fail(error) {
+  trouble = error.message;
+  state.tell();
+}
+
+/** Forget what went wrong, and ask again. */
+export function retry() {
+  trouble = null;
+  figures.clear();
+  retrySheets();
+  state.tell();
+  return refresh();
+}
+
+/** Everything a view needs; null until the server has answered. */
+export function session() {
+  if (!listing) return null;
+  const chosen = state.get();
+  const filter = host.runFilter();
+  const passing = filter ? listing.runs.filter((run) => filter.expression.test(run.name)) : listing.runs;
+  const sets = probeSets(passing);
+  const digest = sets.some((one) => one.digest === chosen.probes) ? chosen.probes : (sets[0]?.digest ?? null);
+  const comparable = passing.filter((run) => run.probes === digest);
+  const names = new Set(chosen.runs ?? runs.firstChoice(comparable));
+  const columns = runs.ordered(comparable.filter((run) => names.has(run.name)), chosen.order, listing.larger_is_better);
+  const steps = runs.allSteps(columns);
+  const step = chosen.step === null ? steps.at(-1) : nearest(steps, chosen.step);
+  return {
+    ...{ listing, scales, filter, passing, sets, digest, comparable, columns, steps, step },
+    probes: listing.probes[digest] ?? null,
+    labels: runs.labels(comparable),
+    hidden: listing.runs.length - passing.length,
+  };
+}
+
+/** Kinds of probe images, those of most runs first. */
+function probeSets(found) {
+  const counts = new Map();
+  for (const run of found) counts.set(run.probes, (counts.get(run.probes) ?? 0) + 1);
+  return [...counts].map(([digest, number]) => ({ digest, number })).sort((a, b) => b.number - a.number);
+}
+
+const nearest = (steps, wanted) =>
+  steps.reduce((best, step) => (best === undefined || Math.abs(step - wanted) < Math.abs(best - wanted) ? step : best), undefined);
+
+/** A run's figures at a step, {psnr, ssim, mse} to one number an image; null until they are there. */
+export function figuresAt(run, step) {
+  const version = JSON.stringify(run.steps.at(-1));
+  const known = figures.get(run.name);
+  if (known?.version !== version) {
+    // What was known of earlier steps stays until the answer is there.
+    figures.set(run.name, { version, found: known?.found ?? {} });
+    api.getFigures(run.name).then(
+      (found) => {
+        figures.set(run.name, { version, found });
+        state.tell();
+      },
+      (error) => fail(error),
+    );
+  }
+  return figures.get(run.name).found[step] ?? null;
+}
+
+/** Images in the order of the rows, each with how far apart the columns' PSNRs are, in dB. */
+export function rowsOf(found) {
+  const spreads = found.probes.names.map((_, image) => {
+    const values = found.columns
+      .map((run) => figuresAt(run, runs.nearestStep(run, found.step))?.psnr[image])
+      .filter((value) => Number.isFinite(value));
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    return values.length < 2 ? 0 : Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+  });
+  const rows = spreads.map((spread, image) => ({ image, spread }));
+  return state.get().rows === "disagreement" ? rows.sort((a, b) => b.spread - a.spread) : rows;
+}

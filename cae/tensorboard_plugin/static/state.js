@@ -1,0 +1,91 @@
+// What the user chose: one object, small enough for an address. What is null follows the data.
+
+export const SHOWS = ["reconstruction", "signed", "absolute", "spectrum"];
+
+const DEFAULTS = Object.freeze({
+  view: "compare", // or "summary"
+  probes: null, // digest of the probe images
+  runs: null, // names of the chosen runs
+  step: null, // null is the last one, also when there are more
+  show: "reconstruction",
+  order: "hyperparameters/upsampling", // what columns are ordered by
+  rows: "dataset", // or "disagreement"
+  row: 0, // the image that the keyboard is at
+  column: 0,
+  size: "m",
+  loupe: false,
+  picker: true, // whether the list of runs is open
+  filter: "",
+  stage: null, // {mode: "wipe" or "blink", a, b, position}
+  experiment: null,
+  metric: null,
+  curve: null,
+});
+
+let state = { ...DEFAULTS };
+const listeners = new Set();
+
+export const get = () => state;
+
+/** Change some of it; listeners are told once, before the next frame. */
+let isPending = false;
+export function set(changes) {
+  if (Object.entries(changes).every(([name, value]) => same(state[name], value))) return;
+  state = { ...state, ...changes };
+  tell();
+}
+
+export function tell() {
+  if (isPending) return;
+  isPending = true;
+  // Not by animation frames: those stop in a hidden frame.
+  queueMicrotask(() => {
+    isPending = false;
+    for (const listener of listeners) listener(state);
+  });
+}
+
+export const onChange = (listener) => listeners.add(listener);
+
+/** What differs from the defaults, as text. */
+export function encode() {
+  const chosen = Object.fromEntries(Object.entries(state).filter(([name, value]) => !same(value, DEFAULTS[name])));
+  return Object.keys(chosen).length ? JSON.stringify(chosen) : "";
+}
+
+/** Take a view from an address; whatever does not fit is left at its default. */
+export function restore(text) {
+  let found = {};
+  try {
+    found = JSON.parse(text || "{}") ?? {};
+  } catch {
+    // A link that was cut off: the defaults are a view too.
+  }
+  state = { ...DEFAULTS };
+  for (const name of Object.keys(DEFAULTS)) {
+    if (name in found && fits(name, found[name])) state[name] = found[name];
+  }
+  tell();
+}
+
+function fits(name, value) {
+  const isText = typeof value === "string";
+  const isCount = Number.isInteger(value) && value >= 0;
+  if (name === "show") return SHOWS.includes(value);
+  if (name === "view") return value === "compare" || value === "summary";
+  if (name === "size") return ["s", "m", "l"].includes(value);
+  if (name === "rows") return value === "dataset" || value === "disagreement";
+  if (name === "runs") return value === null || (Array.isArray(value) && value.every((one) => typeof one === "string"));
+  if (name === "stage") return value === null || isStage(value);
+  if (name === "step") return value === null || isCount;
+  if (name === "row" || name === "column") return isCount;
+  if (name === "loupe" || name === "picker") return typeof value === "boolean";
+  return isText || (value === null && DEFAULTS[name] === null);
+}
+
+function isStage(value) {
+  const { mode, a, b, position } = value;
+  return ["wipe", "blink"].includes(mode) && typeof a === "string" && typeof b === "string" && position >= 0 && position <= 1;
+}
+
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
