@@ -1,0 +1,186 @@
+"""Trainings from a checked configuration to their end, for the command line and for Python alike."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from cae.commands.messages import tell
+from cae.commands.planning import load_splits_with_progress, plan_for
+from cae.config import ConfigError, RunConfig, expand_grid
+from cae.engine import start_engine
+from cae.grid import Combination, Shard, check_plans, find_combinations, match_parameters, train_combinations
+from cae.plan import Plan
+from cae.runs import RunDirectory, check_is_writable
+from cae.runs.begun import is_done
+from cae.training.cluster import Cluster, find_cluster
+from cae.training.outcome import Outcome
+
+if TYPE_CHECKING:
+    from cae.config.data import DataSection
+    from cae.data.image_set import Splits
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be trained, and what becomes of runs that are there already.
+
+    Args:
+        config: The checked configuration.
+        source: Its file, or the name that messages give it instead.
+        runs_dir: The folder of all experiments.
+        resume: Go on with a run that was begun; a grid does so anyway.
+        overwrite: Start runs afresh.
+        tell: Shows a line to the user.
+    """
+
+    config: RunConfig
+    source: Path
+    runs_dir: Path
+    resume: bool = False
+    overwrite: bool = False
+    tell: Callable[[str], None] = tell
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Where a single run is trained."""
+        return RunDirectory(self.experiment / self.config.name)
+
+    @property
+    def experiment(self) -> Path:
+        """The folder of all runs that belong together."""
+        return self.runs_dir / self.config.experiment
+
+    @functools.cached_property
+    def image_shape_of(self) -> Callable[[DataSection], tuple[int, int, int]]:
+        """Finds images and lets go of them: only their shape is kept while others train on them."""
+        return functools.cache(lambda section: load_splits_with_progress(section).image_shape)
+
+
+class End(NamedTuple):
+    """How a training ended."""
+
+    exit_code: int
+    outcome: Outcome | None = None
+    """None where there was nothing left to train."""
+    is_chief: bool = True
+    """Whether this process wrote the run, and not another that trained with it."""
+
+
+def train_one(order: Order) -> End:
+    """Train a single run, unless it is trained already.
+
+    Raises:
+        ConfigError: The model does not fit the images, or a run is there and the order does not say what of it.
+        UserError: Images are missing, the folder cannot be written, another process trains there, or training failed.
+    """
+    directory = order.directory
+    cluster = _find_cluster(order.config)
+    is_chief = cluster is None or cluster.is_chief
+    if not is_chief and order.resume and directory.status in ("finished", "stopped_early"):
+        return End(0, is_chief=False)  # as the chief says
+    if is_chief:
+        directory.lock.check_is_free()
+        if _is_done(order):
+            return End(0)
+        check_is_writable(directory.path)
+    plan, splits = prepare(order)
+    if not is_chief:
+        return _train(order, plan, splits, cluster)
+    with directory.lock.held(order.tell):
+        # Looked at again, since another process may have trained the run while this one read its images.
+        if _is_done(order):
+            return End(0)
+        order.tell(_headline(order.config, plan))
+        return _train(order, plan, splits, cluster)
+
+
+def prepare(order: Order) -> tuple[Plan, Splits]:
+    """Find the images, and check all that can be checked without training."""
+    splits = load_splits_with_progress(order.config.data)
+    plan = plan_for(order.config, splits.image_shape, order.source)
+    try:
+        check_objective(order.config, plan.image_shape)
+    except ConfigError as error:
+        raise ConfigError(f"{order.source}: {error}") from error
+    return plan, splits
+
+
+def _find_cluster(config: RunConfig) -> Cluster | None:
+    """The processes that train together; None for this one alone."""
+    if config.training.strategy != "multi_worker":
+        return None
+    start_engine(deterministic=config.training.deterministic)
+    return find_cluster()
+
+
+def _is_done(order: Order) -> bool:
+    directory = order.directory
+    if not is_done(directory, order.config, resume=order.resume, overwrite=order.overwrite):
+        return False
+    order.tell(f"{directory.path}: {directory.status} already; nothing to resume.")
+    return True
+
+
+def _train(order: Order, plan: Plan, splits: Splits, cluster: Cluster | None) -> End:
+    from cae.training.train import Training
+
+    training = Training(order.config, plan, splits, order.directory, order.tell, cluster)
+    outcome, exit_code = training.train(resume=order.resume)
+    return End(exit_code, outcome, is_chief=cluster is None or cluster.is_chief)
+
+
+def find_grid(order: Order, shard: Shard | None = None) -> list[Combination]:
+    """Look at the combinations of a grid, or those of a shard, and at what is there of each.
+
+    Raises:
+        ConfigError: Models cannot be matched, or one is to be trained by several processes.
+    """
+    configs: Sequence[RunConfig] = expand_grid(order.config)
+    if any(combination.training.strategy == "multi_worker" for combination in configs):
+        raise ConfigError(
+            f"{order.source}: training.strategy: multi_worker trains a single run; a grid is divided between"
+            " machines by --shard I/N, see docs/scaling.md."
+        )
+    if order.config.match == "parameters":
+        configs = match_parameters(configs, order.image_shape_of, order.source)
+    if shard:
+        configs = shard.part(configs)
+    return find_combinations(configs, order.runs_dir, overwrite=order.overwrite)
+
+
+def train_grid(order: Order, combinations: list[Combination], *, debug: bool = False) -> tuple[list[Path], int]:
+    """Train combinations, each in a process of its own; this one stays small.
+
+    Returns:
+        The folders of those that are trained, and the exit code, as `cae.grid.train_combinations` has them.
+
+    Raises:
+        ConfigError: A model does not fit its images.
+        UserError: Images are missing, or a folder cannot be written.
+    """
+    pending = [combination for combination in combinations if combination.is_pending]
+    for combination in pending:
+        check_is_writable(combination.directory.path)
+    check_plans(pending, order.image_shape_of, order.source)
+    return train_combinations(combinations, order.runs_dir, overwrite=order.overwrite, debug=debug, tell=order.tell)
+
+
+def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> None:
+    """Start the engine, and refuse images that are too small for a term of the objective."""
+    start_engine(deterministic=config.training.deterministic)
+    from cae.training.objective import Objective
+
+    Objective(config.objective).check_image_shape(image_shape)
+
+
+def _headline(config: RunConfig, plan: Plan) -> str:
+    kinds = dict.fromkeys(upsampling.kind for upsampling in config.model.upsampling_per_stage)
+    return (
+        f"Training {config.experiment}/{config.name}: {plan.parameters:,} parameters,"
+        f" {plan.macs / 1e6:,.1f} million MACs an image, code of {plan.code.values:,} values,"
+        f" upsampling {', '.join(kinds)}."
+    )
