@@ -1,0 +1,1 @@
+"""What codes are worth: probes on labels, pictures of the space that they lie in, TensorBoard's projector."""

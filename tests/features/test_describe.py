@@ -1,0 +1,218 @@
+"""`evaluate.py` and the codes of a run: with labels, without, again, and in TensorBoard's projector."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cae.commands.main import main
+from cae.errors import UserError
+from cae.features import describe
+from cae.inference import TrainedAutoencoder
+from tests.comparison.events.conftest import TensorBoard, _address
+from tests.conftest import make_images
+
+MODEL = "model: {encoder: {filters: [4]}, bottleneck: {kind: dense, units: 6}, decoder: {upsampling: conv_transpose}}\n"
+UNPOOLING = "model: {encoder: {filters: [4]}, decoder: {upsampling: max_unpool}}\n"
+PICTURES = ("neighbours.png", "interpolation.png", "traversal.png")
+
+
+def striped(number, seed):
+    """Pictures of two classes that are easily told apart: bright above, or bright below."""
+    labels = np.random.default_rng(seed).integers(2, size=number)
+    pictures = make_images(number, 12, 10, seed=seed)[..., 0] // 2
+    for picture, label in zip(pictures, labels, strict=True):
+        picture[6 * label : 6 * label + 6] += 120
+    return pictures, labels
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Train a run on labelled or unlabelled arrays, once each."""
+    made = {}
+
+    def train(model=MODEL, has_labels=True):
+        key = model, has_labels
+        if key not in made:
+            folder = tmp_path_factory.mktemp("trained")
+            (x_train, y_train), (x_test, y_test) = striped(120, 0), striped(40, 1)
+            labels = {"y_train": y_train, "y_test": y_test} if has_labels else {}
+            np.savez(folder / "images.npz", x_train=x_train, x_test=x_test, **labels)
+            config = folder / "config.yaml"
+            config.write_text(f"data: {{source: arrays, path: images.npz}}\ntraining: {{epochs: 2}}\n{model}")
+            assert main(["train", str(config), "--runs-dir", str(folder / "runs")]) == 0
+            made[key] = folder / "runs" / "default" / "run"
+        return made[key]
+
+    return train
+
+
+@pytest.fixture
+def evaluate(run_command):
+    def run(*arguments):
+        code, out, err = run_command("evaluate", *arguments)
+        assert code == 0, err
+        return out, err
+
+    return run
+
+
+def results_of(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_labelled_test_images_get_probes_and_pictures(trained, evaluate, tmp_path):
+    out, _ = evaluate(trained(), "--out", tmp_path)
+    features = results_of(tmp_path)["features"]
+    assert (features["fitted_on"], features["scored_on"], features["classes"]) == (108, 40, 2)
+    assert list(features["representations"]) == ["codes", "pca", "pixels"]
+    assert features["representations"]["codes"]["values"] == features["representations"]["pca"]["values"] == 6
+    assert features["representations"]["pixels"]["linear_probe"]["accuracy"] > 0.95
+    assert features["pictures"] == {name.removesuffix(".png"): name for name in PICTURES}
+    for name in PICTURES:
+        with Image.open(tmp_path / name) as picture:
+            assert picture.mode == "RGB"
+    assert "linear probe: codes minus PCA" in out
+    assert out.splitlines()[-1] == str(tmp_path)
+
+
+def test_codes_are_measured_once_and_again_when_something_changed(trained, evaluate, tmp_path):
+    _, told = evaluate(trained(), "--out", tmp_path)
+    assert "linear probe on" in told
+    first = results_of(tmp_path)
+    out, told = evaluate(trained(), "--out", tmp_path)
+    assert "linear probe on" not in told
+    assert "codes minus PCA" in out
+    (tmp_path / "traversal.png").unlink()
+    _, told = evaluate(trained(), "--out", tmp_path)
+    assert "linear probe on" in told
+    assert results_of(tmp_path) == first
+    evaluate(trained(), "--out", tmp_path, "--feature-images", 50)
+    assert results_of(tmp_path)["features"]["fitted_on"] == 50
+    # --no-features keeps what is still true, and an evaluation of other images does not.
+    evaluate(trained(), "--out", tmp_path, "--no-features")
+    assert results_of(tmp_path)["features"]["fitted_on"] == 50
+    evaluate(trained(), "--out", tmp_path, "--no-features", "--split", "validation")
+    assert results_of(tmp_path)["features_note"] == "not asked for"
+    assert not any((tmp_path / name).exists() for name in PICTURES)
+
+
+def test_without_labels_nothing_is_done_unless_pictures_are_asked_for(trained, evaluate, tmp_path):
+    run = trained(has_labels=False)
+    _, told = evaluate(run, "--out", tmp_path)
+    assert "codes" not in told
+    assert "probe" not in told
+    results = results_of(tmp_path)
+    assert "features" not in results
+    assert results["features_note"] == "the images have no labels"
+    out, _ = evaluate(run, "--out", tmp_path, "--features")
+    results = results_of(tmp_path)
+    assert "features_note" not in results
+    assert results["features"]["note"] == "the images have no labels"
+    assert all((tmp_path / name).exists() for name in PICTURES)
+    assert "codes: no probes: the images have no labels" in out
+
+
+def test_training_images_are_not_scored_by_probes_that_were_fitted_on_them(trained, evaluate, tmp_path):
+    evaluate(trained(), "--out", tmp_path, "--split", "train")
+    assert "fitted on the training images" in results_of(tmp_path)["features_note"]
+
+
+def test_an_evaluation_in_a_folder_for_reading_only_is_given_as_it_is(trained, run_command, monkeypatch, tmp_path):
+    def refuse(folder):
+        raise UserError(f"{folder}: cannot be written: Read-only file system.")
+
+    arguments = ["evaluate", trained(), "--out", tmp_path]
+    assert run_command(*arguments, "--no-features")[0] == 0
+    monkeypatch.setattr(describe, "check_is_writable", refuse)
+    code, _, err = run_command(*arguments)
+    assert code == 0
+    assert "Read-only file system. Nothing is added on its codes." in err
+    code, _, err = run_command(*arguments, "--features")
+    assert code == 1
+    assert "Read-only" in err
+    assert results_of(tmp_path)["features_note"] == "not asked for"
+
+
+def test_a_decoder_with_switches_has_no_traversal_and_says_why(trained, evaluate, tmp_path):
+    evaluate(trained(UNPOOLING), "--out", tmp_path)
+    features = results_of(tmp_path)["features"]
+    assert "max_unpool" in features["pictures"]["traversal"]
+    assert not (tmp_path / "traversal.png").exists()
+    assert (tmp_path / "interpolation.png").exists()
+    assert "codes_mean" in features["representations"]
+
+
+def test_the_same_run_gives_the_same_pictures(trained, evaluate, tmp_path):
+    for folder in ("first", "second"):
+        evaluate(trained(), "--out", tmp_path / folder)
+    for name in PICTURES:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+@pytest.mark.parametrize("option", ["--features", "--projector"])
+def test_several_runs_at_a_time_are_refused(trained, run_command, option, tmp_path):
+    shutil.copytree(trained(), tmp_path / "a" / "other")
+    code, _, err = run_command("evaluate", trained(), tmp_path / "a" / "other", option)
+    assert code == 2
+    assert f"{option}: is for one run at a time" in err
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_a_number_of_images_must_be_one(trained, run_command, number):
+    code, _, err = run_command("evaluate", trained(), f"--feature-images={number}")
+    assert code == 2
+    assert "must be a whole number of at least 1" in err
+
+
+@pytest.fixture(scope="module")
+def board(trained, tmp_path_factory):
+    """A TensorBoard on loopback that shows a folder of runs, one of them with codes."""
+    runs = tmp_path_factory.mktemp("projector")
+    shutil.copytree(trained(), runs / "some run")
+    assert main(["evaluate", str(runs / "some run"), "--projector", "--no-features"]) == 0
+    log = runs.with_name("projector.txt")
+    options = ["--logdir", str(runs), "--host", "127.0.0.1", "--port", "0", "--reload_interval", "1"]
+    with open(log, "w") as file:
+        process = subprocess.Popen([sys.executable, "-m", "tensorboard.main", *options], stdout=file, stderr=file)
+    try:
+        found = TensorBoard(_address(process, log))
+        found.wait_for([os.path.join("some run", "evaluation", "projector")])
+        yield found
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def test_tensorboard_serves_codes_names_classes_and_thumbnails(board, trained):
+    (run,) = board.ask("plugin/projector/runs")
+    assert run == "some run/evaluation/projector"
+    (embedding,) = board.ask("plugin/projector/info", run=run)["embeddings"]
+    assert embedding["tensorName"] == "codes"
+    assert embedding["tensorShape"] == [40, 6]
+    pictures, labels = striped(40, 1)
+    expected = TrainedAutoencoder.load(trained()).encode(pictures)
+    served = np.frombuffer(board.read("plugin/projector/tensor", run=run, name="codes"), np.float32)
+    np.testing.assert_allclose(served.reshape(40, 6), expected, rtol=1e-4, atol=1e-6)
+    rows = board.read("plugin/projector/metadata", run=run, name="codes").decode().splitlines()
+    assert rows[0].split("\t") == ["image", "class", "psnr_db"]
+    assert [row.split("\t")[:2] for row in rows[1:]] == [[str(i), str(label)] for i, label in enumerate(labels)]
+    with Image.open(io.BytesIO(board.read("plugin/projector/sprite_image", run=run, name="codes"))) as sprite:
+        pixels = np.asarray(sprite)
+    width, height = embedding["sprite"]["singleImageDim"]
+    assert (width, height) == (10, 12)
+    assert pixels.shape == (7 * height, 7 * width, 3)
+    for number in (0, 8, 39):
+        top, left = number // 7 * height, number % 7 * width
+        cell = pixels[top : top + height, left : left + width, 0]
+        np.testing.assert_array_equal(cell, pictures[number])
