@@ -64,11 +64,12 @@ def measure(case: Mapping[str, str], size: Size, libraries: Sequence[str], repet
     """Let the libraries train one model in turns."""
     task = make_task(case["kind"], size, case["precision"])
     plan = plan_task(task)
+    flops = training_flops(plan, task.compute_type)
     with contextlib.ExitStack() as stack:
         children = {name: stack.enter_context(_start(name, task, steps)) for name in libraries}
         peak = stack.enter_context(Child("benchmarks.limit", compute_type=task.compute_type))
         refused, facts = _compare(children, task)
-        facts |= {"parameters": plan.parameters, "flops_per_image": training_flops(plan)}
+        facts |= {"parameters": plan.parameters, "flops_per_image": flops}
         if refused:
             return Measurement(case, "images/s", {}, facts=facts, refused=refused)
         for child in children.values():
@@ -78,7 +79,7 @@ def measure(case: Mapping[str, str], size: Size, libraries: Sequence[str], repet
     peaks = values.pop("peak")
     facts["peak_flops"] = {**summarise(peaks), "values": peaks}
     for name, rates in values.items():
-        shares = [rate * training_flops(plan) / limit for rate, limit in zip(rates, peaks, strict=True)]
+        shares = [rate * flops / limit for rate, limit in zip(rates, peaks, strict=True)]
         facts[f"share_of_peak {name}"] = summarise(shares)["median"]
     return Measurement(case, "images/s", values, facts=facts)
 

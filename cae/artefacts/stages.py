@@ -11,7 +11,8 @@ import numpy as np
 
 from cae.artefacts.gain import overlap_unevenness, unevenness
 from cae.layers import Conv2DTransposeToSize, TiedConv2DTranspose
-from cae.plan.operations import Convolution, Operation, ResizeConvolution, TransposedConvolution, Upsample
+from cae.plan.convolutions import Convolution, ResizeConvolution, TransposedConvolution
+from cae.plan.operations import Operation, Upsample
 
 if TYPE_CHECKING:
     import keras

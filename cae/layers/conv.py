@@ -7,8 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# Libraries fill their vectors with filters, so that one filter costs as much as eight or sixteen.
-_FEW_FILTERS = 4
+from cae.forms import is_narrow
 
 
 @keras.saving.register_keras_serializable(package="cae")
@@ -53,20 +52,6 @@ class Conv2D(keras.layers.Conv2D):
             and self.data_format == "channels_last"
             and tuple(self.strides) == tuple(self.dilation_rate) == (1, 1)
         )
-
-
-def is_narrow(kernel_shape: Any) -> bool:
-    """Whether matrix products are faster than a convolution on a CPU.
-
-    Example:
-    >>> is_narrow((3, 3, 32, 3)), is_narrow((3, 3, 16, 3)), is_narrow((3, 3, 512, 16))
-    (True, False, False)
-
-    Args:
-        kernel_shape: (height, width, channels, filters).
-    """
-    height, width, channels, filters = kernel_shape
-    return filters <= _FEW_FILTERS and height * width > 1 and height * width * filters <= channels
 
 
 def convolve_to_few_filters(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

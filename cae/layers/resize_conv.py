@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cae.folding import can_fold, folding_is_faster
+from cae.forms import can_fold, folding_is_faster
 from cae.layers.crop import Size, height_and_width, restored_size, whole_number
 from cae.layers.interpolation import resize
 
@@ -47,7 +47,7 @@ class ResizeConv2D(keras.layers.Conv2D):
         output_size: Height and width to restore; divided by `factor` and rounded up they must be the input's.
             None stands for `factor` times the input's.
         folded: True and False force or forbid the transposed convolution; None chooses the faster form for the
-            device and the float type (see `cae.folding`). A cropped map is never folded.
+            device and the float type (see `cae.forms`). A cropped map is never folded.
         **kwargs: `activation`, `use_bias`, initializers, regularizers, constraints, `name`, `dtype`: as for
             `keras.layers.Conv2D`.
 

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from cae.model.keras_layers import make_layer, make_tied_layer
-from cae.plan.operations import Dense, Operation, Pool, Residual, TiedConvolution, Upsample
+from cae.plan.convolutions import Residual, TiedConvolution
+from cae.plan.operations import Dense, Operation, Pool, Upsample
 from cae.plan.plan import Plan
 
 

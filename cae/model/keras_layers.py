@@ -9,19 +9,8 @@ from functools import singledispatch
 import keras
 
 from cae import layers
-from cae.plan.operations import (
-    Activation,
-    Convolution,
-    Dense,
-    Dropout,
-    Normalization,
-    Operation,
-    Pool,
-    ResizeConvolution,
-    TiedConvolution,
-    TransposedConvolution,
-    Upsample,
-)
+from cae.plan.convolutions import Convolution, ResizeConvolution, TiedConvolution, TransposedConvolution
+from cae.plan.operations import Activation, Dense, Dropout, Normalization, Operation, Pool, Upsample
 
 
 def seed_for(seed: int, path: str) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cae.plan.operations import Activation, Convolution, Normalization, Operation, Residual, Shape, Upsample
+from cae.plan.convolutions import Convolution, Residual
+from cae.plan.operations import Activation, Normalization, Operation, Shape, Upsample
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, Upsampling

@@ -6,16 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cae.plan.blocks import activated, convolution, enlarged, residual_blocks
+from cae.plan.convolutions import Convolution, ResizeConvolution, TransposedConvolution
 from cae.plan.encoder import plan_expansion
-from cae.plan.operations import (
-    Activation,
-    Convolution,
-    Operation,
-    ResizeConvolution,
-    Shape,
-    TransposedConvolution,
-    Upsample,
-)
+from cae.plan.operations import Activation, Operation, Shape, Upsample
 from cae.plan.tied import plan_tied_stages
 
 if TYPE_CHECKING:

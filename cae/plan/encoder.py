@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cae.plan.blocks import activated, convolution, residual_blocks
-from cae.plan.operations import Activation, Convolution, Dense, Dropout, Operation, Pool, Shape
+from cae.plan.convolutions import Convolution
+from cae.plan.operations import Activation, Dense, Dropout, Operation, Pool, Shape
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection

@@ -8,7 +8,8 @@ What is kept follows from the gradients: a convolution needs its input; `relu`, 
 written over what they are given and need their output; others need more. The few counts that do not follow from that,
 since they depend on how TensorFlow 2.21 composes an operation, were found by measuring its allocator, and are marked
 so; tests hold predictions against it. Under XLA and on a GPU, where nothing was measured, fusion makes it less and
-workspace of convolutions more.
+workspace of convolutions more. float16 is meant for a GPU: on a CPU, whose convolutions of it are slow and lay their
+input out anew for each tap, a step can take three times what is predicted.
 """
 
 from __future__ import annotations
@@ -18,18 +19,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatch
 
-from cae.folding import can_fold, folding_is_faster
-from cae.plan.operations import (
-    Activation,
-    Convolution,
-    Dropout,
-    Normalization,
-    Operation,
-    Pool,
-    Residual,
-    ResizeConvolution,
-    Upsample,
-)
+from cae.plan.convolutions import Convolution, Residual, ResizeConvolution
+from cae.plan.forms import is_folded, is_matrix_product
+from cae.plan.operations import Activation, Dropout, Normalization, Operation, Pool, Upsample
 from cae.plan.plan import Plan
 
 _FLOAT32 = 4
@@ -46,6 +38,10 @@ _WORK_OF_NORMALIZATION = {"batch": 1.0, "group": 1.0, "layer": 1.0}
 _IMAGE_MAPS = 9.0
 # Normalisation computes in float32; where its input is of 16 bits, it keeps a copy, of so many 16-bit values for each.
 _FLOAT32_COPY = 2.0
+# Matrix products, padded, and shifted; of 16 bits, the padded and the shifted ones are of float32. How many of them are
+# there at once is up to the scheduler, and changes by a third of them from run to run. Measured.
+_COPIES_OF_PRODUCTS = 3.0
+_COPIES_OF_16_BIT_PRODUCTS = 4.0
 # 16-bit gradients are laid out anew for the convolutions, which takes room beside them. Measured.
 _REPACKING_OF_16_BITS = 1.25
 
@@ -127,7 +123,7 @@ def _(operation: Convolution, dtype: str) -> float:
 
 @kept_values.register
 def _(operation: ResizeConvolution, dtype: str) -> float:
-    return _size(operation) + (0 if _is_folded(operation, dtype) else _enlarged_size(operation))
+    return _size(operation) + (0 if is_folded(operation, dtype) else _enlarged_size(operation))
 
 
 @kept_values.register
@@ -170,9 +166,20 @@ def work_values(operation: Operation, dtype: str) -> float:
 
 
 @work_values.register
+def _(operation: Convolution, dtype: str) -> float:
+    both = _size(operation) + math.prod(operation.input_shape)
+    if not is_matrix_product(operation):
+        return both
+    # Going forward there is a map for each tap and filter. Going back, as many make the gradient of the input.
+    maps = operation.kernel_size**2 * _size(operation)
+    copies = _COPIES_OF_PRODUCTS if dtype == "float32" else _COPIES_OF_16_BIT_PRODUCTS
+    return max(copies * maps, maps + both)
+
+
+@work_values.register
 def _(operation: ResizeConvolution, dtype: str) -> float:
-    is_folded = _is_folded(operation, dtype)
-    return _size(operation) + (math.prod(operation.input_shape) if is_folded else _enlarged_size(operation))
+    read = math.prod(operation.input_shape) if is_folded(operation, dtype) else _enlarged_size(operation)
+    return _size(operation) + read
 
 
 @work_values.register
@@ -198,12 +205,6 @@ def _(operation: Upsample, dtype: str) -> float:
 
 def _size(operation: Operation) -> int:
     return math.prod(operation.output_shape)
-
-
-def _is_folded(operation: ResizeConvolution, dtype: str) -> bool:
-    """Whether the enlarged map is never made, on a CPU."""
-    fits = can_fold(operation.input_shape[:2], operation.output_shape[:2], operation.factor)
-    return fits and folding_is_faster(operation.kernel_size, dtype)
 
 
 def _enlarged_size(operation: ResizeConvolution) -> int:

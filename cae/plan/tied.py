@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cae.plan.blocks import activated, enlarged, normalized
-from cae.plan.operations import Activation, Operation, Residual, Shape, TiedConvolution
+from cae.plan.convolutions import Residual, TiedConvolution
+from cae.plan.operations import Activation, Operation, Shape
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection, Upsampling

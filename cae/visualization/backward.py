@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from cae.layers.crop import crop
 from cae.layers.switches import max_pool, unpool
-from cae.plan.operations import Activation, Convolution, Dense, Dropout, Normalization, Operation, Pool, Residual
+from cae.plan.convolutions import Convolution, Residual
+from cae.plan.operations import Activation, Dense, Dropout, Normalization, Operation, Pool
 from cae.visualization.methods import Method
 from cae.visualization.rectifiers import rectify
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from cae.errors import ConfigError
 from cae.plan import Plan
+from cae.plan.convolutions import Convolution, Residual
 from cae.plan.groups import grouped
-from cae.plan.operations import Activation, Convolution, Dense, Operation, Residual, Shape
+from cae.plan.operations import Activation, Dense, Operation, Shape
 from cae.visualization.receptive import receptive_field
 from cae.visualization.rectifiers import is_rectifier
 

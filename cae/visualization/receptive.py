@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cae.plan.operations import Convolution, Dense, Operation, Pool, Residual
+from cae.plan.convolutions import Convolution, Residual
+from cae.plan.operations import Dense, Operation, Pool
 
 
 @dataclass(frozen=True)

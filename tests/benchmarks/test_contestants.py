@@ -45,7 +45,19 @@ def test_a_step_is_three_passes_without_the_gradient_of_the_image():
     pixels = 16 * 8
     encoder = pixels * 9 * 3 * 4, pixels / 4 * 9 * 4 * 8
     decoder = pixels / 16 * 9 * 8 * 4, pixels / 4 * 9 * 4 * 4, pixels * 9 * 4 * 3
-    assert training_flops(plan) == 2 * (3 * sum(encoder + decoder) - encoder[0])
+    assert training_flops(plan, "float32") == 2 * (3 * sum(encoder + decoder) - encoder[0])
+
+
+def test_a_folded_resize_counts_what_the_transposed_convolution_multiplies(monkeypatch):
+    plan = plan_task(make_task("resize_nearest"))
+    pixels = 16 * 8
+    encoder = pixels * 9 * 3 * 4, pixels / 4 * 9 * 4 * 8
+    output = pixels * 9 * 4 * 3
+    plain = pixels / 4 * 9 * 8 * 4, pixels * 9 * 4 * 4
+    folded = pixels / 16 * 16 * 8 * 4, pixels / 4 * 16 * 4 * 4  # 4x4 taps for each pixel before it is enlarged
+    monkeypatch.setattr("cae.forms.has_matrix_units", lambda: True)
+    for compute_type, resizes in (("float32", folded), ("bfloat16", plain)):
+        assert training_flops(plan, compute_type) == 2 * (3 * sum(encoder + resizes) + 3 * output - encoder[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cae.forms import is_narrow
 from cae.layers import Conv2D
-from cae.layers.conv import convolve_to_few_filters, is_narrow
+from cae.layers.conv import convolve_to_few_filters
 
 SHAPES = pytest.mark.parametrize(
     ("images", "kernel"),

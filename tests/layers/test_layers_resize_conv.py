@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.folding import can_fold, folding_is_faster, has_matrix_units
+from cae.forms import can_fold, folding_is_faster, has_matrix_units
 from cae.layers import ResizeConv2D
 from cae.layers.resize_conv import fold_kernel
 
@@ -103,10 +103,10 @@ def test_matrix_units_of_the_processor_make_16_bits_unfolded(tmp_path: Path, mon
     flags = tmp_path / "cpuinfo"
     flags.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n")
     assert has_matrix_units(flags)
-    monkeypatch.setattr("cae.folding.has_matrix_units", lambda: True)
+    monkeypatch.setattr("cae.forms.has_matrix_units", lambda: True)
     assert not folding_is_faster(3, "bfloat16")
     assert folding_is_faster(3, "float32")
-    monkeypatch.setattr("cae.folding.has_matrix_units", lambda: False)
+    monkeypatch.setattr("cae.forms.has_matrix_units", lambda: False)
     assert folding_is_faster(3, "bfloat16")
     assert not folding_is_faster(1, "float32")
     assert not folding_is_faster(3, "float32", on_gpu=True)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from cae.config.model import ModelSection
 from cae.model import build_autoencoder
 from cae.plan import make_plan
-from cae.plan.operations import Residual, ResizeConvolution, TiedConvolution
+from cae.plan.convolutions import Residual, ResizeConvolution, TiedConvolution
 
 UPSAMPLING = [
     "max_unpool",

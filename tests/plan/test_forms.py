@@ -16,7 +16,7 @@ def forms(size, precision="float32", **encoder):
 
 @pytest.mark.parametrize("has_units", [False, True])
 def test_the_form_that_the_layer_chooses_is_named(has_units, monkeypatch):
-    monkeypatch.setattr("cae.folding.has_matrix_units", lambda: has_units)
+    monkeypatch.setattr("cae.forms.has_matrix_units", lambda: has_units)
     # 14 pixels become 27, which is cropped, and 7 become 14, which is not: 7 * 7 * 4 * 4 * 6 * 6 and 14 * 14 * ...
     second, first = forms(27, filters=[6, 6])
     assert second == (
@@ -26,6 +26,12 @@ def test_the_form_that_the_layer_chooses_is_named(has_units, monkeypatch):
     assert first == "stage_1_conv_1: resize and convolution are computed one after the other, since 27x27 is cropped"
     (narrow,) = forms(8, "mixed_bfloat16", filters=[6])
     assert ("which is faster here in bfloat16" in narrow) == has_units
+
+
+def test_an_output_of_few_filters_is_matrix_products():
+    (line,) = [line for line in forms(8, filters=[9]) if "matrix products" in line]  # 9 taps for 9 channels
+    assert line == "output: computed on a CPU as matrix products, which are shifted and added"
+    assert not any("matrix products" in line for line in forms(8, filters=[8]))
 
 
 def test_a_single_tap_is_not_folded():

@@ -1,15 +1,21 @@
-"""When a nearest resize and its convolution are computed as one transposed convolution: it knows no framework.
+"""Which of two forms of the same function is the faster one: it knows no framework.
 
-Both forms are the same function (`cae.layers.ResizeConv2D`). Folded, a 3x3 kernel behind a resize by 2 takes 4 / 9 of
-the multiplications, and the enlarged map is never stored. `python -m benchmarks.layers` measures both forms.
+A nearest resize and its convolution can be computed as one transposed convolution (`cae.layers.ResizeConv2D`). Folded
+so, a 3x3 kernel behind a resize by 2 takes 4 / 9 of the multiplications, and the enlarged map is never stored. A
+convolution to few filters can be computed as matrix products (`cae.layers.Conv2D`). `python -m benchmarks.layers`
+measures both.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 Size = tuple[int | None, int | None]
+
+# Libraries fill their vectors with filters, so that one filter costs as much as eight or sixteen.
+_FEW_FILTERS = 4
 
 
 def can_fold(size: Size, output_size: Size | None, factor: int) -> bool:
@@ -39,6 +45,20 @@ def folding_is_faster(kernel_size: int, compute_dtype: str, *, on_gpu: bool = Fa
     """
     has_cheap_products = compute_dtype in ("float16", "bfloat16") and has_matrix_units()
     return kernel_size > 1 and not on_gpu and not has_cheap_products
+
+
+def is_narrow(kernel_shape: Sequence[int]) -> bool:
+    """Whether matrix products are faster than a convolution on a CPU.
+
+    Example:
+        >>> is_narrow((3, 3, 32, 3)), is_narrow((3, 3, 16, 3)), is_narrow((3, 3, 512, 16))
+        (True, False, False)
+
+    Args:
+        kernel_shape: (height, width, channels, filters).
+    """
+    height, width, channels, filters = kernel_shape
+    return filters <= _FEW_FILTERS and height * width > 1 and height * width * filters <= channels
 
 
 @functools.cache

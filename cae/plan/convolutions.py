@@ -1,0 +1,130 @@
+"""Convolutions of each kind, and blocks of them with a skip around, as arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cae.plan.operations import Operation
+
+
+@dataclass(frozen=True)
+class _Kernel(Operation):
+    """What slides a square kernel, padding `same`."""
+
+    kernel_size: int
+    strides: int
+    use_bias: bool
+
+    @property
+    def parameters(self) -> int:
+        filters = self.output_shape[2]
+        return self.kernel_size**2 * self.input_shape[2] * filters + (filters if self.use_bias else 0)
+
+
+@dataclass(frozen=True)
+class Convolution(_Kernel):
+    """Convolution."""
+
+    # With depth to space behind it: the factor, so that the start can make all sub-pixels alike.
+    subpixel_factor: int = 1
+
+    @property
+    def macs(self) -> int:
+        return math.prod(self.output_shape) * self.kernel_size**2 * self.input_shape[2]
+
+    @property
+    def summary(self) -> str:
+        strides = f" /{self.strides}" if self.strides > 1 else ""
+        return f"conv {self.kernel_size}x{self.kernel_size}{strides}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        return field + (self.kernel_size - 1) * jump, jump * self.strides
+
+
+@dataclass(frozen=True)
+class ResizeConvolution(_Kernel):
+    """Nearest resize by `factor`, then convolution."""
+
+    factor: int
+
+    @property
+    def macs(self) -> int:
+        return math.prod(self.output_shape) * self.kernel_size**2 * self.input_shape[2]
+
+    @property
+    def folded_kernel_size(self) -> int:
+        """Side of the kernel where both are computed as one transposed convolution (see `cae.forms`)."""
+        return self.kernel_size + self.factor - 1
+
+    @property
+    def folded_macs(self) -> int:
+        """Multiply-accumulates for one image where both are computed as one transposed convolution."""
+        return math.prod(self.input_shape) * self.folded_kernel_size**2 * self.output_shape[2]
+
+    @property
+    def summary(self) -> str:
+        return f"resize nearest x{self.factor}, conv {self.kernel_size}x{self.kernel_size}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        jump /= self.factor
+        return field + (self.kernel_size - 1) * jump, jump
+
+
+@dataclass(frozen=True)
+class TransposedConvolution(_Kernel):
+    """Transposed convolution to the output shape."""
+
+    @property
+    def macs(self) -> int:
+        return math.prod(self.input_shape) * self.kernel_size**2 * self.output_shape[2]
+
+    @property
+    def summary(self) -> str:
+        return f"conv_transpose {self.kernel_size}x{self.kernel_size} x{self.strides}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        taps = math.ceil(self.kernel_size / self.strides)
+        return field + (taps - 1) * jump, jump / self.strides
+
+
+@dataclass(frozen=True)
+class TiedConvolution(TransposedConvolution):
+    """Transposed convolution with the kernel of an encoder convolution; only its bias is its own."""
+
+    tied_to: str
+
+    @property
+    def parameters(self) -> int:
+        return self.output_shape[2] if self.use_bias else 0
+
+    @property
+    def summary(self) -> str:
+        factor = f" x{self.strides}" if self.strides > 1 else ""
+        return f"conv_transpose {self.kernel_size}x{self.kernel_size}{factor}, tied"
+
+
+@dataclass(frozen=True)
+class Residual(Operation):
+    """Operations with a skip around them, added and activated: x -> activation(x + operations(x))."""
+
+    operations: tuple[Operation, ...]
+    function: str
+
+    @property
+    def parameters(self) -> int:
+        return sum(operation.parameters for operation in self.operations)
+
+    @property
+    def macs(self) -> int:
+        return sum(operation.macs for operation in self.operations)
+
+    @property
+    def summary(self) -> str:
+        convolutions = [op.summary for op in self.operations if isinstance(op, _Kernel)]
+        return f"residual block, {len(convolutions)} {convolutions[0]}, {self.function}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        for operation in self.operations:
+            field, jump = operation.reach(field, jump)
+        return field, jump
