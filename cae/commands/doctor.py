@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from cae.doctor.machine import Limits, Machine, find_limits, this_machine
 from cae.doctor.memory import available_memory, check_step_memory
 from cae.doctor.storage import check_disk, checkpoint_bytes
 from cae.errors import UserError
+from cae.training.cluster import find_cluster
 
 if TYPE_CHECKING:
     from cae.plan import Plan
@@ -104,10 +106,25 @@ def _check_step(
     limits: Limits,
     gpu_memory: list[tuple[int, int]],
 ) -> Finding:
-    """On the GPU with the least memory free, if any is used; else in the machine's memory."""
-    batch_size = config.training.batch_size
+    """On the GPU with the least memory free, if any is used; else in the machine's memory.
+
+    A batch is divided between all processes of a training, and between the devices of each.
+    """
+    training = config.training
+    num_workers = _num_workers() if training.strategy == "multi_worker" else 1
     if engine.gpus and gpu_memory:
-        num_devices = 1 if config.training.strategy == "one_device" else len(engine.gpus)
-        step = memory_of_step(config, plan, num_devices)
-        return check_step_memory(step, batch_size, min(free for free, _ in gpu_memory), "each GPU's memory")
-    return check_step_memory(memory_of_step(config, plan), batch_size, available_memory(machine, limits))
+        num_devices = 1 if training.strategy == "one_device" else len(engine.gpus)
+        step = memory_of_step(config, plan, num_workers * num_devices)
+        return check_step_memory(step, training.batch_size, min(free for free, _ in gpu_memory), "each GPU's memory")
+    step = memory_of_step(config, plan, num_workers)
+    return check_step_memory(step, training.batch_size, available_memory(machine, limits))
+
+
+def _num_workers() -> int:
+    """Processes of the cluster that TF_CONFIG names; 1 without one, or if it is wrong, which its own check tells."""
+    if "TF_CONFIG" not in os.environ:  # Slurm's would start TensorFlow in this process
+        return 1
+    try:
+        return find_cluster().num_workers
+    except ConfigError:
+        return 1

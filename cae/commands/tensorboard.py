@@ -45,9 +45,9 @@ def run(options: argparse.Namespace) -> int:
     logdir: Path = options.logdir
     if logdir.exists() and not logdir.is_dir():
         raise UserError(f"{logdir}: is a file, and TensorBoard reads a folder.")
+    address = start_tensorboard(logdir, options.host, options.port, options.load_fast)
     # One of TensorBoard's own tabs needs it: better now, and without its banners, than while the first page loads.
     start_engine()
-    address = start_tensorboard(logdir, options.host, options.port, options.load_fast)
     print(f"TensorBoard: {address}", flush=True)
     print(f"Decoders side by side: {urllib.parse.urljoin(address, f'#{PLUGIN_NAME}')}", flush=True)
     if not logdir.exists():

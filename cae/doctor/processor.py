@@ -32,14 +32,15 @@ def check_threads(machine: Machine, limits: Limits) -> Finding:
     if not settings:
         return ok("threads", "as many as cores (neither OMP_NUM_THREADS nor TF_NUM_INTRAOP_THREADS is set)")
     shown = ", ".join(f"{name}={value}" for name, value in settings.items())
-    wrong = [name for name, value in settings.items() if not value.strip().isdigit()]
+    numbers = {name: _number(name, value) for name, value in settings.items()}
+    wrong = [name for name, number in numbers.items() if number is None]
     if wrong:
         return problem("threads", f"{shown}: must be a whole number", f"unset {' '.join(wrong)}, or set a number")
-    numbers = [int(value) for value in settings.values() if int(value) > 0]  # 0 leaves the choice to TensorFlow
+    set_numbers = [number for number in numbers.values() if number]  # 0 leaves the choice to TensorFlow
     cores = min(machine.cores, math.ceil(limits.cores or machine.cores))
-    if any(number < cores for number in numbers):
+    if any(number < cores for number in set_numbers):
         return warning("threads", f"{shown}, fewer than the {cores} cores", f"unset {' '.join(settings)}")
-    if any(number > cores for number in numbers):
+    if any(number > cores for number in set_numbers):
         return warning("threads", f"{shown}, more than the {cores} cores", f"unset {' '.join(settings)}")
     return ok("threads", shown)
 
@@ -66,9 +67,15 @@ def check_onednn(machine: Machine) -> Finding:
 
 
 def _threads(machine: Machine) -> int | None:
-    numbers = {machine.environ.get(name) for name in _THREAD_SETTINGS} - {None}
-    only = numbers.pop() if len(numbers) == 1 else None
-    return int(only) if only is not None and only.strip().isdigit() else None
+    """The number that every setting gives that is there."""
+    numbers = {_number(name, machine.environ[name]) for name in _THREAD_SETTINGS if name in machine.environ}
+    return numbers.pop() if len(numbers) == 1 else None
+
+
+def _number(name: str, value: str) -> int | None:
+    """The threads that a setting asks for, of OpenMP's list for nested levels those of the first; None if wrong."""
+    levels = [level.strip() for level in (value.split(",") if name == "OMP_NUM_THREADS" else [value])]
+    return int(levels[0]) if all(level.isdecimal() for level in levels) else None
 
 
 def _processor_lines(machine: Machine, key: str) -> list[str]:

@@ -6,7 +6,6 @@ from cae.config import RunConfig, load_config
 from cae.errors import ConfigError
 from cae.runs.directory import RunDirectory
 
-
 # Says where a run is trained, not what is trained: it may go on elsewhere.
 _FREE_TO_CHANGE = ("training.strategy",)
 

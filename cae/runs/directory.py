@@ -142,7 +142,7 @@ def check_is_writable(folder: Path) -> None:
     probe = nearest / ".cae-write-test"
     try:
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another job may look at the same folder, and be quicker
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror or error} ({nearest}).") from error
 

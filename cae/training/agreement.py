@@ -105,11 +105,11 @@ class Together(Alone):
         try:
             yield
         except _LOST as error:
-            reason = str(error).split("Additional GRPC")[0].strip().splitlines()[-1]
+            reason = str(error).split("Additional GRPC")[0].strip().splitlines() or ["no reason given"]
             raise UserError(
                 "Another process of this training has stopped or can no longer be reached, so this one ends, too."
                 " Its own message says why; start all of them again with --resume to go on from the last checkpoint."
-                f" ({type(error).__name__}: {reason})"
+                f" ({type(error).__name__}: {reason[-1]})"
             ) from error
 
     def _from_chief(self, data: bytes) -> bytes:

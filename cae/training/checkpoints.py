@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -24,8 +27,12 @@ _DAMAGE = (
     KeyError,
     TypeError,
     EOFError,
-    RecursionError,
+    RuntimeError,
     MemoryError,
+    OverflowError,
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -138,8 +145,7 @@ class CheckpointFolder:
             )
         if _digest(arrays_file) != record["arrays"]:
             raise ValueError("checksum differs")
-        with np.load(arrays_file, allow_pickle=False) as arrays:
-            return Checkpoint(step, {name: arrays[name] for name in arrays.files}, dict(record["counters"]))
+        return Checkpoint(step, _read_arrays(arrays_file), dict(record["counters"]))
 
     def _remove_leftovers(self) -> None:
         """Remove what a kill in the middle of writing left."""
@@ -148,6 +154,30 @@ class CheckpointFolder:
             if path not in known:
                 path.unlink(missing_ok=True)
         remove_unfinished(self.path)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read arrays that take no more memory than their file has bytes: `save` compresses nothing."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("its arrays are compressed, as a checkpoint's never are")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ValueError("its arrays promise more bytes than the file has")
+        for entry in entries:
+            with archive.open(entry) as file:
+                if _promised_bytes(file) > entry.file_size:
+                    raise ValueError(f"{entry.filename} promises more bytes than it has")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _promised_bytes(file: IO[bytes]) -> int:
+    """Bytes that the header of a .npy file promises; numpy asks for all of them before it reads any."""
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    return math.prod(shape) * dtype.itemsize
 
 
 def _seal(record: dict[str, Any]) -> str:

@@ -59,7 +59,10 @@ def find_cluster() -> Cluster:
         ConfigError: neither is there, or what is there is wrong.
     """
     if "TF_CONFIG" in os.environ:
-        return _from_tf_config(os.environ["TF_CONFIG"])
+        try:
+            return _from_tf_config(os.environ["TF_CONFIG"])
+        except RecursionError as error:
+            raise ConfigError("TF_CONFIG: is nested too deeply.") from error
     if "SLURM_PROCID" in os.environ:
         return _from_slurm()
     raise ConfigError(
@@ -80,13 +83,13 @@ def _from_tf_config(text: str) -> Cluster:
     if not isinstance(task, dict):
         raise ConfigError(f"TF_CONFIG: `task` must be a mapping with `type` and `index`. Received: {task!r}.")
     job, index = task.get("type"), task.get("index")
-    if job not in jobs:
+    if not isinstance(job, str) or job not in jobs:
         raise ConfigError(f"TF_CONFIG: `task.type` must be one of {', '.join(jobs)}. Received: {job!r}.")
-    if isinstance(index, str) and index.isdecimal():  # some launchers quote it
+    if isinstance(index, str) and len(index) < 10 and index.isdecimal():  # some launchers quote it
         index = int(index)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(jobs[job]):
         raise ConfigError(
-            f"TF_CONFIG: `task.index` must be an integer from 0 to {len(jobs[job]) - 1}. Received: {index!r}."
+            f"TF_CONFIG: `task.index` must be an integer from 0 to {len(jobs[job]) - 1}. Received: {repr(index)[:80]}."
         )
     return Cluster(jobs, job, index)
 

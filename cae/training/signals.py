@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import signal
-import threading
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
+
+from cae.stop_handler import StopHandler
 
 
-class StopSignals:
+class StopSignals(StopHandler):
     """Within the `with` block, remember a stop signal instead of dying; a second one of the kind ends at once.
-
-    Signals are the main thread's: in another, where Python code may train too, nothing is remembered.
 
     Example:
         >>> with StopSignals() as stop:
@@ -21,27 +19,15 @@ class StopSignals:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.received: int | None = None
-        self._previous: dict[int, Any] = {}
 
     @property
     def exit_code(self) -> int:
         """128 + the signal's number, as shells count it."""
         return 128 + (self.received or 0)
 
-    def __enter__(self) -> StopSignals:
-        if threading.current_thread() is not threading.main_thread():
-            return self
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._remember)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number: int, frame: FrameType | None) -> None:
+    def on_stop(self, number: int, frame: FrameType | None) -> None:
+        """Remember it."""
         self.received = number
-        signal.signal(number, self._previous[number])
+        signal.signal(number, self.previous[number])

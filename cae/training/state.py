@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,38 +10,10 @@ import tensorflow as tf
 
 from cae.errors import UserError
 from cae.training.checkpoints import Checkpoint
+from cae.training.counters import Counters, parse_counters
 
 if TYPE_CHECKING:
     from cae.training.step import Steps
-
-
-@dataclass
-class Counters:
-    """What the host keeps between epochs.
-
-    Args:
-        epoch: finished epochs.
-        sums: what the running epoch has added up so far; see `Steps.zero_sums`.
-        best_epoch: epoch with the lowest validation loss, 0 before the first.
-        best_metrics: its row of metrics.jsonl.
-        stopping_loss: lowest validation loss that counted as an improvement, infinite (null) before the first.
-        epochs_without_improvement: for early stopping.
-        last_metrics: the newest row of metrics.jsonl.
-        seconds: time spent in training so far, over all sessions.
-        epoch_seconds: of these, in the running epoch.
-        num_images: training images; a checkpoint fits no other number of them.
-    """
-
-    epoch: int = 0
-    sums: list[float] = field(default_factory=list)
-    best_epoch: int = 0
-    best_metrics: dict[str, Any] = field(default_factory=dict)
-    stopping_loss: float | None = None
-    epochs_without_improvement: int = 0
-    last_metrics: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    epoch_seconds: float = 0.0
-    num_images: int = 0
 
 
 class TrainingState:
@@ -75,27 +47,40 @@ class TrainingState:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Put everything back.
 
+        Nothing is put back of a checkpoint that is refused.
+
         Raises:
-            UserError: if the checkpoint is of another model, or of another number of images.
+            UserError: if the checkpoint is of another model, or of another number of images, or its counters are none.
         """
         variables = self._variables()
-        expected = {name: tuple(variable.shape) for name, variable in variables.items()}
-        expected |= {f"best/{number}": value.shape for number, value in enumerate(self.best_weights)}
-        found = {name: value.shape for name, value in checkpoint.arrays.items()}
-        if expected != found:
-            different = sorted(name for name in expected | found if expected.get(name) != found.get(name))
-            raise UserError(f"The checkpoint is of another model; differing variables: {', '.join(different[:5])}.")
-        num_images = checkpoint.counters["num_images"]
-        if num_images != self.counters.num_images:
-            raise UserError(
-                f"The data have changed since the checkpoint: {num_images} training images then,"
-                f" {self.counters.num_images} now. Start again with --overwrite."
-            )
+        self._check_arrays(checkpoint.arrays, variables)
+        counters = self._check_counters(parse_counters(checkpoint.counters))
         for name, variable in variables.items():
             variable.assign(checkpoint.arrays[name])
         self.steps.spread_dropout_seeds()
         self.best_weights = [checkpoint.arrays[f"best/{number}"] for number in range(len(self.best_weights))]
-        self.counters = Counters(**checkpoint.counters)
+        self.counters = counters
+
+    def _check_arrays(self, arrays: dict[str, np.ndarray], variables: dict[str, Any]) -> None:
+        expected = {name: (tuple(one.shape), _numpy_type(one)) for name, one in variables.items()}
+        expected |= {f"best/{number}": (one.shape, one.dtype) for number, one in enumerate(self.best_weights)}
+        found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+        if expected != found:
+            different = sorted(name for name in expected | found if expected.get(name) != found.get(name))
+            raise UserError(f"The checkpoint is of another model; differing variables: {', '.join(different[:5])}.")
+
+    def _check_counters(self, counters: Counters) -> Counters:
+        if len(counters.sums) != len(self.counters.sums):
+            raise UserError(
+                f"The checkpoint's counter `sums` must have {len(self.counters.sums)} numbers here. Received:"
+                f" {len(counters.sums)}."
+            )
+        if counters.num_images != self.counters.num_images:
+            raise UserError(
+                f"The data have changed since the checkpoint: {counters.num_images} training images then,"
+                f" {self.counters.num_images} now. Start again with --overwrite."
+            )
+        return counters
 
     def _variables(self) -> dict[str, Any]:
         # Numbers in the order of building, which the plan fixes: Keras' own names count what the process has built.
@@ -105,3 +90,8 @@ class TrainingState:
         named = {f"model/{number}": variable for number, variable in enumerate(model)}
         named |= {f"optimizer/{number}": variable for number, variable in enumerate(optimizer)}
         return named | {"step": self.steps.step}
+
+
+def _numpy_type(variable: Any) -> np.dtype:
+    """Of a variable of TensorFlow, or of Keras, which names its type."""
+    return np.dtype(tf.as_dtype(variable.dtype).as_numpy_dtype)

@@ -178,6 +178,7 @@ class Steps:
             # Gradients are summed over replicas: each brings its share of the whole batch's mean.
             loss = part.sum(losses) / part.batch_size
             scaled_loss = self.optimizer.scale_loss(loss)
+        self._share_statistics()
         variables = self.autoencoder.model.trainable_variables
         *gradients, sums = self._add_up(
             [
@@ -221,6 +222,17 @@ class Steps:
         if self.shares is None:
             return values
         return list(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values))
+
+    def _share_statistics(self) -> None:
+        """Go on with the mean of what all replicas have seen, so that what is validated is what is saved."""
+        if self.shares is None:
+            return
+        states = self.autoencoder.model.non_trainable_variables
+        moving = [variable for variable in states if not variable.path.endswith("seed_generator_state")]
+        if moving:
+            totals = self._add_up([variable.value for variable in moving])
+            for variable, total in zip(moving, totals, strict=True):
+                variable.assign(total / self.shares.num_replicas)
 
     def _image_sums(self, part: _Part, reconstructions: tf.Tensor, losses: tf.Tensor, ssim_every: int = 1) -> tf.Tensor:
         # A linear output may leave the pixel range; pictures cannot.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import tensorflow as tf
@@ -101,7 +103,8 @@ def _join(cluster: Cluster) -> tf.distribute.Strategy:
     )
     _set_patience(cluster)
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        with _ended_by_signals():
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except (tf.errors.DeadlineExceededError, tf.errors.UnavailableError) as error:
         raise UserError(
             f"Process {cluster.number} of {cluster.num_workers} has waited {SECONDS_TO_JOIN} seconds for the others:"
@@ -110,10 +113,24 @@ def _join(cluster: Cluster) -> tf.distribute.Strategy:
     except tf.errors.OpError as error:
         address = cluster.jobs[cluster.job][cluster.index]
         raise UserError(f"This process cannot take part as {address}: {str(error).splitlines()[0]}") from error
-    # The engine has taken SIGTERM for itself by now, and would swallow it: Python's handler is put back in its place.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
-    return strategy
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let Ctrl-C end the process at once: Python would not come to handle it, and nothing is there to save.
+
+    SIGTERM waits until all have joined: the engine takes it for itself before it begins to wait, and holds Python up.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        # Also since the engine, by now, would swallow SIGTERM.
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _set_patience(cluster: Cluster) -> None:

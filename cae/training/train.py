@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -18,7 +18,7 @@ from cae.data.read_failures import user_errors
 from cae.errors import UserError
 from cae.model import build_autoencoder
 from cae.plan.table import format_plan
-from cae.runs.environment import describe_environment, peak_memory_bytes
+from cae.runs.environment import describe_environment
 from cae.runs.events import cut_events
 from cae.training.agreement import Alone, Together
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
@@ -35,6 +35,7 @@ from cae.training.signals import StopSignals
 from cae.training.state import TrainingState
 from cae.training.step import Steps
 from cae.training.strategy import check_batch_size, make_shares, make_strategy, uses_xla
+from cae.training.summary import hyperparameters, write_summary
 from cae.training.tensorboard import TensorBoardWriter
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ class Training:
                 state = self._make_state()
             agreement = self._make_agreement(state)
             with agreement.errors():
-                loop = self._make_loop(state, agreement, resume)
-            journal = loop.journal
+                checkpoints = self._begin(state, agreement, resume)
+            # From here on the run directory is this training's own, and says how it ended.
+            journal: Journal | NoJournal = NoJournal()
             try:
                 with self._naming_memory(), agreement.errors(), user_errors():
-                    outcome = loop.run(stop)
+                    journal = self._make_journal(state) if agreement.is_chief else journal
+                    outcome = self._make_loop(state, agreement, checkpoints, journal).run(stop)
                 journal.close()
             except Exception as error:
                 # A full disk may be the very reason; the error itself must reach the user all the same.
@@ -119,17 +122,24 @@ class Training:
             return Alone()
         return Together(state.steps.strategy, self.cluster)
 
-    def _make_loop(self, state: TrainingState, agreement: Alone, resume: bool) -> Loop:
-        """Bring everything to where training starts or goes on."""
+    def _begin(self, state: TrainingState, agreement: Alone, resume: bool) -> CheckpointFolder | None:
+        """Bring state and run directory to where training starts or goes on; only the chief has checkpoints."""
         checkpoints = CheckpointFolder(self.run.checkpoints) if agreement.is_chief else None
         found = self._open_run(checkpoints, resume) if checkpoints is not None else None
         checkpoint = agreement.on_start(found, self._terms())
         if checkpoint is not None:
             state.restore(checkpoint)
-        journal: Journal | NoJournal = NoJournal()
         if agreement.is_chief:
             self._prepare_run(state, checkpoint, resume)
-            journal = self._make_journal(state, is_new=state.step == 0)
+        return checkpoints
+
+    def _make_loop(
+        self,
+        state: TrainingState,
+        agreement: Alone,
+        checkpoints: CheckpointFolder | None,
+        journal: Journal | NoJournal,
+    ) -> Loop:
         return Loop(
             self.config.training,
             state.steps,
@@ -143,8 +153,13 @@ class Training:
         )
 
     def _terms(self) -> str:
-        """What all processes of a training must have in common; where the images lie is each one's own business."""
-        sections = self.config.model_dump(mode="json", include={"seed", "model", "objective", "training"})
+        """What all processes of a training must have in common."""
+        sections = self.config.model_dump(
+            mode="json",
+            include={"seed", "data", "model", "objective", "training"},
+            # Where the images lie, and what is kept of them, is each one's own business.
+            exclude={"data": {"path", "test_path", "cache"}},
+        )
         images = {part: len(getattr(self.splits, part)) for part in ("train", "validation")}
         return json.dumps({**sections, "images": images, "image_shape": list(self.plan.image_shape)})
 
@@ -171,16 +186,17 @@ class Training:
         for folder in (self.run.train_events, self.run.validation_events, self.run.path):
             cut_events(folder, last_written if checkpoint else -1)
 
-    def _make_journal(self, state: TrainingState, *, is_new: bool) -> Journal:
+    def _make_journal(self, state: TrainingState) -> Journal:
         section = self.config.training
         probes = self._probe_images()
         writer = TensorBoardWriter(self.run)
         progress = Progress(section.epochs * self._steps_per_epoch, self._steps_per_epoch, state.step)
         rates = make_schedule(section.schedule, section.optimizer.learning_rate, section.epochs, self._steps_per_epoch)
         journal = Journal(self.run, self.config.logging, section.epochs, probes, rates, writer, progress)
-        if is_new:
+        if state.step == 0:
             text = self.run.config.read_text(encoding="utf-8")
-            writer.write_start(text, format_plan(self.plan), state.steps.autoencoder, self._hyperparameters())
+            values = hyperparameters(self.config, self.plan)
+            writer.write_start(text, format_plan(self.plan), state.steps.autoencoder, values)
         if state.counters.best_epoch:
             # A kill may have left the weights of an epoch that is about to be repeated.
             journal.write_best_weights(state)
@@ -205,54 +221,7 @@ class Training:
     def _steps_per_epoch(self) -> int:
         return steps_per_epoch(len(self.splits.train), self.config.training.batch_size)
 
-    def _hyperparameters(self) -> dict[str, bool | int | float | str]:
-        """Leaves of the configuration that TensorBoard can sort runs by, upsampling kind first."""
-        kinds = [upsampling.kind for upsampling in self.config.model.upsampling_per_stage]
-        values: dict[str, bool | int | float | str] = {
-            "upsampling": kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds),
-            "seed": self.config.seed,
-        }
-        for section in ("model", "objective", "training"):
-            values |= _leaves(section, getattr(self.config, section).model_dump(mode="json"))
-        code = self.plan.code
-        return values | {
-            "parameters": self.plan.parameters,
-            "code_values": code.values,
-            "switch_bits": code.switch_bits,
-        }
-
     def _write_summary(self, state: TrainingState, outcome: Outcome, started: float, error: str | None = None) -> None:
-        if self.cluster is not None and not self.cluster.is_chief:
-            return
-        counters = state.counters
-        summary = {
-            "status": outcome.value,
-            **({"error": error} if error else {}),
-            "best": counters.best_metrics,
-            "last": counters.last_metrics,
-            "epochs": counters.epoch,
-            "steps": state.step,
-            "parameters": self.plan.parameters,
-            "macs_per_image": self.plan.macs,
-            "code": self.plan.code.as_dict(),
-            "images": {part: len(getattr(self.splits, part)) for part in ("train", "validation", "test")},
-            "skipped_images": self.splits.skipped,
-            "replaced_images": dict(self.splits.replaced),
-            "image_shape": list(self.plan.image_shape),
-            "wall_seconds": time.monotonic() - started,
-            "training_seconds": counters.seconds + counters.epoch_seconds,
-            "peak_memory_bytes": peak_memory_bytes(),
-        }
-        write_json(self.run.summary, summary)
-
-
-def _leaves(prefix: str, value: Any) -> dict[str, bool | int | float | str]:
-    """Dotted keys of plain values; lists as text, nothing for null."""
-    if isinstance(value, dict):
-        leaves: dict[str, bool | int | float | str] = {}
-        for key, inner in value.items():
-            leaves |= _leaves(f"{prefix}.{key}", inner)
-        return leaves
-    if isinstance(value, list):
-        return {prefix: str(value)}
-    return {} if value is None else {prefix: value}
+        if self.cluster is None or self.cluster.is_chief:
+            seconds = time.monotonic() - started
+            write_summary(self.run, self.plan, self.splits, state, outcome, wall_seconds=seconds, error=error)

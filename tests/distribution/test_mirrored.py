@@ -1,9 +1,12 @@
 """One machine, several devices: as many logical CPUs, each in the place of a GPU."""
 
+import json
 import math
 
+import numpy as np
 import pytest
 
+from tests.conftest import make_images
 from tests.distribution.runs import SECONDS, assert_same, finish, rows_of, start
 
 # 162 training images in batches of 16, 18 for validation: the last batch of each has 2, fewer than 4 devices.
@@ -23,15 +26,28 @@ model: {{encoder: {{filters: [4, 8], normalization: {{kind: batch, synchronized:
 objective: {{corruption: {{kind: masked_patches, patch_size: 3, fraction: 0.3}}}}
 training: {{epochs: 3, batch_size: 16, optimizer: {{name: sgd, learning_rate: 0.01}}, strategy: mirrored}}
 """
-# What has no single-device result to be held against: each device has its own dropout and its own statistics.
+# What has no single-device result to be held against: each device normalises over its own share.
 OWN = """
 experiment: own
 data: {{source: arrays, path: {images}}}
 model: {{encoder: {{filters: [4, 8], dropout: 0.3, normalization: batch}}}}
 training: {{epochs: 3, batch_size: 16, precision: mixed_float16, strategy: mirrored}}
 """
-TEXTS = {"noise": NOISE, "statistics": STATISTICS, "own": OWN}
-TRAINED = {1: list(TEXTS), 2: list(TEXTS), 4: ["noise", "statistics"]}
+MOVING = """
+experiment: moving
+data: {{source: arrays, path: {images}}}
+model: {{encoder: {{filters: [4, 8], normalization: {{kind: batch, momentum: 0.5}}}}}}
+training: {{epochs: 2, batch_size: 16, strategy: mirrored}}
+"""
+# The same image over and over, one for each device in every step: 16 steps on any number of devices.
+DROPOUT = """
+experiment: dropout
+data: {{source: arrays, path: {images}}}
+model: {{encoder: {{filters: [8, 8], dropout: 0.5}}}}
+training: {{epochs: 1, batch_size: {number}, strategy: mirrored}}
+"""
+TEXTS = {"noise": NOISE, "statistics": STATISTICS, "own": OWN, "moving": MOVING, "dropout": DROPOUT}
+TRAINED = {1: ["noise", "statistics", "dropout"], 2: list(TEXTS), 4: ["noise", "statistics"]}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +60,11 @@ def runs(tmp_path_factory, image_file):
         for name in names:
             text = TEXTS[name]
             config = folder / f"{name}-{number}.yaml"
-            config.write_text(f"name: {name}-{number}" + text.format(images=image_file))
+            images = image_file
+            if name == "dropout":
+                images = folder / f"{name}-{number}.npy"
+                np.save(images, np.repeat(make_images(1, 15, 10), 20 * number, axis=0))
+            config.write_text(f"name: {name}-{number}" + text.format(images=images, number=number))
             commands += ["train", config, "--runs-dir", folder, "--"]
             found[number, name] = folder / name / f"{name}-{number}"
         processes.append(start(["-m", "tests.distribution.logical_cpus", number, *commands]))
@@ -67,9 +87,20 @@ def test_dropout_statistics_of_each_device_and_scaled_losses_train(runs):
 
 
 def test_every_device_drops_values_of_its_own(runs):
-    # Were the devices' noise one, two devices would differ from one by rounding at most.
-    one, two = (rows_of(runs[number, "own"])[0]["loss"] for number in (1, 2))
-    assert one != two
+    # Did both drop the same values of the same image, two would learn just what one learns from that image alone.
+    (one,), (two,) = (rows_of(runs[number, "dropout"]) for number in (1, 2))
+    assert one["step"] == two["step"]
+    assert abs(one["loss"] - two["loss"]) > 1e-3 * one["loss"]
+
+
+def test_what_is_validated_on_several_devices_is_what_is_saved(runs, run_command):
+    # One device, which knows the saved weights and statistics only, finds the validation error of the best epoch.
+    run = runs[2, "moving"]
+    code, _, err = run_command("evaluate", run, "--split", "validation")
+    assert code == 0, err
+    best = json.loads((run / "summary.json").read_text())["best"]
+    results = json.loads((run / "evaluation" / "results.json").read_text())
+    assert results["mse"] == pytest.approx(best["val_mse"], rel=1e-5)
 
 
 def test_a_batch_of_fewer_images_than_devices_is_a_mistake(tmp_path, image_file):

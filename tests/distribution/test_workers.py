@@ -3,12 +3,19 @@
 import json
 import shutil
 import signal
+import socket
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tests.distribution.runs import assert_same, finish, rows_of, start, start_workers
+from cae.config import RunConfig
+from cae.errors import UserError
+from cae.training.agreement import Together
+from cae.training.train import Training
+from tests.distribution.runs import assert_same, finish, free_ports, rows_of, start, start_workers
 
 TEXT = """
 experiment: e
@@ -117,3 +124,44 @@ def test_processes_that_would_not_train_the_same_refuse(place, tmp_path):
     assert "do not train the same" in follower[2]
     assert "Traceback" not in chief[2] + follower[2]
     shutil.rmtree(place.run("unlike"))
+
+
+def test_the_same_is_trained_from_anywhere_but_not_from_other_data_settings():
+    def terms(**changes):
+        data = {"source": "image_folder", "path": "here", "image_size": [8, 8], **changes}
+        splits = SimpleNamespace(train=range(9), validation=range(3))
+        plan = SimpleNamespace(image_shape=(8, 8, 3))
+        return Training(RunConfig.model_validate({"data": data}), plan, splits, run=None, tell=print)._terms()
+
+    assert terms(path="elsewhere", test_path="there", cache="memory") == terms()
+    for changes in ({"augmentation": {"vertical_flip": True}}, {"fit": "crop"}, {"classes": ["cat"]}):
+        assert terms(**changes) != terms()
+
+
+def test_a_lost_process_is_told_of_even_where_the_engine_gives_no_reason():
+    with pytest.raises(UserError, match="no reason given"), Together.errors(None):
+        raise tf.errors.UnavailableError(None, None, "")
+
+
+def test_an_interrupt_ends_a_process_that_waits_for_the_others(place):
+    waiting, absent = (f"127.0.0.1:{port}" for port in free_ports(2))
+    cluster = {"cluster": {"worker": [waiting, absent]}, "task": {"type": "worker", "index": 0}}
+    process = start(place.command("waiting"), TF_CONFIG=json.dumps(cluster))
+    try:
+        wait_until_it_listens(process, int(waiting.rsplit(":", 1)[1]))
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode == -signal.SIGINT
+
+
+def wait_until_it_listens(process, port):
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("the process does not wait for others")

@@ -105,12 +105,19 @@ def test_a_quota_below_the_cores_asks_for_as_many_threads():
     finding = check_cores(seen, Limits(cores=2.5))
     assert finding.status == "warning"
     assert "OMP_NUM_THREADS=2" in finding.remedy
-    heeded = Machine({"OMP_NUM_THREADS": "2", "TF_NUM_INTRAOP_THREADS": "2"}, None, 8)
+    unreadable = Machine({"OMP_NUM_THREADS": "²"}, None, 8)
+    assert check_cores(unreadable, Limits(cores=2.5)).status == "warning"
+    heeded = Machine({"OMP_NUM_THREADS": "2,1", "TF_NUM_INTRAOP_THREADS": "2"}, None, 8)
     assert check_cores(heeded, Limits(cores=2.5)).status == "ok"
 
 
 @pytest.mark.parametrize(
-    ("value", "status"), [("4", "ok"), ("0", "ok"), ("1", "warning"), ("64", "warning"), ("many", "problem")]
+    ("value", "status"),
+    [
+        *[("4", "ok"), ("0", "ok"), ("1", "warning"), ("64", "warning")],
+        *[("many", "problem"), ("²", "problem"), ("", "problem"), ("4,", "problem")],
+        *[("4,2", "ok"), ("2, 4", "warning")],  # OpenMP's list for nested levels
+    ],
 )
 def test_threads_must_be_as_many_as_cores(machine, value, status):
     finding = check_threads(machine(OMP_NUM_THREADS=value), NO_LIMITS)

@@ -108,6 +108,21 @@ def test_a_step_that_no_machine_can_hold_ends_with_1_before_it_is_tried(doctor, 
     assert "training.batch_size" in found["step memory"]["remedy"]
 
 
+def test_workers_share_a_batch(doctor, write_config, monkeypatch):
+    def activations(strategy):
+        _, found, _ = doctor(write_config(f"training: {{batch_size: 4096, strategy: {strategy}}}"))
+        words = found["step memory"]["found"].split()
+        return float(words[1].replace(",", ""))
+
+    workers = [f"host{number}:2222" for number in range(4)]
+    config = json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": 2}})
+    monkeypatch.setenv("TF_CONFIG", config)
+    alone = activations("one_device")
+    assert activations("multi_worker") == pytest.approx(alone / 4, rel=0.05)
+    monkeypatch.setenv("TF_CONFIG", "{")  # whose own check tells what is wrong with it
+    assert activations("multi_worker") == alone
+
+
 def test_of_a_grid_the_first_combination_is_checked(doctor, write_config):
     code, found, _ = doctor(write_config("grid: {seed: [1, 2, 3]}"))
     assert code == 0

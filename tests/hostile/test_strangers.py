@@ -1,9 +1,6 @@
-"""Runs that a stranger made: weights, checkpoints and records are numbers and text, and nothing in them is executed."""
+"""Runs that a stranger made: weights and records are numbers and text, and nothing in them is executed."""
 
-import hashlib
-import io
 import json
-import os
 import pickle
 import shutil
 import time
@@ -20,20 +17,10 @@ from cae.plan import make_plan
 from cae.runs import RunDirectory
 from cae.runs.trained import load_autoencoder
 from cae.runs.weights_file import check_weights_file
-from cae.training.checkpoints import Checkpoint, CheckpointFolder
+from tests.hostile.trap import Trap
 
 CONFIG = RunConfig(model=ModelSection(encoder=EncoderSection(filters=(2,))))
 PLAN = make_plan(CONFIG.model, (8, 8, 1))
-
-
-class Trap:
-    """What leaves a file behind when it is unpickled."""
-
-    def __init__(self, canary):
-        self.canary = canary
-
-    def __reduce__(self):
-        return (os.mkdir, (str(self.canary),))
 
 
 @pytest.fixture(scope="module")
@@ -153,47 +140,6 @@ def test_a_weights_file_of_wrong_bytes_is_loaded_or_refused(sound, stranger):
         except UserError:
             refused += 1
     assert refused > 10
-
-
-def checkpoint_by_hand(folder, content, record):
-    """Write a checkpoint as its format says, with right checksums."""
-    folder.save(Checkpoint(3, {"kernel": np.ones(2)}, {"epoch": 1}))
-    (arrays,) = folder.path.glob("*.npz")
-    (file,) = folder.path.glob("*.json")
-    whole = json.loads(file.read_text())
-    (place,) = [key for key, value in whole.items() if value == hashlib.sha256(arrays.read_bytes()).hexdigest()]
-    content(arrays)
-    whole[place] = hashlib.sha256(arrays.read_bytes()).hexdigest()
-    whole.update(record)
-    if "seal" in whole:
-        del whole["seal"]
-        whole["seal"] = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-    file.write_text(json.dumps(whole))
-
-
-def npy_bytes(array):
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=True)
-    return content.getvalue()
-
-
-def test_pickled_objects_in_a_checkpoint_are_not_loaded(tmp_path):
-    trapped = np.array([Trap(tmp_path / "canary")], object)
-    for number, write in enumerate(
-        [
-            lambda path: np.savez(path, kernel=trapped),
-            lambda path: path.write_bytes(pickle.dumps(Trap(tmp_path / "canary"))),
-            lambda path: path.write_bytes(npy_bytes(trapped)),
-        ]
-    ):
-        (tmp_path / str(number)).mkdir()
-        folder = CheckpointFolder(tmp_path / str(number) / "checkpoints")
-        checkpoint_by_hand(folder, write, {})
-        told = []
-        with pytest.raises(UserError, match="No whole checkpoint is left"):
-            folder.load_newest(told.append)
-        assert "passed over" in told[0]
-        assert not (tmp_path / "canary").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""What is told of a training as a whole: summary.json, and the hyperparameters that runs are sorted by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cae.atomic_files import write_json
+from cae.runs.environment import peak_memory_bytes
+
+if TYPE_CHECKING:
+    from cae.config import RunConfig
+    from cae.data.image_set import Splits
+    from cae.plan import Plan
+    from cae.runs.directory import RunDirectory
+    from cae.training.outcome import Outcome
+    from cae.training.state import TrainingState
+
+Leaves = dict[str, bool | int | float | str]
+
+
+def write_summary(
+    run: RunDirectory,
+    plan: Plan,
+    splits: Splits,
+    state: TrainingState,
+    outcome: Outcome,
+    *,
+    wall_seconds: float,
+    error: str | None = None,
+) -> None:
+    """Write summary.json: how a training ended, its best and last epoch, and what it cost.
+
+    Args:
+        run: where.
+        plan: of the model.
+        splits: the images.
+        state: at the end.
+        outcome: how it ended.
+        wall_seconds: that this process took, preparations included.
+        error: why it failed, in a line.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    counters = state.counters
+    summary = {
+        "status": outcome.value,
+        **({"error": error} if error else {}),
+        "best": counters.best_metrics,
+        "last": counters.last_metrics,
+        "epochs": counters.epoch,
+        "steps": state.step,
+        "parameters": plan.parameters,
+        "macs_per_image": plan.macs,
+        "code": plan.code.as_dict(),
+        "images": {part: len(getattr(splits, part)) for part in ("train", "validation", "test")},
+        "skipped_images": splits.skipped,
+        "replaced_images": dict(splits.replaced),
+        "image_shape": list(plan.image_shape),
+        "wall_seconds": wall_seconds,
+        "training_seconds": counters.seconds + counters.epoch_seconds,
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    write_json(run.summary, summary)
+
+
+def hyperparameters(config: RunConfig, plan: Plan) -> Leaves:
+    """Leaves of the configuration that TensorBoard can sort runs by, upsampling kind first.
+
+    >>> from cae.config import RunConfig
+    >>> from cae.plan import make_plan
+    >>> config = RunConfig()
+    >>> found = hyperparameters(config, make_plan(config.model, (28, 28, 1)))
+    >>> found["upsampling"], found["training.optimizer.name"]
+    ('max_unpool', 'adam')
+    """
+    kinds = [upsampling.kind for upsampling in config.model.upsampling_per_stage]
+    values: Leaves = {
+        "upsampling": kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds),
+        "seed": config.seed,
+    }
+    for section in ("model", "objective", "training"):
+        values |= _leaves(section, getattr(config, section).model_dump(mode="json"))
+    return values | {
+        "parameters": plan.parameters,
+        "code_values": plan.code.values,
+        "switch_bits": plan.code.switch_bits,
+    }
+
+
+def _leaves(prefix: str, value: Any) -> Leaves:
+    """Dotted keys of plain values; lists as text, nothing for null."""
+    if isinstance(value, dict):
+        leaves: Leaves = {}
+        for key, inner in value.items():
+            leaves |= _leaves(f"{prefix}.{key}", inner)
+        return leaves
+    if isinstance(value, list):
+        return {prefix: str(value)}
+    return {} if value is None else {prefix: value}

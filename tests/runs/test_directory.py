@@ -1,0 +1,20 @@
+"""The run directory's folder, before anything is in it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from cae.errors import UserError
+from cae.runs import check_is_writable
+
+
+def test_jobs_that_start_at_once_do_not_take_each_others_test_file_for_a_fault(tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(check_is_writable, [tmp_path / "runs" / str(number) for number in range(2000)]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_below_a_file_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        check_is_writable(tmp_path / "file" / "run")
