@@ -37,7 +37,7 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
         }
         for run, found in sorted(probes.items())
     ]
-    experiments = {run["experiment"] for run in runs}
+    experiments = {str(run["experiment"]) for run in runs}
     if not experiments:
         experiments = {""}
     return {

@@ -40,7 +40,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
 
     def __init__(self, context: base_plugin.TBContext, *, always_active: bool = False) -> None:
         self._source = context.data_provider
-        self._logdir = Path(context.logdir or "")
+        self._logdir = Path(context.logdir or "").expanduser()
         self._always_active = always_active
 
     def is_active(self) -> bool:

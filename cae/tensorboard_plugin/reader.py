@@ -105,7 +105,7 @@ class Reader:
         for run, tags in listed.items():
             content = hparams_metadata.parse_session_start_info_plugin_data(tags[tag].plugin_content)
             values = {name: getattr(one, one.WhichOneof("kind")) for name, one in content.hparams.items()}
-            found[run or "."] = dict(sorted(values.items()))
+            found[run.replace("\\", "/") or "."] = dict(sorted(values.items()))
         return found
 
     def last_values(self) -> dict[str, dict[str, float]]:

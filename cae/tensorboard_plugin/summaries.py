@@ -78,7 +78,9 @@ def inputs_summary(
     sheets = [encode_sheet(images)] if corrupted is None else [encode_sheet(images), encode_sheet(corrupted)]
     shown = tuple(printable(name) for name in names)
     digest = hashlib.sha256(json.dumps([shown, images.shape]).encode() + b"".join(sheets)).hexdigest()[:16]
-    probes = Probes(digest, shown, height, width, channels, sheet_columns(number), "" if corrupted is None else corruption)
+    probes = Probes(
+        digest, shown, height, width, channels, sheet_columns(number), "" if corrupted is None else corruption
+    )
     return _blobs(INPUTS_TAG, sheets, json.dumps(asdict(probes)))
 
 

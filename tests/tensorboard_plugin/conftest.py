@@ -19,7 +19,7 @@ from tests.conftest import start_process
 from tests.tensorboard_plugin.waiting import wait_for
 
 # Harmless only where names are shown and never parsed.
-HOSTILE = "<img src=x onerror=\"window.taken=1\">'&amp;é 漢"
+HOSTILE = '<img src=x onerror="window.taken=1">\'&amp;é 漢'
 
 TEXT = """
 experiment: decoders
@@ -69,8 +69,10 @@ def serving(*folders_and_loading: tuple[Path, str]) -> Iterator[list[str]]:
     finally:
         for process in processes:
             process.send_signal(signal.SIGINT)
-        for process in processes:
-            process.communicate(timeout=60)
+        ended = [(*process.communicate(timeout=60), process.returncode) for process in processes]
+    for _, err, code in ended:
+        assert code == 130
+        assert "Traceback" not in err
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,10 @@ export async function getFigures(run) {
 export async function getSheet(run, kind, step) {
   const response = await ask("sheet", step === null ? { run, kind } : { run, kind, step });
   // No colour management: a pixel must be what was written.
-  const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const bitmap = await createImageBitmap(await response.blob(), {
+    colorSpaceConversion: "none",
+    premultiplyAlpha: "none",
+  });
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);

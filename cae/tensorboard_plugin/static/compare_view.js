@@ -1,17 +1,17 @@
 // The grid: a row for each probe image; columns are the input and the chosen runs, grouped by what they are ordered by.
 
-import { breakable, h } from "./dom.js";
+import { h } from "./dom.js";
 import { figureText } from "./figures.js";
+import { groupRow, headRow, updateHeads } from "./heads.js";
 import { emptyNotice } from "./notices.js";
 import * as pictures from "./pictures.js";
-import { nearestStep, plain, valueIn } from "./runs.js";
+import { nearestStep } from "./runs.js";
 import { figuresAt, rowsOf } from "./session.js";
 import { fetchAhead, sheet } from "./sheets.js";
 import * as state from "./state.js";
 
 const SIZES = { s: 64, m: 112, l: 192 };
 const FIXED = ["input", "corrupted"];
-const SEED = /, (seed [^,()]+)$/; // of a label: stands in a line of its own
 
 let root = null;
 let built = ""; // what the grid was built for
@@ -29,7 +29,10 @@ export function mountCompare(element) {
 export function columnsOf(found) {
   const fixed = FIXED.slice(0, found.probes.corruption ? 2 : 1);
   // Inputs are the same in all of them.
-  return [...fixed.map((kind) => ({ kind, run: found.comparable[0] })), ...found.columns.map((run) => ({ kind: "reconstruction", run }))];
+  return [
+    ...fixed.map((kind) => ({ kind, run: found.comparable[0] })),
+    ...found.columns.map((run) => ({ kind: "reconstruction", run })),
+  ];
 }
 
 /** Width of a picture on the screen: a whole multiple of its own where it is small. */
@@ -47,10 +50,17 @@ export function updateCompare(found) {
   const columns = columnsOf(found);
   const rows = rowsOf(found);
   const { order, size, loupe } = state.get();
-  const key = JSON.stringify([columns.map((one) => [one.kind, one.run.name]), rows.map((row) => row.image), found.digest, order, size, loupe]);
+  const key = JSON.stringify([
+    columns.map((one) => [one.kind, one.run.name]),
+    rows.map((row) => row.image),
+    found.digest,
+    order,
+    size,
+    loupe,
+  ]);
   if (key !== built) build(found, columns, rows);
   built = key;
-  updateHeads(found, columns);
+  updateHeads(root, found, columns);
   updateRows(rows);
   for (const cell of visible) paint(cell);
   ahead(found);
@@ -64,13 +74,24 @@ function build(found, columns, rows) {
   cells = rows.map((row, place) => columns.map((column, number) => makeCell(found, row.image, column, place, number)));
   const table = h(
     "table",
-    { class: "grid", role: "grid", "aria-label": "Probe images by run", "aria-rowcount": rows.length, style: `--picture: ${shownWidth(found.probes)}px` },
+    {
+      class: "grid",
+      role: "grid",
+      "aria-label": "Probe images by run",
+      "aria-rowcount": rows.length,
+      style: `--picture: ${shownWidth(found.probes)}px`,
+    },
     h("thead", {}, groupRow(found, columns), headRow(found, columns)),
     h(
       "tbody",
       {},
       rows.map((row, place) =>
-        h("tr", { "data-place": place }, rowHead(found, row), cells[place].map((cell) => cell.element)),
+        h(
+          "tr",
+          { "data-place": place },
+          rowHead(found, row),
+          cells[place].map((cell) => cell.element),
+        ),
       ),
     ),
     state.get().loupe ? h("tfoot", {}, h("tr", { id: "loupe" })) : null,
@@ -92,71 +113,14 @@ function onSeen(entries) {
   }
 }
 
-/** Heads over neighbours that have the same value; none where columns are ordered by a metric. */
-function groupRow(found, columns) {
-  const { order } = state.get();
-  if (order.startsWith("last/")) return null;
-  const spans = [];
-  for (const column of columns) {
-    const value = column.kind === "reconstruction" ? plain(valueIn(column.run, order) ?? "not known") : "";
-    if (spans.length && spans.at(-1).value === value) spans.at(-1).number += 1;
-    else spans.push({ value, number: 1 });
-  }
-  return h(
-    "tr",
-    { class: "groups" },
-    h("td", { class: "corner" }),
-    spans.map(({ value, number }) =>
-      value ? h("th", { scope: "colgroup", colspan: number, title: value }, h("span", {}, value)) : h("td", { colspan: number }),
-    ),
-  );
-}
-
-function headRow(found, columns) {
-  return h(
-    "tr",
-    { class: "heads" },
-    h("th", { scope: "col", class: "corner" }, "Image", h("span", { class: "detail" }, "PSNR, SSIM")),
-    columns.map(({ kind, run }, number) =>
-      kind === "reconstruction"
-        ? h(
-            "th",
-            { scope: "col", "data-column": number, title: run.name },
-            h("span", { class: "label", "aria-label": found.labels.get(run.name) }, breakable(shortLabel(found, run))),
-            h("span", { class: "detail" }),
-          )
-        : h("th", { scope: "col", class: `fixed ${kind}` }, kind === "input" ? "Input" : `Corrupted (${found.probes.corruption})`),
-    ),
-  );
-}
-
-/** A label without what the head over its group says. */
-function shortLabel(found, run) {
-  const label = found.labels.get(run.name).replace(SEED, "");
-  const { order } = state.get();
-  const group = order === "hyperparameters/upsampling" ? `${valueIn(run, order)}` : "";
-  return group && (label === group || label.startsWith(`${group} `) || label.startsWith(`${group},`)) ? label.slice(group.length).replace(/^,? /, "") : label;
-}
-
-/** The small print of the heads: the seed, the value that columns are ordered by, and the step where it is another one. */
-function updateHeads(found, columns) {
-  const { order } = state.get();
-  const seedOf = (run) => found.labels.get(run.name).match(SEED)?.[1] ?? "";
-  for (const head of root.querySelectorAll("thead [data-column]")) {
-    const { run } = columns[Number(head.dataset.column)];
-    const step = nearestStep(run, found.step);
-    const value = order.startsWith("last/") ? figureText(order, valueIn(run, order)) : "";
-    const at = step === found.step ? "" : `at step ${step?.toLocaleString("en") ?? "–"}`;
-    const detail = head.querySelector(".detail");
-    const text = [seedOf(run), value, at].filter(Boolean).join(" · ");
-    if (detail.textContent !== text) detail.textContent = text;
-    detail.classList.toggle("other-step", at !== "");
-  }
-}
-
 function rowHead(found, row) {
   const name = found.probes.names[row.image];
-  return h("th", { scope: "row", title: name }, h("span", { class: "name" }, name), h("span", { class: "spread", title: "Standard deviation of the PSNR over the columns" }));
+  return h(
+    "th",
+    { scope: "row", title: name },
+    h("span", { class: "name" }, name),
+    h("span", { class: "spread", title: "Standard deviation of the PSNR over the columns" }),
+  );
 }
 
 function updateRows(rows) {
@@ -177,9 +141,20 @@ function makeCell(found, image, column, place, number) {
   const { kind, run } = column;
   const name = found.probes.names[image];
   const what = kind === "reconstruction" ? found.labels.get(run.name) : kind;
-  const canvas = h("canvas", { role: "button", tabindex: -1, "aria-label": `${name}, ${what}`, width: found.probes.width, height: found.probes.height });
+  const canvas = h("canvas", {
+    role: "button",
+    tabindex: -1,
+    "aria-label": `${name}, ${what}`,
+    width: found.probes.width,
+    height: found.probes.height,
+  });
   const figure = kind === "reconstruction" ? h("div", { class: "figures" }) : null;
-  const element = h("td", { class: kind, "data-kind": kind, "data-run": run.name, "data-image": image }, canvas, figure);
+  const element = h(
+    "td",
+    { class: kind, "data-kind": kind, "data-run": run.name, "data-image": image },
+    canvas,
+    figure,
+  );
   const cell = { element, canvas, figure, image, kind, run, place, number };
   element.cell = cell;
   return cell;
@@ -203,17 +178,24 @@ function paint(cell) {
   cell.element.classList.toggle("waiting", !isReady);
   if (!isReady) return;
   const key = `${show} ${step}`;
-  if (cell.painted !== key || cell.found !== found) pictures.draw(cell.canvas, probes, cell.image, show, found, input, scales);
-  Object.assign(cell, { painted: key, found, input, show });
+  if (cell.painted === key && cell.found === found) return;
+  const values = pictures.draw(cell.canvas, probes, cell.image, show, found, input, scales);
+  Object.assign(cell, { painted: key, found, values, show });
   cell.element.dataset.step = step ?? "";
   cell.element.dataset.show = show;
 }
 
 function paintFigures(cell, figures) {
-  const text = figures ? `${figureText("psnr", figures.psnr[cell.image])} dB ${figureText("ssim", figures.ssim[cell.image])}` : "";
+  const text = figures
+    ? `${figureText("psnr", figures.psnr[cell.image])} dB ${figureText("ssim", figures.ssim[cell.image])}`
+    : "";
   if (cell.figure.textContent === text) return;
   const [psnr, unit, ssim] = text ? text.split(" ") : ["–", "", ""];
-  cell.figure.replaceChildren(h("span", { class: "psnr", title: "PSNR" }, `${psnr} ${unit}`), " ", h("span", { class: "ssim", title: "SSIM" }, ssim));
+  cell.figure.replaceChildren(
+    h("span", { class: "psnr", title: "PSNR" }, `${psnr} ${unit}`),
+    " ",
+    h("span", { class: "ssim", title: "SSIM" }, ssim),
+  );
 }
 
 /** Fetch what the slider may come to, the steps around this one first. */

@@ -21,7 +21,8 @@ function fill(element, attributes, children) {
 }
 
 /** A name that may be broken into lines behind its signs, rather than within its words. */
-export const breakable = (text) => text.split(/(?<=[_=+/,.-])/).flatMap((piece, i) => (i ? [document.createElement("wbr"), piece] : [piece]));
+export const breakable = (text) =>
+  text.split(/(?<=[_=+/,.-])/).flatMap((piece, i) => (i ? [document.createElement("wbr"), piece] : [piece]));
 
 /** A labelled choice; `options` are [value, text] pairs, or [group, pairs] with pairs an array. */
 export function select(label, options, value, onChange, attributes = {}) {
@@ -29,7 +30,9 @@ export function select(label, options, value, onChange, attributes = {}) {
   const box = h(
     "select",
     { ...attributes, onchange: (event) => onChange(event.target.value) },
-    options.map(([one, more]) => (Array.isArray(more) ? h("optgroup", { label: one }, more.map(option)) : option([one, more]))),
+    options.map(([one, more]) =>
+      Array.isArray(more) ? h("optgroup", { label: one }, more.map(option)) : option([one, more]),
+    ),
   );
   return h("label", { class: "field" }, h("span", {}, label), box);
 }
@@ -40,7 +43,17 @@ export function choice(label, choices, value, onChange) {
     "div",
     { class: "choice", role: "group", "aria-label": label },
     choices.map(([one, text, title]) =>
-      h("button", { type: "button", title, "data-value": one, "aria-pressed": String(one === value), onclick: () => onChange(one) }, text),
+      h(
+        "button",
+        {
+          type: "button",
+          title,
+          "data-value": one,
+          "aria-pressed": String(one === value),
+          onclick: () => onChange(one),
+        },
+        text,
+      ),
     ),
   );
 }

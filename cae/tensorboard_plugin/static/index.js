@@ -8,7 +8,7 @@ import { mountLoupe, updateLoupe } from "./loupe.js";
 import { failureNotice, loadingNotice } from "./notices.js";
 import { updatePicker } from "./picker.js";
 import { fail, failureText, refresh, retry, session } from "./session.js";
-import { isLoading, watchSheets } from "./sheets.js";
+import { watchSheets } from "./sheets.js";
 import { mountStage, openStage, updateStage } from "./stage.js";
 import * as state from "./state.js";
 import { connectSummary, mountSummary, updateSummary } from "./summary_view.js";
@@ -21,14 +21,17 @@ const parts = {};
 /** Called by TensorBoard. */
 export async function render() {
   document.documentElement.lang = "en";
-  document.head.append(h("link", { rel: "stylesheet", href: new URL("style.css", import.meta.url).href }), h("title", {}, "Decoders"));
+  document.head.append(
+    h("link", { rel: "stylesheet", href: new URL("style.css", import.meta.url).href }),
+    h("title", {}, "Decoders"),
+  );
   host.followDarkMode((isDark) => (document.documentElement.dataset.theme = isDark ? "dark" : "light"));
   layOut();
   state.restore(host.readView());
   state.onChange(update);
-  watchSheets(() => update(), fail);
+  watchSheets(state.tell, fail);
   connectSummary(() => session()?.listing.runs ?? [], goToColumn);
-  host.onNavigation((view) => state.restore(view));
+  host.onNavigation(state.restore);
   host.onReload(refresh);
   setInterval(() => document.hidden || refresh(), REFRESH_MS);
   await refresh();
@@ -45,10 +48,33 @@ function layOut() {
   parts.compare = h("main", { id: "compare" }, parts.picker, parts.grid, parts.stage);
   parts.summary = h("main", { id: "summary", hidden: true });
   parts.help = h("dialog", { id: "help", "aria-label": "Keys" });
-  const link = h("button", { type: "button", id: "link", title: "Copy the address of this view", onclick: copyLink }, "Copy link");
+  const link = h(
+    "button",
+    { type: "button", id: "link", title: "Copy the address of this view", onclick: copyLink },
+    "Copy link",
+  );
   const keys = h("button", { type: "button", title: "Keys (?)", onclick: () => parts.help.showModal() }, "Keys");
-  parts.top = h("header", { id: "top" }, h("div", { class: "bar" }, parts.views, parts.step, h("span", { class: "gap" }), link, keys), parts.toolbar);
-  document.body.append(parts.top, parts.failure, parts.compare, parts.summary, parts.help, h("div", { id: "announcements", class: "unseen", "aria-live": "polite" }));
+  parts.top = h(
+    "header",
+    { id: "top" },
+    h(
+      "div",
+      { class: "bar" },
+      parts.views,
+      parts.step,
+      h("span", { class: "gap" }),
+      h("div", { class: "bar" }, link, keys),
+    ),
+    parts.toolbar,
+  );
+  document.body.append(
+    parts.top,
+    parts.failure,
+    parts.compare,
+    parts.summary,
+    parts.help,
+    h("div", { id: "announcements", class: "unseen", "aria-live": "polite" }),
+  );
   mountCompare(parts.grid);
   mountLoupe(parts.grid);
   mountStage(parts.stage);
@@ -79,14 +105,23 @@ function update() {
     updateLoupe(found);
     updateStage(found);
   }
-  document.body.dataset.busy = String(isLoading());
 }
 
 let shownView = null;
 function updateViews(view) {
   if (view === shownView) return;
   shownView = view;
-  parts.views.replaceChildren(choice("View", [["compare", "Compare"], ["summary", "Summary"]], view, (one) => state.set({ view: one })));
+  parts.views.replaceChildren(
+    choice(
+      "View",
+      [
+        ["compare", "Compare"],
+        ["summary", "Summary"],
+      ],
+      view,
+      (one) => state.set({ view: one }),
+    ),
+  );
 }
 
 /** Bring a run's column into sight. */

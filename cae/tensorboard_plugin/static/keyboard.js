@@ -28,7 +28,11 @@ export function mountKeyboard(help) {
   });
   help.replaceChildren(
     h("h2", {}, "Keys"),
-    h("dl", {}, HELP.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])),
+    h(
+      "dl",
+      {},
+      HELP.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]),
+    ),
     h("button", { type: "button", class: "main", onclick: () => help.close() }, "Close"),
   );
 }
@@ -44,12 +48,12 @@ function needsKey({ target, key }) {
 
 function handle(event, help) {
   const { key, shiftKey } = event;
-  if (key === "?") return help.open ? help.close() : help.showModal(), true;
-  if (key === "Escape" && state.get().stage) return stage.closeStage(), true;
+  if (key === "?") return (help.open ? help.close() : help.showModal(), true);
+  if (key === "Escape" && state.get().stage) return (stage.closeStage(), true);
   if (state.get().view !== "compare" || help.open) return false;
-  if (/^[1-4]$/.test(key)) return state.set({ show: state.SHOWS[Number(key) - 1] }), true;
+  if (/^[1-4]$/.test(key)) return (state.set({ show: state.SHOWS[Number(key) - 1] }), true);
   const action = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-  if (action) return move(...action, shiftKey), true;
+  if (action) return (move(...action, shiftKey), true);
   const others = {
     Home: () => stepToEnd(false),
     End: () => stepToEnd(true),

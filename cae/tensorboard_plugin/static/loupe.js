@@ -56,7 +56,9 @@ function drawAll() {
   if (strip.children.length !== cells.length + 1) {
     strip.replaceChildren(
       h("th", { scope: "row" }),
-      ...cells.map(() => h("td", {}, h("canvas", { width: SIDE, height: SIDE, role: "img" }), h("div", { class: "figures" }))),
+      ...cells.map(() =>
+        h("td", {}, h("canvas", { width: SIDE, height: SIDE, role: "img" }), h("div", { class: "figures" })),
+      ),
     );
   }
   strip.firstChild.replaceChildren(
@@ -77,7 +79,10 @@ function drawOne(box, cell) {
   if (!cell.found) return;
   const half = (SIDE - 1) / 2;
   context.drawImage(cell.canvas, half - point.x, half - point.y);
-  const value = valueText(probes, cell.image, cell.show, cell.found, cell.input, point.x, point.y);
+  const value = valueText(probes, cell.image, cell.show, cell.found, cell.values, point.x, point.y);
   if (text.textContent !== value) text.textContent = value;
-  canvas.setAttribute("aria-label", `${cell.canvas.getAttribute("aria-label")}, around pixel ${point.x}, ${point.y}: ${value}`);
+  canvas.setAttribute(
+    "aria-label",
+    `${cell.canvas.getAttribute("aria-label")}, around pixel ${point.x}, ${point.y}: ${value}`,
+  );
 }

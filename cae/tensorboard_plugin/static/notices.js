@@ -4,32 +4,72 @@ import { h } from "./dom.js";
 import * as state from "./state.js";
 
 export function loadingNotice() {
-  return h("div", { class: "notice", role: "status" }, h("h2", {}, "Reading runs…"), h("p", {}, "TensorBoard is asked for the runs in its log directory."));
+  return h(
+    "div",
+    { class: "notice", role: "status" },
+    h("h2", {}, "Reading runs…"),
+    h("p", {}, "TensorBoard is asked for the runs in its log directory."),
+  );
 }
 
 export function failureNotice(text, retry) {
-  return h("div", { class: "failure", role: "alert" }, h("span", {}, text), h("button", { type: "button", onclick: retry }, "Try again"));
+  return h(
+    "div",
+    { class: "failure", role: "alert" },
+    h("span", {}, text),
+    h("button", { type: "button", onclick: retry }, "Try again"),
+  );
 }
 
 /** Why the grid is empty, and what to do. */
 export function emptyNotice(found) {
   if (!found.listing.runs.length) return noRuns(found.listing.logdir);
   if (!found.passing.length) {
-    return notice("Every run is hidden by TensorBoard's run filter", h("p", {}, "The filter is ", h("code", {}, found.filter.text), ". Clear it in TensorBoard's list of runs, under Time Series, to see them."));
+    return notice(
+      "Every run is hidden by TensorBoard's run filter",
+      h(
+        "p",
+        {},
+        "The filter is ",
+        h("code", {}, found.filter.text),
+        ". Clear it in TensorBoard's list of runs, under Time Series, to see them.",
+      ),
+    );
   }
   return notice(
     "No run is chosen",
     h("p", {}, "Choose runs in the list on the left."),
-    h("p", {}, h("button", { type: "button", class: "main", onclick: () => state.set({ runs: null, picker: true }) }, "Show one run of each decoder")),
+    h(
+      "p",
+      {},
+      h(
+        "button",
+        { type: "button", class: "main", onclick: () => state.set({ runs: null, picker: true }) },
+        "Show one run of each decoder",
+      ),
+    ),
   );
 }
 
 function noRuns(logdir) {
   return notice(
     "There are no pictures to compare yet",
-    h("p", {}, "No run in ", h("code", {}, logdir), " has written any. Train all decoders on the same images, here or elsewhere:"),
+    h(
+      "p",
+      {},
+      "No run in ",
+      h("code", {}, logdir),
+      " has written any. Train all decoders on the same images, here or elsewhere:",
+    ),
     h("pre", {}, "python train.py configs/compare_decoders.yaml"),
-    h("p", {}, "Runs appear here by themselves after their first epoch. Those that were trained by a version of the program without this tab have no pictures for it; train them again with ", h("code", {}, "--overwrite"), "."),
+    h(
+      "p",
+      {},
+      "Runs appear here by themselves after their first epoch. Those of a program without this tab have no pictures for",
+      " it; train them again with ",
+      h("code", {}, "--overwrite"),
+      ".",
+    ),
   );
 }
 

@@ -11,7 +11,13 @@ export function updatePicker(root, found) {
   const { picker, filter, runs } = state.get();
   root.hidden = !picker || !found.listing.runs.length;
   const chosen = new Set(found.columns.map((run) => run.name));
-  const key = JSON.stringify([found.comparable.map((run) => [run.name, run.last["validation/psnr"]]), [...chosen], filter, runs === null, found.hidden]);
+  const key = JSON.stringify([
+    found.comparable.map((run) => [run.name, run.last["validation/psnr"]]),
+    [...chosen],
+    filter,
+    runs === null,
+    found.hidden,
+  ]);
   if (root.hidden || key === built) return;
   built = key;
   const hadFocus = root.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
@@ -34,11 +40,23 @@ function matching(found, filter) {
 function head(found, shown, chosen) {
   const names = shown.map((run) => run.name);
   const others = [...chosen].filter((name) => !names.includes(name));
-  const action = (text, title, runs) => h("button", { type: "button", title, "data-focus": text, onclick: () => state.set({ runs, row: 0, column: 0 }) }, text);
+  const action = (text, title, runs) =>
+    h(
+      "button",
+      { type: "button", title, "data-focus": text, onclick: () => state.set({ runs, row: 0, column: 0 }) },
+      text,
+    );
   return h(
     "div",
     { class: "picker-head" },
-    h("input", { type: "search", placeholder: "Filter runs (regular expression)", "aria-label": "Filter runs", "data-focus": "filter", value: state.get().filter, oninput: (event) => state.set({ filter: event.target.value }) }),
+    h("input", {
+      type: "search",
+      placeholder: "Filter runs (regular expression)",
+      "aria-label": "Filter runs",
+      "data-focus": "filter",
+      value: state.get().filter,
+      oninput: (event) => state.set({ filter: event.target.value }),
+    }),
     h(
       "div",
       { class: "actions" },
@@ -46,8 +64,20 @@ function head(found, shown, chosen) {
       action("None", "No run of this list", others),
       action("One seed each", "The lowest seed of each decoder", firstChoice(shown)),
     ),
-    h("p", { class: "quiet" }, `${chosen.size} of ${found.comparable.length} ${found.comparable.length === 1 ? "run" : "runs"} shown`),
-    found.hidden ? h("p", { class: "quiet" }, `TensorBoard's run filter `, h("code", {}, found.filter.text), ` hides ${found.hidden}.`) : null,
+    h(
+      "p",
+      { class: "quiet" },
+      `${chosen.size} of ${found.comparable.length} ${found.comparable.length === 1 ? "run" : "runs"} shown`,
+    ),
+    found.hidden
+      ? h(
+          "p",
+          { class: "quiet" },
+          `TensorBoard's run filter `,
+          h("code", {}, found.filter.text),
+          ` hides ${found.hidden}.`,
+        )
+      : null,
   );
 }
 
@@ -63,9 +93,19 @@ function lists(found, shown, chosen) {
         h(
           "label",
           { class: "run", title: run.name },
-          h("input", { type: "checkbox", checked: chosen.has(run.name), "data-focus": `run ${run.name}`, "data-name": run.name, onchange: (event) => choose(chosen, run.name, event.target.checked) }),
+          h("input", {
+            type: "checkbox",
+            checked: chosen.has(run.name),
+            "data-focus": `run ${run.name}`,
+            "data-name": run.name,
+            onchange: (event) => choose(chosen, run.name, event.target.checked),
+          }),
           h("span", { class: "run-name" }, found.labels.get(run.name)),
-          h("span", { class: "quiet", title: "validation PSNR of the last epoch" }, figureText("psnr", run.last["validation/psnr"])),
+          h(
+            "span",
+            { class: "quiet", title: "validation PSNR of the last epoch" },
+            figureText("psnr", run.last["validation/psnr"]),
+          ),
         ),
       ),
     ),

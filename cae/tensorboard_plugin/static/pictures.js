@@ -8,33 +8,36 @@ export function place(probes, image) {
   return { x: (image % columns) * width, y: Math.floor(image / columns) * height, width, height };
 }
 
-/** Draw what is to be shown of an image on a canvas of its size.
+/** Draw what is to be shown of an image on a canvas of its size; gives the values behind the colours, if there are any.
  *
  * `found` is the sheet with the picture, `input` the sheet of inputs, which error maps need.
  */
 export function draw(canvas, probes, image, show, found, input, scales) {
   const { width, height } = probes;
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  canvas.getContext("2d", { willReadFrequently: true }).putImageData(pixelsOf(probes, image, show, found, input, scales), 0, 0);
+  const values = valuesOf(probes, image, show, found, input);
+  const pixels = values ? coloured(values, probes, scales[show]) : cut(found, place(probes, image));
+  canvas.getContext("2d", { willReadFrequently: true }).putImageData(pixels, 0, 0);
+  return values;
 }
 
-/** The same as ImageData. */
-export function pixelsOf(probes, image, show, found, input, scales) {
-  if (show === "reconstruction") return cut(found.pixels, place(probes, image));
-  const key = `${show} ${image}`;
-  if (!found.derived.has(key)) {
-    const values = show === "spectrum" ? spectrumOf(probes, image, found) : errorsOf(probes, image, show, found, input);
-    found.derived.set(key, coloured(values, probes, scales[show]));
+function valuesOf(probes, image, show, found, input) {
+  if (show === "reconstruction") return null;
+  if (show === "spectrum") return powerSpectrum(planes(probes, image, found), probes.width, probes.height);
+  return errorsOf(probes, image, show, found, input);
+}
+
+/** A pixel's value as text, of what is shown; `values` are those that `draw` gave. */
+export function valueText(probes, image, show, found, values, x, y) {
+  if (show === "reconstruction") {
+    const { x: left, y: top } = place(probes, image);
+    const first = 4 * ((top + y) * found.width + left + x);
+    return Array.from(found.data.subarray(first, first + probes.channels), (value) => (value / 255).toFixed(2)).join(
+      " ",
+    );
   }
-  return found.derived.get(key);
-}
-
-/** A pixel's value as text, of what is shown. */
-export function valueText(probes, image, show, found, input, x, y) {
-  const { width } = probes;
-  if (show === "reconstruction") return planes(probes, image, found).map((plane) => plane[y * width + x].toFixed(2)).join(" ");
-  if (show === "spectrum") return `${spectrumOf(probes, image, found)[y * width + x].toFixed(0)} dB`;
-  const value = errorsOf(probes, image, show, found, input)[y * width + x];
+  const value = values[y * probes.width + x];
+  if (show === "spectrum") return `${value.toFixed(0)} dB`;
   return (show === "signed" && value > 0 ? "+" : "") + value.toFixed(2);
 }
 
@@ -49,7 +52,7 @@ function cut(pixels, { x, y, width, height }) {
 
 /** Pixels in [0, 1], one array for each channel. */
 function planes(probes, image, found) {
-  const { data } = cut(found.pixels, place(probes, image));
+  const { data } = cut(found, place(probes, image));
   return Array.from({ length: probes.channels }, (_, channel) =>
     Float64Array.from({ length: data.length / 4 }, (_, i) => data[4 * i + channel] / 255),
   );
@@ -59,10 +62,10 @@ function planes(probes, image, found) {
 function errorsOf(probes, image, show, found, input) {
   const [made, given] = [planes(probes, image, found), planes(probes, image, input)];
   const part = show === "absolute" ? Math.abs : (value) => value;
-  return made[0].map((_, i) => made.reduce((sum, plane, channel) => sum + part(plane[i] - given[channel][i]), 0) / made.length);
+  return made[0].map(
+    (_, i) => made.reduce((sum, plane, channel) => sum + part(plane[i] - given[channel][i]), 0) / made.length,
+  );
 }
-
-const spectrumOf = (probes, image, found) => powerSpectrum(planes(probes, image, found), probes.width, probes.height);
 
 function coloured(values, { width, height }, { low, high, colors }) {
   const map = new ImageData(width, height);

@@ -8,7 +8,9 @@ const METRIC_ORDER = ["validation/psnr", "validation/ssim", "validation/mse", "v
 /** Hyperparameters in which runs differ, the kind of upsampling first. */
 export function differing(runs) {
   const names = new Set(runs.flatMap((run) => Object.keys(run.hyperparameters)));
-  const differ = [...names].filter((name) => new Set(runs.map((run) => JSON.stringify(run.hyperparameters[name]))).size > 1);
+  const differ = [...names].filter(
+    (name) => new Set(runs.map((run) => JSON.stringify(run.hyperparameters[name]))).size > 1,
+  );
   return differ.sort((a, b) => (b === KIND) - (a === KIND) || a.localeCompare(b));
 }
 
@@ -22,9 +24,15 @@ export function metrics(runs) {
 /** Name to a short label that tells the runs apart by their settings; their own names where settings do not. */
 export function labels(runs) {
   const keys = differing(runs).filter((key) => !FOLLOWS.has(key) && !isRepeated(key, runs));
-  const text = (run) => keys.map((key) => setting(key, run.hyperparameters[key])).filter(Boolean).join(" ");
+  const text = (run) =>
+    keys
+      .map((key) => setting(key, run.hyperparameters[key]))
+      .filter(Boolean)
+      .join(" ");
   const seeds = new Set(runs.map((run) => run.hyperparameters.seed)).size > 1;
-  const found = new Map(runs.map((run) => [run.name, text(run) + (seeds && text(run) ? `, seed ${run.hyperparameters.seed}` : "")]));
+  const found = new Map(
+    runs.map((run) => [run.name, text(run) + (seeds && text(run) ? `, seed ${run.hyperparameters.seed}` : "")]),
+  );
   const counts = new Map();
   for (const label of found.values()) counts.set(label, (counts.get(label) ?? 0) + 1);
   for (const run of runs) {
@@ -75,7 +83,8 @@ export function ordered(runs, order, largerIsBetter) {
 }
 
 /** All steps that any of the runs has. */
-export const allSteps = (runs) => [...new Set(runs.flatMap((run) => run.steps.map(([step]) => step)))].sort((a, b) => a - b);
+export const allSteps = (runs) =>
+  [...new Set(runs.flatMap((run) => run.steps.map(([step]) => step)))].sort((a, b) => a - b);
 
 /** A run's step nearest to one that is wanted, the earlier of two; null where it has none. */
 export function nearestStep(run, wanted) {
@@ -99,4 +108,5 @@ export const plain = (value) => (typeof value === "number" ? String(Number(value
 const shortName = (key) => key.split(".").pop().replaceAll("_", " ");
 
 // The kind stands in the configuration once more.
-const isRepeated = (key, runs) => key !== KIND && runs.every((run) => run.hyperparameters[key] === run.hyperparameters[KIND]);
+const isRepeated = (key, runs) =>
+  key !== KIND && runs.every((run) => run.hyperparameters[key] === run.hyperparameters[KIND]);

@@ -47,21 +47,42 @@ export function retry() {
 export function session() {
   if (!listing) return null;
   const chosen = state.get();
-  const filter = host.runFilter();
-  const passing = filter ? listing.runs.filter((run) => filter.expression.test(run.name)) : listing.runs;
-  const sets = probeSets(passing);
-  const digest = sets.some((one) => one.digest === chosen.probes) ? chosen.probes : (sets[0]?.digest ?? null);
-  const comparable = passing.filter((run) => run.probes === digest);
-  const names = new Set(chosen.runs ?? runs.firstChoice(comparable));
-  const columns = runs.ordered(comparable.filter((run) => names.has(run.name)), chosen.order, listing.larger_is_better);
+  const { comparable, ...known } = knownOf(host.runFilter(), chosen.probes);
+  const names = new Set(chosen.runs ?? known.first);
+  const columns = runs.ordered(
+    comparable.filter((run) => names.has(run.name)),
+    chosen.order,
+    listing.larger_is_better,
+  );
   const steps = runs.allSteps(columns);
   const step = chosen.step === null ? steps.at(-1) : nearest(steps, chosen.step);
   return {
-    ...{ listing, scales, filter, passing, sets, digest, comparable, columns, steps, step },
-    probes: listing.probes[digest] ?? null,
-    labels: runs.labels(comparable),
-    hidden: listing.runs.length - passing.length,
+    ...{ ...known, listing, scales, comparable, columns, steps, step },
+    probes: listing.probes[known.digest] ?? null,
+    hidden: listing.runs.length - known.passing.length,
   };
+}
+
+/** What follows from the listing, TensorBoard's filter and the kind of images; the slider does not change it. */
+let kept = { key: null, found: null };
+function knownOf(filter, probes) {
+  const key = JSON.stringify([filter?.text, probes]);
+  if (kept.key === key && kept.listing === listing) return kept.found;
+  const passing = filter ? listing.runs.filter((run) => filter.expression.test(run.name)) : listing.runs;
+  const sets = probeSets(passing);
+  const digest = sets.some((one) => one.digest === probes) ? probes : (sets[0]?.digest ?? null);
+  const comparable = passing.filter((run) => run.probes === digest);
+  const found = {
+    filter,
+    passing,
+    sets,
+    digest,
+    comparable,
+    labels: runs.labels(comparable),
+    first: runs.firstChoice(comparable),
+  };
+  kept = { key, listing, found };
+  return found;
 }
 
 /** Kinds of probe images, those of most runs first. */
@@ -72,7 +93,10 @@ function probeSets(found) {
 }
 
 const nearest = (steps, wanted) =>
-  steps.reduce((best, step) => (best === undefined || Math.abs(step - wanted) < Math.abs(best - wanted) ? step : best), undefined);
+  steps.reduce(
+    (best, step) => (best === undefined || Math.abs(step - wanted) < Math.abs(best - wanted) ? step : best),
+    undefined,
+  );
 
 /** A run's figures at a step, {psnr, ssim, mse} to one number an image; null until they are there. */
 export function figuresAt(run, step) {
@@ -99,7 +123,9 @@ export function rowsOf(found) {
       .map((run) => figuresAt(run, runs.nearestStep(run, found.step))?.psnr[image])
       .filter((value) => Number.isFinite(value));
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    return values.length < 2 ? 0 : Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+    return values.length < 2
+      ? 0
+      : Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
   });
   const rows = spreads.map((spread, image) => ({ image, spread }));
   return state.get().rows === "disagreement" ? rows.sort((a, b) => b.spread - a.spread) : rows;

@@ -5,8 +5,9 @@ import { getSheet } from "./api.js";
 const MOST_BYTES = 256e6;
 const AHEAD_AT_ONCE = 2; // leaves connections for what is looked at
 
-const kept = new Map(); // key to {pixels, derived}; the least recently used first
+const kept = new Map(); // key to ImageData; the least recently used first
 const loading = new Map();
+const wanted = new Set(); // by somebody who looks, and who is told
 const failed = new Set(); // not asked for again before the user says so
 let bytes = 0;
 let queue = [];
@@ -20,7 +21,8 @@ export function watchSheets(arrived, failed) {
 }
 
 // A run that is trained afresh has other times for the same steps.
-const keyOf = (run, kind, step) => JSON.stringify([run.name, kind, step, step === null ? run.probes : timeOf(run, step)]);
+const keyOf = (run, kind, step) =>
+  JSON.stringify([run.name, kind, step, step === null ? run.probes : timeOf(run, step)]);
 const timeOf = (run, step) => run.steps.find(([one]) => one === step)?.[1];
 
 /** A sheet that is there, or null: then it is fetched. */
@@ -32,6 +34,7 @@ export function sheet(run, kind, step) {
     kept.set(key, found);
     return found;
   }
+  wanted.add(key);
   if (!failed.has(key)) {
     load(key, run, kind, step).catch((error) => {
       failed.add(key);
@@ -42,10 +45,10 @@ export function sheet(run, kind, step) {
 }
 
 /** Fetch sheets that may be wanted soon, the first ones first; what was asked for before is dropped. */
-export function fetchAhead(wanted) {
+export function fetchAhead(soon) {
   let room = 0.8 * MOST_BYTES;
   queue = [];
-  for (const { run, step, size } of wanted) {
+  for (const { run, step, size } of soon) {
     room -= size;
     if (room < 0) break;
     if (!kept.has(keyOf(run, "reconstruction", step))) queue.push([run, step]);
@@ -75,17 +78,15 @@ function load(key, run, kind, step) {
 }
 
 function keep(key, pixels) {
-  kept.set(key, { pixels, derived: new Map() });
+  kept.set(key, pixels);
   bytes += pixels.data.length;
   for (const [old, found] of kept) {
     if (bytes <= MOST_BYTES || old === key) break;
     kept.delete(old);
-    bytes -= found.pixels.data.length;
+    bytes -= found.data.length;
   }
-  tellArrived();
+  if (wanted.delete(key)) tellArrived();
 }
 
 /** Ask again for what could not be had. */
 export const retrySheets = () => failed.clear();
-
-export const isLoading = () => loading.size > 0;

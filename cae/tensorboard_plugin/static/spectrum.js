@@ -1,5 +1,5 @@
-// The log power spectrum of a picture, as `cae.artefacts.spectrum.power_spectrum` defines it: a Hann window whose sum of
-// squares is one, the discrete Fourier transform, the mean over channels; frequency zero in the middle.
+// The log power spectrum of a picture, as `cae.artefacts.spectrum.power_spectrum` defines it: a Hann window whose sum
+// of squares is one, the discrete Fourier transform, the mean over channels; frequency zero in the middle.
 
 const ROUNDING_POWER = (1 / 255) ** 2 / 12; // of 8 bits: keeps the logarithm finite
 
@@ -8,7 +8,10 @@ export function powerSpectrum(values, width, height) {
   const [across, down] = [hann(width), hann(height)];
   const power = new Float64Array(width * height);
   for (const plane of values) {
-    const real = Float64Array.from(plane, (value, place) => value * across[place % width] * down[Math.floor(place / width)]);
+    const real = Float64Array.from(
+      plane,
+      (value, place) => value * across[place % width] * down[Math.floor(place / width)],
+    );
     const imaginary = new Float64Array(width * height);
     for (let y = 0; y < height; y += 1) transformLine(real, imaginary, y * width, 1, width);
     for (let x = 0; x < width; x += 1) transformLine(real, imaginary, x, width, height);

@@ -86,21 +86,53 @@ function build(stage) {
     },
   });
   const slider = h("input", {
-    type: "range", min: 0, max: 1, step: 0.01, "aria-label": "Border between A and B",
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.01,
+    "aria-label": "Border between A and B",
     oninput: (event) => changeStage({ position: Number(event.target.value) }),
   });
-  const blinking = h("button", { type: "button", id: "blinking", onclick: () => (timer ? stopBlinking() : startBlinking()) }, "Pause");
+  const blinking = h(
+    "button",
+    { type: "button", id: "blinking", onclick: () => (timer ? stopBlinking() : startBlinking()) },
+    "Pause",
+  );
   root.replaceChildren(
-    h("header", {},
+    h(
+      "header",
+      {},
       h("h2", { id: "stage-title" }),
-      choice("How to compare", [["wipe", "Wipe"], ["blink", "Blink"]], stage.mode, (mode) => changeStage({ mode })),
-      h("button", { type: "button", class: "close", "aria-label": "Close", title: "Close (Escape)", onclick: closeStage }, "✕")),
-    h("div", { class: "pair" },
+      choice(
+        "How to compare",
+        [
+          ["wipe", "Wipe"],
+          ["blink", "Blink"],
+        ],
+        stage.mode,
+        (mode) => changeStage({ mode }),
+      ),
+      h(
+        "button",
+        { type: "button", class: "close", "aria-label": "Close", title: "Close (Escape)", onclick: closeStage },
+        "✕",
+      ),
+    ),
+    h(
+      "div",
+      { class: "pair" },
       select("A", pictureOptions(), stage.a, (a) => changeStage({ a })),
-      h("button", { type: "button", title: "Swap A and B", onclick: () => changeStage({ a: stage.b, b: stage.a }) }, "⇄"),
-      select("B", pictureOptions(), stage.b, (b) => changeStage({ b }))),
+      h(
+        "button",
+        { type: "button", title: "Swap A and B", onclick: () => changeStage({ a: stage.b, b: stage.a }) },
+        "⇄",
+      ),
+      select("B", pictureOptions(), stage.b, (b) => changeStage({ b })),
+    ),
     h("div", { class: "stage-picture" }, canvas, stage.mode === "wipe" ? h("div", { class: "border" }) : null),
-    stage.mode === "wipe" ? slider : h("div", { class: "blink" }, blinking, h("button", { type: "button", onclick: flip }, "Other one (space)")),
+    stage.mode === "wipe"
+      ? slider
+      : h("div", { class: "blink" }, blinking, h("button", { type: "button", onclick: flip }, "Other one (space)")),
     h("p", { class: "shown", "aria-live": "polite" }),
   );
   stopBlinking();
@@ -124,7 +156,8 @@ function stopBlinking() {
   if (button) button.textContent = "Go on";
 }
 
-const cellNamed = (cells, name) => cells.find((cell) => (cell.kind === "reconstruction" ? cell.run.name : cell.kind) === name);
+const cellNamed = (cells, name) =>
+  cells.find((cell) => (cell.kind === "reconstruction" ? cell.run.name : cell.kind) === name);
 
 function draw() {
   const { stage, row } = state.get();
@@ -162,7 +195,9 @@ function tellShown(stage, image) {
     const run = found.columns.find((one) => one.name === name);
     if (!run) return name === "input" ? "Input" : name === "corrupted" ? "Corrupted input" : "not among the columns";
     const figures = figuresAt(run, nearestStep(run, found.step));
-    const told = figures ? `: ${figureText("psnr", figures.psnr[image])} dB, SSIM ${figureText("ssim", figures.ssim[image])}` : "";
+    const told = figures
+      ? `: ${figureText("psnr", figures.psnr[image])} dB, SSIM ${figureText("ssim", figures.ssim[image])}`
+      : "";
     return `${found.labels.get(name)}${told}`;
   };
   const parts =

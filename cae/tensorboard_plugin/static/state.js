@@ -85,7 +85,9 @@ function fits(name, value) {
 
 function isStage(value) {
   const { mode, a, b, position } = value;
-  return ["wipe", "blink"].includes(mode) && typeof a === "string" && typeof b === "string" && position >= 0 && position <= 1;
+  return (
+    ["wipe", "blink"].includes(mode) && typeof a === "string" && typeof b === "string" && position >= 0 && position <= 1
+  );
 }
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);

@@ -6,11 +6,11 @@ import { h, select } from "./dom.js";
 import { figureTitle } from "./figures.js";
 import { failureNotice, notice } from "./notices.js";
 import { contenders, firstChoice, metrics } from "./runs.js";
+import { bandOf, inOrderOf, pointsOfRecord, pointsOfRuns } from "./series.js";
 import * as state from "./state.js";
 import { reportSections } from "./tables.js";
 
 const USUAL_CURVE = "validation/psnr";
-const FLOAT_BITS = 32;
 
 const answers = new Map(); // what was asked to {version, value, error}
 let root = null;
@@ -23,7 +23,13 @@ export function mountSummary(element) {
 export function updateSummary(found) {
   if (!found.listing.runs.length && !found.listing.comparisons.length) {
     built = "";
-    root.replaceChildren(notice("There is nothing to sum up yet", h("p", {}, "Train decoders, and measure them:"), h("pre", {}, "python train.py configs/compare_decoders.yaml\npython evaluate.py runs/compare_decoders")));
+    root.replaceChildren(
+      notice(
+        "There is nothing to sum up yet",
+        h("p", {}, "Train decoders, and measure them:"),
+        h("pre", {}, "python train.py configs/compare_decoders.yaml\npython evaluate.py runs/compare_decoders"),
+      ),
+    );
     return;
   }
   const chosen = chosenOnes(found);
@@ -41,20 +47,16 @@ export function updateSummary(found) {
   root.replaceChildren(
     ...[
       header(found, chosen),
-      h("div", { class: "charts" }, curveSection(runs, groups, chosen, curves), pointSection(runs, groups, chosen, record)),
+      h(
+        "div",
+        { class: "charts" },
+        curveSection(runs, groups, chosen, curves),
+        pointSection(runs, groups, chosen, record),
+      ),
       ...report(found, chosen, record),
     ],
   );
   if (focused) document.getElementById(focused)?.focus();
-}
-
-/** Contenders as the comparison sorts and calls them, so that numbers, colours and names are those of its table. */
-function inOrderOf(told, groups) {
-  if (!told) return groups;
-  const placeOf = (group) => told.points.findIndex((point) => group.runs.some((run) => point.runs.includes(run.name)));
-  const placed = groups.map((group) => ({ group, place: placeOf(group) }));
-  placed.sort((a, b) => (a.place < 0) - (b.place < 0) || a.place - b.place);
-  return placed.map(({ group, place }) => (place < 0 ? group : { ...group, label: told.points[place].label }));
 }
 
 /** An answer of the server; asked for again when there are new steps, with the old one until then. */
@@ -63,10 +65,12 @@ function ask(what, version, question) {
   if (known?.version === version) return known;
   const waiting = { version, value: known?.value ?? null, error: null };
   answers.set(what, waiting);
-  question().then(
-    (value) => answers.set(what, { version, value, error: null }),
-    (error) => answers.set(what, { version, value: null, error: error.message }),
-  ).then(() => state.tell());
+  question()
+    .then(
+      (value) => answers.set(what, { version, value, error: null }),
+      (error) => answers.set(what, { version, value: null, error: error.message }),
+    )
+    .then(() => state.tell());
   return waiting;
 }
 
@@ -89,7 +93,13 @@ function header(found, chosen) {
     "div",
     { class: "summary-head" },
     all.length > 1
-      ? select("Experiment", all.map((name) => [name, title(name)]), chosen.experiment, (experiment) => state.set({ experiment }), { id: "experiment" })
+      ? select(
+          "Experiment",
+          all.map((name) => [name, title(name)]),
+          chosen.experiment,
+          (experiment) => state.set({ experiment }),
+          { id: "experiment" },
+        )
       : h("h2", {}, title(chosen.experiment)),
   );
 }
@@ -104,61 +114,76 @@ function curveSection(runs, groups, chosen, { value, error }) {
   const body = error
     ? failureNotice(error, retry)
     : series.length
-      ? [curveChart(`${figureTitle(chosen.curve)} over steps`, series, ["step", figureTitle(chosen.curve)]), keyOf(series)]
+      ? [
+          curveChart(`${figureTitle(chosen.curve)} over steps`, series, ["step", figureTitle(chosen.curve)]),
+          keyOf(series),
+        ]
       : h("p", { class: "quiet" }, value ? "No run has written this curve." : "Reading curves…");
   return h(
     "section",
     { id: "curves" },
-    h("div", { class: "section-head" }, h("h2", {}, "Curves"), select("Metric", names.map((name) => [name, figureTitle(name)]), chosen.curve, (curve) => state.set({ curve }), { id: "curve" })),
+    h(
+      "div",
+      { class: "section-head" },
+      h("h2", {}, "Curves"),
+      select(
+        "Metric",
+        names.map((name) => [name, figureTitle(name)]),
+        chosen.curve,
+        (curve) => state.set({ curve }),
+        { id: "curve" },
+      ),
+    ),
     body,
-    seeds > 1 ? h("p", { class: "quiet" }, "Lines: means over seeds. Bands: from the lowest to the highest seed.") : null,
+    seeds > 1
+      ? h("p", { class: "quiet" }, "Lines: means over seeds. Bands: from the lowest to the highest seed.")
+      : null,
   );
-}
-
-/** Steps that all runs of a contender have reached, with the lowest, mean and highest value of its runs. */
-function bandOf(runs, curves) {
-  const tables = runs.map((run) => new Map(curves[run.name] ?? [])).filter((table) => table.size);
-  if (!tables.length) return [];
-  return [...tables[0].keys()]
-    .filter((step) => tables.every((table) => table.has(step)))
-    .map((step) => {
-      const values = tables.map((table) => Number(table.get(step)));
-      return { x: step, low: Math.min(...values), mean: values.reduce((a, b) => a + b) / values.length, high: Math.max(...values) };
-    })
-    .filter((point) => Number.isFinite(point.low) && Number.isFinite(point.high));
 }
 
 function pointSection(runs, groups, chosen, record) {
   const told = record?.value;
-  const names = told ? Object.entries(told.metrics) : metrics(runs).filter((name) => name.startsWith("validation/")).map((name) => [name, figureTitle(name)]);
+  const names = told
+    ? Object.entries(told.metrics)
+    : metrics(runs)
+        .filter((name) => name.startsWith("validation/"))
+        .map((name) => [name, figureTitle(name)]);
   const known = names.some(([name]) => name === chosen.metric);
   const metric = known ? chosen.metric : (told?.metric ?? names[0]?.[0]);
-  const points = (told ? pointsOfRecord(told, metric) : pointsOfRuns(groups, metric)).filter((one) => Number.isFinite(one.mean) && Number.isFinite(one.x));
+  const points = (told ? pointsOfRecord(told, metric) : pointsOfRuns(groups, metric)).filter(
+    (one) => Number.isFinite(one.mean) && Number.isFinite(one.x),
+  );
   const title = names.find(([name]) => name === metric)?.[1] ?? "";
   return h(
     "section",
     { id: "rates" },
-    h("div", { class: "section-head" }, h("h2", {}, "Quality against bits"), names.length ? select("Metric", names, metric, (one) => state.set({ metric: one }), { id: "metric" }) : null),
+    h(
+      "div",
+      { class: "section-head" },
+      h("h2", {}, "Quality against bits"),
+      names.length ? select("Metric", names, metric, (one) => state.set({ metric: one }), { id: "metric" }) : null,
+    ),
     points.length
-      ? [pointChart(`${title} against bits of code and switches`, points, ["bits of an image's code and switches", title], metric, openPictures), keyOf(points)]
+      ? [
+          pointChart(
+            `${title} against bits of code and switches`,
+            points,
+            ["bits of an image's code and switches", title],
+            metric,
+            openPictures,
+          ),
+          keyOf(points),
+        ]
       : h("p", { class: "quiet" }, "No run has written what its code takes, and how good it is."),
-    h("p", { class: "quiet" }, told ? "Means over the measured images; bars are 95% intervals over seeds." : "Last values on validation images, means over seeds. Run evaluate.py for intervals and controls.", " Points of the same number of bits stand beside each other. Click on one to see its pictures."),
+    h(
+      "p",
+      { class: "quiet" },
+      told
+        ? "Means over the measured images; bars are 95% intervals over seeds."
+        : "Last values on validation images, means over seeds. Run evaluate.py for intervals and controls.",
+      " Points of the same number of bits stand beside each other. Click on one to see its pictures.",
+    ),
   );
-}
-
-const pointsOfRecord = (told, metric) =>
-  told.points.map((one, place) => {
-    const { mean, low, high } = one.metrics[metric] ?? {};
-    return { label: one.label, place, x: one.bits, mean, low: low ?? null, high: high ?? null, runs: one.runs };
-  });
-
-function pointsOfRuns(groups, metric) {
-  return groups.map(({ label, runs }, place) => {
-    const values = runs.map((run) => Number(run.last[metric]));
-    const { code_values: values_, switch_bits: bits } = runs[0].hyperparameters;
-    const mean = values.reduce((a, b) => a + b, 0) / values.length;
-    return { label, place, x: FLOAT_BITS * values_ + bits, mean, low: null, high: null, runs: runs.map((run) => run.name) };
-  });
 }
 
 /** Show a contender's pictures beside the others', with the keyboard at its column. */
@@ -173,7 +198,17 @@ function openPictures(point) {
 
 function report(found, chosen, record) {
   if (!record) {
-    return [notice("These runs have not been compared", h("p", {}, "For the table with intervals, paired differences and the controls for what leaks through switches:"), h("pre", {}, `python evaluate.py ${[found.listing.logdir, chosen.experiment].filter(Boolean).join("/")}`))];
+    return [
+      notice(
+        "These runs have not been compared",
+        h(
+          "p",
+          {},
+          "For the table with intervals, paired differences and the controls for what leaks through switches:",
+        ),
+        h("pre", {}, `python evaluate.py ${[found.listing.logdir, chosen.experiment].filter(Boolean).join("/")}`),
+      ),
+    ];
   }
   if (record.error) return [failureNotice(record.error, retry)];
   return record.value ? reportSections(record.value) : [h("p", { class: "quiet" }, "Reading the comparison…")];

@@ -16,15 +16,34 @@ export function reportSections(told) {
       h("h2", {}, told.title),
       h("p", { class: "quiet" }, told.setting),
       h("p", { class: "answer" }, ...spans(told.answer)),
-      told.warnings.length ? h("div", { class: "warnings", role: "note" }, h("h3", {}, "Not on equal terms"), list(told.warnings)) : null,
-      told.switches.length ? [h("h3", {}, "What came through switches"), h("ul", {}, told.switches.map(([label, text]) => h("li", {}, h("b", {}, label), ": ", ...spans(text))))] : null,
+      told.warnings.length
+        ? h("div", { class: "warnings", role: "note" }, h("h3", {}, "Not on equal terms"), list(told.warnings))
+        : null,
+      told.switches.length
+        ? [
+            h("h3", {}, "What came through switches"),
+            h(
+              "ul",
+              {},
+              told.switches.map(([label, text]) => h("li", {}, h("b", {}, label), ": ", ...spans(text))),
+            ),
+          ]
+        : null,
       open.map((name) => table(tables[name])),
     ),
     h(
       "section",
       { class: "folded" },
       folded.map((name) => h("details", {}, h("summary", {}, tables[name].caption), table(tables[name], false))),
-      h("details", {}, h("summary", {}, "What was equal, and what was not"), h("h3", {}, "Equal"), list(told.equal), h("h3", {}, "Not equal"), told.unequal.length ? list(told.unequal) : h("p", {}, "Nothing that was checked.")),
+      h(
+        "details",
+        {},
+        h("summary", {}, "What was equal, and what was not"),
+        h("h3", {}, "Equal"),
+        list(told.equal),
+        h("h3", {}, "Not equal"),
+        told.unequal.length ? list(told.unequal) : h("p", {}, "Nothing that was checked."),
+      ),
       h("details", {}, h("summary", {}, "How intervals were made"), list(told.statistics)),
     ),
   ];
@@ -38,14 +57,37 @@ function table({ caption, columns, rows, row_header: header, note }, withCaption
       "table",
       { class: "figures-table" },
       withCaption ? h("caption", {}, caption) : null,
-      h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, i) => (i === header ? h("th", { scope: "row" }, cell) : h("td", {}, cell)))))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) =>
+          h(
+            "tr",
+            {},
+            row.map((cell, i) => (i === header ? h("th", { scope: "row" }, cell) : h("td", {}, cell))),
+          ),
+        ),
+      ),
     ),
     note ? h("p", { class: "quiet" }, note) : null,
   );
 }
 
-const list = (sentences) => h("ul", {}, sentences.map((one) => h("li", {}, ...spans(one))));
+const list = (sentences) =>
+  h(
+    "ul",
+    {},
+    sentences.map((one) => h("li", {}, ...spans(one))),
+  );
 
 /** A sentence in which names of settings stand between backticks. */
 function spans(text) {

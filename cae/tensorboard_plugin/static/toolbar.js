@@ -27,45 +27,123 @@ let found = null;
 export function updateToolbar(above, below, session) {
   found = session;
   const { show, order, rows, size, loupe, picker } = state.get();
-  const key = JSON.stringify([show, order, rows, size, loupe, picker, session.sets, session.digest, session.comparable.map((run) => run.name), session.steps.length > 1]);
+  const key = JSON.stringify([
+    show,
+    order,
+    rows,
+    size,
+    loupe,
+    picker,
+    session.sets,
+    session.digest,
+    session.comparable.map((run) => run.name),
+    session.steps.length > 1,
+  ]);
   if (key !== built) {
     const focused = document.activeElement?.dataset.value ?? document.activeElement?.id;
-    above.replaceChildren(...stepControls(session));
+    above.replaceChildren(...stepControls());
     below.replaceChildren(...gridControls(session));
     // A button that was pressed is another one now.
-    if (focused) (document.getElementById(focused) ?? document.querySelector(`#top [data-value="${CSS.escape(focused)}"]`))?.focus();
+    if (focused)
+      (
+        document.getElementById(focused) ?? document.querySelector(`#top [data-value="${CSS.escape(focused)}"]`)
+      )?.focus();
   }
   built = key;
   updateSlider();
 }
 
-function stepControls(session) {
+function stepControls() {
   const { show } = state.get();
   return [
     stepField(),
-    choice("What is shown", state.SHOWS.map((one) => [one, ...SHOWN[one]]), show, (one) => state.set({ show: one })),
+    choice(
+      "What is shown",
+      state.SHOWS.map((one) => [one, ...SHOWN[one]]),
+      show,
+      (one) => state.set({ show: one }),
+    ),
+  ];
+}
+
+function gridControls(session) {
+  const { rows, show, size, loupe, picker } = state.get();
+  return [
+    h(
+      "button",
+      {
+        type: "button",
+        id: "runs-toggle",
+        "aria-pressed": String(picker),
+        "aria-controls": "picker",
+        title: "Choose runs",
+        onclick: () => state.set({ picker: !state.get().picker }),
+      },
+      "Runs",
+    ),
+    session.sets.length > 1
+      ? select(
+          "Images",
+          session.sets.map((one) => setOption(session, one)),
+          session.digest,
+          (digest) => state.set({ probes: digest, runs: null, step: null }),
+        )
+      : null,
+    select("Columns by", orderOptions(session.comparable), state.get().order, (order) => state.set({ order }), {
+      id: "order",
+    }),
+    select(
+      "Rows",
+      [
+        ["dataset", "as in the data set"],
+        ["disagreement", "by disagreement"],
+      ],
+      rows,
+      (one) => state.set({ rows: one, row: 0 }),
+      { id: "rows" },
+    ),
+    choice(
+      "Size",
+      [
+        ["s", "S", "Small pictures"],
+        ["m", "M", "Medium pictures"],
+        ["l", "L", "Large pictures"],
+      ],
+      size,
+      (one) => state.set({ size: one }),
+    ),
+    h(
+      "button",
+      {
+        type: "button",
+        id: "loupe-toggle",
+        "aria-pressed": String(loupe),
+        title: "The same pixels of every column, enlarged (L)",
+        onclick: () => state.set({ loupe: !state.get().loupe }),
+      },
+      "Loupe",
+    ),
     show === "reconstruction" ? null : legend(session, show),
   ].filter(Boolean);
 }
 
-function gridControls(session) {
-  const { rows, size, loupe, picker } = state.get();
-  return [
-    h("button", { type: "button", id: "runs-toggle", "aria-pressed": String(picker), "aria-controls": "picker", title: "Choose runs", onclick: () => state.set({ picker: !state.get().picker }) }, "Runs"),
-    session.sets.length > 1 ? select("Images", session.sets.map((one) => setOption(session, one)), session.digest, (digest) => state.set({ probes: digest, runs: null, step: null })) : null,
-    select("Columns by", orderOptions(session.comparable), state.get().order, (order) => state.set({ order }), { id: "order" }),
-    select("Rows", [["dataset", "as in the data set"], ["disagreement", "by disagreement"]], rows, (one) => state.set({ rows: one, row: 0 }), { id: "rows" }),
-    choice("Size", [["s", "S", "Small pictures"], ["m", "M", "Medium pictures"], ["l", "L", "Large pictures"]], size, (one) => state.set({ size: one })),
-    h("button", { type: "button", id: "loupe-toggle", "aria-pressed": String(loupe), title: "The same pixels of every column, enlarged (L)", onclick: () => state.set({ loupe: !state.get().loupe }) }, "Loupe"),
-  ].filter(Boolean);
-}
-
 function stepField() {
-  const slider = h("input", { type: "range", id: "step", min: 0, step: 1, "aria-label": "Step", oninput: (event) => goTo(Number(event.target.value)) });
+  const slider = h("input", {
+    type: "range",
+    id: "step",
+    min: 0,
+    step: 1,
+    "aria-label": "Step",
+    oninput: (event) => goTo(Number(event.target.value)),
+  });
   return h(
     "div",
     { class: "step" },
-    h("button", { type: "button", id: "play", "aria-label": "Play through the steps", title: "Play (space)", onclick: play }, "▶"),
+    h(
+      "button",
+      { type: "button", id: "play", "aria-label": "Play through the steps", title: "Play (space)", onclick: play },
+      "▶",
+    ),
     slider,
     h("output", { id: "step-text", for: "step" }),
   );
@@ -79,7 +157,8 @@ function updateSlider() {
   slider.disabled = steps.length < 2;
   const text = step === undefined ? "no steps" : `step ${step.toLocaleString("en")}`;
   slider.setAttribute("aria-valuetext", text);
-  document.getElementById("step-text").textContent = state.get().step === null && step !== undefined ? `${text} (last)` : text;
+  document.getElementById("step-text").textContent =
+    state.get().step === null && step !== undefined ? `${text} (last)` : text;
   const button = document.getElementById("play");
   button.textContent = timer ? "❚❚" : "▶";
   button.disabled = steps.length < 2;
@@ -144,7 +223,8 @@ function setOption(session, { digest, number }) {
 function orderOptions(comparable) {
   const chosen = state.get().order;
   const settings = runs.differing(comparable).map((name) => [`hyperparameters/${name}`, name]);
-  if (!settings.some(([order]) => order === "hyperparameters/upsampling")) settings.unshift(["hyperparameters/upsampling", "upsampling"]);
+  if (!settings.some(([order]) => order === "hyperparameters/upsampling"))
+    settings.unshift(["hyperparameters/upsampling", "upsampling"]);
   const metrics = runs.metrics(comparable).map((name) => [`last/${name}`, figureTitle(name)]);
   const known = [...settings, ...metrics].some(([order]) => order === chosen);
   return [...(known ? [] : [[chosen, chosen]]), ["Settings", settings], ["Last values", metrics]];

@@ -1,0 +1,78 @@
+// Heads of the grid's columns: what they are grouped by, what each is called, and its small print.
+
+import { breakable, h } from "./dom.js";
+import { figureText } from "./figures.js";
+import { nearestStep, plain, valueIn } from "./runs.js";
+import * as state from "./state.js";
+
+const SEED = /, (seed [^,()]+)$/; // of a label: stands in a line of its own
+
+/** Heads over neighbours that have the same value; none where columns are ordered by a metric. */
+export function groupRow(found, columns) {
+  const { order } = state.get();
+  if (order.startsWith("last/")) return null;
+  const spans = [];
+  for (const column of columns) {
+    const value = column.kind === "reconstruction" ? plain(valueIn(column.run, order) ?? "not known") : "";
+    if (spans.length && spans.at(-1).value === value) spans.at(-1).number += 1;
+    else spans.push({ value, number: 1 });
+  }
+  return h(
+    "tr",
+    { class: "groups" },
+    h("td", { class: "corner" }),
+    spans.map(({ value, number }) =>
+      value
+        ? h("th", { scope: "colgroup", colspan: number, title: value }, h("span", {}, value))
+        : h("td", { colspan: number }),
+    ),
+  );
+}
+
+export function headRow(found, columns) {
+  return h(
+    "tr",
+    { class: "heads" },
+    h("th", { scope: "col", class: "corner" }, "Image", h("span", { class: "detail" }, "PSNR, SSIM")),
+    columns.map(({ kind, run }, number) =>
+      kind === "reconstruction"
+        ? h(
+            "th",
+            { scope: "col", "data-column": number, title: run.name },
+            h("span", { class: "label", "aria-label": found.labels.get(run.name) }, breakable(shortLabel(found, run))),
+            h("span", { class: "detail" }),
+          )
+        : h(
+            "th",
+            { scope: "col", class: `fixed ${kind}` },
+            kind === "input" ? "Input" : `Corrupted (${found.probes.corruption})`,
+          ),
+    ),
+  );
+}
+
+/** A label without what the head over its group says. */
+function shortLabel(found, run) {
+  const label = found.labels.get(run.name).replace(SEED, "");
+  const { order } = state.get();
+  const group = order === "hyperparameters/upsampling" ? `${valueIn(run, order)}` : "";
+  return group && (label === group || label.startsWith(`${group} `) || label.startsWith(`${group},`))
+    ? label.slice(group.length).replace(/^,? /, "")
+    : label;
+}
+
+/** The small print: the seed, the value that columns are ordered by, and the step where it is another one. */
+export function updateHeads(root, found, columns) {
+  const { order } = state.get();
+  const seedOf = (run) => found.labels.get(run.name).match(SEED)?.[1] ?? "";
+  for (const head of root.querySelectorAll("thead [data-column]")) {
+    const { run } = columns[Number(head.dataset.column)];
+    const step = nearestStep(run, found.step);
+    const value = order.startsWith("last/") ? figureText(order, valueIn(run, order)) : "";
+    const at = step === found.step ? "" : `at step ${step?.toLocaleString("en") ?? "–"}`;
+    const detail = head.querySelector(".detail");
+    const text = [seedOf(run), value, at].filter(Boolean).join(" · ");
+    if (detail.textContent !== text) detail.textContent = text;
+    detail.classList.toggle("other-step", at !== "");
+  }
+}
