@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from cae.errors import ConfigError
 from cae.runs import open_run
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def evaluate(
     split: Split = "test",
     out: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
+    features: bool | None = None,
     again: bool = False,
     tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
@@ -58,21 +60,24 @@ def evaluate(
         split: `test`, `validation` or `train`.
         out: Folder for the files; None for RUN/evaluation.
         overrides: `data.KEY=VALUE`, for images that are elsewhere now.
+        features: What the codes are worth, with probes on labels and pictures; None for images with labels.
         again: Measure it afresh all the same.
         tell: Is given a line for the user now and then.
 
     Returns:
         What `results.json` holds: means over images of `mse`, `mae`, `psnr` (dB), `ssim` and others, `baselines`,
-        `ablations`, `artefacts`, sizes of the model and its `code`.
+        `ablations`, `artefacts`, `features`, sizes of the model and its `code`.
 
     Raises:
-        ConfigError: `split` is another, or an override is of another key.
+        ConfigError: There is no such split, or an override is of another key.
         UserError: There is no such run, it is damaged, or its images are missing.
     """
-    from cae.commands.evaluate import evaluate_one
+    from cae.commands.evaluate import Split, evaluate_one
     from cae.commands.planning import check_data_overrides
 
+    if split not in get_args(Split):
+        raise ConfigError(f"`split` must be one of {', '.join(get_args(Split))}. Received: split={split!r}.")
     check_data_overrides(overrides)
     directory = open_run(Path(run), tell)
     folder = directory.evaluation if out is None else Path(out)
-    return evaluate_one(directory, folder, split=split, overrides=overrides, again=again, tell=tell)
+    return evaluate_one(directory, folder, split=split, overrides=overrides, features=features, again=again, tell=tell)

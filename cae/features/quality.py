@@ -86,7 +86,7 @@ def _settings() -> dict[str, Any]:
         "linear_probe": {
             "model": "multinomial logistic regression with an L2 penalty, on standardised values",
             "C": list(STRENGTHS),
-            "C_chosen_on": f"every {HELD_OUT}th fitted image, held out",
+            "C_chosen_on": f"every {HELD_OUT}th fitted image, held out; from the first on, until accuracy falls",
             "solver": f"L-BFGS to a gradient of {TOLERANCE:g}",
         },
         "interval": "95%, over scored images (Wilson; of differences Agresti and Min)",

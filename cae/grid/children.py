@@ -7,20 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+from cae.stop_handler import STOPS, StopHandler
+
 _PACKAGE_PARENT = Path(__file__).parents[2]
 
 
-class Children:
+class Children(StopHandler):
     """Within the `with` block, SIGINT and SIGTERM go to the running child, and this process waits for its end.
-
-    Signals are the main thread's: in another none are passed on.
 
     >>> with Children() as children:
     ...     children.stop_signal is None
@@ -28,9 +25,9 @@ class Children:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.stop_signal: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._previous: dict[int, Any] = {}
 
     def train(self, arguments: Sequence[str | Path]) -> int:
         """Run `cae train ARGUMENTS` to its end; returns the exit code, negative after a signal that killed it."""
@@ -45,20 +42,8 @@ class Children:
         finally:
             self._process = None
 
-    def __enter__(self) -> Children:
-        if threading.current_thread() is not threading.main_thread():
-            return self
-        for number in _STOPS:
-            self._previous[number] = signal.signal(number, self._pass_on)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+    def on_stop(self, number: int, frame: FrameType | None) -> None:
+        """Pass it on."""
         self.stop_signal = self.stop_signal or number
         if self._process is not None:
             self._process.send_signal(number)
@@ -70,7 +55,7 @@ def _stops_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield
     finally:

@@ -80,7 +80,9 @@ def test_evaluation_gives_what_it_writes_and_is_not_repeated(trained):
     assert ["measured already" in line for line in told] == [True]
 
 
-def test_an_evaluation_changes_no_key_but_of_the_data(trained):
+def test_an_evaluation_changes_no_key_but_of_the_data_and_knows_its_splits(trained):
+    with pytest.raises(cae.ConfigError, match="test, validation, train"):
+        cae.evaluate(trained, split="tests")
     with pytest.raises(cae.ConfigError, match="only keys of `data`"):
         cae.evaluate(trained, overrides=["seed=3"])
 

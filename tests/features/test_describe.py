@@ -4,8 +4,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from cae.commands.main import main
 from cae.errors import UserError
 from cae.features import describe
 from cae.inference import TrainedAutoencoder
-from tests.comparison.events.conftest import TensorBoard, _address
+from tests.comparison.events.conftest import serve
 from tests.conftest import make_images
 
 MODEL = "model: {encoder: {filters: [4]}, bottleneck: {kind: dense, units: 6}, decoder: {upsampling: conv_transpose}}\n"
@@ -177,21 +175,9 @@ def board(trained, tmp_path_factory):
     runs = tmp_path_factory.mktemp("projector")
     shutil.copytree(trained(), runs / "some run")
     assert main(["evaluate", str(runs / "some run"), "--projector", "--no-features"]) == 0
-    log = runs.with_name("projector.txt")
-    options = ["--logdir", str(runs), "--host", "127.0.0.1", "--port", "0", "--reload_interval", "1"]
-    with open(log, "w") as file:
-        process = subprocess.Popen([sys.executable, "-m", "tensorboard.main", *options], stdout=file, stderr=file)
-    try:
-        found = TensorBoard(_address(process, log))
+    with serve(runs) as found:
         found.wait_for([os.path.join("some run", "evaluation", "projector")])
         yield found
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def test_tensorboard_serves_codes_names_classes_and_thumbnails(board, trained):

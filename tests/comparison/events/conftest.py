@@ -1,5 +1,6 @@
 """An experiment's folder as training leaves it, and a real TensorBoard that shows it."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -82,15 +83,21 @@ def shown(tmp_path_factory):
     terms = replace(comparison.terms, unequal=("Decoder: kernel_size of `a<b> _c_` is *3*.",))
     comparison = replace(comparison, terms=terms)
     write_events(comparison, exhibits, folder / "comparison", folder)
-    log = folder.with_name("log.txt")
+    with serve(folder) as board:
+        board.wait_for([f"{run.name}/evaluation" for one in comparison.contenders for run in one.runs])
+        board.wait_for([".", "comparison", *(f"comparison/decoders/{one.label}" for one in comparison.contenders)])
+        yield comparison, exhibits, board
+
+
+@contextlib.contextmanager
+def serve(folder):
+    """A TensorBoard on loopback that shows a folder; its log lies beside the folder."""
+    log = folder.with_name(f"{folder.name}.log")
     options = ["--logdir", folder, "--host", "127.0.0.1", "--port", "0", "--reload_interval", "1"]
     with open(log, "w") as file:
         process = subprocess.Popen([sys.executable, "-m", "tensorboard.main", *options], stdout=file, stderr=file)
     try:
-        board = TensorBoard(_address(process, log))
-        board.wait_for([f"{run.name}/evaluation" for one in comparison.contenders for run in one.runs])
-        board.wait_for([".", "comparison", *(f"comparison/decoders/{one.label}" for one in comparison.contenders)])
-        yield comparison, exhibits, board
+        yield TensorBoard(_address(process, log))
     finally:
         process.terminate()
         try:

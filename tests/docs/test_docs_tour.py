@@ -1,0 +1,54 @@
+"""The tour: a notebook that runs, and is committed with what it shows."""
+
+import nbformat
+import pytest
+
+from tests.conftest import ROOT, run_process
+
+NOTEBOOK = ROOT / "docs" / "tour.ipynb"
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def sources(notebook):
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def kinds_of_outputs(notebook):
+    """For each cell of code, what it shows: `image/png`, `stdout` and the like, each once."""
+    return [
+        {kind for output in cell.outputs for kind in [*output.get("data", {}), output.get("name", "result")]}
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return read(NOTEBOOK)
+
+
+def test_the_notebook_runs_and_shows_what_the_committed_one_shows(committed, tmp_path):
+    code, _, err = run_process("-m", "docs.tour", "--out", tmp_path / "tour.ipynb", timeout=600)
+    assert code == 0, err
+    executed = read(tmp_path / "tour.ipynb")
+    assert sources(executed) == sources(committed)
+    assert kinds_of_outputs(executed) == kinds_of_outputs(committed)
+
+
+def test_the_committed_notebook_is_whole_and_small(committed):
+    nbformat.validate(committed)
+    code = [cell for cell in committed.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert sum("image/png" in kinds for kinds in kinds_of_outputs(committed)) >= 6
+    assert NOTEBOOK.stat().st_size < 500_000
+
+
+def test_the_committed_notebook_shows_nothing_of_the_machine_it_ran_on(committed):
+    text = NOTEBOOK.read_text(encoding="utf-8")
+    assert "/tmp/" not in text
+    assert "/home/" not in text
+    assert "/root/" not in text
+    assert "images/s" not in text
