@@ -22,6 +22,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Leave out what takes long, visibly, unless CAE_SLOW is set."""
+    if not os.environ.get("CAE_SLOW"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes long: set CAE_SLOW=1"))
+
+
 def make_images(number, height, width, channels=1, seed=0):
     """Smooth random pictures, uint8: low-resolution noise made larger, so that there is something to learn."""
     generator = np.random.default_rng(seed)

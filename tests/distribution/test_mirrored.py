@@ -68,7 +68,7 @@ def runs(tmp_path_factory, image_file):
             commands += ["train", config, "--runs-dir", folder, "--"]
             found[number, name] = folder / name / f"{name}-{number}"
         processes.append(start(["-m", "tests.distribution.logical_cpus", number, *commands]))
-    for code, _, err in finish(processes, SECONDS):
+    for code, _, err in finish(processes, 3 * SECONDS):  # up to five runs in each
         assert code == 0, err
     return found
 

@@ -57,6 +57,7 @@ def test_a_full_disk_while_a_checkpoint_is_written(resumable, small_disk, enlarg
     assert_goes_on(run, command)
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge):
     run, command = resumable
     folder = run / "validation"
@@ -70,6 +71,7 @@ def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge):
     assert_goes_on(run, command)
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_metrics_are_written(resumable, small_disk, enlarge):
     run, command = resumable
     small_disk(run, kilobytes(run) + 1000)

@@ -27,6 +27,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+@pytest.mark.slow
 def test_out_of_memory_names_batch_size_and_image_size(write_config, tmp_path):
     config = write_config(
         "data: {source: bundled, image_size: [400, 320]}\n"
