@@ -91,4 +91,4 @@ def start_tensorboard(logdir: Path, host: str, port: int | None, load_fast: str)
     try:
         return str(tensorboard.launch())
     except program.TensorBoardServerException as error:
-        raise UserError(f"TensorBoard cannot listen at {host}, port {port or 'any'}: {error}") from error
+        raise UserError(f"{error}. Choose another --port or --host.") from error

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 # Inverse strengths of the L2 penalty that are tried.
-STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
+STRENGTHS = (1e-5, 1e-4, 0.001, 0.01, 0.1, 1.0, 10.0)
 _WITHOUT_CHOICE = 0.1
 # Every fifth image is held out to choose between them.
 HELD_OUT = 5

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from tensorboard import errors, plugin_util
+from tensorboard import errors
 from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
@@ -72,11 +72,8 @@ class DecodersPlugin(base_plugin.TBPlugin):
 
         @wrappers.Request.application
         def app(request: wrappers.Request) -> wrappers.Response:
-            reader = Reader(
-                self._source, plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
-            )
             try:
-                return answer(reader, request)
+                return answer(self._reader(request), request)
             except (errors.PublicError, UserError) as error:
                 code = error.http_code if isinstance(error, errors.PublicError) else 422
                 return http_util.Respond(request, {"error": str(error)}, "application/json", code=code)
@@ -85,6 +82,13 @@ class DecodersPlugin(base_plugin.TBPlugin):
                 return http_util.Respond(request, {"error": told}, "application/json", code=500)
 
         return app
+
+    def _reader(self, request: wrappers.Request) -> Reader:
+        # Brings a library with it that warns of its age when it is imported.
+        from tensorboard import plugin_util
+
+        context, experiment = plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
+        return Reader(self._source, context, experiment)
 
     def _runs(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
         return http_util.Respond(request, list_runs(reader, self._logdir), "application/json")

@@ -72,7 +72,7 @@ def hyperparameters(config: RunConfig, plan: Plan) -> Leaves:
     >>> config = RunConfig()
     >>> found = hyperparameters(config, make_plan(config.model, (28, 28, 1)))
     >>> found["upsampling"], found["training.optimizer.name"]
-    ('max_unpool', 'adam')
+    ('conv_transpose', 'adam')
     """
     kinds = [upsampling.kind for upsampling in config.model.upsampling_per_stage]
     values: Leaves = {

@@ -391,6 +391,7 @@ def test_runs_that_cannot_be_written_are_compared_when_they_were_measured(read_o
         assert "measuring" not in err
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_written_is_shown_when_it_was_measured(read_only, run_command, tmp_path):
     out, _ = compare(run_command, read_only / "unpool0")
     assert out.splitlines()[-1] == str(read_only / "unpool0" / "evaluation")

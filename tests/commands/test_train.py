@@ -126,7 +126,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(run_command, write_config, t
     config = write_config(model("resize"))
     code, out, _ = run_command("train", config, "--runs-dir", tmp_path / "runs", "--dry-run")
     assert code == 0
-    assert "stage_2_resize" in out
+    assert "resize nearest x2, conv 3x3" in out
     assert sorted(tmp_path.rglob("*")) == sorted([*before, config])
 
 

@@ -30,6 +30,7 @@ def committed():
     return read(NOTEBOOK)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_shows_what_the_committed_one_shows(committed, tmp_path):
     code, _, err = run_process("-m", "docs.tour", "--out", tmp_path / "tour.ipynb", timeout=600)
     assert code == 0, err
@@ -38,6 +39,7 @@ def test_the_notebook_runs_and_shows_what_the_committed_one_shows(committed, tmp
     assert kinds_of_outputs(executed) == kinds_of_outputs(committed)
 
 
+@pytest.mark.slow
 def test_the_committed_notebook_is_whole_and_small(committed):
     nbformat.validate(committed)
     code = [cell for cell in committed.cells if cell.cell_type == "code"]

@@ -44,6 +44,7 @@ def measured():
 
 
 @pytest.mark.parametrize("number", range(len(CASES)))
+@pytest.mark.slow
 def test_predicted_activations_are_within_a_quarter_of_measured_ones(measured, number):
     section, image_shape, batch_size, precision = CASES[number]
     plan = make_plan(RunConfig.model_validate({"model": section}).model, image_shape)

@@ -19,7 +19,7 @@ from tests.tensorboard_plugin.waiting import wait_for
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")]
 
 SUBPIXEL, UNPOOL, NOISY = "decoders/subpixel", "decoders/unpool", "denoising"
 ARGUMENTS = (
@@ -53,7 +53,8 @@ class Tab:
 
     def __init__(self, browser, address):
         self.address = address
-        self.page = browser.new_page(viewport={"width": 1300, "height": 800})
+        # High enough for all rows: what nobody sees is not drawn.
+        self.page = browser.new_page(viewport={"width": 1300, "height": 2200})
         self.page.set_default_timeout(15_000)
         self.complaints = []
         self.page.on("console", self._hear)
@@ -78,10 +79,7 @@ class Tab:
         """The cell that shows an image of a run, once it shows the step."""
         at = "" if step is None else f"[data-step='{step}']"
         at += "" if show is None else f"[data-show='{show}']"
-        place = f"td.reconstruction[data-run={json.dumps(run)}][data-image='{image}']"
-        # What nobody sees is not drawn.
-        self.frame.locator(place).scroll_into_view_if_needed()
-        found = self.frame.locator(place + at)
+        found = self.frame.locator(f"td.reconstruction[data-run={json.dumps(run)}][data-image='{image}']{at}")
         found.wait_for()
         return found
 
@@ -183,6 +181,7 @@ def test_the_spectrum_is_that_of_the_artefact_measures(tab, steps):
 def test_the_loupe_shows_the_same_pixels_of_every_column(tab, steps):
     tab.open(loupe=True, size="m")
     picture = tab.cell(SUBPIXEL, 1, steps[-1]).locator("canvas")
+    picture.focus()
     box = picture.bounding_box()
     tab.page.mouse.move(box["x"] + 1, box["y"] + 1)
     tab.page.mouse.move(box["x"] + 6.5 * box["width"] / 10, box["y"] + 8.5 * box["height"] / 15)

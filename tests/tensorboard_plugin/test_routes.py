@@ -16,6 +16,8 @@ from tests.tensorboard_plugin.conftest import HOSTILE, ask
 
 SUBPIXEL, UNPOOL, NOISY = "decoders/subpixel", "decoders/unpool", "denoising"
 
+pytestmark = pytest.mark.slow
+
 
 def listed(server):
     status, content = ask(server, "runs")

@@ -7,7 +7,7 @@ import { emptyNotice } from "./notices.js";
 import * as pictures from "./pictures.js";
 import { nearestStep } from "./runs.js";
 import { figuresAt, rowsOf } from "./session.js";
-import { fetchAhead, sheet } from "./sheets.js";
+import { fetchAhead, sheet, timeOf } from "./sheets.js";
 import * as state from "./state.js";
 
 const SIZES = { s: 64, m: 112, l: 192 };
@@ -171,16 +171,17 @@ function paint(cell) {
   const show = isRun || chosen === "spectrum" ? chosen : "reconstruction";
   if (cell.figure) paintFigures(cell, figuresAt(run, step));
   if (isRun && step === null) return;
+  const key = `${show} ${step} ${isRun ? timeOf(run, step) : ""}`;
+  if (cell.painted === key) return;
   const needsInput = show === "signed" || show === "absolute";
   const found = sheet(run, cell.kind, step);
   const input = needsInput ? sheet(run, "input", null) : null;
   const isReady = found && (input || !needsInput);
   cell.element.classList.toggle("waiting", !isReady);
   if (!isReady) return;
-  const key = `${show} ${step}`;
-  if (cell.painted === key && cell.found === found) return;
   const values = pictures.draw(cell.canvas, probes, cell.image, show, found, input, scales);
-  Object.assign(cell, { painted: key, found, values, show });
+  // The sheet is not held on to: it may have to make room for others.
+  Object.assign(cell, { painted: key, values, show });
   cell.element.dataset.step = step ?? "";
   cell.element.dataset.show = show;
 }

@@ -76,10 +76,10 @@ function drawOne(box, cell) {
   context.clearRect(0, 0, SIDE, SIDE);
   box.dataset.run = cell.run.name;
   box.dataset.kind = cell.kind;
-  if (!cell.found) return;
+  if (!cell.painted) return;
   const half = (SIDE - 1) / 2;
   context.drawImage(cell.canvas, half - point.x, half - point.y);
-  const value = valueText(probes, cell.image, cell.show, cell.found, cell.values, point.x, point.y);
+  const value = valueText(probes, cell.canvas, cell.show, cell.values, point.x, point.y);
   if (text.textContent !== value) text.textContent = value;
   canvas.setAttribute(
     "aria-label",

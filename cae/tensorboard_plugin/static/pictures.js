@@ -27,14 +27,11 @@ function valuesOf(probes, image, show, found, input) {
   return errorsOf(probes, image, show, found, input);
 }
 
-/** A pixel's value as text, of what is shown; `values` are those that `draw` gave. */
-export function valueText(probes, image, show, found, values, x, y) {
+/** A pixel's value as text, of what is shown on a canvas; `values` are those that `draw` gave. */
+export function valueText(probes, canvas, show, values, x, y) {
   if (show === "reconstruction") {
-    const { x: left, y: top } = place(probes, image);
-    const first = 4 * ((top + y) * found.width + left + x);
-    return Array.from(found.data.subarray(first, first + probes.channels), (value) => (value / 255).toFixed(2)).join(
-      " ",
-    );
+    const { data } = canvas.getContext("2d").getImageData(x, y, 1, 1);
+    return Array.from(data.subarray(0, probes.channels), (value) => (value / 255).toFixed(2)).join(" ");
   }
   const value = values[y * probes.width + x];
   if (show === "spectrum") return `${value.toFixed(0)} dB`;

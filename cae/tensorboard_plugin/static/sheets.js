@@ -23,7 +23,9 @@ export function watchSheets(arrived, failed) {
 // A run that is trained afresh has other times for the same steps.
 const keyOf = (run, kind, step) =>
   JSON.stringify([run.name, kind, step, step === null ? run.probes : timeOf(run, step)]);
-const timeOf = (run, step) => run.steps.find(([one]) => one === step)?.[1];
+
+/** When a run wrote a step's pictures. */
+export const timeOf = (run, step) => run.steps.find(([one]) => one === step)?.[1];
 
 /** A sheet that is there, or null: then it is fetched. */
 export function sheet(run, kind, step) {
@@ -34,10 +36,11 @@ export function sheet(run, kind, step) {
     kept.set(key, found);
     return found;
   }
-  wanted.add(key);
   if (!failed.has(key)) {
+    wanted.add(key);
     load(key, run, kind, step).catch((error) => {
       failed.add(key);
+      wanted.delete(key);
       tellFailed(error);
     });
   }
@@ -61,6 +64,8 @@ async function goOn() {
   while (queue.length) {
     const [run, step] = queue.shift();
     const key = keyOf(run, "reconstruction", step);
+    // What is looked at comes first.
+    while (wanted.size && loading.size) await Promise.allSettled(loading.values());
     // One that cannot be had is told when it is looked at.
     if (!kept.has(key)) await load(key, run, "reconstruction", step).catch(() => {});
   }

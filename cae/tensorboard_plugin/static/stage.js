@@ -174,10 +174,10 @@ function draw() {
   const border = Math.round(stage.position * width);
   if (stage.mode === "blink") {
     const shown = showsB ? b : a;
-    if (shown?.found) context.drawImage(shown.canvas, 0, 0);
+    if (shown?.painted) context.drawImage(shown.canvas, 0, 0);
   } else {
-    if (b?.found) context.drawImage(b.canvas, 0, 0);
-    if (a?.found && border > 0) context.drawImage(a.canvas, 0, 0, border, height, 0, 0, border, height);
+    if (b?.painted) context.drawImage(b.canvas, 0, 0);
+    if (a?.painted && border > 0) context.drawImage(a.canvas, 0, 0, border, height, 0, 0, border, height);
   }
   document.getElementById("stage-title").textContent = names[image];
   const line = root.querySelector(".border");
