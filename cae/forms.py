@@ -3,7 +3,7 @@
 A nearest resize and its convolution can be computed as one transposed convolution (`cae.layers.ResizeConv2D`). Folded
 so, a 3x3 kernel behind a resize by 2 takes 4 / 9 of the multiplications, and the enlarged map is never stored. A
 convolution to few filters can be computed as matrix products (`cae.layers.Conv2D`). `python -m benchmarks.layers`
-measures both.
+measures the first against Keras' resize and convolution, `python -m benchmarks.training` whole steps with both.
 """
 
 from __future__ import annotations

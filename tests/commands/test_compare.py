@@ -362,7 +362,7 @@ def read_only(experiment, monkeypatch):
             raise UserError(f"{folder}: cannot be written: Read-only file system ({experiment}).")
         check_is_writable(folder)
 
-    for module in ("cae.commands.evaluate", "cae.comparison.measuring"):
+    for module in ("cae.commands.evaluate", "cae.comparison.measuring", "cae.features.describe"):
         monkeypatch.setattr(f"{module}.check_is_writable", check)
     before = _files(experiment)
     yield experiment
@@ -391,7 +391,6 @@ def test_runs_that_cannot_be_written_are_compared_when_they_were_measured(read_o
         assert "measuring" not in err
 
 
-@pytest.mark.slow
 def test_a_run_that_cannot_be_written_is_shown_when_it_was_measured(read_only, run_command, tmp_path):
     out, _ = compare(run_command, read_only / "unpool0")
     assert out.splitlines()[-1] == str(read_only / "unpool0" / "evaluation")

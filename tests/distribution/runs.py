@@ -3,13 +3,11 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 
-from tests.conftest import ROOT
+from tests.conftest import start_process
 
 # Losses and weights of one training on another number of devices differ by float32's rounding only.
 TOLERANCE = 1e-5
@@ -62,14 +60,7 @@ def free_ports(number):
 
 def start(arguments, **environment):
     """Start `python ARGUMENTS` with more environment variables."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
-    )
+    return start_process(*arguments, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment})
 
 
 def start_workers(arguments_of_each, **environment):
