@@ -8,7 +8,7 @@ from typing import Any
 
 from cae.config import RunConfig
 from cae.plan import Plan, make_plan
-from cae.plan.convolutions import ResizeConvolution
+from cae.plan.convolutions import EnlargingConvolution
 from cae.plan.forms import is_folded
 from cae.plan.operations import Operation
 
@@ -120,6 +120,6 @@ def training_flops(plan: Plan, compute_type: str) -> int:
 
 
 def _computed_macs(operation: Operation, compute_type: str) -> int:
-    if isinstance(operation, ResizeConvolution) and is_folded(operation, compute_type):
+    if isinstance(operation, EnlargingConvolution) and is_folded(operation, compute_type):
         return operation.folded_macs
     return operation.macs

@@ -1,9 +1,10 @@
 """Which of two forms of the same function is the faster one: it knows no framework.
 
-A nearest resize and its convolution can be computed as one transposed convolution (`cae.layers.ResizeConv2D`). Folded
-so, a 3x3 kernel behind a resize by 2 takes 4 / 9 of the multiplications, and the enlarged map is never stored. A
-convolution to few filters can be computed as matrix products (`cae.layers.Conv2D`). `python -m benchmarks.layers`
-measures the first against Keras' resize and convolution, `python -m benchmarks.training` whole steps with both.
+Enlarging by nearest resizing or by unpooling without switches, and the convolution behind it, can be computed as one
+transposed convolution (`cae.layers.ResizeConv2D`, `cae.layers.FixedUnpoolingConv2D`). Folded so, a 3x3 kernel behind
+enlarging by 2 takes at most 4 / 9 of the multiplications, and the enlarged map is never stored. A convolution to few
+filters can be computed as matrix products (`cae.layers.Conv2D`). `python -m benchmarks.layers` measures the first
+against Keras' layers one after the other, `python -m benchmarks.training` whole steps with both.
 """
 
 from __future__ import annotations
@@ -18,47 +19,96 @@ Size = tuple[int | None, int | None]
 _FEW_FILTERS = 4
 
 
-def can_fold(size: Size, output_size: Size | None, factor: int) -> bool:
-    """Whether a resize by `factor` from `size` to `output_size` and a convolution behind it are one convolution.
+def can_fold(enlarging: str, size: Size, output_size: Size | None, factor: int) -> bool:
+    """Whether enlarging from `size` to `output_size` and a convolution behind it are one transposed convolution.
 
-    A map that is cropped after enlarging is not folded: its border would see what was cut off.
+    A resized map that is cropped is not: its border would see what was cut off. Unpooling cuts off zeros only.
 
     Example:
-        >>> can_fold((8, 8), (16, 16), 2), can_fold((8, 8), (15, 16), 2)
+        >>> can_fold("resize", (8, 8), (16, 16), 2), can_fold("resize", (8, 8), (15, 16), 2)
         (True, False)
+
+    Args:
+        enlarging: `resize` (nearest) or `fixed_unpool`.
+        size: height and width before, or None where unknown.
+        output_size: height and width behind; None for `factor` times as many.
+        factor: how many times higher and wider.
     """
-    if output_size is None:
+    if output_size is None or enlarging == "fixed_unpool":
         return True
     return all(n is not None and target == factor * n for n, target in zip(size, output_size, strict=True))
 
 
-def folding_is_faster(kernel_size: int, compute_dtype: str, *, on_gpu: bool = False) -> bool:
+def folded_side(enlarging: str, kernel_size: int, factor: int) -> int:
+    """Side of the transposed convolution's kernel that enlarges and convolves in one.
+
+    A resize repeats each pixel, which one tap then sees `factor` times.
+
+    Example:
+        >>> folded_side("resize", 3, 2), folded_side("fixed_unpool", 3, 2)
+        (4, 3)
+    """
+    return kernel_size + factor - 1 if enlarging == "resize" else kernel_size
+
+
+def taps_behind(side: int, kernel_size: int, factor: int, target: int) -> int:
+    """Zeros to put behind the taps of a folded kernel, so that SAME padding brings each tap to its place.
+
+    The convolution before folding has `(kernel_size - 1) // 2` pixels of padding at the top, its transpose the rest;
+    SAME padding of strides divides otherwise.
+
+    Example:
+        >>> taps_behind(3, 3, 2, 8), taps_behind(3, 3, 2, 7), taps_behind(4, 3, 2, 8)
+        (1, 0, 0)
+
+    Args:
+        side: of the folded kernel.
+        kernel_size: side of the convolution's kernel.
+        factor: strides of the transposed convolution.
+        target: pixels along this side of its output.
+    """
+    above = kernel_size - 1 - (kernel_size - 1) // 2
+    padding = (-(-target // factor) - 1) * factor + side - target
+    return max(0, 2 * above - padding) if above else 0
+
+
+def folding_is_faster(enlarging: str, kernel_size: int, compute_dtype: str, *, on_gpu: bool = False) -> bool:
     """Whether the folded form is the faster one.
 
     On a CPU it is, by about two, but for 16-bit floats on processors with matrix units for them (AMX): there
     multiplications are so cheap that the plain form wins. On a GPU nothing was measured, so the plain form stays.
 
     Args:
+        enlarging: `resize` (nearest) or `fixed_unpool`.
         kernel_size: side of the convolution's kernel; folding spares nothing at 1.
         compute_dtype: float type of the computation.
         on_gpu: whether it runs on a GPU.
     """
-    has_cheap_products = compute_dtype in ("float16", "bfloat16") and has_matrix_units()
-    return kernel_size > 1 and not on_gpu and not has_cheap_products
+    return kernel_size > 1 and not on_gpu and not _has_cheap_products(compute_dtype)
 
 
-def is_narrow(kernel_shape: Sequence[int]) -> bool:
-    """Whether matrix products are faster than a convolution on a CPU.
+def products_are_faster(kernel_shape: Sequence[int], compute_dtype: str, *, on_gpu: bool = False) -> bool:
+    """Whether matrix products, shifted and added, are faster than a convolution.
+
+    On a CPU they are for few filters, which fill no vector: up to twice for one filter. For three filters of 32
+    channels, and for 16-bit floats on processors with matrix units, convolutions are as fast or faster.
 
     Example:
-        >>> is_narrow((3, 3, 32, 3)), is_narrow((3, 3, 16, 3)), is_narrow((3, 3, 512, 16))
-        (True, False, False)
+        >>> products_are_faster((3, 3, 32, 1), "float32"), products_are_faster((3, 3, 32, 3), "float32")
+        (True, False)
 
     Args:
         kernel_shape: (height, width, channels, filters).
+        compute_dtype: float type of the computation.
+        on_gpu: whether it runs on a GPU, where nothing was measured.
     """
     height, width, channels, filters = kernel_shape
-    return filters <= _FEW_FILTERS and height * width > 1 and height * width * filters <= channels
+    is_narrow = filters <= _FEW_FILTERS and height * width > 1 and 2 * height * width * filters <= channels
+    return is_narrow and not on_gpu and not _has_cheap_products(compute_dtype)
+
+
+def _has_cheap_products(compute_dtype: str) -> bool:
+    return compute_dtype in ("float16", "bfloat16") and has_matrix_units()
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from cae.layers.conv import Conv2D
 from cae.layers.conv_transpose import Conv2DTransposeToSize
 from cae.layers.depth_to_space import DepthToSpace2D
 from cae.layers.fixed_unpooling import FixedUnpooling2D
+from cae.layers.fixed_unpooling_conv import FixedUnpoolingConv2D
 from cae.layers.icnr import ICNRInitializer
 from cae.layers.max_pooling import MaxPooling2DWithSwitches
 from cae.layers.max_unpooling import MaxUnpooling2D
@@ -22,6 +23,7 @@ __all__ = [
     "Conv2DTransposeToSize",
     "DepthToSpace2D",
     "FixedUnpooling2D",
+    "FixedUnpoolingConv2D",
     "ICNRInitializer",
     "MaxPooling2DWithSwitches",
     "MaxUnpooling2D",

@@ -7,18 +7,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cae.forms import is_narrow
+from cae.forms import products_are_faster
 
 
 @keras.saving.register_keras_serializable(package="cae")
 class Conv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D`, computed as matrix products where there are few filters.
 
-    The last convolution of a decoder gives one or three channels of full-size pictures. On a CPU it takes up to a
-    quarter of a training step as a convolution, and about half of that as a matrix product whose results are
-    shifted and added: each tap of the kernel is a row of the matrix. The layer chooses this form on a CPU, with
-    strides of 1, SAME padding and at most 4 filters, if the kernel's taps times filters are no more than the input's
-    channels. On a GPU nothing was measured, so it is a convolution there.
+    The last convolution of a decoder gives one or three channels of full-size pictures. To a single one it is, on a
+    CPU, half as fast as a matrix product whose results are shifted and added, where each tap of the kernel is a row of
+    the matrix. The layer chooses the faster form (see `cae.forms`) for SAME padding and strides of 1.
 
     Example:
     >>> import numpy as np
@@ -40,7 +38,8 @@ class Conv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs: tf.Tensor, kernel: Any) -> tf.Tensor:
         """Convolve, without bias and activation."""
         kernel = tf.convert_to_tensor(kernel)
-        if self._is_plain and is_narrow(kernel.shape) and not tf.config.list_logical_devices("GPU"):
+        on_gpu = bool(tf.config.list_logical_devices("GPU"))
+        if self._is_plain and products_are_faster(kernel.shape, self.compute_dtype, on_gpu=on_gpu):
             return convolve_to_few_filters(inputs, kernel)
         return super().convolution_op(inputs, kernel)
 

@@ -54,14 +54,7 @@ class FixedUnpooling2D(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return the image that has the values at the corners of their windows."""
         self.compute_output_shape(inputs.shape)
-        batch, height, width, channels = keras.ops.shape(inputs)
-        below, beside = self.pool_size - 1, (self.pool_size - 1) * channels
-        rows = tf.reshape(inputs, (batch, height, 1, width, channels))
-        windows = tf.pad(rows, [(0, 0), (0, 0), (0, below), (0, 0), (0, beside)])  # [N, H, P, W, P * C]
-        image = tf.reshape(windows, (batch, height * self.pool_size, width * self.pool_size, channels))
-        if self.output_size is None:
-            return image
-        return image[:, : self.output_size[0], : self.output_size[1]]
+        return spread(inputs, self.pool_size, self.output_size)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the image."""
@@ -72,3 +65,15 @@ class FixedUnpooling2D(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "pool_size": self.pool_size, "output_size": self.output_size}
+
+
+def spread(values: tf.Tensor, pool_size: int, output_size: Size | None) -> tf.Tensor:
+    """Return zeros but for each value, which stands at the top-left of its window."""
+    batch, height, width, channels = keras.ops.shape(values)
+    below, beside = pool_size - 1, (pool_size - 1) * channels
+    rows = tf.reshape(values, (batch, height, 1, width, channels))
+    windows = tf.pad(rows, [(0, 0), (0, 0), (0, below), (0, 0), (0, beside)])  # [N, H, P, W, P * C]
+    image = tf.reshape(windows, (batch, height * pool_size, width * pool_size, channels))
+    if output_size is None or tuple(image.shape[1:3]) == tuple(output_size):
+        return image  # a slice of all would be copied, forwards and back
+    return image[:, : output_size[0], : output_size[1]]

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from cae.forms import can_fold, folding_is_faster
-from cae.layers.crop import Size, height_and_width, restored_size, whole_number
+from cae.layers.enlarging_conv import EnlargingConv2D
 from cae.layers.interpolation import resize
-
-Shape = tuple[int | None, ...]
-
-# What this layer decides itself, and what its configuration therefore leaves out.
-_FIXED = {
-    "strides": 1,
-    "padding": "same",
-    "data_format": "channels_last",
-    "dilation_rate": 1,
-    "groups": 1,
-}
 
 
 @keras.saving.register_keras_serializable(package="cae")
-class ResizeConv2D(keras.layers.Conv2D):
+class ResizeConv2D(EnlargingConv2D):
     """Enlarges features by repeating their pixels, then convolves.
 
     The same function, with the same kernel, as `Resize2D(factor, "nearest", output_size)` followed by
@@ -66,54 +53,15 @@ class ResizeConv2D(keras.layers.Conv2D):
         Odena et al. 2016, "Deconvolution and Checkerboard Artifacts", section "Better Upsampling".
     """
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int,
-        factor: int = 2,
-        output_size: Size | None = None,
-        folded: bool | None = None,
-        **kwargs: Any,
-    ) -> None:
-        kernel_size = whole_number("kernel_size", kernel_size, least=1)
-        super().__init__(filters, kernel_size, **_FIXED, **kwargs)
-        self.factor = whole_number("factor", factor, least=2)
-        self.output_size = height_and_width(output_size)
-        self.folded = folded
-        self.input_spec = keras.layers.InputSpec(ndim=4)
+    enlarging = "resize"
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return the enlarged, convolved features."""
-        kernel = tf.convert_to_tensor(self.kernel)
-        if self._folds(inputs.shape):
-            shape = self.compute_output_shape(keras.ops.shape(inputs))
-            folded = fold_kernel(kernel, self.factor)
-            outputs = _transposed_convolution(inputs, folded, shape, self.factor, self.kernel_size[0])
-        else:
-            enlarged = resize(inputs, self.factor, "nearest", self.output_size)
-            outputs = tf.nn.conv2d(enlarged, kernel, strides=1, padding="SAME")
-        if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, self.bias)
-        return self.activation(outputs)
+    def enlarge(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return every pixel repeated `factor` times in either direction."""
+        return resize(inputs, self.factor, "nearest", self.output_size)
 
-    def _folds(self, shape: tf.TensorShape) -> bool:
-        wanted = self.folded
-        if wanted is None:
-            on_gpu = bool(tf.config.list_logical_devices("GPU"))
-            wanted = folding_is_faster(self.kernel_size[0], self.compute_dtype, on_gpu=on_gpu)
-        return wanted and can_fold((shape[1], shape[2]), self.output_size, self.factor)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of the enlarged features."""
-        batch, height, width, _ = input_shape
-        factors = (self.factor, self.factor)
-        return (batch, *restored_size((height, width), factors, self.output_size), self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = {key: value for key, value in super().get_config().items() if key not in _FIXED}
-        own = {"factor": self.factor, "output_size": self.output_size, "folded": self.folded}
-        return {**config, "kernel_size": self.kernel_size[0], **own}
+    def fold(self, kernel: tf.Tensor) -> tf.Tensor:
+        """Return the kernel of the transposed convolution that does both."""
+        return fold_kernel(kernel, self.factor)
 
 
 def fold_kernel(kernel: tf.Tensor, factor: int) -> tf.Tensor:
@@ -146,11 +94,3 @@ def _tap_sums(side: int, factor: int) -> np.ndarray:
     shift = new - (side - 1 - old)
     line = ((shift >= 0) & (shift < factor)).astype(float)
     return np.kron(line, line)
-
-
-def _transposed_convolution(inputs: tf.Tensor, kernel: tf.Tensor, shape: Shape, factor: int, side: int) -> tf.Tensor:
-    # SAME would put the odd row of an even kernel's padding on the other side.
-    before = side - 1 - (side - 1) // 2
-    around = [before, side - 1 - before]
-    padding = "SAME" if side % 2 else [[0, 0], around, around, [0, 0]]
-    return tf.nn.conv2d_transpose(inputs, kernel, shape, factor, padding=padding)

@@ -9,7 +9,7 @@ from functools import singledispatch
 import keras
 
 from cae import layers
-from cae.plan.convolutions import Convolution, ResizeConvolution, TiedConvolution, TransposedConvolution
+from cae.plan.convolutions import Convolution, EnlargingConvolution, TiedConvolution, TransposedConvolution
 from cae.plan.operations import Activation, Dense, Dropout, Normalization, Operation, Pool, Upsample
 
 
@@ -50,8 +50,9 @@ def _(operation: Convolution, path: str, seed: int, precision: str) -> keras.lay
 
 
 @make_layer.register
-def _(operation: ResizeConvolution, path: str, seed: int, precision: str) -> keras.layers.Layer:
-    return layers.ResizeConv2D(
+def _(operation: EnlargingConvolution, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    layer = {"resize": layers.ResizeConv2D, "fixed_unpool": layers.FixedUnpoolingConv2D}[operation.enlarging]
+    return layer(
         operation.output_shape[2],
         operation.kernel_size,
         operation.factor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from cae.forms import folded_side
 from cae.plan.operations import Operation
 
 
@@ -43,10 +44,11 @@ class Convolution(_Kernel):
 
 
 @dataclass(frozen=True)
-class ResizeConvolution(_Kernel):
-    """Nearest resize by `factor`, then convolution."""
+class EnlargingConvolution(_Kernel):
+    """Enlarging by `factor` without weights, then convolution: `enlarging` is resize (nearest) or fixed_unpool."""
 
     factor: int
+    enlarging: str
 
     @property
     def macs(self) -> int:
@@ -55,7 +57,7 @@ class ResizeConvolution(_Kernel):
     @property
     def folded_kernel_size(self) -> int:
         """Side of the kernel where both are computed as one transposed convolution (see `cae.forms`)."""
-        return self.kernel_size + self.factor - 1
+        return folded_side(self.enlarging, self.kernel_size, self.factor)
 
     @property
     def folded_macs(self) -> int:
@@ -64,7 +66,8 @@ class ResizeConvolution(_Kernel):
 
     @property
     def summary(self) -> str:
-        return f"resize nearest x{self.factor}, conv {self.kernel_size}x{self.kernel_size}"
+        detail = " nearest" if self.enlarging == "resize" else ""
+        return f"{self.enlarging}{detail} x{self.factor}, conv {self.kernel_size}x{self.kernel_size}"
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         jump /= self.factor

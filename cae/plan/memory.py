@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatch
 
-from cae.plan.convolutions import Convolution, Residual, ResizeConvolution
+from cae.plan.convolutions import Convolution, EnlargingConvolution, Residual
 from cae.plan.forms import is_folded, is_matrix_product
 from cae.plan.operations import Activation, Dropout, Normalization, Operation, Pool, Upsample
 from cae.plan.plan import Plan
@@ -28,14 +28,15 @@ _FLOAT32 = 4
 
 # Maps of an activation's size that it keeps beside its output, which takes the place of its input. Measured.
 _KEPT_BY_ACTIVATION = {"leaky_relu": 1.0, "softplus": 1.0, "silu": 1.0, "gelu": 3.0}
-# What their gradients work on: that of the input takes the place of the output, which is needed no more then; but
-# `silu` computes its parts again. Measured.
+# What their gradients work on; that of any other writes the gradient of its input over that of its output. Of these
+# the input's takes the place of the output, which is needed no more then; but `silu` computes its parts again. Measured.
 _WORK_OF_ACTIVATION = {"leaky_relu": 1.0, "softplus": 1.0, "gelu": 1.0, "silu": 4.0}
 # The same for normalisation, and what its gradient works on beside the gradients of output and input. Measured.
 _KEPT_BY_NORMALIZATION = {"batch": 1.0, "group": 1.0, "layer": 3.0}
 _WORK_OF_NORMALIZATION = {"batch": 1.0, "group": 1.0, "layer": 1.0}
-# Images, reconstructions, their errors and what the metrics of the step make of them, float32. Measured.
-_IMAGE_MAPS = 9.0
+# Images, reconstructions, their errors and what the metrics of the step make of them, float32; how many are there at
+# once is up to the scheduler. Measured.
+_IMAGE_MAPS = 7.0
 # Normalisation computes in float32; where its input is of 16 bits, it keeps a copy, of so many 16-bit values for each.
 _FLOAT32_COPY = 2.0
 # Matrix products, padded, and shifted; of 16 bits, the padded and the shifted ones are of float32. How many of them are
@@ -43,7 +44,7 @@ _FLOAT32_COPY = 2.0
 _COPIES_OF_PRODUCTS = 3.0
 _COPIES_OF_16_BIT_PRODUCTS = 4.0
 # 16-bit gradients are laid out anew for the convolutions, which takes room beside them. Measured.
-_REPACKING_OF_16_BITS = 1.25
+_REPACKING_OF_16_BITS = 1.1
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _(operation: Convolution, dtype: str) -> float:
 
 
 @kept_values.register
-def _(operation: ResizeConvolution, dtype: str) -> float:
+def _(operation: EnlargingConvolution, dtype: str) -> float:
     return _size(operation) + (0 if is_folded(operation, dtype) else _enlarged_size(operation))
 
 
@@ -168,7 +169,7 @@ def work_values(operation: Operation, dtype: str) -> float:
 @work_values.register
 def _(operation: Convolution, dtype: str) -> float:
     both = _size(operation) + math.prod(operation.input_shape)
-    if not is_matrix_product(operation):
+    if not is_matrix_product(operation, dtype):
         return both
     # Going forward there is a map for each tap and filter. Going back, as many make the gradient of the input.
     maps = operation.kernel_size**2 * _size(operation)
@@ -177,14 +178,14 @@ def _(operation: Convolution, dtype: str) -> float:
 
 
 @work_values.register
-def _(operation: ResizeConvolution, dtype: str) -> float:
+def _(operation: EnlargingConvolution, dtype: str) -> float:
     read = math.prod(operation.input_shape) if is_folded(operation, dtype) else _enlarged_size(operation)
     return _size(operation) + read
 
 
 @work_values.register
 def _(operation: Activation, dtype: str) -> float:
-    return _WORK_OF_ACTIVATION.get(operation.function, 2.0) * _size(operation)
+    return _WORK_OF_ACTIVATION.get(operation.function, 1.0) * _size(operation)
 
 
 @work_values.register
@@ -207,5 +208,5 @@ def _size(operation: Operation) -> int:
     return math.prod(operation.output_shape)
 
 
-def _enlarged_size(operation: ResizeConvolution) -> int:
+def _enlarged_size(operation: EnlargingConvolution) -> int:
     return math.prod(operation.output_shape[:2]) * operation.input_shape[2]

@@ -19,6 +19,7 @@ from cae.layers import (
     Conv2DTransposeToSize,
     DepthToSpace2D,
     FixedUnpooling2D,
+    FixedUnpoolingConv2D,
     ICNRInitializer,
     MaxPooling2DWithSwitches,
     MaxUnpooling2D,
@@ -59,6 +60,7 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "MaxPooling2DWithSwitches": (lambda **k: MaxPooling2DWithSwitches(3, **k), IMAGE),
     "MaxUnpooling2D": (lambda **k: MaxUnpooling2D(3, (8, 10), **k), PAIR),
     "TiedConv2DTranspose": (tied_to_a_convolution, IMAGE),
+    "FixedUnpoolingConv2D": (lambda **k: FixedUnpoolingConv2D(3, 3, 3, (14, 19), **k), IMAGE),
     "ResizeConv2D": (lambda **k: ResizeConv2D(3, 3, 3, (14, 19), **k), IMAGE),
     "Resize2D": (lambda **k: Resize2D(3, "bicubic", (14, 19), **k), IMAGE),
 }
@@ -211,6 +213,7 @@ def test_inputs_of_another_rank_are_refused(make: Any, shapes: Shapes) -> None:
         (FixedUnpooling2D(3), 2),
         (Resize2D(3), 2),
         (ResizeConv2D(2, 3, 3), 2),
+        (FixedUnpoolingConv2D(2, 3, 3), 2),
         (DepthToSpace2D(2), 4),
         (Conv2DTransposeToSize(2, 3, 2), 2),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.forms import is_narrow
+from cae.forms import products_are_faster
 from cae.layers import Conv2D
 from cae.layers.conv import convolve_to_few_filters
 
@@ -58,10 +58,10 @@ def test_each_float_type_rounds_no_more_than_a_convolution_of_it_does(dtype, tol
 
 def test_a_graph_takes_pictures_of_any_size() -> None:
     layer = Conv2D(2, 3, padding="same")
-    layer.build((None, None, None, 20))
-    graph = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, 20))])
+    layer.build((None, None, None, 40))
+    graph = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, 40))])
     for size in ((1, 4, 5), (3, 6, 2)):
-        images = example((*size, 20), 5, "float32")
+        images = example((*size, 40), 5, "float32")
         expected = tf.nn.conv2d(images, layer.kernel, 1, "SAME") + layer.bias
         np.testing.assert_allclose(graph(images), expected, atol=1e-5)
 
@@ -78,7 +78,7 @@ def test_a_graph_takes_pictures_of_any_size() -> None:
     ],
 )
 def test_the_layer_is_keras_convolution_whatever_its_arguments(arguments) -> None:
-    images = example((2, 7, 8, 24), 6, "float32")
+    images = example((2, 7, 8, 48), 6, "float32")
     ours, theirs = Conv2D(2, 3, **arguments), keras.layers.Conv2D(2, 3, **arguments)
     expected_shape = theirs(images).shape
     assert ours(images).shape == expected_shape
@@ -99,7 +99,15 @@ def test_weights_files_are_keras_own(tmp_path) -> None:
 
 
 def test_single_taps_and_many_filters_stay_convolutions() -> None:
-    assert not is_narrow((1, 1, 512, 1))
-    assert not is_narrow((3, 3, 512, 5))
-    assert not is_narrow((5, 5, 24, 1))
-    assert is_narrow((5, 5, 25, 1))
+    assert not products_are_faster((1, 1, 512, 1), "float32")
+    assert not products_are_faster((3, 3, 512, 5), "float32")
+    assert not products_are_faster((5, 5, 49, 1), "float32")
+    assert products_are_faster((5, 5, 50, 1), "float32")
+    assert not products_are_faster((5, 5, 50, 1), "float32", on_gpu=True)
+
+
+@pytest.mark.parametrize("has_units", [False, True])
+def test_matrix_units_of_the_processor_make_16_bits_convolutions(has_units, monkeypatch) -> None:
+    monkeypatch.setattr("cae.forms.has_matrix_units", lambda: has_units)
+    assert products_are_faster((3, 3, 32, 1), "bfloat16") != has_units
+    assert products_are_faster((3, 3, 32, 1), "float32")

@@ -10,7 +10,7 @@ import tensorflow as tf
 from cae.config.model import ModelSection
 from cae.model import build_autoencoder
 from cae.plan import make_plan
-from cae.plan.convolutions import Residual, ResizeConvolution, TiedConvolution
+from cae.plan.convolutions import EnlargingConvolution, Residual, TiedConvolution
 
 UPSAMPLING = [
     "max_unpool",
@@ -86,7 +86,7 @@ def test_the_model_has_the_plans_shapes_and_parameters(upsampling, downsampling,
 @pytest.mark.parametrize("downsampling", ["max_pool", "strided_conv"])
 @pytest.mark.filterwarnings("ignore")
 def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampling, monkeypatch):
-    monkeypatch.setattr("cae.layers.resize_conv.folding_is_faster", lambda *_, **__: False)
+    monkeypatch.setattr("cae.layers.enlarging_conv.folding_is_faster", lambda *_, **__: False)
     # The profiler counts a transposed convolution by its output, which is the plan's count only at even sizes.
     other = (12, 8, 1) if "conv_transpose" in str(upsampling) else (13, 9, 1)
     for bottleneck, shape in (("none", (16, 24, 3)), ({"kind": "dense", "units": 7}, other)):
@@ -97,9 +97,9 @@ def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampli
 
 @pytest.mark.filterwarnings("ignore")
 def test_tensorflow_counts_the_plans_multiply_accumulates_of_folded_resizes(monkeypatch):
-    monkeypatch.setattr("cae.layers.resize_conv.folding_is_faster", lambda *_, **__: True)
+    monkeypatch.setattr("cae.layers.enlarging_conv.folding_is_faster", lambda *_, **__: True)
     plan = make_plan(section("resize", kernel_size=5, filters=[4, 6]), (16, 24, 3))
-    resizes = [operation for operation in plan.decoder if isinstance(operation, ResizeConvolution)]
+    resizes = [operation for operation in plan.decoder if isinstance(operation, EnlargingConvolution)]
     assert len(resizes) == 2
     # Beside the convolutions themselves, each kernel's 5x5 taps are summed to 6x6.
     sums = sum(5**2 * 6**2 * op.input_shape[2] * op.output_shape[2] for op in resizes)

@@ -29,9 +29,19 @@ def test_the_form_that_the_layer_chooses_is_named(has_units, monkeypatch):
 
 
 def test_an_output_of_few_filters_is_matrix_products():
-    (line,) = [line for line in forms(8, filters=[9]) if "matrix products" in line]  # 9 taps for 9 channels
+    (line,) = [line for line in forms(8, filters=[18]) if "matrix products" in line]  # 9 taps, twice as many channels
     assert line == "output: computed on a CPU as matrix products, which are shifted and added"
-    assert not any("matrix products" in line for line in forms(8, filters=[8]))
+    assert not any("matrix products" in line for line in forms(8, filters=[17]))
+
+
+def test_unpooling_without_switches_is_folded_at_odd_sizes_too():
+    section = ModelSection.model_validate({"encoder": {"filters": [6]}, "decoder": {"upsampling": "fixed_unpool"}})
+    (line,) = format_forms(make_plan(section, (27, 27, 1)), "float32")
+    # 14 * 14 * 3 * 3 * 6 * 6 and 27 * 27 * 3 * 3 * 6 * 6
+    assert line == (
+        "stage_1_conv_1: fixed_unpool and convolution are computed on a CPU as one conv_transpose 3x3: 63,504 MACs"
+        " instead of 236,196"
+    )
 
 
 def test_a_single_tap_is_not_folded():

@@ -1,4 +1,4 @@
-"""Nearest resize and convolution in one layer, held against repeated pixels under a plain convolution."""
+"""Enlarging and convolution in one layer, held against an enlarged picture under a plain convolution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from cae.forms import can_fold, folding_is_faster, has_matrix_units
-from cae.layers import ResizeConv2D
+from cae.layers import FixedUnpoolingConv2D, ResizeConv2D
 from cae.layers.resize_conv import fold_kernel
 
 FORMS = pytest.mark.parametrize("folded", [True, False, None])
@@ -30,10 +30,25 @@ SIZES = pytest.mark.parametrize(
 )
 
 
-def convolved(images: np.ndarray, kernel: np.ndarray, factor: int, output_size: tuple[int, int] | None) -> np.ndarray:
-    """Repeat pixels, crop, pad with zeros, and add up tap by tap in float64."""
+LAYERS = {"resize": ResizeConv2D, "fixed_unpool": FixedUnpoolingConv2D}
+KINDS = pytest.mark.parametrize("kind", LAYERS)
+
+
+def enlarged_as(kind: str, images: np.ndarray, factor: int, output_size: tuple[int, int] | None) -> np.ndarray:
+    """Repeat pixels and cut the middle out, or keep each block's top-left one and cut zeros off, in float64."""
     enlarged = images.astype("float64").repeat(factor, axis=1).repeat(factor, axis=2)
-    enlarged = oracles.middle(enlarged, output_size or enlarged.shape[1:3])
+    height, width = output_size or enlarged.shape[1:3]
+    if kind == "resize":
+        return oracles.middle(enlarged, (height, width))
+    corners = (np.arange(enlarged.shape[1])[:, None] % factor == 0) & (np.arange(enlarged.shape[2]) % factor == 0)
+    return (enlarged * corners[:, :, None])[:, :height, :width]
+
+
+def convolved(
+    kind: str, images: np.ndarray, kernel: np.ndarray, factor: int, output_size: tuple[int, int] | None
+) -> np.ndarray:
+    """Enlarge, pad with zeros, and add up tap by tap in float64."""
+    enlarged = enlarged_as(kind, images, factor, output_size)
     side, (_, height, width, _) = len(kernel), enlarged.shape
     before = (side - 1) // 2
     padded = np.pad(enlarged, [(0, 0), (before, side - 1 - before), (before, side - 1 - before), (0, 0)])
@@ -44,35 +59,40 @@ def convolved(images: np.ndarray, kernel: np.ndarray, factor: int, output_size: 
     )
 
 
-def make(folded: bool | None, factor: int, kernel_size: int, output_size: tuple[int, int] | None, **kwargs):
-    layer = ResizeConv2D(4, kernel_size, factor, output_size, folded, bias_initializer="ones", **kwargs)
+def make(kind: str, folded: bool | None, factor: int, kernel_size: int, output_size: tuple[int, int] | None, **kwargs):
+    layer = LAYERS[kind](4, kernel_size, factor, output_size, folded, bias_initializer="ones", **kwargs)
     layer.build((None, None, None, 3))
     return layer
 
 
+@KINDS
 @FORMS
 @SIZES
 @pytest.mark.parametrize("compiled", [False, True])
-def test_it_is_repeated_pixels_under_a_convolution(folded, factor, kernel_size, size, output_size, compiled) -> None:
-    layer = make(folded, factor, kernel_size, output_size)
+def test_it_is_an_enlarged_picture_under_a_convolution(
+    kind, folded, factor, kernel_size, size, output_size, compiled
+) -> None:
+    layer = make(kind, folded, factor, kernel_size, output_size)
     images = np.random.default_rng(factor).normal(size=(2, *size, 3)).astype("float32")
-    expected = convolved(images, np.array(layer.kernel), factor, output_size) + 1.0
+    expected = convolved(kind, images, np.array(layer.kernel), factor, output_size) + 1.0
     np.testing.assert_allclose(tf.function(layer, jit_compile=compiled, autograph=False)(images), expected, atol=1e-5)
 
 
+@KINDS
 @FORMS
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 1e-2), ("bfloat16", 8e-2)])
-def test_16_bit_results_are_rounded_but_the_same(folded, dtype, tolerance) -> None:
-    layer = make(folded, 2, 3, None, dtype=dtype)
+def test_16_bit_results_are_rounded_but_the_same(kind, folded, dtype, tolerance) -> None:
+    layer = make(kind, folded, 2, 3, None, dtype=dtype)
     images = tf.cast(np.random.default_rng(0).normal(size=(2, 5, 3, 3)), dtype)
     kernel = tf.cast(layer.kernel, tf.float32).numpy()
-    expected = convolved(tf.cast(images, tf.float32).numpy(), kernel, 2, None) + 1.0
+    expected = convolved(kind, tf.cast(images, tf.float32).numpy(), kernel, 2, None) + 1.0
     np.testing.assert_allclose(tf.cast(layer(images), tf.float32), expected, atol=tolerance, rtol=tolerance)
 
 
+@KINDS
 @SIZES
-def test_both_forms_have_the_same_gradients(factor, kernel_size, size, output_size) -> None:
-    forms = [make(folded, factor, kernel_size, output_size, dtype="float64") for folded in (True, False)]
+def test_both_forms_have_the_same_gradients(kind, factor, kernel_size, size, output_size) -> None:
+    forms = [make(kind, folded, factor, kernel_size, output_size, dtype="float64") for folded in (True, False)]
     forms[1].set_weights(forms[0].get_weights())
     images = tf.constant(np.random.default_rng(1).normal(size=(2, *size, 3)))
     gradients = []
@@ -92,11 +112,12 @@ def test_a_folded_kernel_counts_every_tap_once_for_each_pixel_of_a_block() -> No
     np.testing.assert_allclose(np.sum(folded, axis=(0, 1)).T, 9 * kernel.sum(axis=(0, 1)))
 
 
-def test_folding_needs_whole_sizes() -> None:
-    assert can_fold((4, 5), (8, 10), 2)
-    assert can_fold((None, None), None, 3)
-    assert not can_fold((4, 5), (8, 9), 2)
-    assert not can_fold((None, 5), (8, 10), 2)
+def test_folding_a_resize_needs_whole_sizes() -> None:
+    assert can_fold("resize", (4, 5), (8, 10), 2)
+    assert can_fold("resize", (None, None), None, 3)
+    assert not can_fold("resize", (4, 5), (8, 9), 2)
+    assert not can_fold("resize", (None, 5), (8, 10), 2)
+    assert can_fold("fixed_unpool", (None, 5), (8, 9), 2)
 
 
 def test_matrix_units_of_the_processor_make_16_bits_unfolded(tmp_path: Path, monkeypatch) -> None:
@@ -104,12 +125,12 @@ def test_matrix_units_of_the_processor_make_16_bits_unfolded(tmp_path: Path, mon
     flags.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n")
     assert has_matrix_units(flags)
     monkeypatch.setattr("cae.forms.has_matrix_units", lambda: True)
-    assert not folding_is_faster(3, "bfloat16")
-    assert folding_is_faster(3, "float32")
+    assert not folding_is_faster("resize", 3, "bfloat16")
+    assert folding_is_faster("resize", 3, "float32")
     monkeypatch.setattr("cae.forms.has_matrix_units", lambda: False)
-    assert folding_is_faster(3, "bfloat16")
-    assert not folding_is_faster(1, "float32")
-    assert not folding_is_faster(3, "float32", on_gpu=True)
+    assert folding_is_faster("resize", 3, "bfloat16")
+    assert not folding_is_faster("resize", 1, "float32")
+    assert not folding_is_faster("resize", 3, "float32", on_gpu=True)
 
 
 def test_processors_without_them_or_without_that_file_have_none(tmp_path: Path) -> None:
@@ -120,11 +141,13 @@ def test_processors_without_them_or_without_that_file_have_none(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("argument", ["strides", "padding", "groups", "dilation_rate", "data_format"])
-def test_what_the_layer_decides_itself_cannot_be_given(argument: str) -> None:
+@KINDS
+def test_what_the_layer_decides_itself_cannot_be_given(kind: str, argument: str) -> None:
     with pytest.raises(TypeError, match=argument):
-        ResizeConv2D(3, 3, **{argument: 1})
+        LAYERS[kind](3, 3, **{argument: 1})
 
 
-def test_a_kernel_that_is_not_square_is_refused() -> None:
+@KINDS
+def test_a_kernel_that_is_not_square_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match="`kernel_size` must be a whole number"):
-        ResizeConv2D(3, (3, 2))
+        LAYERS[kind](3, (3, 2))
