@@ -28,8 +28,8 @@ _FLOAT32 = 4
 
 # Maps of an activation's size that it keeps beside its output, which takes the place of its input. Measured.
 _KEPT_BY_ACTIVATION = {"leaky_relu": 1.0, "softplus": 1.0, "silu": 1.0, "gelu": 3.0}
-# What their gradients work on; that of any other writes the gradient of its input over that of its output. Of these
-# the input's takes the place of the output, which is needed no more then; but `silu` computes its parts again. Measured.
+# What their gradients work on. Any other writes the gradient of its input over that of its output; of these the
+# input's takes the place of the output, which is needed no more then, but `silu` computes its parts again. Measured.
 _WORK_OF_ACTIVATION = {"leaky_relu": 1.0, "softplus": 1.0, "gelu": 1.0, "silu": 4.0}
 # The same for normalisation, and what its gradient works on beside the gradients of output and input. Measured.
 _KEPT_BY_NORMALIZATION = {"batch": 1.0, "group": 1.0, "layer": 3.0}
