@@ -120,6 +120,7 @@ def _ended_by_signals() -> Iterator[None]:
     """Let Ctrl-C end the process at once: Python would not come to handle it, and nothing is there to save.
 
     SIGTERM waits until all have joined: the engine takes it for itself before it begins to wait, and holds Python up.
+    That takes moments, since all were there a moment ago.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

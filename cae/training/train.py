@@ -23,6 +23,7 @@ from cae.runs.events import cut_events
 from cae.training.agreement import Alone, Together
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
 from cae.training.follower import NoJournal
+from cae.training.gathering import wait_for_all
 from cae.training.journal import Journal
 from cae.training.loop import Loop
 from cae.training.memory import naming_memory
@@ -34,7 +35,7 @@ from cae.training.progress import Progress
 from cae.training.signals import StopSignals
 from cae.training.state import TrainingState
 from cae.training.step import Steps
-from cae.training.strategy import check_batch_size, make_shares, make_strategy, uses_xla
+from cae.training.strategy import SECONDS_TO_JOIN, check_batch_size, make_shares, make_strategy, uses_xla
 from cae.training.summary import hyperparameters, write_summary
 from cae.training.tensorboard import TensorBoardWriter
 
@@ -69,6 +70,8 @@ class Training:
     def train(self, *, resume: bool) -> tuple[Outcome, int]:
         """Train, or go on with a training; returns how it ended and the exit code."""
         started = time.monotonic()
+        if self.cluster is not None:
+            wait_for_all(self.cluster, SECONDS_TO_JOIN)
         with StopSignals() as stop:
             with self._naming_memory():
                 state = self._make_state()

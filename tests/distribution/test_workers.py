@@ -143,18 +143,19 @@ def test_a_lost_process_is_told_of_even_where_the_engine_gives_no_reason():
         raise tf.errors.UnavailableError(None, None, "")
 
 
-def test_an_interrupt_ends_a_process_that_waits_for_the_others(place):
+def test_sigterm_ends_a_process_that_waits_for_the_others(place):
     waiting, absent = (f"127.0.0.1:{port}" for port in free_ports(2))
     cluster = {"cluster": {"worker": [waiting, absent]}, "task": {"type": "worker", "index": 0}}
     process = start(place.command("waiting"), TF_CONFIG=json.dumps(cluster))
     try:
         wait_until_it_listens(process, int(waiting.rsplit(":", 1)[1]))
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=10)
     finally:
         process.kill()
-    assert process.returncode == -signal.SIGINT
+    assert process.returncode == 143, err
+    assert err.splitlines()[-1] == "terminated"
+    assert not place.run("waiting").exists()
 
 
 def wait_until_it_listens(process, port):
