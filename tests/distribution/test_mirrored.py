@@ -93,6 +93,44 @@ def test_every_device_drops_values_of_its_own(runs):
     assert abs(one["loss"] - two["loss"]) > 1e-3 * one["loss"]
 
 
+# Prints each device's dropout seeds: at the start, and in another training that takes up a checkpoint of the first.
+TAKEN_UP = """
+import json
+from cae.engine import start_engine
+start_engine()
+import tensorflow as tf
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from cae.config import RunConfig
+from cae.plan import make_plan
+from cae.training.train import Training
+
+def make_state():
+    config = RunConfig.model_validate({"model": {"encoder": {"filters": [2], "dropout": 0.5}}, **STRATEGY})
+    splits = type("Splits", (), {"train": range(9)})
+    return Training(config, make_plan(config.model, (8, 8, 1)), splits, run=None, tell=print)._make_state()
+
+def seeds(state):
+    steps = state.steps
+    states = [v for v in steps.autoencoder.model.variables if v.path.endswith("seed_generator_state")]
+    return [[int(copy[0]) for copy in steps.strategy.experimental_local_results(one.value)] for one in states]
+
+STRATEGY = {"training": {"strategy": "mirrored"}}
+first, second = make_state(), make_state()
+second.restore(first.to_checkpoint())
+print(json.dumps([seeds(first), seeds(second)]))
+"""
+
+
+def test_every_device_goes_on_with_its_own_dropout_after_a_resume():
+    ((code, out, err),) = finish([start(["-c", TAKEN_UP])])
+    assert code == 0, err
+    before, after = json.loads(out)
+    assert before == after
+    assert before
+    assert all(len(set(copies)) == 2 for copies in before)
+
+
 def test_what_is_validated_on_several_devices_is_what_is_saved(runs, run_command):
     # One device, which knows the saved weights and statistics only, finds the validation error of the best epoch.
     run = runs[2, "moving"]
