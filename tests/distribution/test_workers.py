@@ -82,7 +82,7 @@ def test_two_processes_train_what_one_trains_and_only_the_chief_writes(place, al
     assert json.loads((place.run("two") / "summary.json").read_text())["status"] == "finished"
 
 
-@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_other_with_a_message_and_the_run_goes_on(place, alone, victim):
     name = f"killed-{victim}"
     processes = start_workers([place.command(name)] * 2)

@@ -1,10 +1,12 @@
 """Runs that were begun, and a small disk to put them on."""
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -12,23 +14,36 @@ from tests.conftest import start_process
 from tests.faults.runs import wait_for_rows
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def begun(tmp_path_factory, image_file):
-    """A run that was interrupted after a few epochs, and the rest of the command that resumes a copy of it."""
-    folder = tmp_path_factory.mktemp("begun")
+    """A run that was interrupted after a few epochs, in a folder that holds its configuration, too."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # which has a folder of its own in the one of all workers
+        folder = folder.parent
+    folder = folder / "begun"
+    folder.mkdir(exist_ok=True)
+    # The first worker that needs it makes it, and the others wait.
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            begin(folder, image_file)
+            (folder / "made").touch()
+    return folder
+
+
+def begin(folder, images):
     config = folder / "config.yaml"
     config.write_text(
-        f"data: {{source: arrays, path: {image_file}}}\n"
+        f"data: {{source: arrays, path: {images}}}\n"
         "training: {epochs: 100000, batch_size: 64, deterministic: true}\n"
         "model: {encoder: {filters: [8, 16], dropout: 0.5}}\n"
         "logging: {image_epochs: 100000}\n"
     )
-    process = start_process("train.py", config, "--runs-dir", folder / "runs")
+    process = start_process("train.py", config, "--runs-dir", folder / "runs", "--overwrite")
     wait_for_rows(folder / "runs" / "default" / "run", 3, process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
-    return folder
 
 
 @pytest.fixture
@@ -40,25 +55,27 @@ def resumable(begun, tmp_path):
 
 @pytest.fixture
 def small_disk():
-    """Put a file system of so many kilobytes in a folder, with what lies in the folder."""
+    """Put a folder with what lies in it on a file system of so many kilobytes, and a link in its place."""
     mounted = []
 
     def mount(folder, kilobytes):
         if sys.platform != "linux" or os.geteuid() != 0:
             pytest.skip("only root can mount a small disk")
-        aside = folder.with_name(f"{folder.name}-aside")
-        folder.rename(aside)
-        folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder]
+        # Outside of pytest's folders: what is mounted in them when tests are killed, pytest could never remove.
+        disk = tempfile.mkdtemp(prefix="cae-small-disk-")
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", disk]
         if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            os.rmdir(disk)
             pytest.skip("no small disk can be mounted here")
-        mounted.append(folder)
-        shutil.copytree(aside, folder, dirs_exist_ok=True)
-        shutil.rmtree(aside)
+        mounted.append(disk)
+        shutil.copytree(folder, disk, dirs_exist_ok=True)
+        shutil.rmtree(folder)
+        folder.symlink_to(disk)
 
     yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+    for disk in mounted:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+        os.rmdir(disk)
 
 
 @pytest.fixture
@@ -66,6 +83,6 @@ def enlarge():
     """Make space on a small disk."""
 
     def remount(folder):
-        subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
+        subprocess.run(["mount", "-o", "remount,size=64m", folder.resolve()], check=True)
 
     return remount

@@ -40,14 +40,7 @@ def go_on(run, command, rows=2):
     return err
 
 
-@pytest.mark.parametrize(
-    ("damage", "suffix"),
-    [
-        (cut, ".npz"),
-        pytest.param(flip, ".json", marks=pytest.mark.slow),
-        pytest.param(remove, ".npz", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize(("damage", "suffix"), [(cut, ".npz"), (flip, ".json"), (remove, ".npz")])
 def test_of_a_damaged_checkpoint_the_one_before_is_used_and_it_is_said(resumable, damage, suffix):
     run, command = resumable
     newest, previous = CheckpointFolder(run / "checkpoints").steps()
@@ -74,7 +67,6 @@ def test_event_files_that_were_cut_in_the_middle_are_read_up_to_there_and_the_ru
         assert steps[-1] > last
 
 
-@pytest.mark.slow
 def test_event_files_of_a_clock_that_was_put_back_since_come_first_all_the_same(resumable):
     run, command = resumable
     for part in ("train", "validation"):

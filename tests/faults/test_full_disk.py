@@ -57,12 +57,11 @@ def test_a_full_disk_while_a_checkpoint_is_written(resumable, small_disk, enlarg
     assert_goes_on(run, command)
 
 
-@pytest.mark.slow
 def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge):
     run, command = resumable
     folder = run / "validation"
     # When the run is taken up, events are copied once.
-    small_disk(folder, 2 * kilobytes(folder) + 12)
+    small_disk(folder, 2 * kilobytes(folder) + 8)
     rows = count_rows(run)
     assert_ended_well(start_process("train.py", *command), run)
     assert count_rows(run) > rows, "it ended before an epoch did"
@@ -71,7 +70,6 @@ def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge):
     assert_goes_on(run, command)
 
 
-@pytest.mark.slow
 def test_a_full_disk_while_metrics_are_written(resumable, small_disk, enlarge):
     run, command = resumable
     small_disk(run, kilobytes(run) + 1000)
