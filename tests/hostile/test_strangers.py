@@ -165,7 +165,7 @@ def test_a_hostile_summary_is_told_and_nothing_else(tmp_path, text):
 def test_weights_that_promise_more_than_the_model_holds_are_not_read(stranger):
     with h5py.File(stranger.weights, "a") as file:
         file.create_dataset("layers/large", (40_000, 20_000), "float32", chunks=(100, 100))
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(UserError, match=r"model\.weights\.h5"):
         load_autoencoder(stranger, CONFIG, PLAN)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
