@@ -2,8 +2,12 @@
 
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
+from cae.errors import UserError
+from cae.training.memory import naming_memory
 from tests.conftest import start_process
 from tests.faults.runs import summary
 
@@ -27,19 +31,27 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
-@pytest.mark.slow
-def test_out_of_memory_names_batch_size_and_image_size(write_config, tmp_path):
-    config = write_config(
-        "data: {source: bundled, image_size: [400, 320]}\n"
-        "training: {batch_size: 4400}\nmodel: {encoder: {filters: [2]}}"
+def test_out_of_memory_names_batch_size_and_image_size(tmp_path):
+    # Zeros that take no room on the disk. A batch takes 3.2 GB in one piece, and all else finds room.
+    np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (1250, 1600, 2000)).flush()
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "data: {source: arrays, path: images.npy}\ntraining: {batch_size: 1000}\n"
+        "model: {encoder: {filters: [2]}}\nlogging: {probe_images: 1}"
     )
-    # Without the fixture's own images, which are too few. A batch alone takes 2.2 GB.
-    config.write_text("".join(config.read_text().splitlines(keepends=True)[1:]))
-    process = start_process("-c", LIMITED.format(megabytes=3000), "train", config, "--runs-dir", tmp_path)
+    process = start_process("-c", LIMITED.format(megabytes=1500), "train", config, "--runs-dir", tmp_path)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
     assert "Traceback" not in err
     (message,) = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert "training.batch_size: 4400 and images of 400x320x1" in message
+    assert "training.batch_size: 1000 and images of 1600x2000x1" in message
     assert summary(tmp_path / "default" / "run")["status"] == "failed"
     assert "Out of memory" in summary(tmp_path / "default" / "run")["error"]
+
+
+def test_the_engines_lack_of_memory_is_told_as_any_other():
+    with (
+        pytest.raises(UserError, match=r"batch_size: 7 and images of 9x8x1 \(OOM when allocating tensor"),
+        naming_memory(7, (9, 8, 1)),
+    ):
+        tf.zeros([2**46])  # more than any address can reach
