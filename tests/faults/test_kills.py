@@ -58,7 +58,8 @@ def kill_once(way, generator, run, command):
 def test_a_run_that_was_killed_again_and_again_equals_one_that_was_not_bit_for_bit(write_config, tmp_path):
     epochs = 12 + 3 * KILLS
     config = write_config(CONFIG.format(name="whole", epochs=epochs))
-    code, out, err = run_process("train.py", config, *AUGMENTATION, "--runs-dir", tmp_path)
+    seconds = 120 + 20 * KILLS  # the more kills, the more epochs
+    code, out, err = run_process("train.py", config, *AUGMENTATION, "--runs-dir", tmp_path, timeout=seconds)
     assert code == 0, err
     whole = tmp_path / "e" / "whole"
     assert out.splitlines()[-1] == str(whole)
@@ -74,7 +75,7 @@ def test_a_run_that_was_killed_again_and_again_equals_one_that_was_not_bit_for_b
     assert any(struck_writing), "no kill struck while a checkpoint was being written"
     assert not (killed / "summary.json").exists(), "the run ended before its last kill"
 
-    code, _, err = run_process("train.py", *command)
+    code, _, err = run_process("train.py", *command, timeout=seconds)
     assert code == 0, err
     assert "Going on from step" in err
     assert_same_run(whole, killed)
