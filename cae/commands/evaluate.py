@@ -54,7 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--feature-images",
         type=positive_count,
-        default=10_000,
         metavar="N",
         help="training images that probes are fitted on, and images that they are scored on, at most; default: 10000",
     )
@@ -76,9 +75,11 @@ def positive_count(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Evaluate a run, or several and compare them; prints a table and, last, the folder of the files."""
     check_data_overrides(options.overrides)
+    if options.feature_images is not None and options.features is False:
+        raise ConfigError("--feature-images has no effect with --no-features.")
     directories, left_out = find_runs(options.runs, tell)
     if len(directories) > 1:
-        _check_codes_options(options)
+        _check_is_about_runs(options)
         _compare(directories, left_out, options)
         return 0
     if left_out:
@@ -87,10 +88,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_codes_options(options: argparse.Namespace) -> None:
-    if options.features or options.projector:
-        given = "features" if options.features else "projector"
-        raise ConfigError(f"--{given}: is for one run at a time; a comparison of several does not look at their codes.")
+def _check_is_about_runs(options: argparse.Namespace) -> None:
+    """Refuse what only a single run has: a comparison does not look at codes."""
+    given = {
+        "--features": options.features,
+        "--feature-images": options.feature_images,
+        "--projector": options.projector,
+    }
+    for name in (name for name, value in given.items() if value):
+        raise ConfigError(f"{name}: is for one run at a time; a comparison of several does not look at their codes.")
 
 
 def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
@@ -109,12 +115,14 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     print(format_results(directory.path, results))
     if results["ablations_in_words"]:
         print(results["ablations_in_words"])
-    if "features" in results:
-        from cae.features.words import format_features
+    pictures = [str(out / "reconstructions.png")]
+    if "features" in results and options.features is not False:
+        from cae.features.words import format_features, picture_files
 
         print(format_features(results["features"], options.split))
+        pictures += [str(out / name) for name in picture_files(results["features"])]
     print(out)
-    tell(f"Best, median and worst reconstructions: {out / 'reconstructions.png'}")
+    tell("Pictures: " + "\n          ".join(pictures))
 
 
 def evaluate_one(
@@ -126,7 +134,7 @@ def evaluate_one(
     overrides: Sequence[str] = (),
     again: bool = False,
     features: bool | None = None,
-    feature_images: int = 10_000,
+    feature_images: int | None = None,
     projector: bool = False,
     tell: Callable[[str], None] = tell,
 ) -> dict[str, Any]:
@@ -142,7 +150,7 @@ def evaluate_one(
     from cae.data.read_failures import user_errors
     from cae.evaluation.evaluation_set import EvaluationSet
     from cae.evaluation.results import evaluate_run, find_evaluation
-    from cae.features.describe import add_features, add_projector
+    from cae.features.describe import MOST_IMAGES, add_features, add_projector
     from cae.runs.trained import load_trained_run
 
     config = load_config(directory.config, overrides)
@@ -158,7 +166,7 @@ def evaluate_one(
         else:
             tell(f"{directory.path}: measured already, and nothing has changed since (--again measures it afresh)")
         evaluation = add_features(
-            evaluation, measured_on, load, out, wanted=features, most_images=feature_images, tell=tell
+            evaluation, measured_on, load, out, wanted=features, most_images=feature_images or MOST_IMAGES, tell=tell
         )
         if projector:
             folder = add_projector(evaluation, measured_on, load(), out, tell)

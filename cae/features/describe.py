@@ -19,6 +19,7 @@ from cae.features.exhibits import names_of_classes, save_exhibits
 from cae.features.projector import num_points, thumbnail_size, write_projector
 from cae.features.quality import measure_quality
 from cae.features.sample import Sample, take_sample
+from cae.features.words import picture_files
 from cae.inference.network import Network
 from cae.runs import check_is_writable
 
@@ -38,7 +39,7 @@ def add_features(
     out: Path,
     *,
     wanted: bool | None = None,
-    most_images: int = MOST_IMAGES,
+    most_images: int,
     tell: Callable[[str], None],
 ) -> Evaluation:
     """Add `features` to the results of an evaluation, and pictures of codes to its folder.
@@ -53,25 +54,30 @@ def add_features(
         tell: shows what is being done.
 
     Returns:
-        The evaluation with `features`, or with a `features_note` that says why there are none.
+        The evaluation with `features`, or with a `features_note` that says why there are none; as it was where
+        the folder cannot be written.
 
     Raises:
-        UserError: a file cannot be read.
+        UserError: a file cannot be read; or the folder cannot be written, and features are wanted.
         OSError: a file cannot be written.
     """
     reason = reason_against(measured_on)
-    if wanted is False or (reason and not wanted):
-        if "features" in evaluation.results:
-            return evaluation  # from another time, and still true
-        return _with(evaluation, out, tell, features_note=reason or "not asked for")
-    digest = _digest(evaluation, measured_on, most_images)
-    before = evaluation.results.get("features", {})
-    if before.get("digest") == digest and all((out / name).exists() for name in _files(before)):
+    note = "" if wanted else reason or ("not asked for" if wanted is False else "")
+    digest = "" if note else _digest(evaluation, measured_on, most_images)
+    if _is_there(evaluation.results, out, note, digest):
         return evaluation
-    if not _is_writable(out, tell, must_be=bool(wanted)):
+    try:
+        check_is_writable(out)  # an evaluation that was read back may lie in a folder for reading only
+    except UserError as error:
+        if wanted:
+            raise
+        if not note:
+            tell(f"{error} Nothing is added on its codes.")
         return evaluation
+    if note:
+        return _with(evaluation, out, features_note=note)
     features = _describe(load(), measured_on, out, most_images, reason, tell)
-    return _with(evaluation, out, tell, features={**features, "digest": digest})
+    return _with(evaluation, out, features={**features, "digest": digest})
 
 
 def reason_against(measured_on: EvaluationSet) -> str:
@@ -164,27 +170,18 @@ def _reason_against_sample(fitted: Sample) -> str:
     return "" if len(np.unique(fitted.labels)) > 1 else "all fitted images are of one class"
 
 
-def _files(features: dict[str, Any]) -> list[str]:
-    return [name for name in features["pictures"].values() if not name.startswith("none:")]
+def _is_there(results: dict[str, Any], out: Path, note: str, digest: str) -> bool:
+    """Whether the note is there, or the features of the digest."""
+    if note:  # features of another time are still true
+        return "features" in results or results.get("features_note") == note
+    features = results.get("features", {})
+    return features.get("digest") == digest and all((out / name).exists() for name in picture_files(features))
 
 
-def _is_writable(out: Path, tell: Callable[[str], None], *, must_be: bool = False) -> bool:
-    """Whether anything can be added: an evaluation that was read back may lie in a folder for reading only."""
-    try:
-        check_is_writable(out)
-    except UserError as error:
-        if must_be:
-            raise
-        tell(f"{error} Nothing is added on its codes.")
-        return False
-    return True
-
-
-def _with(evaluation: Evaluation, out: Path, tell: Callable[[str], None], **added: Any) -> Evaluation:
+def _with(evaluation: Evaluation, out: Path, **added: Any) -> Evaluation:
     kept = {key: value for key, value in evaluation.results.items() if not key.startswith("features")}
     changed = replace(evaluation, results={**kept, **added})
-    if changed.results != evaluation.results and _is_writable(out, tell):
-        write_results(out, changed)
+    write_results(out, changed)
     return changed
 
 

@@ -36,6 +36,15 @@ def format_features(features: Mapping[str, Any], split: str) -> str:
     return "\n".join(lines)
 
 
+def picture_files(features: Mapping[str, Any]) -> list[str]:
+    """The files of the pictures that were drawn.
+
+    >>> picture_files({"pictures": {"neighbours": "neighbours.png", "traversal": "none: all codes are alike"}})
+    ['neighbours.png']
+    """
+    return [name for name in features["pictures"].values() if not name.startswith("none:")]
+
+
 def _comparison(difference: Mapping[str, Any]) -> str:
     low, high = difference["interval"]
     points = f"{100 * difference['difference']:+.1f} points, 95% interval {100 * low:+.1f} to {100 * high:+.1f}"

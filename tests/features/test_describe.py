@@ -66,7 +66,7 @@ def results_of(folder):
 
 
 def test_labelled_test_images_get_probes_and_pictures(trained, evaluate, tmp_path):
-    out, _ = evaluate(trained(), "--out", tmp_path)
+    out, told = evaluate(trained(), "--out", tmp_path)
     features = results_of(tmp_path)["features"]
     assert (features["fitted_on"], features["scored_on"], features["classes"]) == (108, 40, 2)
     assert list(features["representations"]) == ["codes", "pca", "pixels"]
@@ -76,6 +76,7 @@ def test_labelled_test_images_get_probes_and_pictures(trained, evaluate, tmp_pat
     for name in PICTURES:
         with Image.open(tmp_path / name) as picture:
             assert picture.mode == "RGB"
+        assert str(tmp_path / name) in told
     assert "linear probe: codes minus PCA" in out
     assert out.splitlines()[-1] == str(tmp_path)
 
@@ -93,8 +94,9 @@ def test_codes_are_measured_once_and_again_when_something_changed(trained, evalu
     assert results_of(tmp_path) == first
     evaluate(trained(), "--out", tmp_path, "--feature-images", 50)
     assert results_of(tmp_path)["features"]["fitted_on"] == 50
-    # --no-features keeps what is still true, and an evaluation of other images does not.
-    evaluate(trained(), "--out", tmp_path, "--no-features")
+    # --no-features shows nothing and keeps what is still true, and an evaluation of other images does not.
+    out, _ = evaluate(trained(), "--out", tmp_path, "--no-features")
+    assert "codes minus PCA" not in out
     assert results_of(tmp_path)["features"]["fitted_on"] == 50
     evaluate(trained(), "--out", tmp_path, "--no-features", "--split", "validation")
     assert results_of(tmp_path)["features_note"] == "not asked for"
@@ -129,6 +131,7 @@ def test_an_evaluation_in_a_folder_for_reading_only_is_given_as_it_is(trained, r
     arguments = ["evaluate", trained(), "--out", tmp_path]
     assert run_command(*arguments, "--no-features")[0] == 0
     monkeypatch.setattr(describe, "check_is_writable", refuse)
+    assert "Read-only" not in run_command(*arguments, "--no-features")[2]
     code, _, err = run_command(*arguments)
     assert code == 0
     assert "Read-only file system. Nothing is added on its codes." in err
@@ -154,12 +157,18 @@ def test_the_same_run_gives_the_same_pictures(trained, evaluate, tmp_path):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
 
-@pytest.mark.parametrize("option", ["--features", "--projector"])
+@pytest.mark.parametrize("option", ["--features", "--projector", "--feature-images=9"])
 def test_several_runs_at_a_time_are_refused(trained, run_command, option, tmp_path):
     shutil.copytree(trained(), tmp_path / "a" / "other")
     code, _, err = run_command("evaluate", trained(), tmp_path / "a" / "other", option)
     assert code == 2
-    assert f"{option}: is for one run at a time" in err
+    assert f"{option.split('=')[0]}: is for one run at a time" in err
+
+
+def test_a_number_of_images_without_probes_is_refused(run_command, tmp_path):
+    code, _, err = run_command("evaluate", tmp_path, "--no-features", "--feature-images=9")
+    assert code == 2
+    assert "--feature-images has no effect with --no-features" in err
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "many"])
