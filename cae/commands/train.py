@@ -94,6 +94,6 @@ def _next_step(directory: RunDirectory, exit_code: int, options: argparse.Namesp
         return "A checkpoint is written; the same command with --resume goes on from it."
     return (
         f"Reconstructions: {directory.reconstructions}\n"
-        f"Next: python evaluate.py {directory.path}\n"
+        f"Next: python -m cae evaluate {directory.path}\n"
         f"      tensorboard --logdir {options.runs_dir}"
     )

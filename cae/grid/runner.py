@@ -135,7 +135,7 @@ class _Session:
         elif self._done:
             experiment = self._runs_dir / self._combinations[0].config.experiment
             self._tell(f"{len(self._done)} of {total} runs done.")
-            self._tell(f"Next: python evaluate.py {experiment}\n      tensorboard --logdir {experiment}")
+            self._tell(f"Next: python -m cae evaluate {experiment}\n      tensorboard --logdir {experiment}")
 
 
 def _summary(run: RunDirectory) -> dict[str, Any]:

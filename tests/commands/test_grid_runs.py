@@ -73,7 +73,7 @@ def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_ru
     assert f"{runs / 'g-learning_rate=100000000.0'}: The loss is no longer finite" in err
     assert f"{foreign}: holds files but no run" in err
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
-    assert f"evaluate.py {runs}\n" in err
+    assert f"python -m cae evaluate {runs}\n" in err
 
     # Without the bad values nothing is left: no process is started, nothing is written.
     entries = "training.optimizer.learning_rate: [0.001]"
