@@ -107,7 +107,6 @@ def test_training_needs_neither_arguments_nor_the_repository(python, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_the_types_of_a_users_program_are_checked_against_the_package(python, tmp_path):
     (tmp_path / "right.py").write_text(USER)
     (tmp_path / "wrong.py").write_text(WRONG)

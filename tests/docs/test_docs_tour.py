@@ -1,11 +1,13 @@
 """The tour: a notebook that runs, and is committed with what it shows."""
 
+import re
+
 import nbformat
 import pytest
 
-from tests.conftest import ROOT, run_process
+from docs.tour.__main__ import NOTEBOOK, run
 
-NOTEBOOK = ROOT / "docs" / "tour.ipynb"
+EPOCHS = re.compile(r'"epochs": \d+')
 
 
 def read(path):
@@ -30,12 +32,17 @@ def committed():
     return read(NOTEBOOK)
 
 
-@pytest.mark.slow
-def test_the_notebook_runs_and_shows_what_the_committed_one_shows(committed, tmp_path):
-    code, _, err = run_process("-m", "docs.tour", "--out", tmp_path / "tour.ipynb", timeout=600)
-    assert code == 0, err
+def test_every_cell_runs_and_shows_what_the_committed_one_shows(committed, tmp_path):
+    """With fewer epochs: what is trained is as good as its training, the cells are the same."""
+    shorter = read(NOTEBOOK)
+    for cell in shorter.cells:
+        cell.source = EPOCHS.sub('"epochs": 1', cell.source)
+        cell.outputs = []
+    assert shorter != committed
+    nbformat.write(shorter, tmp_path / "shorter.ipynb")
+    run(tmp_path / "shorter.ipynb", tmp_path / "tour.ipynb")
     executed = read(tmp_path / "tour.ipynb")
-    assert sources(executed) == sources(committed)
+    assert sources(executed) == sources(shorter)
     assert kinds_of_outputs(executed) == kinds_of_outputs(committed)
 
 
