@@ -15,6 +15,8 @@ from tests.docs.pages import blocks
 from tests.inference.runs import make_run
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PHOTOS = 12
+LINK = re.compile(r'(?:href|src)="(?!https?:|data:|mailto:)([^"#]+)')
 MODEL = {"encoder": {"filters": [4, 6]}, "bottleneck": {"kind": "spatial", "channels": 3}}
 
 
@@ -33,9 +35,20 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     make_run(folder / "runs/quickstart/conv_transpose", (28, 28, 1), MODEL, data={"source": "bundled"})
     (folder / "photos").mkdir()
-    for number, pixels in enumerate(make_images(3, 40, 52, channels=3)):
+    for number, pixels in enumerate(make_images(PHOTOS, 40, 52, channels=3)):
         Image.fromarray(pixels).save(folder / "photos" / f"{number}.png")
     return folder
+
+
+def test_five_lines_train_on_a_folder_of_photographs(folder, monkeypatch, run_command):
+    monkeypatch.chdir(folder)
+    (text,) = blocks(section("Your own images, in five lines"), "yaml")
+    assert len(text.splitlines()) == 5
+    Path("mine.yaml").write_text(text)
+    code, out, err = run_command("train", "mine.yaml", "--set", "training.epochs=1")
+    assert code == 0, err
+    assert out.splitlines()[-1] == "runs/mine/run"
+    assert Path("runs/mine/run/reconstructions.png").exists()
 
 
 def test_the_lines_on_using_a_trained_run_work_one_after_another(folder, monkeypatch, run_command):
@@ -49,8 +62,8 @@ def test_the_lines_on_using_a_trained_run_work_one_after_another(folder, monkeyp
     assert {"reconstructed", "codes.npz", "decoded", "scored", "model.onnx"} <= set(made)
     # Pictures keep their names and sizes; decoded ones have the model's.
     assert size(made["reconstructed"] / "0.png") == (52, 40)
-    assert [size(path) for path in made["decoded"].glob("*.png")] == 3 * [(28, 28)]
-    assert len((made["scored"] / "scores.csv").read_text().splitlines()) == 1 + 3
+    assert [size(path) for path in made["decoded"].glob("*.png")] == PHOTOS * [(28, 28)]
+    assert len((made["scored"] / "scores.csv").read_text().splitlines()) == 1 + PHOTOS
 
 
 def test_the_lines_on_a_loaded_run_work_one_after_another(folder, monkeypatch):
@@ -67,7 +80,8 @@ def test_the_lines_on_a_loaded_run_work_one_after_another(folder, monkeypatch):
 def test_the_lines_of_python_work_one_after_another(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (lines,) = blocks(section("From Python"), "python")
-    names = {"images": make_images(4, 28, 28)}
+    np.save("images.npy", make_images(4, 28, 28))
+    names = {}
     exec(lines, names)
     assert Path("runs/default/small/model.weights.h5").exists()
     assert names["reconstructions"].shape == names["images"].shape
@@ -88,11 +102,14 @@ def test_the_api_page_has_everything_that_the_package_offers():
     assert headings == offered | {f"cae.layers.{name}" for name in cae.layers.__all__}
 
 
-def test_the_site_of_the_pages_can_be_built(tmp_path):
+def test_the_site_of_the_pages_can_be_built_and_each_link_in_it_leads_somewhere(tmp_path):
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
 
     build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path / "site"), strict=True))
-    made = (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
-    assert "MaxUnpooling2D" in made
+    pages = list((tmp_path / "site").rglob("index.html"))
+    assert "MaxUnpooling2D" in (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
+    found = [(page, link) for page in pages for link in LINK.findall(page.read_text(encoding="utf-8"))]
+    assert len(found) > 300
+    assert [(page, link) for page, link in found if not (page.parent / link).exists()] == []
     assert not list((tmp_path / "site").rglob("*.py"))
