@@ -155,7 +155,8 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:
     """
     run = RunDirectory(path)
     if not run.exists:
-        raise UserError(f"{path}: is not a run (there is no config.yaml in it).{_runs_below(path)}")
+        missing = "config.yaml in it" if path.is_dir() else "such folder"
+        raise UserError(f"{path}: is not a run (there is no {missing}).{_runs_near(path)}")
     if not run.weights.exists():
         raise UserError(f"{path}: has no model.weights.h5 yet; it is written after the first epoch.")
     if run.status not in ("finished", "stopped_early"):
@@ -163,6 +164,10 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:
     return run
 
 
-def _runs_below(path: Path) -> str:
-    runs = sorted(str(config.parent) for config in path.glob("*/config.yaml"))[:5] if path.is_dir() else []
-    return f" Runs in it: {', '.join(runs)}." if runs else ""
+def _runs_near(path: Path) -> str:
+    """Runs in a folder, as one that holds experiments, or beside a name that was mistyped."""
+    folder = path if path.is_dir() else path.parent
+    found = [config.parent for pattern in ("*", "*/*") for config in folder.glob(f"{pattern}/config.yaml")]
+    runs = sorted(str(run) for run in found if not run.name.startswith("."))
+    more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
+    return f" Runs in {folder}: {', '.join(runs[:5])}{more}." if runs else ""

@@ -142,7 +142,10 @@ def test_words_that_mean_nothing_are_refused(models, images):
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match="is not a run"):
         TrainedAutoencoder.load(tmp_path)
-    run = make_run(tmp_path / "run", SHAPE, CONVOLUTIONAL)
+    run = make_run(tmp_path / "experiment" / "run", SHAPE, CONVOLUTIONAL)
+    for wrong in (tmp_path, run.parent, run.parent / "rnu"):  # what may have been meant is named
+        with pytest.raises(UserError, match=f"Runs in .*: {run}"):
+            TrainedAutoencoder.load(wrong)
     (run / "summary.json").unlink()  # training goes on, and its images cannot be looked at
     with pytest.raises(UserError, match=r"no summary.json that tells its images' shape"):
         TrainedAutoencoder.load(run, lambda line: None)
