@@ -16,7 +16,7 @@ from werkzeug import wrappers
 from cae.errors import UserError
 from cae.tensorboard_plugin.comparisons import find_comparison, read_comparison, tell_comparison
 from cae.tensorboard_plugin.listing import list_runs
-from cae.tensorboard_plugin.reader import PARTS, Reader
+from cae.tensorboard_plugin.reader import PARTS, BlobKeys, Reader
 from cae.tensorboard_plugin.scales import color_scales
 from cae.tensorboard_plugin.summaries import INPUTS_TAG, PICTURES_TAG, PLUGIN_NAME
 
@@ -42,6 +42,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
         self._source = context.data_provider
         self._logdir = Path(context.logdir or "").expanduser()
         self._always_active = always_active
+        self._listed: BlobKeys = {}
 
     def is_active(self) -> bool:
         # Where training has written something, TensorBoard finds the tab active without asking.
@@ -88,7 +89,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
         from tensorboard import plugin_util
 
         context, experiment = plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
-        return Reader(self._source, context, experiment)
+        return Reader(self._source, context, experiment, self._listed)
 
     def _runs(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
         return http_util.Respond(request, list_runs(reader, self._logdir), "application/json")

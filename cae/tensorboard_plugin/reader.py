@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from tensorboard import errors
 from tensorboard.context import RequestContext
 from tensorboard.data import provider
 from tensorboard.plugins.hparams import metadata as hparams_metadata
@@ -19,6 +20,9 @@ from cae.tensorboard_plugin.summaries import (
     PLUGIN_NAME,
     Probes,
 )
+
+# Of a run and a tag: each step to the keys of its blobs, by which a provider hands them out.
+BlobKeys = dict[tuple[str, str], dict[int, list[str]]]
 
 # As many as there are; a provider wants a number.
 _ALL = 2**31 - 1
@@ -36,11 +40,13 @@ class Reader:
         source: TensorBoard's data provider.
         context: of the request.
         experiment: TensorBoard's experiment, which is not ours: everything below its log directory.
+        listed: what was listed last, kept between requests: to list a run's pictures takes longer than to read one.
     """
 
     source: provider.DataProvider
     context: RequestContext
     experiment: str
+    listed: BlobKeys = field(default_factory=dict)
 
     def probes(self) -> dict[str, Probes]:
         """Each run's description of its probe images; runs without one have nothing to show."""
@@ -57,7 +63,7 @@ class Reader:
 
     def pictures(self) -> dict[str, dict[int, float]]:
         """Each run's steps that have pictures, to the time of their writing."""
-        found = self._blobs(PICTURES_TAG)
+        found = self._list_blobs(PICTURES_TAG)
         return {run: {one.step: one.wall_time for one in data} for run, data in found.items()}
 
     def sheet(self, run: str, tag: str, step: int | None, place: int = 0) -> bytes | None:
@@ -69,13 +75,12 @@ class Reader:
             step: of the sheet; None for the first.
             place: of the sheet within its step.
         """
-        for datum in self._blobs(tag, run).get(run, ()):
-            if step in (None, datum.step):
-                if place >= len(datum.values):
-                    return None
-                blob: bytes = self.source.read_blob(self.context, blob_key=datum.values[place].blob_key)
-                return blob
-        return None
+        found = self._read_blob(run, tag, step, place)
+        if found is None:
+            # New since they were listed, or of a run that was trained afresh since.
+            self._list_blobs(tag, run)
+            found = self._read_blob(run, tag, step, place)
+        return found
 
     def figures(self, run: str) -> dict[int, dict[str, list[float]]]:
         """A run's steps to each figure of all its probe images."""
@@ -136,7 +141,7 @@ class Reader:
             if part_of(events) == part
         }
 
-    def _blobs(self, tag: str, run: str | None = None) -> dict[str, Collection[provider.BlobSequenceDatum]]:
+    def _list_blobs(self, tag: str, run: str | None = None) -> dict[str, Sequence[provider.BlobSequenceDatum]]:
         found: Mapping[str, Any] = self.source.read_blob_sequences(
             self.context,
             experiment_id=self.experiment,
@@ -144,7 +149,22 @@ class Reader:
             downsample=_ALL,
             run_tag_filter=_only(tag, run),
         )
-        return {run_of(events): tags[tag] for events, tags in found.items()}
+        data = {run_of(events): tags[tag] for events, tags in found.items()}
+        for name, steps in data.items():
+            self.listed[name, tag] = {one.step: [value.blob_key for value in one.values] for one in steps}
+        return data
+
+    def _read_blob(self, run: str, tag: str, step: int | None, place: int) -> bytes | None:
+        """Read one that was listed; None where it was not, or is gone."""
+        steps = self.listed.get((run, tag), {})
+        keys = steps.get(min(steps, default=-1) if step is None else step, [])
+        if place >= len(keys):
+            return None
+        try:
+            blob: bytes = self.source.read_blob(self.context, blob_key=keys[place])
+        except (errors.NotFoundError, LookupError):  # of fast data loading and of the other one
+            return None
+        return blob
 
 
 def run_of(events: str) -> str:
