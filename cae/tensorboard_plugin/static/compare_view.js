@@ -1,6 +1,6 @@
 // The grid: a row for each probe image; columns are the input and the chosen runs, grouped by what they are ordered by.
 
-import { h } from "./dom.js";
+import { breakable, h } from "./dom.js";
 import { figureText } from "./figures.js";
 import { groupRow, headRow, updateHeads } from "./heads.js";
 import { emptyNotice } from "./notices.js";
@@ -11,6 +11,9 @@ import { fetchAhead, sheet, timeOf } from "./sheets.js";
 import * as state from "./state.js";
 
 const SIZES = { s: 64, m: 112, l: 192 };
+const AROUND = 12; // pixels of a cell beside its picture
+const LEAST = 88; // as wide as the figures under a picture
+const ROW_HEADS = 96;
 const FIXED = ["input", "corrupted"];
 
 let root = null;
@@ -22,7 +25,7 @@ let current = null;
 
 export function mountCompare(element) {
   root = element;
-  root.addEventListener("scroll", () => root.classList.toggle("scrolled", root.scrollLeft > 0), { passive: true });
+  new ResizeObserver(state.tell).observe(root);
 }
 
 /** Columns as they stand: the input, what the models were given where that is another picture, and the runs. */
@@ -35,9 +38,16 @@ export function columnsOf(found) {
   ];
 }
 
-/** Width of a picture on the screen: a whole multiple of its own where it is small. */
-export function shownWidth(probes, size = SIZES[state.get().size]) {
-  return probes.width <= size ? Math.max(1, Math.floor(size / probes.width)) * probes.width : size;
+/** Width of a picture on the screen, as far as there is room: a whole multiple of its own where it is small. */
+export const shownWidth = (probes, room) =>
+  probes.width <= room ? Math.floor(room / probes.width) * probes.width : room;
+
+function roomFor(columns) {
+  const { size } = state.get();
+  if (size !== "fit") return SIZES[size];
+  // Not the width within the scroll bar, which comes and goes with the pictures' size.
+  const room = (root.offsetWidth - ROW_HEADS - 2 * AROUND) / columns.length - AROUND;
+  return Math.min(SIZES.l, Math.max(LEAST, Math.floor(room)));
 }
 
 export function updateCompare(found) {
@@ -49,16 +59,18 @@ export function updateCompare(found) {
   }
   const columns = columnsOf(found);
   const rows = rowsOf(found);
-  const { order, size, loupe } = state.get();
+  const { order, loupe } = state.get();
   const key = JSON.stringify([
     columns.map((one) => [one.kind, one.run.name]),
     rows.map((row) => row.image),
     found.digest,
     order,
-    size,
     loupe,
   ]);
   if (key !== built) build(found, columns, rows);
+  root.firstChild.style.setProperty("--picture", `${shownWidth(found.probes, roomFor(columns))}px`);
+  // Of a link; when the loupe has its place.
+  if (!built) queueMicrotask(() => bringIntoSight(cellOfState()));
   built = key;
   updateHeads(root, found, columns);
   updateRows(rows);
@@ -72,14 +84,13 @@ function build(found, columns, rows) {
   observer = new IntersectionObserver(onSeen, { root, rootMargin: "200px" });
   visible = new Set();
   cells = rows.map((row, place) => columns.map((column, number) => makeCell(found, row.image, column, place, number)));
+  const { loupe } = state.get();
   const table = h(
     "table",
     {
-      class: "grid",
+      class: loupe ? "grid loupe" : "grid",
       role: "grid",
       "aria-label": "Probe images by run",
-      "aria-rowcount": rows.length,
-      style: `--picture: ${shownWidth(found.probes)}px`,
     },
     h("thead", {}, groupRow(found, columns), headRow(found, columns)),
     h(
@@ -94,11 +105,18 @@ function build(found, columns, rows) {
         ),
       ),
     ),
-    state.get().loupe ? h("tfoot", {}, h("tr", { id: "loupe" })) : null,
+    loupe ? h("tfoot", {}, h("tr", { id: "loupe" })) : null,
   );
   root.replaceChildren(table);
   root.scrollTo(left, top);
   for (const row of cells) for (const cell of row) observer.observe(cell.element);
+}
+
+/** Scroll to a cell, as far as needed, and not under what stays in its place. */
+export function bringIntoSight({ element }, inline = "nearest") {
+  const { tHead, tFoot } = root.firstChild;
+  root.style.scrollPadding = `${tHead.offsetHeight}px 0 ${tFoot?.offsetHeight ?? 0}px ${ROW_HEADS}px`;
+  element.scrollIntoView({ block: "nearest", inline });
 }
 
 function onSeen(entries) {
@@ -118,7 +136,7 @@ function rowHead(found, row) {
   return h(
     "th",
     { scope: "row", title: name },
-    h("span", { class: "name" }, name),
+    h("span", { class: "name" }, breakable(name)),
     h("span", { class: "spread", title: "Standard deviation of the PSNR over the columns" }),
   );
 }
@@ -128,13 +146,15 @@ function updateRows(rows) {
   rows.forEach(({ spread }, place) => {
     heads[place].querySelector(".spread").textContent = spread ? `±${spread.toFixed(2)} dB` : "";
   });
+  const current = cellOfState();
+  for (const cell of cells.flat()) cell.canvas.tabIndex = cell === current ? 0 : -1;
+}
+
+/** The cell that the keyboard is at. */
+function cellOfState() {
   const { row, column } = state.get();
-  for (const [place, line] of cells.entries()) {
-    for (const [number, cell] of line.entries()) {
-      const isCurrent = place === Math.min(row, cells.length - 1) && number === Math.min(column, line.length - 1);
-      cell.canvas.tabIndex = isCurrent ? 0 : -1;
-    }
-  }
+  const line = cells[Math.min(row, cells.length - 1)];
+  return line[Math.min(column, line.length - 1)];
 }
 
 function makeCell(found, image, column, place, number) {
@@ -186,17 +206,14 @@ function paint(cell) {
   cell.element.dataset.show = show;
 }
 
-function paintFigures(cell, figures) {
-  const text = figures
-    ? `${figureText("psnr", figures.psnr[cell.image])} dB ${figureText("ssim", figures.ssim[cell.image])}`
-    : "";
-  if (cell.figure.textContent === text) return;
-  const [psnr, unit, ssim] = text ? text.split(" ") : ["–", "", ""];
-  cell.figure.replaceChildren(
-    h("span", { class: "psnr", title: "PSNR" }, `${psnr} ${unit}`),
-    " ",
-    h("span", { class: "ssim", title: "SSIM" }, ssim),
-  );
+function paintFigures({ figure, image }, figures) {
+  const [psnr, ssim] = ["psnr", "ssim"].map((name) => (figures ? figureText(name, figures[name][image]) : ""));
+  const text = figures ? `${psnr} dB ${ssim}` : "–";
+  if (figure.textContent === text) return;
+  if (figures) {
+    const of = (title, value) => h("span", { class: title.toLowerCase(), title }, value);
+    figure.replaceChildren(of("PSNR", `${psnr} dB`), " ", of("SSIM", ssim));
+  } else figure.replaceChildren(text);
 }
 
 /** Fetch what the slider may come to, the steps around this one first. */

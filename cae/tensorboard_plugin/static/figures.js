@@ -6,9 +6,15 @@ const TITLES = { psnr: "PSNR (dB)", ssim: "SSIM", mse: "MSE", mae: "MAE", ms_ssi
 /** A metric's value, by the last part of its name. */
 export function figureText(name, value) {
   if (value === undefined || value === null) return "–";
-  if (!Number.isFinite(Number(value))) return "not finite";
+  if (!Number.isFinite(Number(value))) return Number(value) === Infinity ? "∞" : "not finite";
   const decimals = DECIMALS[name.split("/").pop()];
   return decimals === undefined ? Number(value).toPrecision(4) : Number(value).toFixed(decimals);
+}
+
+/** A number with a sign that is as wide as a plus, and none before zero. */
+export function decimal(value, decimals) {
+  const text = Math.abs(value).toFixed(decimals);
+  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
 }
 
 /** `validation/psnr` for people. */

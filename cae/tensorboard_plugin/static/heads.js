@@ -2,7 +2,7 @@
 
 import { breakable, h } from "./dom.js";
 import { figureText } from "./figures.js";
-import { nearestStep, plain, valueIn } from "./runs.js";
+import { nearestStep, plain, shortName, valueIn } from "./runs.js";
 import * as state from "./state.js";
 
 const SEED = /, (seed [^,()]+)$/; // of a label: stands in a line of its own
@@ -13,7 +13,7 @@ export function groupRow(found, columns) {
   if (order.startsWith("last/")) return null;
   const spans = [];
   for (const column of columns) {
-    const value = column.kind === "reconstruction" ? plain(valueIn(column.run, order) ?? "not known") : "";
+    const value = column.kind === "reconstruction" ? groupTitle(order, valueIn(column.run, order)) : "";
     if (spans.length && spans.at(-1).value === value) spans.at(-1).number += 1;
     else spans.push({ value, number: 1 });
   }
@@ -23,10 +23,17 @@ export function groupRow(found, columns) {
     h("td", { class: "corner" }),
     spans.map(({ value, number }) =>
       value
-        ? h("th", { scope: "colgroup", colspan: number, title: value }, h("span", {}, value))
+        ? h("th", { scope: "colgroup", colspan: number, title: value }, h("span", {}, breakable(value)))
         : h("td", { colspan: number }),
     ),
   );
+}
+
+/** What runs of a group have in common: a name for itself, a number or a switch with what it is of. */
+function groupTitle(order, value) {
+  const name = shortName(order.slice(order.indexOf("/") + 1));
+  if (value === undefined) return `${name} not known`;
+  return typeof value === "string" ? value : `${name} ${plain(value)}`;
 }
 
 export function headRow(found, columns) {

@@ -1,10 +1,10 @@
 // The tab: puts its parts on the page, and brings them up to date with the data and the user's choice.
 
-import { cellAt, columnsOf, mountCompare, updateCompare } from "./compare_view.js";
+import { bringIntoSight, cellAt, columnsOf, mountCompare, updateCompare } from "./compare_view.js";
 import { choice, h } from "./dom.js";
 import * as host from "./host.js";
 import { mountKeyboard } from "./keyboard.js";
-import { mountLoupe, updateLoupe } from "./loupe.js";
+import { holdLoupe, mountLoupe, updateLoupe } from "./loupe.js";
 import { failureNotice, loadingNotice } from "./notices.js";
 import { updatePicker } from "./picker.js";
 import { fail, failureText, refresh, retry, session } from "./session.js";
@@ -21,15 +21,13 @@ const parts = {};
 /** Called by TensorBoard. */
 export async function render() {
   document.documentElement.lang = "en";
-  document.head.append(
-    h("link", { rel: "stylesheet", href: new URL("style.css", import.meta.url).href }),
-    h("title", {}, "Decoders"),
-  );
+  document.head.append(h("title", {}, "Decoders"));
+  await loadStyle();
   host.followDarkMode((isDark) => (document.documentElement.dataset.theme = isDark ? "dark" : "light"));
   layOut();
   state.restore(host.readView());
   state.onChange(update);
-  watchSheets(state.tell, fail);
+  watchSheets(state.tellSoon, fail);
   connectSummary(() => session()?.listing.runs ?? [], goToColumn);
   host.onNavigation(state.restore);
   host.onReload(refresh);
@@ -37,9 +35,17 @@ export async function render() {
   await refresh();
 }
 
+/** Before anything is laid out: pictures of another size would be seen first, and pointed at. */
+function loadStyle() {
+  return new Promise((resolve) => {
+    const href = new URL("style.css", import.meta.url).href;
+    document.head.append(h("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve }));
+  });
+}
+
 function layOut() {
   parts.views = h("nav", { "aria-label": "Views" });
-  parts.step = h("div", { class: "bar" });
+  parts.step = h("div", { id: "step-bar", class: "bar" });
   parts.toolbar = h("div", { class: "bar", role: "group", "aria-label": "Columns and rows" });
   parts.failure = h("div", { id: "failure" });
   parts.picker = h("aside", { id: "picker", "aria-label": "Runs", hidden: true });
@@ -82,7 +88,9 @@ function layOut() {
   mountKeyboard(parts.help);
   parts.grid.addEventListener("click", (event) => {
     const cell = event.target.closest("td")?.cell;
-    if (cell && event.target === cell.canvas) openStage(cell, state.get().stage?.mode);
+    if (!cell || event.target !== cell.canvas) return;
+    if (state.get().loupe) holdLoupe();
+    else openStage(cell, state.get().stage?.mode);
   });
 }
 
@@ -132,7 +140,7 @@ function goToColumn(name) {
     const cell = cellAt(0, column);
     if (!cell) return;
     state.set({ column });
-    cell.canvas.focus();
-    cell.element.scrollIntoView({ block: "nearest", inline: "center" });
+    cell.canvas.focus({ preventScroll: true });
+    bringIntoSight(cell, "center");
   });
 }

@@ -1,8 +1,8 @@
 // Keys. Those that a control needs for itself stay with it.
 
-import { cellAt } from "./compare_view.js";
+import { bringIntoSight, cellAt } from "./compare_view.js";
 import { h } from "./dom.js";
-import { loupeToRow, moveLoupe } from "./loupe.js";
+import { loupeToRow, moveLoupe, toggleLoupe } from "./loupe.js";
 import * as stage from "./stage.js";
 import * as state from "./state.js";
 import { play, stepBy, stepToEnd } from "./toolbar.js";
@@ -11,12 +11,12 @@ const HELP = [
   ["← →", "step back and on"],
   ["Home, End", "first and last step"],
   ["↑ ↓", "image above and below"],
-  ["Shift ← →", "column, and in the loupe and the wipe what they point at"],
+  ["Shift ← →", "column, or the border of the wipe, or the loupe"],
   ["1 2 3 4", "picture, signed error, absolute error, spectrum"],
   ["space", "play through the steps; while blinking, the other picture"],
   ["Enter", "the image large: wipe between two pictures"],
   ["W, B", "wipe, blink"],
-  ["L", "loupe"],
+  ["L", "loupe; a click on a picture holds it, and another one lets it go"],
   ["Escape", "close"],
   ["?", "this list"],
 ];
@@ -61,7 +61,7 @@ function handle(event, help) {
     Enter: () => open("wipe"),
     w: () => open("wipe"),
     b: () => open("blink"),
-    l: () => state.set({ loupe: !state.get().loupe }),
+    l: toggleLoupe,
   };
   const act = others[key.length === 1 ? key.toLowerCase() : key];
   act?.();
@@ -83,8 +83,8 @@ function focusCell(row, column) {
   state.set({ row: cell.place, column: cell.number });
   cell.canvas.tabIndex = 0;
   // The stage keeps the focus while it shows the image.
-  if (!state.get().stage) cell.canvas.focus();
-  cell.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (!state.get().stage) cell.canvas.focus({ preventScroll: true });
+  bringIntoSight(cell);
   loupeToRow(cell.place);
 }
 

@@ -38,15 +38,18 @@ export function emptyNotice(found) {
   }
   return notice(
     "No run is chosen",
-    h("p", {}, "Choose runs in the list on the left."),
+    h("p", {}, state.isListOpen() ? "Choose runs in the list on the left." : "Choose runs in the list."),
     h(
       "p",
-      {},
+      { class: "bar" },
       h(
         "button",
-        { type: "button", class: "main", onclick: () => state.set({ runs: null, picker: true }) },
+        { type: "button", class: "main", onclick: () => state.set({ runs: null }) },
         "Show one run of each decoder",
       ),
+      state.isListOpen()
+        ? null
+        : h("button", { type: "button", onclick: () => state.set({ picker: true }) }, "Open the list"),
     ),
   );
 }

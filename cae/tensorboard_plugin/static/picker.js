@@ -8,8 +8,8 @@ import * as state from "./state.js";
 let built = "";
 
 export function updatePicker(root, found) {
-  const { picker, filter, runs } = state.get();
-  root.hidden = !picker || !found.listing.runs.length;
+  const { filter, runs } = state.get();
+  root.hidden = !state.isListOpen() || !found.listing.runs.length;
   const chosen = new Set(found.columns.map((run) => run.name));
   const key = JSON.stringify([
     found.comparable.map((run) => [run.name, run.last["validation/psnr"]]),
@@ -51,8 +51,8 @@ function head(found, shown, chosen) {
     { class: "picker-head" },
     h("input", {
       type: "search",
-      placeholder: "Filter runs (regular expression)",
-      "aria-label": "Filter runs",
+      placeholder: "Filter runs (regex)",
+      "aria-label": "Filter runs by a regular expression",
       "data-focus": "filter",
       value: state.get().filter,
       oninput: (event) => state.set({ filter: event.target.value }),

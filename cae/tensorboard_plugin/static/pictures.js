@@ -1,5 +1,6 @@
 // One picture out of a sheet, as it is or as an error map or spectrum on the shared scales.
 
+import { decimal } from "./figures.js";
 import { powerSpectrum } from "./spectrum.js";
 
 /** The part of a sheet where a probe image lies. */
@@ -34,8 +35,9 @@ export function valueText(probes, canvas, show, values, x, y) {
     return Array.from(data.subarray(0, probes.channels), (value) => (value / 255).toFixed(2)).join(" ");
   }
   const value = values[y * probes.width + x];
-  if (show === "spectrum") return `${value.toFixed(0)} dB`;
-  return (show === "signed" && value > 0 ? "+" : "") + value.toFixed(2);
+  if (show === "spectrum") return `${decimal(value, 0)} dB`;
+  const text = decimal(value, 2);
+  return show === "signed" && value > 0 && Number(text) ? `+${text}` : text;
 }
 
 function cut(pixels, { x, y, width, height }) {

@@ -105,7 +105,7 @@ export function setting(key, value) {
 
 export const plain = (value) => (typeof value === "number" ? String(Number(value.toPrecision(6))) : String(value));
 
-const shortName = (key) => key.split(".").pop().replaceAll("_", " ");
+export const shortName = (key) => key.split(".").pop().replaceAll("_", " ");
 
 // The kind stands in the configuration once more.
 const isRepeated = (key, runs) =>

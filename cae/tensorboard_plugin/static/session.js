@@ -12,13 +12,14 @@ let scales = null;
 let failure = null; // of asking for the runs: gone with the next answer
 let trouble = null; // of asking for anything else: stays until the user tries again
 const figures = new Map(); // name of a run to {version, found}
+let asked = Promise.resolve(); // what was asked for them
 
-/** Ask for the runs, and tell listeners if anything is new. */
+/** Ask for the runs, and tell listeners if anything is new, TensorBoard's filter of them included. */
 export async function refresh() {
   try {
     scales ??= await api.getScales();
     const found = await api.getRuns();
-    const text = JSON.stringify(found);
+    const text = JSON.stringify([found, host.runFilter()?.text]);
     if (text === listingText && failure === null) return;
     [listing, listingText, failure] = [found, text, null];
   } catch (error) {
@@ -105,28 +106,26 @@ export function figuresAt(run, step) {
   if (known?.version !== version) {
     // What was known of earlier steps stays until the answer is there.
     figures.set(run.name, { version, found: known?.found ?? {} });
-    api.getFigures(run.name).then(
-      (found) => {
-        figures.set(run.name, { version, found });
-        state.tell();
-      },
-      (error) => fail(error),
-    );
+    // One after the other: connections are for pictures, which are looked at first.
+    asked = asked
+      .then(() => api.getFigures(run.name))
+      .then((found) => figures.set(run.name, { version, found }))
+      .then(state.tellSoon, fail);
   }
   return figures.get(run.name).found[step] ?? null;
 }
 
 /** Images in the order of the rows, each with how far apart the columns' PSNRs are, in dB. */
 export function rowsOf(found) {
-  const spreads = found.probes.names.map((_, image) => {
-    const values = found.columns
-      .map((run) => figuresAt(run, runs.nearestStep(run, found.step))?.psnr[image])
-      .filter((value) => Number.isFinite(value));
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    return values.length < 2
-      ? 0
-      : Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
-  });
-  const rows = spreads.map((spread, image) => ({ image, spread }));
+  const columns = found.columns.map((run) => figuresAt(run, runs.nearestStep(run, found.step))?.psnr ?? []);
+  const rows = found.probes.names.map((_, image) => ({ image, spread: deviation(columns.map((psnr) => psnr[image])) }));
   return state.get().rows === "disagreement" ? rows.sort((a, b) => b.spread - a.spread) : rows;
+}
+
+/** The standard deviation of numbers, those left out that are none. */
+function deviation(numbers) {
+  const values = numbers.filter(Number.isFinite);
+  if (values.length < 2) return 0;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
 }

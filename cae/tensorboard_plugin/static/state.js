@@ -12,9 +12,10 @@ const DEFAULTS = Object.freeze({
   rows: "dataset", // or "disagreement"
   row: 0, // the image that the keyboard is at
   column: 0,
-  size: "m",
+  size: "fit", // or "s", "m", "l"
   loupe: false,
-  picker: true, // whether the list of runs is open
+  point: null, // {image, x, y} where the loupe is held; else it follows the pointer
+  picker: null, // whether the list of runs is open; null where there is room for it
   filter: "",
   stage: null, // {mode: "wipe" or "blink", a, b, position}
   experiment: null,
@@ -45,6 +46,17 @@ export function tell() {
   });
 }
 
+const FRAME_MS = 16;
+let timer = null;
+
+/** Tell once of all data that arrive within a frame's time. */
+export function tellSoon() {
+  timer ??= setTimeout(() => {
+    timer = null;
+    tell();
+  }, FRAME_MS);
+}
+
 export const onChange = (listener) => listeners.add(listener);
 
 /** What differs from the defaults, as text. */
@@ -70,18 +82,21 @@ export function restore(text) {
 
 function fits(name, value) {
   const isText = typeof value === "string";
-  const isCount = Number.isInteger(value) && value >= 0;
   if (name === "show") return SHOWS.includes(value);
   if (name === "view") return value === "compare" || value === "summary";
-  if (name === "size") return ["s", "m", "l"].includes(value);
+  if (name === "size") return ["fit", "s", "m", "l"].includes(value);
   if (name === "rows") return value === "dataset" || value === "disagreement";
   if (name === "runs") return value === null || (Array.isArray(value) && value.every((one) => typeof one === "string"));
   if (name === "stage") return value === null || isStage(value);
-  if (name === "step") return value === null || isCount;
-  if (name === "row" || name === "column") return isCount;
-  if (name === "loupe" || name === "picker") return typeof value === "boolean";
+  if (name === "step") return value === null || isCount(value);
+  if (name === "row" || name === "column") return isCount(value);
+  if (name === "point") return value === null || ["image", "x", "y"].every((one) => isCount(value[one]));
+  if (name === "picker") return value === null || typeof value === "boolean";
+  if (name === "loupe") return typeof value === "boolean";
   return isText || (value === null && DEFAULTS[name] === null);
 }
+
+const isCount = (value) => Number.isInteger(value) && value >= 0;
 
 function isStage(value) {
   const { mode, a, b, position } = value;
@@ -89,5 +104,9 @@ function isStage(value) {
     ["wipe", "blink"].includes(mode) && typeof a === "string" && typeof b === "string" && position >= 0 && position <= 1
   );
 }
+
+const ROOM_FOR_LIST = 900; // pixels of the window's width
+
+export const isListOpen = () => state.picker ?? window.innerWidth >= ROOM_FOR_LIST;
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);

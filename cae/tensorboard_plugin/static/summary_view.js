@@ -173,16 +173,16 @@ function pointSection(runs, groups, chosen, record) {
             openPictures,
           ),
           keyOf(points),
+          h(
+            "p",
+            { class: "quiet" },
+            told
+              ? "Means over the measured images; bars are 95% intervals over seeds."
+              : "Last values on validation images, means over seeds. Run evaluate.py for intervals and controls.",
+            " Points of the same number of bits stand beside each other. Click on one to see its pictures.",
+          ),
         ]
       : h("p", { class: "quiet" }, "No run has written what its code takes, and how good it is."),
-    h(
-      "p",
-      { class: "quiet" },
-      told
-        ? "Means over the measured images; bars are 95% intervals over seeds."
-        : "Last values on validation images, means over seeds. Run evaluate.py for intervals and controls.",
-      " Points of the same number of bits stand beside each other. Click on one to see its pictures.",
-    ),
   );
 }
 

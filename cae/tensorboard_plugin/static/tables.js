@@ -63,7 +63,7 @@ function table({ caption, columns, rows, row_header: header, note }, withCaption
         h(
           "tr",
           {},
-          columns.map((name) => h("th", { scope: "col" }, name)),
+          columns.map((name, i) => h("th", { scope: "col", class: i === header ? "names" : null }, name)),
         ),
       ),
       h(
@@ -73,7 +73,7 @@ function table({ caption, columns, rows, row_header: header, note }, withCaption
           h(
             "tr",
             {},
-            row.map((cell, i) => (i === header ? h("th", { scope: "row" }, cell) : h("td", {}, cell))),
+            row.map((cell, i) => (i === header ? h("th", { scope: "row", class: "names" }, cell) : h("td", {}, cell))),
           ),
         ),
       ),

@@ -1,8 +1,9 @@
 // Above the grid: the step, what is shown, how columns and rows are ordered; the legend.
 
 import { announce, choice, h, select } from "./dom.js";
-import { figureTitle } from "./figures.js";
+import { decimal, figureTitle } from "./figures.js";
 import { linkTo } from "./host.js";
+import { toggleLoupe } from "./loupe.js";
 import { drawScale } from "./pictures.js";
 import * as runs from "./runs.js";
 import * as state from "./state.js";
@@ -26,14 +27,14 @@ let found = null;
 
 export function updateToolbar(above, below, session) {
   found = session;
-  const { show, order, rows, size, loupe, picker } = state.get();
+  const { show, order, rows, size, loupe } = state.get();
   const key = JSON.stringify([
     show,
     order,
     rows,
     size,
     loupe,
-    picker,
+    state.isListOpen(),
     session.sets,
     session.digest,
     session.comparable.map((run) => run.name),
@@ -67,17 +68,17 @@ function stepControls() {
 }
 
 function gridControls(session) {
-  const { rows, show, size, loupe, picker } = state.get();
+  const { rows, show, size, loupe } = state.get();
   return [
     h(
       "button",
       {
         type: "button",
         id: "runs-toggle",
-        "aria-pressed": String(picker),
+        "aria-pressed": String(state.isListOpen()),
         "aria-controls": "picker",
         title: "Choose runs",
-        onclick: () => state.set({ picker: !state.get().picker }),
+        onclick: () => state.set({ picker: !state.isListOpen() }),
       },
       "Runs",
     ),
@@ -105,6 +106,7 @@ function gridControls(session) {
     choice(
       "Size",
       [
+        ["fit", "Fit", "As large as all columns have room for"],
         ["s", "S", "Small pictures"],
         ["m", "M", "Medium pictures"],
         ["l", "L", "Large pictures"],
@@ -119,7 +121,7 @@ function gridControls(session) {
         id: "loupe-toggle",
         "aria-pressed": String(loupe),
         title: "The same pixels of every column, enlarged (L)",
-        onclick: () => state.set({ loupe: !state.get().loupe }),
+        onclick: toggleLoupe,
       },
       "Loupe",
     ),
@@ -202,7 +204,7 @@ function legend(session, show) {
   const scale = session.scales[show];
   const bar = h("canvas", { role: "img", "aria-label": `Colours from ${scale.low} to ${scale.high} ${scale.unit}` });
   drawScale(bar, scale);
-  const text = (value, sign) => `${sign}${value}${scale.unit ? ` ${scale.unit}` : ""}`;
+  const text = (value, sign) => `${sign}${decimal(value, scale.unit ? 0 : 2)}${scale.unit ? ` ${scale.unit}` : ""}`;
   const more = show === "spectrum" ? "" : "≥ ";
   return h(
     "figure",
