@@ -18,6 +18,7 @@ from cae.commands.main import main
 from tests.conftest import start_process
 from tests.tensorboard_plugin.waiting import wait_for
 
+SUBPIXEL, UNPOOL, NOISY = "decoders/subpixel", "decoders/unpool", "denoising"
 # Harmless only where names are shown and never parsed.
 HOSTILE = '<img src=x onerror="window.taken=1">\'&amp;é 漢'
 
@@ -30,6 +31,11 @@ training: {{epochs: 3, batch_size: 8, deterministic: true, optimizer: {{name: ad
 logging: {{probe_images: 12}}
 objective: {{corruption: {corruption}}}
 """
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSER_ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
 NOISE = "{kind: gaussian, stddev: 0.1}"
 NONE = "{kind: none}"
 
@@ -43,7 +49,7 @@ def train(folder: Path, image_file: Path, name: str, upsampling: str, *, seed: i
     return folder / "runs" / "decoders" / name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def runs(tmp_path_factory, image_file):
     """A log directory with two decoders, compared, the run of one also under a hostile name, and a denoising run."""
     folder = tmp_path_factory.mktemp("tab")
@@ -75,7 +81,7 @@ def serving(*folders_and_loading: tuple[Path, str]) -> Iterator[list[str]]:
         assert "Traceback" not in err
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers(runs):
     """Addresses of TensorBoards that have read the runs, with fast data loading and without."""
     with serving((runs, "true"), (runs, "false")) as (fast, slow):
@@ -100,3 +106,34 @@ def ask(address: str, route: str, **query: object) -> tuple[int, object]:
         with error:
             status, kind, content = error.code, error.headers["Content-Type"], error.read()
     return status, json.loads(content) if kind.startswith("application/json") else content
+
+
+@pytest.fixture(scope="package")
+def browser():
+    """A Chromium without a window; tests that need one are skipped where there is none."""
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with playwright_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def tab(browser, servers):
+    """The tab in the browser, about which the browser has nothing to complain."""
+    from tests.tensorboard_plugin.tab import Tab
+
+    found = Tab(browser, servers["slow"])
+    yield found
+    found.page.close()
+    assert found.complaints == []
+
+
+@pytest.fixture(scope="package")
+def steps(servers):
+    """Steps at which the runs wrote pictures."""
+    runs = {run["name"]: run for run in ask(servers["slow"], "runs")[1]["runs"]}
+    return [step for step, _ in runs[SUBPIXEL]["steps"]]

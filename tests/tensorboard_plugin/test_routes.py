@@ -12,11 +12,7 @@ from PIL import Image
 
 from cae.commands.main import main
 from cae.inference import TrainedAutoencoder
-from tests.tensorboard_plugin.conftest import HOSTILE, ask
-
-SUBPIXEL, UNPOOL, NOISY = "decoders/subpixel", "decoders/unpool", "denoising"
-
-pytestmark = pytest.mark.slow
+from tests.tensorboard_plugin.conftest import HOSTILE, NOISY, SUBPIXEL, UNPOOL, ask
 
 
 def listed(server):
