@@ -98,7 +98,7 @@ def server(request, servers):
 
 def ask(address: str, route: str, **query: object) -> tuple[int, object]:
     """Status and content, decoded where it is JSON, of one of the plugin's routes."""
-    url = urllib.parse.urljoin(address, f"data/plugin/cae/{route}?{urllib.parse.urlencode(query)}")
+    url = urllib.parse.urljoin(address, f"data/plugin/cae/{route}{'?' if query else ''}{urllib.parse.urlencode(query)}")
     try:
         with urllib.request.urlopen(url, timeout=30) as response:
             status, kind, content = response.status, response.headers["Content-Type"], response.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import urllib.parse
 
 import numpy as np
 import pytest
@@ -85,6 +86,18 @@ def test_pictures_of_the_last_step_are_what_the_model_makes_of_the_inputs(server
         assert np.abs(shown - 255 * expected[image, ..., 0]).max() < 0.51
 
 
+def test_pictures_of_several_runs_and_steps_come_in_one_answer(server):
+    steps = [step for step, _ in listed(server)[1][SUBPIXEL]["steps"]]
+    asked = [(UNPOOL, steps[0]), (SUBPIXEL, steps[-1]), ("nobody", 1), (UNPOOL, steps[-1])]
+    query = "&".join(urllib.parse.urlencode({"run": run, "step": step}) for run, step in asked)
+    status, content = ask(server, f"sheets?{query}")
+    assert status == 200
+    sheets = [ask(server, "sheet", run=run, kind="reconstruction", step=step) for run, step in asked]
+    alone = [sheet if status == 200 else b"" for status, sheet in sheets]
+    assert content == b"".join(len(sheet).to_bytes(4, "big") + sheet for sheet in alone)
+    assert len(set(alone)) == 4
+
+
 def test_corrupted_inputs_are_there_where_there_is_corruption(server):
     content, found = listed(server)
     probes = content["probes"][found[NOISY]["probes"]]
@@ -123,6 +136,8 @@ def test_a_comparison_is_told_in_the_words_of_its_report(server, runs):
         ("sheet", {"run": SUBPIXEL, "kind": "reconstruction", "step": "x"}, 400, "whole number"),
         ("sheet", {"run": SUBPIXEL, "kind": "weights"}, 400, "weights"),
         ("sheet", {"kind": "input"}, 400, "run"),
+        ("sheets", {"run": SUBPIXEL}, 400, "as many"),
+        ("sheets", {"run": SUBPIXEL, "step": "x"}, 400, "whole number"),
         ("curves", {"tag": "psnr"}, 400, "PART/TAG"),
         ("comparison", {"experiment": "../decoders"}, 404, "not been compared"),
         ("comparison", {"experiment": "denoising"}, 404, "not been compared"),

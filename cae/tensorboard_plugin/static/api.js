@@ -4,7 +4,7 @@ const ROOT = new URL("..", import.meta.url);
 
 function address(route, query = {}) {
   const url = new URL(route, ROOT);
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  for (const [name, value] of Array.isArray(query) ? query : Object.entries(query)) url.searchParams.append(name, value);
   return url;
 }
 
@@ -41,14 +41,31 @@ export async function getFigures(run) {
   return found;
 }
 
-/** The pixels of a sheet as ImageData. */
-export async function getSheet(run, kind, step) {
-  const response = await ask("sheet", step === null ? { run, kind } : { run, kind, step });
-  // No colour management: a pixel must be what was written.
-  const bitmap = await createImageBitmap(await response.blob(), {
-    colorSpaceConversion: "none",
-    premultiplyAlpha: "none",
+/** The pixels of a run's inputs as ImageData, or of what its model was given in their place. */
+export const getInputs = async (run, kind) => pixelsOf(await (await ask("sheet", { run, kind })).blob());
+
+export const MOST_AT_ONCE = 16;
+
+/** The pixels of pictures of `asked`, [{run, step}], as ImageData; null for those that cannot be had. */
+export async function getPictures(asked) {
+  const query = asked.flatMap(({ run, step }) => [
+    ["run", run.name],
+    ["step", step],
+  ]);
+  const content = await (await ask("sheets", query)).arrayBuffer();
+  const lengths = new DataView(content);
+  let place = 0;
+  const sheets = asked.map(() => {
+    const [first, length] = [place + 4, lengths.getUint32(place)];
+    place = first + length;
+    return length ? new Blob([content.slice(first, place)], { type: "image/png" }) : null;
   });
+  return Promise.all(sheets.map((sheet) => sheet && pixelsOf(sheet).catch(() => null)));
+}
+
+async function pixelsOf(sheet) {
+  // No colour management: a pixel must be what was written.
+  const bitmap = await createImageBitmap(sheet, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
