@@ -11,7 +11,7 @@ from cae.commands.planning import add_data_override_argument, check_data_overrid
 from cae.config import load_config
 from cae.data.file_errors import file_error, printable
 from cae.errors import ConfigError, UserError
-from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, SetInputs, open_inputs
+from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, PictureInputs, SetInputs, open_inputs
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -113,7 +113,12 @@ def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_cl
         all_classes: also those that `data.classes` kept out of training.
     """
     if options.input is not None:
-        return open_inputs(options.input, model.config.data, model.image_shape[2], options.array)
+        inputs = open_inputs(options.input, model.config.data, model.image_shape[2], options.array)
+        if isinstance(inputs, PictureInputs) and inputs.unread:
+            more = f" and {len(inputs.unread) - 1:,} more" if len(inputs.unread) > 1 else ""
+            name = printable(inputs.unread[0])
+            tell(f"{printable(options.input)}: passed over, since such pictures are not read: {name}{more}")
+        return inputs
     return open_split(model, options.split, options.overrides, all_classes=all_classes)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from cae.config.data import ImageFolderData
-from cae.data.file_errors import file_error, naming, required_path, why
+from cae.data.file_errors import file_error, naming, printable, required_path, why
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp")
+# Pictures that users have, and that are not read.
+_OTHERS = (".svg", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng")
 
 _FileId = tuple[int, int]
 
@@ -23,6 +25,8 @@ class FileList:
     root: Path
     names: list[str]
     """Relative to `root`, with / between folders, sorted."""
+    unread: list[str] = field(default_factory=list)
+    """Likewise the files beside them that are pictures by their names, but of kinds that are not read."""
 
     @property
     def paths(self) -> list[str]:
@@ -100,14 +104,18 @@ _PART_FOLDERS = (("train", "train"), ("validation", "val"), ("validation", "vali
 
 
 def _list_images(root: Path, seen: set[_FileId]) -> FileList:
-    names: list[str] = []
-    _walk(root, "", names, seen)
-    if not names:
-        raise file_error(root, f"there is no image file in this folder. Image files end in {', '.join(EXTENSIONS)}.")
-    return FileList(root, sorted(names))
+    found = FileList(root, [])
+    _walk(root, "", found, seen)
+    if not found.names:
+        example = f" Received: {printable(found.unread[0])} and the like." if found.unread else ""
+        endings = ", ".join(EXTENSIONS)
+        raise file_error(root, f"there is no image file in this folder. Image files end in {endings}.{example}")
+    found.names.sort()
+    found.unread.sort()
+    return found
 
 
-def _walk(folder: Path, prefix: str, names: list[str], seen: set[_FileId]) -> None:
+def _walk(folder: Path, prefix: str, found: FileList, seen: set[_FileId]) -> None:
     try:
         with os.scandir(folder) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
@@ -119,10 +127,12 @@ def _walk(folder: Path, prefix: str, names: list[str], seen: set[_FileId]) -> No
         if _is_folder(entry):
             if (identity := _file_id(entry.path)) not in seen:
                 seen.add(identity)
-                _walk(Path(entry.path), f"{prefix}{entry.name}/", names, seen)
+                _walk(Path(entry.path), f"{prefix}{entry.name}/", found, seen)
         # A link that leads nowhere is listed, so that the scan names it.
         elif entry.name.lower().endswith(EXTENSIONS) and (entry.is_symlink() or entry.is_file()):
-            names.append(prefix + entry.name)
+            found.names.append(prefix + entry.name)
+        elif entry.name.lower().endswith(_OTHERS):
+            found.unread.append(prefix + entry.name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

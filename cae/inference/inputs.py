@@ -70,6 +70,8 @@ class PictureInputs:
     def __init__(self, files: FileList, channels: int, section: DataSection) -> None:
         self.names: Sequence[str] = files.names
         self.classes: Sequence[str | None] | None = files.classes if any(files.classes) else None
+        self.unread: Sequence[str] = files.unread
+        """Pictures of kinds that are not read, and have no place among the names."""
         self._paths = files.paths
         self._channels = channels
         self._section = section if isinstance(section, PictureData) else ImageFolderData()
@@ -160,7 +162,11 @@ def read_groups(
 def _open_array(path: Path, ending: str, channels: int, array: str | None) -> ArraySet:
     taken: Channels = 1 if channels == 1 else 3
     if ending not in _ARRAY_ENDINGS:
-        return load_idx(IdxData(path=os.path.abspath(path), channels=taken)).train
+        try:
+            return load_idx(IdxData(path=os.path.abspath(path), channels=taken)).train
+        except UserError as error:
+            endings = ", ".join((*EXTENSIONS, *_ARRAY_ENDINGS))
+            raise UserError(f"{error} (Taken for an IDX file, since its name does not end in {endings}.)") from error
     section = ArrayData(path=os.path.abspath(path), array=array, channels=taken)
     try:
         return load_arrays(section).train

@@ -168,6 +168,21 @@ def test_files_that_are_there_are_not_lost(runs, photos, run_command, tmp_path):
     assert "must not lie among the images" in stderr
 
 
+def test_pictures_of_kinds_that_are_not_read_are_told_of(runs, photos, run_command, tmp_path):
+    for name in ("drawing.svg", "notes.txt", "deep/scan.TIFF"):
+        (photos / name).write_text("")
+    code, out, stderr = run_command("reconstruct", runs["gray"], photos, "--out", tmp_path / "out")
+    assert code == 0
+    assert out.startswith("4 images")
+    assert "passed over, since such pictures are not read: deep/scan.TIFF and 1 more" in stderr
+    (tmp_path / "drawings").mkdir()
+    (photos / "drawing.svg").rename(tmp_path / "drawings" / "drawing.svg")
+    code, _, stderr = run_command("reconstruct", runs["gray"], tmp_path / "drawings", "--out", tmp_path / "other")
+    assert code == 1
+    assert "Image files end in .png" in stderr
+    assert "Received: drawing.svg and the like." in stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -175,7 +190,8 @@ def test_files_that_are_there_are_not_lost(runs, photos, run_command, tmp_path):
         (["{run}", "{file}", "--split", "test", "--out", "{out}"], 2, "one of them"),
         (["{run}", "nowhere.png", "--out", "{out}"], 1, "there is no such file or folder"),
         (["{run}", "{file}", "--array", "x", "--out", "{out}"], 2, "only .npz and .h5 files have named arrays"),
-        (["nowhere", "{file}", "--out", "{out}"], 1, "is not a run"),
+        (["{run}", "{drawing}", "--out", "{out}"], 1, "Taken for an IDX file, since its name does not end in .png"),
+        (["nowhere", "{file}", "--out", "{out}"], 1, "is not a run (there is no such folder)"),
         (["{run}", "{file}", "--out", "{out}", "--tile", "-3"], 2, "from 0 on"),
         (["{run}", "{file}", "--out", "{out}", "--set", "data.path=x"], 2, "no effect without --split"),
         (["{run}", "{photos}", "--out", "{out}", "--format", "npy"], 2, "needs an array as INPUT"),
@@ -185,6 +201,8 @@ def test_mistakes_are_told_before_anything_is_written(
     runs, photos, image_file, run_command, tmp_path, arguments, code, message
 ):
     places = {"run": runs["gray"], "file": image_file, "out": tmp_path / "out", "photos": photos}
+    places["drawing"] = tmp_path / "drawing.svg"
+    places["drawing"].write_text("<svg/>")
     found, _, stderr = run_command("reconstruct", *(argument.format(**places) for argument in arguments))
     assert found == code
     assert message in stderr
