@@ -23,8 +23,9 @@ from cae.tensorboard_plugin.summaries import INPUTS_TAG, PICTURES_TAG, PLUGIN_NA
 
 _TAB = "Decoders"
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
-# What a sheet shows, to its tag and its place there.
+# Sheets in one answer: as many as the page asks for (MOST_AT_ONCE in static/api.js).
 _MOST_AT_ONCE = 16
+# What a sheet shows, to its tag and its place there.
 _SHEETS = {"reconstruction": (PICTURES_TAG, 0), "input": (INPUTS_TAG, 0), "corrupted": (INPUTS_TAG, 1)}
 
 Answer = Callable[[Reader, wrappers.Request], wrappers.Response]

@@ -143,3 +143,14 @@ def test_keys_bring_a_picture_into_sight_between_heads_and_loupe(tab, steps):
         heads, loupe = (tab.frame.locator(part).bounding_box() for part in ("#grid thead", "#grid tfoot"))
         assert heads["y"] + heads["height"] <= picture["y"]
         assert picture["y"] + picture["height"] <= loupe["y"]
+
+
+def test_keys_do_no_harm_where_no_run_is_chosen(tab, steps):
+    tab.open(loupe=True)
+    tab.cell(SUBPIXEL, 0, steps[-1])
+    for run in (SUBPIXEL, UNPOOL):
+        tab.frame.locator(f"input[data-name='{run}']").uncheck()
+    tab.frame.locator(".notice", has_text="No run is chosen").wait_for()
+    for key in ("ArrowDown", "Shift+ArrowRight", "w", "l"):
+        tab.page.keyboard.press(key)
+    assert tab.frame.locator("#stage[open]").count() == 0

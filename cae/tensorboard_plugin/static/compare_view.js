@@ -54,6 +54,7 @@ export function updateCompare(found) {
   current = found;
   if (!found.probes || !found.columns.length) {
     built = "";
+    cells = []; // keys must not go to what is no longer there
     root.replaceChildren(emptyNotice(found));
     return;
   }

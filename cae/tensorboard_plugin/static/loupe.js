@@ -46,6 +46,7 @@ export function updateLoupe(found) {
 
 /** Move it by pixels, and hold it there. */
 export function moveLoupe(right, down) {
+  if (!cellAt(0, 0) || !place()) return;
   const { image, x, y } = place();
   state.set({ point: within(image, x + right, y + down) });
 }
