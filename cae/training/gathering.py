@@ -70,7 +70,7 @@ def _listening(address: str) -> Iterator[Callable[[], None]]:
 def _answers(address: str) -> bool:
     try:
         socket.create_connection(_split(address), SECONDS_TO_ANSWER).close()
-    except OSError:  # names of machines that have not started may not be known yet
+    except (OSError, UnicodeError):  # names of machines may not be known yet, or be none at all
         return False
     return True
 

@@ -48,6 +48,11 @@ def test_who_does_not_come_is_named(addresses):
         wait_for_all(Cluster({"worker": addresses}, "worker", 1), 0.3)
 
 
+def test_a_name_that_no_machine_can_have_is_named_too(addresses):
+    with pytest.raises(UserError, match=r"answers at a\.\.b:1\."):
+        wait_for_all(Cluster({"worker": (addresses[0], "a..b:1")}, "worker", 0), 0.3)
+
+
 def test_an_address_that_another_program_has_is_told(addresses):
     cluster = Cluster({"worker": addresses}, "worker", 0)
     other = socket.create_server(("", int(addresses[0].rsplit(":", 1)[1])))
