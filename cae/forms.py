@@ -72,14 +72,13 @@ def taps_behind(side: int, kernel_size: int, factor: int, target: int) -> int:
     return max(0, 2 * above - padding) if above else 0
 
 
-def folding_is_faster(enlarging: str, kernel_size: int, compute_dtype: str, *, on_gpu: bool = False) -> bool:
+def folding_is_faster(kernel_size: int, compute_dtype: str, *, on_gpu: bool = False) -> bool:
     """Whether the folded form is the faster one.
 
     On a CPU it is, by about two, but for 16-bit floats on processors with matrix units for them (AMX): there
     multiplications are so cheap that the plain form wins. On a GPU nothing was measured, so the plain form stays.
 
     Args:
-        enlarging: `resize` (nearest) or `fixed_unpool`.
         kernel_size: side of the convolution's kernel; folding spares nothing at 1.
         compute_dtype: float type of the computation.
         on_gpu: whether it runs on a GPU.

@@ -90,7 +90,7 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
         wanted = self.folded
         if wanted is None:
             on_gpu = bool(tf.config.list_logical_devices("GPU"))
-            wanted = folding_is_faster(self.enlarging, self.kernel_size[0], self.compute_dtype, on_gpu=on_gpu)
+            wanted = folding_is_faster(self.kernel_size[0], self.compute_dtype, on_gpu=on_gpu)
         return wanted and can_fold(self.enlarging, (shape[1], shape[2]), self.output_size, self.factor)
 
     def _convolve_folded(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

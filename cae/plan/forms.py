@@ -18,7 +18,7 @@ def is_folded(operation: Operation, compute_dtype: str) -> bool:
     if not isinstance(operation, EnlargingConvolution):
         return False
     fits = can_fold(operation.enlarging, operation.input_shape[:2], operation.output_shape[:2], operation.factor)
-    return fits and folding_is_faster(operation.enlarging, operation.kernel_size, compute_dtype)
+    return fits and folding_is_faster(operation.kernel_size, compute_dtype)
 
 
 def is_matrix_product(operation: Operation, compute_dtype: str) -> bool:

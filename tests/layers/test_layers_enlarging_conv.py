@@ -125,12 +125,12 @@ def test_matrix_units_of_the_processor_make_16_bits_unfolded(tmp_path: Path, mon
     flags.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n")
     assert has_matrix_units(flags)
     monkeypatch.setattr("cae.forms.has_matrix_units", lambda: True)
-    assert not folding_is_faster("resize", 3, "bfloat16")
-    assert folding_is_faster("resize", 3, "float32")
+    assert not folding_is_faster(3, "bfloat16")
+    assert folding_is_faster(3, "float32")
     monkeypatch.setattr("cae.forms.has_matrix_units", lambda: False)
-    assert folding_is_faster("resize", 3, "bfloat16")
-    assert not folding_is_faster("resize", 1, "float32")
-    assert not folding_is_faster("resize", 3, "float32", on_gpu=True)
+    assert folding_is_faster(3, "bfloat16")
+    assert not folding_is_faster(1, "float32")
+    assert not folding_is_faster(3, "float32", on_gpu=True)
 
 
 def test_processors_without_them_or_without_that_file_have_none(tmp_path: Path) -> None:
