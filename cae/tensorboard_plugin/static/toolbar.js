@@ -168,6 +168,7 @@ function updateSlider() {
 
 /** Go to the step of a place; at the last one, new steps are followed. */
 function goTo(place) {
+  if (!found) return;
   const { steps } = found;
   const last = steps.length - 1;
   state.set({ step: place >= last ? null : steps[Math.max(0, place)] });
@@ -177,7 +178,7 @@ function goTo(place) {
 export function stepBy(number) {
   if (!found?.steps.length) return;
   goTo(found.steps.indexOf(found.step) + number);
-  announce(`step ${found.step}`);
+  queueMicrotask(() => announce(`step ${found.step}`)); // when the new one is known
 }
 
 export const stepToEnd = (isLast) => goTo(isLast ? Infinity : 0);
