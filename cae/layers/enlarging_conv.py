@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -42,7 +42,7 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
     """
 
     # What a plan calls this way of enlarging.
-    enlarging: str
+    enlarging: Literal["resize", "fixed_unpool"]
 
     def __init__(
         self,

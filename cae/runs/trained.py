@@ -76,7 +76,10 @@ def load_autoencoder(directory: RunDirectory, config: RunConfig, plan: Plan) -> 
     try:
         autoencoder.model.load_weights(directory.weights)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{directory.weights}: does not fit {directory.config}: {str(error).splitlines()[0]}") from None
+        raise UserError(
+            f"{directory.weights}: does not fit {directory.config}, or was written by a version of this program that"
+            f" made other layers (environment.json names it): {str(error).splitlines()[0]}"
+        ) from None
     if directory.digest_weights() != digest:
         raise UserError(f"{directory.weights}: was replaced while it was read, by a training that goes on; try again.")
     return autoencoder, digest

@@ -1,6 +1,7 @@
 """The built Keras model against its plan, and what the seed promises."""
 
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -96,14 +97,20 @@ def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampli
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_tensorflow_counts_the_plans_multiply_accumulates_of_folded_resizes(monkeypatch):
+@pytest.mark.parametrize("kind", ["resize", "fixed_unpool"])
+def test_tensorflow_counts_the_plans_multiply_accumulates_of_folded_enlarging(kind, monkeypatch):
     monkeypatch.setattr("cae.layers.enlarging_conv.folding_is_faster", lambda *_, **__: True)
-    plan = make_plan(section("resize", kernel_size=5, filters=[4, 6]), (16, 24, 3))
-    resizes = [operation for operation in plan.decoder if isinstance(operation, EnlargingConvolution)]
-    assert len(resizes) == 2
-    # Beside the convolutions themselves, each kernel's 5x5 taps are summed to 6x6.
-    sums = sum(5**2 * 6**2 * op.input_shape[2] * op.output_shape[2] for op in resizes)
-    expected = plan.macs - sum(op.macs - op.folded_macs for op in resizes) + sums
+    plan = make_plan(section(kind, kernel_size=5, filters=[4, 6]), (16, 24, 3))
+    folded = [operation for operation in plan.decoder if isinstance(operation, EnlargingConvolution)]
+    assert len(folded) == 2
+    extra = 0
+    for op in folded:
+        channels = op.input_shape[2] * op.output_shape[2]
+        if kind == "resize":  # each kernel's 5x5 taps are summed to 6x6
+            extra += 5**2 * 6**2 * channels
+        else:  # a row and a column of zeros behind the taps, which SAME padding needs at even sizes
+            extra += math.prod(op.input_shape[:2]) * (6**2 - 5**2) * channels
+    expected = plan.macs - sum(op.macs - op.folded_macs for op in folded) + extra
     assert tensorflow_macs(build_autoencoder(plan).model, (16, 24, 3)) == expected
 
 
