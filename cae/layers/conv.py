@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from cae.forms import products_are_faster
+from cae.layers.bias import add_bias
 
 
 @keras.saving.register_keras_serializable(package="cae")
@@ -35,13 +36,16 @@ class Conv2D(keras.layers.Conv2D):
         (batch, height, width, filters) with SAME padding and strides of 1; else as for `keras.layers.Conv2D`.
     """
 
-    def convolution_op(self, inputs: tf.Tensor, kernel: Any) -> tf.Tensor:
-        """Convolve, without bias and activation."""
-        kernel = tf.convert_to_tensor(kernel)
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the convolved features."""
+        kernel = tf.convert_to_tensor(self.kernel)
         on_gpu = bool(tf.config.list_logical_devices("GPU"))
-        if self._is_plain and products_are_faster(kernel.shape, self.compute_dtype, on_gpu=on_gpu):
-            return convolve_to_few_filters(inputs, kernel)
-        return super().convolution_op(inputs, kernel)
+        if not (self._is_plain and products_are_faster(kernel.shape, self.compute_dtype, on_gpu=on_gpu)):
+            return super().call(inputs)
+        outputs = convolve_to_few_filters(inputs, kernel)
+        if self.use_bias:
+            outputs = add_bias(outputs, self.bias)
+        return self.activation(outputs)
 
     @property
     def _is_plain(self) -> bool:

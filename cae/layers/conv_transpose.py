@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cae.layers.bias import add_bias
 from cae.layers.crop import Size, height_and_width, restored_size
 
 Shape = tuple[int | None, ...]
@@ -79,7 +80,7 @@ class Conv2DTransposeToSize(keras.layers.Conv2DTranspose):
         # would be off by a pixel where the convolution's padding is uneven.
         outputs = tf.nn.conv2d_transpose(inputs, self.kernel, shape, self.strides, padding="SAME")
         if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, self.bias)
+            outputs = add_bias(outputs, self.bias)
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from cae.forms import can_fold, folding_is_faster, taps_behind
+from cae.layers.bias import add_bias
 from cae.layers.crop import Size, height_and_width, restored_size, whole_number
 
 Shape = tuple[int | None, ...]
@@ -79,11 +80,11 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
         """Return the enlarged, convolved features."""
         kernel = tf.convert_to_tensor(self.kernel)
         if self._folds(inputs.shape):
-            outputs = self._convolve_folded(inputs, self.fold(kernel))
+            outputs, add = self._convolve_folded(inputs, self.fold(kernel)), add_bias
         else:
-            outputs = tf.nn.conv2d(self.enlarge(inputs), kernel, strides=1, padding="SAME")
+            outputs, add = tf.nn.conv2d(self.enlarge(inputs), kernel, strides=1, padding="SAME"), tf.nn.bias_add
         if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, self.bias)
+            outputs = add(outputs, self.bias)
         return self.activation(outputs)
 
     def _folds(self, shape: tf.TensorShape) -> bool:

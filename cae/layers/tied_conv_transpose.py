@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cae.layers.bias import add_bias
 from cae.layers.crop import Size, whole_number
 
 Shape = tuple[int | None, ...]
@@ -92,7 +93,7 @@ class TiedConv2DTranspose(keras.layers.Layer):
         # Another layer's variable may have another type than this layer works in.
         kernel = tf.cast(self.kernel, inputs.dtype)
         outputs = tf.nn.conv2d_transpose(inputs, kernel, shape, self.strides, self.padding.upper())
-        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+        return add_bias(outputs, self.bias) if self.use_bias else outputs
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the enlarged features."""
