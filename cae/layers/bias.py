@@ -10,9 +10,9 @@ import tensorflow as tf
 def add_bias(outputs: tf.Tensor, bias: Any) -> tf.Tensor:
     """Add a bias to each channel.
 
-    On a CPU the gradient of `tf.nn.bias_add` adds up 16-bit floats in 16 bits: a sum that is 256 times as large as what
-    comes next in bfloat16 grows no more, so that a bias under maps of 64x64 pixels learns an eighth of what it should.
-    Here it is added up in float32. (Where TensorFlow fuses convolution and bias, the gradient is right, too: plain
+    On a CPU the gradient of `tf.nn.bias_add` adds up 16-bit floats in 16 bits. In bfloat16 a sum grows no more once it
+    is 256 times as large as what comes next: the gradients of 4,096 pixels, all one, come to 256.
+    Here they are added up in float32. (Where TensorFlow fuses convolution and bias, the gradient is right, too: plain
     convolutions keep `tf.nn.bias_add`, which lets it.)
 
     Example:
