@@ -2,9 +2,9 @@
 
 Enlarging by nearest resizing or by unpooling without switches, and the convolution behind it, can be computed as one
 transposed convolution (`cae.layers.ResizeConv2D`, `cae.layers.FixedUnpoolingConv2D`). Folded so, a 3x3 kernel behind
-enlarging by 2 takes at most 4 / 9 of the multiplications, and the enlarged map is never stored. A convolution to few
-filters can be computed as matrix products (`cae.layers.Conv2D`). `python -m benchmarks.layers` measures the first
-against Keras' layers one after the other, `python -m benchmarks.training` whole steps with both.
+enlarging by 2 takes at most 4 / 9 of the multiplications, and the enlarged map is never stored. A convolution to
+few filters can be computed several pixels at once (`cae.layers.Conv2D`). `python -m benchmarks.layers` measures the
+first against Keras' layers one after the other, `python -m benchmarks.training` whole steps with both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 Size = tuple[int | None, int | None]
 
-# Libraries fill their vectors with filters, so that one filter costs as much as eight or sixteen.
+# Libraries fill their vectors of so many float32 with filters: one filter costs nearly as much as sixteen.
+_VECTOR = 16
 _FEW_FILTERS = 4
 
 
@@ -86,24 +87,51 @@ def folding_is_faster(kernel_size: int, compute_dtype: str, *, on_gpu: bool = Fa
     return kernel_size > 1 and not on_gpu and not _has_cheap_products(compute_dtype)
 
 
-def products_are_faster(kernel_shape: Sequence[int], compute_dtype: str, *, on_gpu: bool = False) -> bool:
-    """Whether matrix products, shifted and added, are faster than a convolution.
-
-    On a CPU they are for few filters, which fill no vector: up to twice for one filter. For three filters of 32
-    channels, and for 16-bit floats on processors with matrix units, convolutions are as fast or faster.
+def has_few_filters(kernel_shape: Sequence[int], *, on_gpu: bool = False) -> bool:
+    """Whether a convolution is to so few filters that other forms of it are faster.
 
     Example:
-        >>> products_are_faster((3, 3, 32, 1), "float32"), products_are_faster((3, 3, 32, 3), "float32")
-        (True, False)
+        >>> has_few_filters((3, 3, 32, 3)), has_few_filters((3, 3, 32, 5)), has_few_filters((1, 1, 32, 3))
+        (True, False, False)
 
     Args:
         kernel_shape: (height, width, channels, filters).
-        compute_dtype: float type of the computation.
         on_gpu: whether it runs on a GPU, where nothing was measured.
     """
-    height, width, channels, filters = kernel_shape
-    is_narrow = filters <= _FEW_FILTERS and height * width > 1 and 2 * height * width * filters <= channels
-    return is_narrow and not on_gpu and not _has_cheap_products(compute_dtype)
+    height, width, _, filters = kernel_shape
+    return filters <= _FEW_FILTERS and height * width > 1 and not on_gpu
+
+
+def pixels_at_once(kernel_shape: Sequence[int], size: Size, compute_dtype: str) -> int:
+    """Side of the squares of pixels that a convolution to few filters had best compute at once.
+
+    As many as fill a vector with all their filters: 4 by 4 for one filter, 2 by 2 for up to four. For 16-bit floats on
+    processors with matrix units, where multiplications are cheap, it is single pixels, and so it is where SAME padding
+    of strides would move the kernel, or where the size is not known.
+
+    Example:
+        >>> [pixels_at_once((3, 3, 32, filters), (28, 28), "float32") for filters in (1, 3)]
+        [4, 2]
+
+    Args:
+        kernel_shape: (height, width, channels, filters) with few filters.
+        size: height and width of the pictures, or None where unknown.
+        compute_dtype: float type of the computation.
+    """
+    if _has_cheap_products(compute_dtype):
+        return 1
+    *kernel_size, _, filters = kernel_shape
+    sides = (side for side in (4, 2) if side**2 * filters <= _VECTOR)
+    fits = (side for side in sides if all(map(_keeps_its_place, kernel_size, size, (side, side))))
+    return next(fits, 1)
+
+
+def _keeps_its_place(kernel_size: int, size: int | None, side: int) -> bool:
+    """Whether a kernel that is longer by `side - 1` has as much SAME padding in front with strides `side`."""
+    if size is None:
+        return False
+    missing = -size % side
+    return (kernel_size - 1 + missing) // 2 == (kernel_size - 1) // 2
 
 
 def _has_cheap_products(compute_dtype: str) -> bool:

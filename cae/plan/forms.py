@@ -1,8 +1,8 @@
-"""In which form convolutions are computed on a CPU: with the enlarging before them as one, or as matrix products."""
+"""How convolutions are computed on a CPU: with the enlarging before them as one, or several pixels at once."""
 
 from __future__ import annotations
 
-from cae.forms import can_fold, folding_is_faster, products_are_faster
+from cae.forms import can_fold, folding_is_faster, has_few_filters, pixels_at_once
 from cae.plan.convolutions import Convolution, EnlargingConvolution
 from cae.plan.operations import Operation
 from cae.plan.plan import Plan
@@ -21,21 +21,8 @@ def is_folded(operation: Operation, compute_dtype: str) -> bool:
     return fits and folding_is_faster(operation.kernel_size, compute_dtype)
 
 
-def is_matrix_product(operation: Operation, compute_dtype: str) -> bool:
-    """Whether an operation is a convolution to so few filters that it is computed as matrix products, on a CPU.
-
-    Args:
-        operation: of a plan.
-        compute_dtype: float type of the computation.
-    """
-    if not isinstance(operation, Convolution) or operation.strides > 1:
-        return False
-    side = operation.kernel_size
-    return products_are_faster((side, side, operation.input_shape[2], operation.output_shape[2]), compute_dtype)
-
-
 def format_forms(plan: Plan, precision: str) -> list[str]:
-    """Say in which form each enlarging convolution and each matrix product is computed on this machine's CPU.
+    """Say in which form enlarging convolutions and those to few filters are computed on this machine's CPU.
 
     Args:
         plan: the model's.
@@ -46,12 +33,8 @@ def format_forms(plan: Plan, precision: str) -> list[str]:
     """
     dtype = precision.removeprefix("mixed_")
     enlargings = [_form(op, dtype) for op in plan.decoder if isinstance(op, EnlargingConvolution)]
-    products = [
-        f"{op.name}: computed on a CPU as matrix products, which are shifted and added"
-        for op in plan.operations
-        if is_matrix_product(op, dtype)
-    ]
-    return enlargings + products
+    narrow = [_narrow_form(op, dtype) for op in plan.operations if _is_narrow(op)]
+    return enlargings + narrow
 
 
 def _form(operation: EnlargingConvolution, compute_dtype: str) -> str:
@@ -67,3 +50,18 @@ def _form(operation: EnlargingConvolution, compute_dtype: str) -> str:
     else:
         how = f"one after the other, which is faster here in {compute_dtype}"
     return f"{operation.name}: {operation.enlarging} and convolution are computed {how}"
+
+
+def _is_narrow(operation: Operation) -> bool:
+    return isinstance(operation, Convolution) and operation.strides == 1 and has_few_filters(_kernel_shape(operation))
+
+
+def _narrow_form(operation: Operation, compute_dtype: str) -> str:
+    assert isinstance(operation, Convolution)
+    side = pixels_at_once(_kernel_shape(operation), operation.output_shape[:2], compute_dtype)
+    forward = f"{side}x{side} pixels at once on a CPU, " if side > 1 else ""
+    return f"{operation.name}: computed {forward}the gradient of its kernel as the mirrored convolution's"
+
+
+def _kernel_shape(operation: Convolution) -> tuple[int, int, int, int]:
+    return (operation.kernel_size, operation.kernel_size, operation.input_shape[2], operation.output_shape[2])

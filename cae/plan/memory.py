@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 
 from cae.plan.convolutions import Convolution, EnlargingConvolution, Residual
-from cae.plan.forms import is_folded, is_matrix_product
+from cae.plan.forms import is_folded
 from cae.plan.operations import Activation, Dropout, Normalization, Operation, Pool, Upsample
 from cae.plan.plan import Plan
 
@@ -39,10 +39,6 @@ _WORK_OF_NORMALIZATION = {"batch": 1.0, "group": 1.0, "layer": 1.0}
 _IMAGE_MAPS = 7.0
 # Normalisation computes in float32; where its input is of 16 bits, it keeps a copy, of so many 16-bit values for each.
 _FLOAT32_COPY = 2.0
-# Matrix products, padded, and shifted; of 16 bits, the padded and the shifted ones are of float32. How many of them are
-# there at once is up to the scheduler, and changes by a third of them from run to run. Measured.
-_COPIES_OF_PRODUCTS = 3.0
-_COPIES_OF_16_BIT_PRODUCTS = 4.0
 # 16-bit gradients are laid out anew for the convolutions, which takes room beside them. Measured.
 _REPACKING_OF_16_BITS = 1.1
 
@@ -164,17 +160,6 @@ def work_values(operation: Operation, dtype: str) -> float:
         dtype: float type of the computation.
     """
     return _size(operation) + math.prod(operation.input_shape)
-
-
-@work_values.register
-def _(operation: Convolution, dtype: str) -> float:
-    both = _size(operation) + math.prod(operation.input_shape)
-    if not is_matrix_product(operation, dtype):
-        return both
-    # Going forward there is a map for each tap and filter. Going back, as many make the gradient of the input.
-    maps = operation.kernel_size**2 * _size(operation)
-    copies = _COPIES_OF_PRODUCTS if dtype == "float32" else _COPIES_OF_16_BIT_PRODUCTS
-    return max(copies * maps, maps + both)
 
 
 @work_values.register

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.forms import products_are_faster
+from cae.forms import has_few_filters, pixels_at_once
 from cae.layers import Conv2D
 from cae.layers.conv import convolve_to_few_filters
 
 SHAPES = pytest.mark.parametrize(
     ("images", "kernel"),
     [
+        ((2, 8, 12, 16), (3, 3, 16, 1)),
         ((2, 6, 8, 32), (3, 3, 32, 3)),
         ((1, 5, 7, 9), (3, 3, 9, 1)),
         ((3, 1, 1, 40), (3, 3, 40, 4)),
@@ -28,11 +29,16 @@ def example(shape: tuple[int, ...], seed: int, dtype: str) -> tf.Tensor:
     return tf.cast(np.random.default_rng(seed).normal(size=shape), dtype)
 
 
-@SHAPES
 @pytest.mark.parametrize("compiled", [False, True])
-def test_values_and_gradients_are_those_of_the_convolution(images, kernel, compiled) -> None:
+@pytest.mark.parametrize("side", [None, 1])
+@SHAPES
+def test_values_and_gradients_are_those_of_the_convolution(images, kernel, side, compiled) -> None:
     def plainly(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return tf.nn.conv2d(inputs, kernel, 1, "SAME")
+
+    def in_squares(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        chosen = side or pixels_at_once(kernel.shape, inputs.shape[1:3], "float32")
+        return convolve_to_few_filters(inputs, kernel, chosen)
 
     def all_of(form, inputs, kernel):
         with tf.GradientTape() as tape:
@@ -43,16 +49,27 @@ def test_values_and_gradients_are_those_of_the_convolution(images, kernel, compi
 
     arguments = example(images, 1, "float64"), example(kernel, 2, "float64")
     expected = all_of(plainly, *arguments)
-    found = tf.function(all_of, jit_compile=compiled, autograph=False)(convolve_to_few_filters, *arguments)
+    found = tf.function(all_of, jit_compile=compiled, autograph=False)(in_squares, *arguments)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-10)
+
+
+@pytest.mark.parametrize("filters", [1, 2, 3, 4])
+@pytest.mark.parametrize("kernel_size", [2, 3, 4, 5, 7])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 8), (6, 7), (9, 4)])
+def test_squares_keep_pixels_in_their_places_at_every_size(size, kernel_size, filters) -> None:
+    images, kernel = example((2, *size, 3), 8, "float64"), example((kernel_size, kernel_size, 3, filters), 9, "float64")
+    side = pixels_at_once(kernel.shape, size, "float32")
+    expected = tf.nn.conv2d(images, kernel, 1, "SAME")
+    np.testing.assert_allclose(convolve_to_few_filters(images, kernel, side), expected, atol=1e-10)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float16", 2e-3), ("bfloat16", 1.6e-2)])
 def test_each_float_type_rounds_no_more_than_a_convolution_of_it_does(dtype, tolerance) -> None:
     inputs, kernel = example((4, 9, 11, 64), 3, dtype), example((3, 3, 64, 3), 4, dtype)
     exact = tf.nn.conv2d(tf.cast(inputs, tf.float64), tf.cast(kernel, tf.float64), 1, "SAME").numpy()
-    found = tf.cast(convolve_to_few_filters(inputs, kernel), tf.float64).numpy()
+    side = pixels_at_once(kernel.shape, inputs.shape[1:3], "float32")
+    found = tf.cast(convolve_to_few_filters(inputs, kernel, side), tf.float64).numpy()
     assert np.abs(found - exact).max() < tolerance * np.abs(exact).max()
 
 
@@ -98,16 +115,24 @@ def test_weights_files_are_keras_own(tmp_path) -> None:
     np.testing.assert_allclose(ours(images), theirs(images), atol=1e-5)
 
 
-def test_single_taps_and_many_filters_stay_convolutions() -> None:
-    assert not products_are_faster((1, 1, 512, 1), "float32")
-    assert not products_are_faster((3, 3, 512, 5), "float32")
-    assert not products_are_faster((5, 5, 49, 1), "float32")
-    assert products_are_faster((5, 5, 50, 1), "float32")
-    assert not products_are_faster((5, 5, 50, 1), "float32", on_gpu=True)
+def test_single_taps_many_filters_and_gpus_stay_convolutions() -> None:
+    assert has_few_filters((5, 5, 50, 1))
+    assert not has_few_filters((1, 1, 512, 1))
+    assert not has_few_filters((3, 3, 512, 5))
+    assert not has_few_filters((5, 5, 50, 1), on_gpu=True)
+
+
+def test_squares_fill_a_vector_where_same_padding_allows_it() -> None:
+    assert [pixels_at_once((3, 3, 8, filters), (8, 7), "float32") for filters in (1, 2, 3, 4)] == [4, 2, 2, 2]
+    # Of 10 pixels 2 are missing, which SAME padding of strides 4 would put half in front.
+    assert pixels_at_once((3, 3, 8, 1), (8, 10), "float32") == 2
+    assert pixels_at_once((2, 2, 8, 1), (8, 10), "float32") == 2
+    assert pixels_at_once((2, 2, 8, 1), (8, 9), "float32") == 1
+    assert pixels_at_once((3, 3, 8, 1), (None, 8), "float32") == 1
 
 
 @pytest.mark.parametrize("has_units", [False, True])
-def test_matrix_units_of_the_processor_make_16_bits_convolutions(has_units, monkeypatch) -> None:
+def test_matrix_units_of_the_processor_make_16_bits_single_pixels(has_units, monkeypatch) -> None:
     monkeypatch.setattr("cae.forms.has_matrix_units", lambda: has_units)
-    assert products_are_faster((3, 3, 32, 1), "bfloat16") != has_units
-    assert products_are_faster((3, 3, 32, 1), "float32")
+    assert pixels_at_once((3, 3, 32, 1), (28, 28), "bfloat16") == (1 if has_units else 4)
+    assert pixels_at_once((3, 3, 32, 1), (28, 28), "float32") == 4

@@ -18,25 +18,29 @@ def forms(size, precision="float32", **encoder):
 def test_the_form_that_the_layer_chooses_is_named(has_units, monkeypatch):
     monkeypatch.setattr("cae.forms.has_matrix_units", lambda: has_units)
     # 14 pixels become 27, which is cropped, and 7 become 14, which is not: 7 * 7 * 4 * 4 * 6 * 6 and 14 * 14 * ...
-    second, first = forms(27, filters=[6, 6])
+    second, first, _ = forms(27, filters=[6, 6])
     assert second == (
         "stage_2_conv_1: resize and convolution are computed on a CPU as one conv_transpose 4x4: 28,224 MACs instead"
         " of 63,504"
     )
     assert first == "stage_1_conv_1: resize and convolution are computed one after the other, since 27x27 is cropped"
-    (narrow,) = forms(8, "mixed_bfloat16", filters=[6])
-    assert ("which is faster here in bfloat16" in narrow) == has_units
+    (folded, _) = forms(8, "mixed_bfloat16", filters=[6])
+    assert ("which is faster here in bfloat16" in folded) == has_units
 
 
-def test_an_output_of_few_filters_is_matrix_products():
-    (line,) = [line for line in forms(8, filters=[18]) if "matrix products" in line]  # 9 taps, twice as many channels
-    assert line == "output: computed on a CPU as matrix products, which are shifted and added"
-    assert not any("matrix products" in line for line in forms(8, filters=[17]))
+@pytest.mark.parametrize("has_units", [False, True])
+def test_an_output_of_few_filters_is_computed_several_pixels_at_once(has_units, monkeypatch):
+    monkeypatch.setattr("cae.forms.has_matrix_units", lambda: has_units)
+    backwards = "the gradient of its kernel as the mirrored convolution's"
+    at_once = "4x4 pixels at once on a CPU, "
+    assert forms(8, filters=[18])[-1] == f"output: computed {at_once}{backwards}"
+    forward = "" if has_units else at_once
+    assert forms(8, "mixed_bfloat16", filters=[18])[-1] == f"output: computed {forward}{backwards}"
 
 
 def test_unpooling_without_switches_is_folded_at_odd_sizes_too():
     section = ModelSection.model_validate({"encoder": {"filters": [6]}, "decoder": {"upsampling": "fixed_unpool"}})
-    (line,) = format_forms(make_plan(section, (27, 27, 1)), "float32")
+    line, _ = format_forms(make_plan(section, (27, 27, 1)), "float32")
     # 14 * 14 * 3 * 3 * 6 * 6 and 27 * 27 * 3 * 3 * 6 * 6
     assert line == (
         "stage_1_conv_1: fixed_unpool and convolution are computed on a CPU as one conv_transpose 3x3: 63,504 MACs"

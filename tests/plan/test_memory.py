@@ -25,7 +25,7 @@ CASES = [
     (model("fixed_unpool", residual_blocks=1), (64, 64, 3), 32, "float32"),
     (model("bilinear_additive", activation="silu"), (96, 64, 1), 32, "float32"),
     (model("conv_transpose", downsampling="strided_conv"), (128, 128, 1), 32, "mixed_bfloat16"),
-    # The output is computed as matrix products.
+    # The output is computed several pixels at once.
     (model("conv_transpose", filters=[32, 64]), (64, 64, 3), 32, "float32"),
     (model("conv_transpose", filters=[32]), (64, 64, 3), 32, "mixed_bfloat16"),
     (model("resize", filters=[32, 64]), (63, 65, 3), 32, "float32"),
