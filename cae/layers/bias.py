@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from cae.layers.origin import Biased, remember
+
 
 def add_bias(outputs: tf.Tensor, bias: Any) -> tf.Tensor:
     """Add a bias to each channel.
@@ -31,16 +33,26 @@ def add_bias(outputs: tf.Tensor, bias: Any) -> tf.Tensor:
         The shape of `outputs`.
     """
     bias = tf.convert_to_tensor(bias)
-    if outputs.dtype.size >= 4:
-        return tf.nn.bias_add(outputs, bias)
 
     @tf.custom_gradient
     def add(outputs: tf.Tensor, bias: tf.Tensor) -> Any:
-        def gradient(above: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            # TensorFlow sums bfloat16 in float32 by itself, but not float16.
-            wide = tf.cast(above, tf.float32) if above.dtype == tf.float16 else above
-            return above, tf.cast(tf.reduce_sum(wide, axis=(0, 1, 2)), bias.dtype)
+        return tf.nn.bias_add(outputs, bias), lambda above: (above, bias_gradient(above))
 
-        return tf.nn.bias_add(outputs, bias), gradient
+    total = tf.nn.bias_add(outputs, bias) if outputs.dtype.size >= 4 else add(outputs, bias)
+    return remember(total, Biased(outputs, bias))
 
-    return add(outputs, bias)
+
+def bias_gradient(above: tf.Tensor) -> tf.Tensor:
+    """The gradient of a bias: the sum over all pixels.
+
+    Args:
+        above: the gradient of the sum, (batch, height, width, channels).
+
+    Returns:
+        (channels,), of the same type, added up in float32 at least.
+    """
+    if above.dtype.size >= 4:
+        return tf.raw_ops.BiasAddGrad(out_backprop=above)
+    # TensorFlow sums bfloat16 in float32 by itself, but not float16.
+    wide = tf.cast(above, tf.float32) if above.dtype == tf.float16 else above
+    return tf.cast(tf.reduce_sum(wide, axis=(0, 1, 2)), above.dtype)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from cae.layers.crop import Size, crop
+from cae.layers.windows import cells, compiled, spread
 
 Kernel = Callable[[np.ndarray], np.ndarray]
 
@@ -66,7 +68,7 @@ def interpolation_matrix(interpolation: str, factor: int, size: int, target: int
 def resize(inputs: tf.Tensor, factor: int, interpolation: str, output_size: Size | None) -> tf.Tensor:
     """Enlarge (batch, height, width, channels) images by `factor`, then crop them to `output_size`."""
     if interpolation == "nearest":
-        return crop(tf.repeat(tf.repeat(inputs, factor, axis=1), factor, axis=2), output_size)
+        return crop(repeat_pixels(inputs, factor), output_size)
     batch, height, width, channels = keras.ops.shape(inputs)
     if not (isinstance(height, int) and isinstance(width, int)):
         raise ValueError(
@@ -77,3 +79,21 @@ def resize(inputs: tf.Tensor, factor: int, interpolation: str, output_size: Size
     columns = tf.constant(interpolation_matrix(interpolation, factor, width, wide), inputs.dtype)
     stretched = tf.matmul(rows, tf.reshape(inputs, (batch, height, width * channels)))  # [N, tall, W * C]
     return tf.matmul(columns, tf.reshape(stretched, (batch, tall, width, channels)))
+
+
+def repeat_pixels(inputs: tf.Tensor, factor: int) -> tf.Tensor:
+    """Repeat each pixel of (batch, height, width, channels) images `factor` times in either direction."""
+
+    @tf.custom_gradient
+    def repeat(inputs: tf.Tensor) -> Any:
+        def gradient(above: tf.Tensor) -> tf.Tensor:
+            return compiled(_sum_windows, above.shape, factor=factor)(above)
+
+        return spread(inputs, factor), gradient
+
+    return repeat(inputs)
+
+
+def _sum_windows(grid: tf.Tensor, factor: int) -> tf.Tensor:
+    wide = tf.cast(grid, tf.float32) if grid.dtype.size < 4 else grid
+    return tf.cast(sum(cells(wide, factor)), grid.dtype)

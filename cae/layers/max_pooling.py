@@ -1,4 +1,4 @@
-"""Max pooling that records where the maxima were."""
+"""Max pooling, also such that records where the maxima were."""
 
 from __future__ import annotations
 
@@ -8,9 +8,42 @@ import keras
 import tensorflow as tf
 
 from cae.layers.crop import whole_number
+from cae.layers.origin import Rectified, origin_of
 from cae.layers.switches import max_pool
 
 Shape = tuple[int | None, ...]
+
+
+@keras.saving.register_keras_serializable(package="cae")
+class MaxPooling2D(keras.layers.MaxPooling2D):
+    """`keras.layers.MaxPooling2D`, which pools before it rectifies.
+
+    The maximum of rectified values is the rectified maximum, with the same gradients, to the last bit. Behind
+    `cae.layers.ReLU` the fewer pooled values are rectified instead of all.
+
+    Example:
+    >>> import numpy as np
+    >>> image = np.array([[3.0, 1.0], [7.0, 2.0]], "float32").reshape(1, 2, 2, 1)
+    >>> float(MaxPooling2D()(image)[0, 0, 0, 0])
+    7.0
+
+    Args:
+        pool_size: Side of the windows in pixels, or (height, width).
+        **kwargs: As for `keras.layers.MaxPooling2D`.
+
+    Call arguments:
+        inputs: Features of shape (batch, height, width, channels).
+
+    Output shape:
+        As for `keras.layers.MaxPooling2D`.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the pooled features."""
+        origin = origin_of(inputs)
+        if isinstance(origin, Rectified):
+            return tf.nn.relu(super().call(origin.inputs))
+        return super().call(inputs)
 
 
 @keras.saving.register_keras_serializable(package="cae")
@@ -55,6 +88,9 @@ class MaxPooling2DWithSwitches(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the pooled values and their switches."""
+        origin = origin_of(inputs)
+        if isinstance(origin, Rectified):
+            return max_pool(origin.inputs, self.pool_size, rectify=True)
         return max_pool(inputs, self.pool_size)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:

@@ -4,32 +4,34 @@ A switch is the row-major position of a window's first maximum within that windo
 every image, in every channel and at every size. Unpooling and gathering are each other's transpose, hence
 each other's gradient; the gradient of pooling is unpooling.
 
-The three kernels are compiled by XLA, wherever they are called from: as single TensorFlow operations every
-comparison would travel through memory by itself, which took ten times as long. A converter that cannot read
-nested functions gets them inline under `tf.config.run_functions_eagerly(True)`.
+The three kernels are compiled by XLA, wherever they are called from.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from cae.layers.crop import Size, crop, pad_to_windows
+from cae.layers.windows import cells, compiled
 
 
-def max_pool(inputs: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return each window's maximum and its switch, both (batch, ceil(height / pool_size), ..., channels)."""
+def max_pool(inputs: tf.Tensor, pool_size: int, rectify: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return each window's maximum and its switch, both (batch, ceil(height / pool_size), ..., channels).
+
+    With `rectify`, those of the rectified inputs.
+    """
     size = keras.ops.shape(inputs)[1:3]
 
     @tf.custom_gradient
     def pool(inputs: tf.Tensor) -> Any:
-        pooled, switches = _compiled(_max_pool, pool_size, inputs.shape)(inputs)
+        pooled, switches = compiled(_max_pool, inputs.shape, pool_size=pool_size, rectify=rectify)(inputs)
 
         def gradient(pooled_gradient: tf.Tensor, _: Any) -> tf.Tensor:
+            if rectify:
+                pooled_gradient = tf.raw_ops.ReluGrad(gradients=pooled_gradient, features=pooled)
             return unpool(pooled_gradient, switches, pool_size, size)
 
         return (pooled, switches), gradient
@@ -42,7 +44,7 @@ def unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int, output_size: 
 
     @tf.custom_gradient
     def place(values: tf.Tensor) -> Any:
-        windows = _compiled(_unpool, pool_size, values.shape)(values, switches)
+        windows = compiled(_unpool, values.shape, pool_size=pool_size)(values, switches)
 
         def gradient(grid_gradient: tf.Tensor) -> tf.Tensor:
             return gather(grid_gradient, switches, pool_size)
@@ -58,7 +60,7 @@ def gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
 
     @tf.custom_gradient
     def pick(grid: tf.Tensor) -> Any:
-        values = _compiled(_gather, pool_size, grid.shape)(grid, switches)
+        values = compiled(_gather, grid.shape, pool_size=pool_size)(grid, switches)
 
         def gradient(values_gradient: tf.Tensor) -> tf.Tensor:
             return unpool(values_gradient, switches, pool_size, size)
@@ -68,36 +70,22 @@ def gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
     return pick(grid)
 
 
-def _compiled(kernel: Callable[..., Any], pool_size: int, shape: tf.TensorShape) -> Callable[..., Any]:
-    return _compiled_for(kernel, pool_size, tuple(shape[1:]))
-
-
-@functools.cache
-def _compiled_for(kernel: Callable[..., Any], pool_size: int, image_shape: tuple[int | None, ...]) -> Any:
-    """Return the compiled kernel for images of one shape: a function each, so that only batch sizes vary."""
-    del image_shape
-    return tf.function(
-        functools.partial(kernel, pool_size=pool_size),
-        jit_compile=True,
-        autograph=False,
-        reduce_retracing=True,
-    )
-
-
-def _max_pool(inputs: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+def _max_pool(inputs: tf.Tensor, pool_size: int, rectify: bool) -> tuple[tf.Tensor, tf.Tensor]:
     height, width = keras.ops.shape(inputs)[1:3]
     # Comparing 16-bit floats as float32 changes nothing and is twice as fast.
     comparable = tf.cast(inputs, tf.float32) if inputs.dtype.size < 4 else inputs
+    if rectify:
+        comparable = tf.nn.relu(comparable)
     # Padding is marked, not made -inf: it must not win even a window whose pixels all are -inf.
-    cells = _cells(pad_to_windows(comparable, pool_size), pool_size)
-    real = [cell > 0 for cell in _cells(pad_to_windows(tf.ones((1, height, width, 1)), pool_size), pool_size)]
-    maximum, seen = cells[0], real[0]  # [N, H/P, W/P, C] and [1, H/P, W/P, 1]
+    candidates = cells(pad_to_windows(comparable, pool_size), pool_size)
+    real = [cell > 0 for cell in cells(pad_to_windows(tf.ones((1, height, width, 1)), pool_size), pool_size)]
+    maximum, seen = candidates[0], real[0]  # [N, H/P, W/P, C] and [1, H/P, W/P, 1]
     switches = tf.zeros_like(maximum, tf.int32)  # LiteRT selects among int32, not among bytes
     for position in range(1, pool_size**2):
         # "Not at most" is also true of a NaN; once the maximum is NaN, it stays.
-        greater = ~(cells[position] <= maximum) & (maximum == maximum)
+        greater = ~(candidates[position] <= maximum) & (maximum == maximum)
         wins = real[position] & (greater | ~seen)
-        maximum = tf.where(wins, cells[position], maximum)
+        maximum = tf.where(wins, candidates[position], maximum)
         switches = tf.where(wins, position, switches)
         seen |= real[position]
     return tf.cast(maximum, inputs.dtype), tf.cast(switches, tf.uint8)
@@ -117,13 +105,6 @@ def _unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor
 
 def _gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
     values = tf.zeros(keras.ops.shape(switches), grid.dtype)
-    for position, cell in enumerate(_cells(pad_to_windows(grid, pool_size), pool_size)):
+    for position, cell in enumerate(cells(pad_to_windows(grid, pool_size), pool_size)):
         values = tf.where(switches == position, cell, values)
     return values
-
-
-def _cells(grid: tf.Tensor, pool_size: int) -> list[tf.Tensor]:
-    """Return the first cell of every window, the second of every window and so on, in row-major order."""
-    batch, height, width, channels = keras.ops.shape(grid)
-    windows = tf.reshape(grid, (batch, height // pool_size, pool_size, width // pool_size, pool_size, channels))
-    return [cell for row in tf.unstack(windows, axis=2) for cell in tf.unstack(row, axis=3)]

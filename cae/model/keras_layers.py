@@ -94,7 +94,7 @@ def make_tied_layer(operation: TiedConvolution, convolution: keras.layers.Conv2D
 def _(operation: Pool, path: str, seed: int, precision: str) -> keras.layers.Layer:
     if operation.records_switches:
         return layers.MaxPooling2DWithSwitches(operation.pool_size, name=operation.name, dtype=precision)
-    pooling = {"max_pool": keras.layers.MaxPooling2D, "average_pool": keras.layers.AveragePooling2D}
+    pooling = {"max_pool": layers.MaxPooling2D, "average_pool": keras.layers.AveragePooling2D}
     return pooling[operation.kind](operation.pool_size, padding="same", name=operation.name, dtype=precision)
 
 
@@ -130,6 +130,8 @@ def _(operation: Activation, path: str, seed: int, precision: str) -> keras.laye
     # The last activation is float32: reconstructions and losses need the range that 16 bits do not have.
     # The convolution before it stays in the compute type, where it is fast.
     is_output = operation.name.startswith("output")
+    if operation.function == "relu" and not is_output:
+        return layers.ReLU(name=operation.name, dtype=precision)
     return keras.layers.Activation(operation.function, name=operation.name, dtype="float32" if is_output else precision)
 
 

@@ -21,8 +21,10 @@ from cae.layers import (
     FixedUnpooling2D,
     FixedUnpoolingConv2D,
     ICNRInitializer,
+    MaxPooling2D,
     MaxPooling2DWithSwitches,
     MaxUnpooling2D,
+    ReLU,
     Resize2D,
     ResizeConv2D,
     TiedConv2DTranspose,
@@ -57,8 +59,10 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "DepthToSpace2D": (lambda **k: DepthToSpace2D(3, (8, 5), **k), NINE_CHANNELS),
     "FixedUnpooling2D": (lambda **k: FixedUnpooling2D(3, (14, 19), **k), IMAGE),
     "ICNRInitializer": (icnr_convolution, IMAGE),
+    "MaxPooling2D": (lambda **k: MaxPooling2D(3, padding="same", **k), IMAGE),
     "MaxPooling2DWithSwitches": (lambda **k: MaxPooling2DWithSwitches(3, **k), IMAGE),
     "MaxUnpooling2D": (lambda **k: MaxUnpooling2D(3, (8, 10), **k), PAIR),
+    "ReLU": (lambda **k: ReLU(**k), IMAGE),
     "TiedConv2DTranspose": (tied_to_a_convolution, IMAGE),
     "FixedUnpoolingConv2D": (lambda **k: FixedUnpoolingConv2D(3, 3, 3, (14, 19), **k), IMAGE),
     "ResizeConv2D": (lambda **k: ResizeConv2D(3, 3, 3, (14, 19), **k), IMAGE),
@@ -199,7 +203,8 @@ def test_the_gradient_is_the_transpose(make: Any, shapes: Shapes) -> None:
     assert np.vdot(outputs, weights) == pytest.approx(np.vdot(source, gradient))
 
 
-@every_layer
+# An activation takes any rank.
+@pytest.mark.parametrize(("make", "shapes"), [CASES[name] for name in CASES if name != "ReLU"])
 def test_inputs_of_another_rank_are_refused(make: Any, shapes: Shapes) -> None:
     flat = tf.nest.map_structure(lambda array: array[0], example(shapes))
     with pytest.raises(ValueError, match=r"ndim=3|expected min_ndim=4"):

@@ -88,6 +88,7 @@ def test_the_model_has_the_plans_shapes_and_parameters(upsampling, downsampling,
 @pytest.mark.filterwarnings("ignore")
 def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampling, monkeypatch):
     monkeypatch.setattr("cae.layers.enlarging_conv.folding_is_faster", lambda *_, **__: False)
+    plain_form_of_everything_else(monkeypatch)
     # The profiler counts a transposed convolution by its output, which is the plan's count only at even sizes.
     other = (12, 8, 1) if "conv_transpose" in str(upsampling) else (13, 9, 1)
     for bottleneck, shape in (("none", (16, 24, 3)), ({"kind": "dense", "units": 7}, other)):
@@ -100,6 +101,7 @@ def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampli
 @pytest.mark.parametrize("kind", ["resize", "fixed_unpool"])
 def test_tensorflow_counts_the_plans_multiply_accumulates_of_folded_enlarging(kind, monkeypatch):
     monkeypatch.setattr("cae.layers.enlarging_conv.folding_is_faster", lambda *_, **__: True)
+    plain_form_of_everything_else(monkeypatch)
     plan = make_plan(section(kind, kernel_size=5, filters=[4, 6]), (16, 24, 3))
     folded = [operation for operation in plan.decoder if isinstance(operation, EnlargingConvolution)]
     assert len(folded) == 2
@@ -112,6 +114,12 @@ def test_tensorflow_counts_the_plans_multiply_accumulates_of_folded_enlarging(ki
             extra += math.prod(op.input_shape[:2]) * (6**2 - 5**2) * channels
     expected = plan.macs - sum(op.macs - op.folded_macs for op in folded) + extra
     assert tensorflow_macs(build_autoencoder(plan).model, (16, 24, 3)) == expected
+
+
+def plain_form_of_everything_else(monkeypatch):
+    monkeypatch.setattr("cae.layers.conv.has_few_filters", lambda *_, **__: False)
+    # The profiler does not look behind compiled kernels.
+    monkeypatch.setattr("cae.layers.relu.origin_of", lambda _: None)
 
 
 def tensorflow_macs(model, shape):

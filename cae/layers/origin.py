@@ -1,0 +1,60 @@
+"""What a map was made of, for a layer behind it that can do both steps in one.
+
+Some steps cost less together, or in the other order: rectifying what is pooled instead of pooling what was rectified.
+Layers stay one for each step all the same, so that each step's output can be looked at. A layer writes on its output
+what it made it of; the next one may start from there. What is then needed no more, compiled functions leave out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+_ATTRIBUTE = "_cae_origin"
+
+
+@dataclass(frozen=True)
+class Biased:
+    """A sum of a map and a bias for each channel."""
+
+    inputs: tf.Tensor
+    bias: tf.Tensor
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A map whose channels became squares of `factor` by `factor` pixels."""
+
+    inputs: tf.Tensor
+    factor: int
+    output_size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Rectified:
+    """The greater one of a map's values and 0."""
+
+    inputs: tf.Tensor
+
+
+Origin = Biased | Opened | Rectified
+
+
+def remember(outputs: tf.Tensor, origin: Origin) -> tf.Tensor:
+    """Write on a tensor what it was made of; returns it.
+
+    The same values must follow from the origin, to the last bit.
+
+    Example:
+        >>> source = tf.constant([-1.0, 2.0])
+        >>> origin_of(remember(tf.nn.relu(source), Rectified(source))).inputs is source
+        True
+    """
+    setattr(outputs, _ATTRIBUTE, origin)
+    return outputs
+
+
+def origin_of(tensor: tf.Tensor) -> Origin | None:
+    """What a tensor was made of; None where nobody wrote it there."""
+    return getattr(tensor, _ATTRIBUTE, None)
