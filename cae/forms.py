@@ -1,10 +1,10 @@
 """Which of two forms of the same function is the faster one: it knows no framework.
 
-Enlarging by nearest resizing or by unpooling without switches, and the convolution behind it, can be computed as one
-transposed convolution (`cae.layers.ResizeConv2D`, `cae.layers.FixedUnpoolingConv2D`). Folded so, a 3x3 kernel behind
-enlarging by 2 takes at most 4 / 9 of the multiplications, and the enlarged map is never stored. A convolution to
-few filters can be computed several pixels at once (`cae.layers.Conv2D`). `python -m benchmarks.layers` measures the
-first against Keras' layers one after the other, `python -m benchmarks.training` whole steps with both.
+Enlarging by nearest or bilinear resizing or by unpooling without switches, and the convolution behind it, can be
+computed as one transposed convolution (`cae.layers.ResizeConv2D`, `cae.layers.FixedUnpoolingConv2D`). Folded so, a 3x3
+kernel behind enlarging by 2 takes about 4 / 9 of the multiplications or less, and the enlarged map is never stored. A
+convolution to few filters can be computed several pixels at once (`cae.layers.Conv2D`). `python -m benchmarks.layers`
+measures the first against Keras' layers one after the other, `python -m benchmarks.training` whole steps with both.
 """
 
 from __future__ import annotations
@@ -18,24 +18,32 @@ Size = tuple[int | None, int | None]
 # Libraries fill their vectors of so many float32 with filters: one filter costs nearly as much as sixteen.
 _VECTOR = 16
 _FEW_FILTERS = 4
+# Maps of 4x4 pixels took 1.3 times as long folded, of 8x8 0.92, of 16x16 0.75, of 32x32 0.6.
+_LEAST_SIDE_TO_BLUR = 8
 
 
-def can_fold(enlarging: str, size: Size, output_size: Size | None, factor: int) -> bool:
+def can_fold(enlarging: str, size: Size, output_size: Size | None, factor: int, kernel_size: int) -> bool:
     """Whether enlarging from `size` to `output_size` and a convolution behind it are one transposed convolution.
 
-    A resized map that is cropped is not: its border would see what was cut off. Unpooling cuts off zeros only.
+    A resized map that is cropped is not: its border would see what was cut off. Unpooling cuts off zeros only. Bilinear
+    resizing is nearest resizing with a blur, which may come last where the kernel sees no more than two pixels of it.
 
     Example:
-        >>> can_fold("resize", (8, 8), (16, 16), 2), can_fold("resize", (8, 8), (15, 16), 2)
+        >>> can_fold("nearest", (8, 8), (16, 16), 2, 3), can_fold("nearest", (8, 8), (15, 16), 2, 3)
         (True, False)
 
     Args:
-        enlarging: `resize` (nearest) or `fixed_unpool`.
+        enlarging: `nearest` or `bilinear` resizing, or `fixed_unpool`.
         size: height and width before, or None where unknown.
         output_size: height and width behind; None for `factor` times as many.
         factor: how many times higher and wider.
+        kernel_size: side of the convolution's kernel.
     """
-    if output_size is None or enlarging == "fixed_unpool":
+    if enlarging == "fixed_unpool":
+        return True
+    if enlarging == "bilinear" and (None in size or kernel_size % 2 == 0 or kernel_size // 2 >= factor):
+        return False
+    if output_size is None:
         return True
     return all(n is not None and target == factor * n for n, target in zip(size, output_size, strict=True))
 
@@ -46,10 +54,10 @@ def folded_side(enlarging: str, kernel_size: int, factor: int) -> int:
     A resize repeats each pixel, which one tap then sees `factor` times.
 
     Example:
-        >>> folded_side("resize", 3, 2), folded_side("fixed_unpool", 3, 2)
+        >>> folded_side("nearest", 3, 2), folded_side("fixed_unpool", 3, 2)
         (4, 3)
     """
-    return kernel_size + factor - 1 if enlarging == "resize" else kernel_size
+    return kernel_size if enlarging == "fixed_unpool" else kernel_size + factor - 1
 
 
 def taps_behind(side: int, kernel_size: int, factor: int, target: int) -> int:
@@ -73,18 +81,28 @@ def taps_behind(side: int, kernel_size: int, factor: int, target: int) -> int:
     return max(0, 2 * above - padding) if above else 0
 
 
-def folding_is_faster(kernel_size: int, compute_dtype: str, *, on_gpu: bool = False) -> bool:
+def folding_is_faster(
+    enlarging: str, size: Size, kernel_size: int, compute_dtype: str, *, on_gpu: bool = False
+) -> bool:
     """Whether the folded form is the faster one.
 
     On a CPU it is, by about two, but for 16-bit floats on processors with matrix units for them (AMX): there
-    multiplications are so cheap that the plain form wins. On a GPU nothing was measured, so the plain form stays.
+    multiplications are so cheap that the plain form wins. For bilinear resizing it is by 1.1 to 1.7 in float32, but
+    not for small maps, whose border is done apart; other types were not measured. On a GPU nothing was measured, so the
+    plain form stays.
 
     Args:
+        enlarging: `nearest` or `bilinear` resizing, or `fixed_unpool`.
+        size: height and width before, or None where unknown.
         kernel_size: side of the convolution's kernel; folding spares nothing at 1.
         compute_dtype: float type of the computation.
         on_gpu: whether it runs on a GPU.
     """
-    return kernel_size > 1 and not on_gpu and not _has_cheap_products(compute_dtype)
+    if kernel_size == 1 or on_gpu:
+        return False
+    if enlarging == "bilinear":
+        return compute_dtype == "float32" and all(n is not None and n >= _LEAST_SIDE_TO_BLUR for n in size)
+    return not _has_cheap_products(compute_dtype)
 
 
 def has_few_filters(kernel_shape: Sequence[int], *, on_gpu: bool = False) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -42,8 +42,8 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
         **kwargs: As for `keras.layers.Conv2D`.
     """
 
-    # What a plan calls this way of enlarging.
-    enlarging: Literal["resize", "fixed_unpool"]
+    # What `cae.forms` calls this way of enlarging.
+    enlarging: str
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
         """Return the enlarged, convolved features."""
         kernel = tf.convert_to_tensor(self.kernel)
         if self._folds(inputs.shape):
-            outputs, add = self._convolve_folded(inputs, self.fold(kernel)), add_bias
+            outputs, add = self.convolve_folded(inputs, kernel), add_bias
         else:
             outputs, add = tf.nn.conv2d(self.enlarge(inputs), kernel, strides=1, padding="SAME"), tf.nn.bias_add
         if self.use_bias:
@@ -91,10 +91,21 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
         wanted = self.folded
         if wanted is None:
             on_gpu = bool(tf.config.list_logical_devices("GPU"))
-            wanted = folding_is_faster(self.kernel_size[0], self.compute_dtype, on_gpu=on_gpu)
-        return wanted and can_fold(self.enlarging, (shape[1], shape[2]), self.output_size, self.factor)
+            wanted = folding_is_faster(
+                self.enlarging, (shape[1], shape[2]), self.kernel_size[0], self.compute_dtype, on_gpu=on_gpu
+            )
+        return wanted and can_fold(
+            self.enlarging, (shape[1], shape[2]), self.output_size, self.factor, self.kernel_size[0]
+        )
 
-    def _convolve_folded(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    def convolve_folded(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Return the enlarged, convolved map, which is never made itself.
+
+        Args:
+            inputs: The map before.
+            kernel: The layer's, (side, side, input channels, output channels).
+        """
+        kernel = self.fold(kernel)
         shape = self.compute_output_shape(keras.ops.shape(inputs))
         # Explicit padding would leave oneDNN's kernels, in 16 bits for some thirty times slower ones.
         behind = [

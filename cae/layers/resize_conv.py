@@ -1,25 +1,29 @@
-"""Nearest resize and convolution in one layer."""
+"""Resizing and convolution in one layer."""
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from cae.layers.bilinear_conv import convolve_bilinear
+from cae.layers.crop import Size
 from cae.layers.enlarging_conv import EnlargingConv2D
 from cae.layers.interpolation import resize
 
 
 @keras.saving.register_keras_serializable(package="cae")
 class ResizeConv2D(EnlargingConv2D):
-    """Enlarges features by repeating their pixels, then convolves.
+    """Enlarges features by repeating their pixels or bilinearly, then convolves.
 
-    The same function, with the same kernel, as `Resize2D(factor, "nearest", output_size)` followed by
+    The same function, with the same kernel, as `Resize2D(factor, interpolation, output_size)` followed by
     `keras.layers.Conv2D(filters, kernel_size, padding="same")`, borders included. Where that is faster it is computed
     as one transposed convolution with strides `factor`, whose kernel of side `kernel_size + factor - 1` is made
-    of sums of the kernel's taps: a 3x3 kernel behind a resize by 2 then takes 4 / 9 of the multiplications.
+    of sums of the kernel's taps: a 3x3 kernel behind a resize by 2 then takes 4 / 9 of the multiplications. For
+    `bilinear` a blur follows it (see `convolve_bilinear`).
 
     Example:
     >>> import numpy as np
@@ -33,8 +37,10 @@ class ResizeConv2D(EnlargingConv2D):
         factor: How many times higher and wider, at least 2.
         output_size: Height and width to restore; divided by `factor` and rounded up they must be the input's.
             None stands for `factor` times the input's.
+        interpolation: `nearest` or `bilinear`, which needs a known height and width.
         folded: True and False force or forbid the transposed convolution; None chooses the faster form for the
-            device and the float type (see `cae.forms`). A cropped map is never folded.
+            device, the float type and the size (see `cae.forms`). A cropped map is never folded; with `bilinear`
+            neither is a kernel of an even side, or with half a side of `factor` or more.
         **kwargs: `activation`, `use_bias`, initializers, regularizers, constraints, `name`, `dtype`: as for
             `keras.layers.Conv2D`.
 
@@ -53,15 +59,38 @@ class ResizeConv2D(EnlargingConv2D):
         Odena et al. 2016, "Deconvolution and Checkerboard Artifacts", section "Better Upsampling".
     """
 
-    enlarging = "resize"
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        factor: int = 2,
+        output_size: Size | None = None,
+        interpolation: str = "nearest",
+        folded: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(filters, kernel_size, factor, output_size, folded, **kwargs)
+        if interpolation not in ("nearest", "bilinear"):
+            raise ValueError(f"`interpolation` must be nearest or bilinear. Received: interpolation={interpolation!r}.")
+        self.enlarging = self.interpolation = interpolation
 
     def enlarge(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return every pixel repeated `factor` times in either direction."""
-        return resize(inputs, self.factor, "nearest", self.output_size)
+        """Return the resized map."""
+        return resize(inputs, self.factor, self.interpolation, self.output_size)
+
+    def convolve_folded(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Return the resized, convolved map, which is never made itself."""
+        if self.interpolation == "bilinear":
+            return convolve_bilinear(inputs, kernel, self.fold(kernel), self.factor)
+        return super().convolve_folded(inputs, kernel)
 
     def fold(self, kernel: tf.Tensor) -> tf.Tensor:
-        """Return the kernel of the transposed convolution that does both."""
+        """Return the kernel of the transposed convolution that repeats pixels and convolves."""
         return fold_kernel(kernel, self.factor)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "interpolation": self.interpolation}
 
 
 def fold_kernel(kernel: tf.Tensor, factor: int) -> tf.Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
+from collections.abc import Callable
 from functools import singledispatch
 
 import keras
@@ -51,7 +53,9 @@ def _(operation: Convolution, path: str, seed: int, precision: str) -> keras.lay
 
 @make_layer.register
 def _(operation: EnlargingConvolution, path: str, seed: int, precision: str) -> keras.layers.Layer:
-    layer = {"resize": layers.ResizeConv2D, "fixed_unpool": layers.FixedUnpoolingConv2D}[operation.enlarging]
+    layer: Callable[..., keras.layers.Layer] = layers.FixedUnpoolingConv2D
+    if operation.enlarging != "fixed_unpool":
+        layer = functools.partial(layers.ResizeConv2D, interpolation=operation.enlarging)
     return layer(
         operation.output_shape[2],
         operation.kernel_size,

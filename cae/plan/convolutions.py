@@ -45,7 +45,10 @@ class Convolution(_Kernel):
 
 @dataclass(frozen=True)
 class EnlargingConvolution(_Kernel):
-    """Enlarging by `factor` without weights, then convolution: `enlarging` is resize (nearest) or fixed_unpool."""
+    """Enlarging by `factor` without weights, then convolution.
+
+    `enlarging` is `nearest` or `bilinear`, which are resizing, or `fixed_unpool`.
+    """
 
     factor: int
     enlarging: str
@@ -62,16 +65,23 @@ class EnlargingConvolution(_Kernel):
     @property
     def folded_macs(self) -> int:
         """Multiply-accumulates for one image where both are computed as one transposed convolution."""
-        return math.prod(self.input_shape) * self.folded_kernel_size**2 * self.output_shape[2]
+        pixels = math.prod(self.input_shape[:2]) * self.folded_kernel_size**2
+        if self.enlarging == "bilinear":
+            # Along each side a frame of so many lines is convolved apart.
+            height, width, _ = self.output_shape
+            lines = self.factor // 2 + self.kernel_size // 2
+            pixels += 2 * self.kernel_size * (width * min(lines, height) + height * min(lines, width))
+        return pixels * self.input_shape[2] * self.output_shape[2]
 
     @property
     def summary(self) -> str:
-        detail = " nearest" if self.enlarging == "resize" else ""
-        return f"{self.enlarging}{detail} x{self.factor}, conv {self.kernel_size}x{self.kernel_size}"
+        resize = "" if self.enlarging == "fixed_unpool" else "resize "
+        return f"{resize}{self.enlarging} x{self.factor}, conv {self.kernel_size}x{self.kernel_size}"
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
-        jump /= self.factor
-        return field + (self.kernel_size - 1) * jump, jump
+        support = 2 if self.enlarging == "bilinear" else 1
+        finer = jump / self.factor
+        return field + (support - 1) * jump + (self.kernel_size - 1) * finer, finer
 
 
 @dataclass(frozen=True)

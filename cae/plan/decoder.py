@@ -70,9 +70,9 @@ def _upsample_and_convolve(
         convolved = Convolution(conv, shape, wide, encoder.kernel_size, 1, use_bias, subpixel_factor=factor)
         shuffle = Upsample(up, wide, target, "depth_to_space", factor)
         return [convolved, shuffle, *activated(encoder, conv, target)]
-    is_nearest = upsampling.kind == "resize" and upsampling.interpolation == "nearest"
-    if is_nearest or upsampling.kind == "fixed_unpool":
-        both = EnlargingConvolution(conv, shape, target, encoder.kernel_size, 1, use_bias, factor, upsampling.kind)
+    enlarging = upsampling.interpolation if upsampling.kind == "resize" else upsampling.kind
+    if enlarging in ("nearest", "bilinear", "fixed_unpool"):
+        both = EnlargingConvolution(conv, shape, target, encoder.kernel_size, 1, use_bias, factor, enlarging)
         return [both, *activated(encoder, conv, target)]
     channels = shape[2] // factor**2 if upsampling.kind == "bilinear_additive" else shape[2]
     upsampled = enlarged(name, upsampling, shape, (target[0], target[1], channels), factor)

@@ -17,8 +17,9 @@ def is_folded(operation: Operation, compute_dtype: str) -> bool:
     """
     if not isinstance(operation, EnlargingConvolution):
         return False
-    fits = can_fold(operation.enlarging, operation.input_shape[:2], operation.output_shape[:2], operation.factor)
-    return fits and folding_is_faster(operation.kernel_size, compute_dtype)
+    size, side = operation.input_shape[:2], operation.kernel_size
+    is_faster = folding_is_faster(operation.enlarging, size, side, compute_dtype)
+    return is_faster and _fits(operation)
 
 
 def format_forms(plan: Plan, precision: str) -> list[str]:
@@ -37,19 +38,28 @@ def format_forms(plan: Plan, precision: str) -> list[str]:
     return enlargings + narrow
 
 
+def _fits(operation: EnlargingConvolution) -> bool:
+    size, target = operation.input_shape[:2], operation.output_shape[:2]
+    return can_fold(operation.enlarging, size, target, operation.factor, operation.kernel_size)
+
+
 def _form(operation: EnlargingConvolution, compute_dtype: str) -> str:
     size, target = operation.input_shape[:2], operation.output_shape[:2]
     side = operation.folded_kernel_size
     if is_folded(operation, compute_dtype):
+        blur = " and a blur" if operation.enlarging == "bilinear" else ""
         how = (
-            f"on a CPU as one conv_transpose {side}x{side}: {operation.folded_macs:,} MACs instead of"
+            f"on a CPU as one conv_transpose {side}x{side}{blur}: {operation.folded_macs:,} MACs instead of"
             f" {operation.macs:,}"
         )
-    elif not can_fold(operation.enlarging, size, target, operation.factor):
+    elif any(operation.factor * n != m for n, m in zip(size, target, strict=True)) and not _fits(operation):
         how = f"one after the other, since {target[0]}x{target[1]} is cropped"
+    elif not _fits(operation):
+        how = f"one after the other, since a kernel of side {operation.kernel_size} allows no blur behind it"
     else:
         how = f"one after the other, which is faster here in {compute_dtype}"
-    return f"{operation.name}: {operation.enlarging} and convolution are computed {how}"
+    enlarging = "fixed_unpool" if operation.enlarging == "fixed_unpool" else f"{operation.enlarging} resize"
+    return f"{operation.name}: {enlarging} and convolution are computed {how}"
 
 
 def _is_narrow(operation: Operation) -> bool:

@@ -164,8 +164,10 @@ def work_values(operation: Operation, dtype: str) -> float:
 
 @work_values.register
 def _(operation: EnlargingConvolution, dtype: str) -> float:
-    read = math.prod(operation.input_shape) if is_folded(operation, dtype) else _enlarged_size(operation)
-    return _size(operation) + read
+    if not is_folded(operation, dtype):
+        return _size(operation) + _enlarged_size(operation)
+    blurred = _size(operation) if operation.enlarging == "bilinear" else 0
+    return _size(operation) + blurred + math.prod(operation.input_shape)
 
 
 @work_values.register

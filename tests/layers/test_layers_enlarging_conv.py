@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import layer_oracles as oracles
@@ -26,22 +27,42 @@ SIZES = pytest.mark.parametrize(
         (3, 3, (4, 1), (12, 3)),
         (3, 2, (3, 4), (7, 11)),
         (4, 7, (2, 3), None),
+        (4, 3, (9, 8), None),
+        (3, 5, (8, 1), None),
+        (2, 3, (1, 1), None),
     ],
 )
 
 
-LAYERS = {"resize": ResizeConv2D, "fixed_unpool": FixedUnpoolingConv2D}
+LAYERS = {
+    "nearest": ResizeConv2D,
+    "bilinear": functools.partial(ResizeConv2D, interpolation="bilinear"),
+    "fixed_unpool": FixedUnpoolingConv2D,
+}
 KINDS = pytest.mark.parametrize("kind", LAYERS)
 
 
 def enlarged_as(kind: str, images: np.ndarray, factor: int, output_size: tuple[int, int] | None) -> np.ndarray:
-    """Repeat pixels and cut the middle out, or keep each block's top-left one and cut zeros off, in float64."""
+    """Repeat pixels or draw lines between them, and cut the middle out, in float64.
+
+    Or keep each block's top-left pixel, and cut zeros off.
+    """
+    if kind == "bilinear":
+        size = tuple(factor * n for n in images.shape[1:3])
+        return oracles.middle(drawn(drawn(images, factor, 1), factor, 2), output_size or size)
     enlarged = images.astype("float64").repeat(factor, axis=1).repeat(factor, axis=2)
     height, width = output_size or enlarged.shape[1:3]
-    if kind == "resize":
+    if kind == "nearest":
         return oracles.middle(enlarged, (height, width))
     corners = (np.arange(enlarged.shape[1])[:, None] % factor == 0) & (np.arange(enlarged.shape[2]) % factor == 0)
     return (enlarged * corners[:, :, None])[:, :height, :width]
+
+
+def drawn(images: np.ndarray, factor: int, axis: int) -> np.ndarray:
+    """Read lines between the pixels' centres at those of smaller pixels; beyond the outermost centres they are flat."""
+    size = images.shape[axis]
+    centres = (np.arange(factor * size) + 0.5) / factor - 0.5
+    return np.apply_along_axis(lambda line: np.interp(centres, np.arange(size), line), axis, images.astype("float64"))
 
 
 def convolved(
@@ -60,7 +81,7 @@ def convolved(
 
 
 def make(kind: str, folded: bool | None, factor: int, kernel_size: int, output_size: tuple[int, int] | None, **kwargs):
-    layer = LAYERS[kind](4, kernel_size, factor, output_size, folded, bias_initializer="ones", **kwargs)
+    layer = LAYERS[kind](4, kernel_size, factor, output_size, folded=folded, bias_initializer="ones", **kwargs)
     layer.build((None, None, None, 3))
     return layer
 
@@ -113,11 +134,28 @@ def test_a_folded_kernel_counts_every_tap_once_for_each_pixel_of_a_block() -> No
 
 
 def test_folding_a_resize_needs_whole_sizes() -> None:
-    assert can_fold("resize", (4, 5), (8, 10), 2)
-    assert can_fold("resize", (None, None), None, 3)
-    assert not can_fold("resize", (4, 5), (8, 9), 2)
-    assert not can_fold("resize", (None, 5), (8, 10), 2)
-    assert can_fold("fixed_unpool", (None, 5), (8, 9), 2)
+    for enlarging in ("nearest", "bilinear"):
+        assert can_fold(enlarging, (4, 5), (8, 10), 2, 3)
+        assert not can_fold(enlarging, (4, 5), (8, 9), 2, 3)
+        assert not can_fold(enlarging, (None, 5), (8, 10), 2, 3)
+    assert can_fold("nearest", (None, None), None, 3, 3)
+    assert not can_fold("bilinear", (None, None), None, 3, 3)
+    assert can_fold("fixed_unpool", (None, 5), (8, 9), 2, 3)
+
+
+def test_a_blur_may_come_last_for_odd_kernels_that_reach_less_than_the_factor() -> None:
+    def fits(factor: int, kernel_size: int) -> bool:
+        return can_fold("bilinear", (4, 5), (4 * factor, 5 * factor), factor, kernel_size)
+
+    assert [side for side in range(1, 9) if fits(2, side)] == [1, 3]
+    assert [side for side in range(1, 9) if fits(3, side)] == [1, 3, 5]
+
+
+def test_small_maps_and_16_bits_are_resized_bilinearly_before_they_are_convolved() -> None:
+    assert folding_is_faster("bilinear", (8, 9), 3, "float32")
+    assert not folding_is_faster("bilinear", (8, 7), 3, "float32")
+    assert not folding_is_faster("bilinear", (None, 8), 3, "float32")
+    assert not folding_is_faster("bilinear", (8, 8), 3, "bfloat16")
 
 
 def test_matrix_units_of_the_processor_make_16_bits_unfolded(tmp_path: Path, monkeypatch) -> None:
@@ -125,12 +163,12 @@ def test_matrix_units_of_the_processor_make_16_bits_unfolded(tmp_path: Path, mon
     flags.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n")
     assert has_matrix_units(flags)
     monkeypatch.setattr("cae.forms.has_matrix_units", lambda: True)
-    assert not folding_is_faster(3, "bfloat16")
-    assert folding_is_faster(3, "float32")
+    assert not folding_is_faster("nearest", (4, 5), 3, "bfloat16")
+    assert folding_is_faster("nearest", (4, 5), 3, "float32")
     monkeypatch.setattr("cae.forms.has_matrix_units", lambda: False)
-    assert folding_is_faster(3, "bfloat16")
-    assert not folding_is_faster(1, "float32")
-    assert not folding_is_faster(3, "float32", on_gpu=True)
+    assert folding_is_faster("nearest", (4, 5), 3, "bfloat16")
+    assert not folding_is_faster("nearest", (4, 5), 1, "float32")
+    assert not folding_is_faster("nearest", (4, 5), 3, "float32", on_gpu=True)
 
 
 def test_processors_without_them_or_without_that_file_have_none(tmp_path: Path) -> None:
@@ -145,6 +183,11 @@ def test_processors_without_them_or_without_that_file_have_none(tmp_path: Path) 
 def test_what_the_layer_decides_itself_cannot_be_given(kind: str, argument: str) -> None:
     with pytest.raises(TypeError, match=argument):
         LAYERS[kind](3, 3, **{argument: 1})
+
+
+def test_another_interpolation_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be nearest or bilinear\. Received: interpolation='bicubic'"):
+        ResizeConv2D(3, 3, interpolation="bicubic")
 
 
 @KINDS

@@ -9,8 +9,8 @@ from cae.plan import make_plan
 from cae.plan.forms import format_forms
 
 
-def forms(size, precision="float32", **encoder):
-    section = ModelSection.model_validate({"encoder": encoder, "decoder": {"upsampling": "resize"}})
+def forms(size, precision="float32", upsampling="resize", **encoder):
+    section = ModelSection.model_validate({"encoder": encoder, "decoder": {"upsampling": upsampling}})
     return format_forms(make_plan(section, (size, size, 1)), precision)
 
 
@@ -20,10 +20,13 @@ def test_the_form_that_the_layer_chooses_is_named(has_units, monkeypatch):
     # 14 pixels become 27, which is cropped, and 7 become 14, which is not: 7 * 7 * 4 * 4 * 6 * 6 and 14 * 14 * ...
     second, first, _ = forms(27, filters=[6, 6])
     assert second == (
-        "stage_2_conv_1: resize and convolution are computed on a CPU as one conv_transpose 4x4: 28,224 MACs instead"
-        " of 63,504"
+        "stage_2_conv_1: nearest resize and convolution are computed on a CPU as one conv_transpose 4x4: 28,224 MACs"
+        " instead of 63,504"
     )
-    assert first == "stage_1_conv_1: resize and convolution are computed one after the other, since 27x27 is cropped"
+    assert (
+        first
+        == "stage_1_conv_1: nearest resize and convolution are computed one after the other, since 27x27 is cropped"
+    )
     (folded, _) = forms(8, "mixed_bfloat16", filters=[6])
     assert ("which is faster here in bfloat16" in folded) == has_units
 
@@ -50,3 +53,16 @@ def test_unpooling_without_switches_is_folded_at_odd_sizes_too():
 
 def test_a_single_tap_is_not_folded():
     assert "one after the other" in forms(8, filters=[6], kernel_size=1)[0]
+
+
+def test_a_bilinear_resize_is_folded_with_a_blur_where_its_map_is_large():
+    bilinear = {"kind": "resize", "interpolation": "bilinear"}
+    second, first, _ = forms(28, upsampling=bilinear, filters=[6, 6])
+    assert "one after the other, which is faster here in float32" in second  # 7 pixels become 14
+    # 14 * 14 * 4 * 4 * 6 * 6, and four frames of 2 lines of 28 * 3 * 6 * 6
+    assert first == (
+        "stage_1_conv_1: bilinear resize and convolution are computed on a CPU as one conv_transpose 4x4 and a blur:"
+        " 137,088 MACs instead of 254,016"
+    )
+    wide = forms(32, upsampling=bilinear, filters=[6], kernel_size=5)[0]
+    assert wide.endswith("are computed one after the other, since a kernel of side 5 allows no blur behind it")
