@@ -2,7 +2,7 @@
 
 import sys
 
-from cae.commands.main import main
+from cae.commands.main import entry_point
 
 if __name__ == "__main__":
-    sys.exit(main(["train", *sys.argv[1:]]))
+    sys.exit(entry_point(["train", *sys.argv[1:]]))

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from cae.commands.huge_pages import restart_with_huge_pages
 from cae.commands.messages import for_terminal, results_stream, tell
 from cae.errors import ConfigError, UserError
 
@@ -65,9 +66,16 @@ def main(arguments: Sequence[str]) -> int:
         return 1
 
 
-def entry_point() -> int:
-    """The installed `cae` command."""
-    return main(sys.argv[1:])
+def entry_point(arguments: Sequence[str] | None = None) -> int:
+    """Run a command as a process of its own: `cae`, `python -m cae`, and the scripts at the top of a clone.
+
+    Args:
+        arguments: by default those on the command line.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments[:1]) == ["train"]:
+        restart_with_huge_pages()
+    return main(arguments)
 
 
 class _Parser(argparse.ArgumentParser):

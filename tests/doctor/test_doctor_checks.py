@@ -169,8 +169,17 @@ def test_a_step_that_does_not_fit_names_a_batch_size_that_does():
     assert "batch_size" not in check_step_memory(step, 256, GIB).remedy
 
 
+def test_large_pages_are_told_of_where_they_are_given_on_request_or_turned_off(machine):
+    file = "sys/kernel/mm/transparent_hugepage/enabled"
+    assert "`train` has it ask" in check_allocator(machine({file: "always [madvise] never\n"})).found
+    own = machine({file: "always [madvise] never\n"}, GLIBC_TUNABLES="glibc.malloc.hugetlb=2")
+    assert check_allocator(own).found == "the system's"
+    assert "turned off here" in check_allocator(machine({file: "always madvise [never]\n"})).found
+    assert check_allocator(machine({file: "[always] madvise never\n"})).found == "the system's"
+
+
 def test_a_preloaded_allocator_is_recognised_by_setting_and_by_what_is_loaded(machine):
-    assert "system" in check_allocator(machine()).found
+    assert check_allocator(machine()).found == "the system's"
     assert check_allocator(machine(LD_PRELOAD="/usr/lib/libtcmalloc_minimal.so.4")).found == "tcmalloc"
     assert check_allocator(machine({"proc/self/maps": "7f00 r-xp /lib/libjemalloc.so.2\n"})).found == "jemalloc"
 
