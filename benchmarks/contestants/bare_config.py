@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.children import serve
+from cae.commands.huge_pages import restart_with_huge_pages
 from cae.config import load_config
 from cae.data.load import load_splits
 from cae.engine import start_engine
@@ -48,4 +49,5 @@ class BareConfig:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()  # as `train` does
     serve(BareConfig)

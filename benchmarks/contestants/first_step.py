@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+from cae.commands.huge_pages import restart_with_huge_pages
 from cae.commands.main import main
 from cae.engine import start_engine
 
@@ -28,5 +29,6 @@ def end_after_first_step() -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()  # as `train` does
     end_after_first_step()
     sys.exit(main(["train", *sys.argv[1:]]))

@@ -8,6 +8,7 @@ from benchmarks.children import serve
 from benchmarks.contestants.exchange import KerasExchange
 from benchmarks.models import Task, make_config, plan_task
 from benchmarks.pictures import make_pictures
+from cae.commands.huge_pages import restart_with_huge_pages
 from cae.engine import start_engine
 
 
@@ -36,4 +37,5 @@ class OurTraining(KerasExchange):
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()  # as `train` does
     serve(OurTraining)
