@@ -82,26 +82,29 @@ def taps_behind(side: int, kernel_size: int, factor: int, target: int) -> int:
 
 
 def folding_is_faster(
-    enlarging: str, size: Size, kernel_size: int, compute_dtype: str, *, on_gpu: bool = False
+    enlarging: str, size: Size, kernel_size: int, compute_dtype: str, *, training: bool = True, on_gpu: bool = False
 ) -> bool:
     """Whether the folded form is the faster one.
 
     On a CPU it is, by about two, but for 16-bit floats on processors with matrix units for them (AMX): there
     multiplications are so cheap that the plain form wins. For bilinear resizing it is by 1.1 to 1.7 in float32, but
-    not for small maps, whose border is done apart; other types were not measured. On a GPU nothing was measured, so the
-    plain form stays.
+    not for small maps, whose border is done apart, and only while training: forward alone it spares little, and the
+    plain form makes simpler graphs to export. Other types were not measured. On a GPU nothing was, so the plain form
+    stays.
 
     Args:
         enlarging: `nearest` or `bilinear` resizing, or `fixed_unpool`.
         size: height and width before, or None where unknown.
         kernel_size: side of the convolution's kernel; folding spares nothing at 1.
         compute_dtype: float type of the computation.
+        training: whether gradients are computed, too.
         on_gpu: whether it runs on a GPU.
     """
     if kernel_size == 1 or on_gpu:
         return False
     if enlarging == "bilinear":
-        return compute_dtype == "float32" and all(n is not None and n >= _LEAST_SIDE_TO_BLUR for n in size)
+        is_large = all(n is not None and n >= _LEAST_SIDE_TO_BLUR for n in size)
+        return training and is_large and compute_dtype == "float32"
     return not _has_cheap_products(compute_dtype)
 
 

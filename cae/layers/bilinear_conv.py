@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from cae.layers.interpolation import KERNELS, interpolation_matrix
+from cae.layers.origin import Computed, remember
 from cae.layers.windows import compiled
 
 
@@ -155,20 +156,23 @@ def _blur(sharp: tf.Tensor, frame: Sequence[tf.Tensor], factor: int) -> tf.Tenso
     # So many pixels around the map would be looked at, too; they are zeros.
     missing = radius - (int(sharp.shape[2]) - int(frame[0].shape[1])) // 2
 
+    options = {"factor": factor, "missing": missing}
+
+    def gradient(above: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        taps = np.outer(weights, weights)[:, :, None, None]
+        kernel = tf.constant(np.tile(taps, (1, 1, above.shape[3], 1)), above.dtype)
+        around = 2 * radius - missing
+        padding = [(0, 0), (around, around), (around, around), (0, 0)]
+        of_sharp = tf.nn.depthwise_conv2d(above, kernel, (1, 1, 1, 1), padding)
+        lines = tuple(part.shape[2] for part in frame)
+        return of_sharp, *compiled(_take_frame, above.shape, lines=lines)(above)
+
     @tf.custom_gradient
-    def blur(sharp: tf.Tensor, *frame: tf.Tensor) -> Any:
-        def gradient(above: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            taps = np.outer(weights, weights)[:, :, None, None]
-            kernel = tf.constant(np.tile(taps, (1, 1, above.shape[3], 1)), above.dtype)
-            around = 2 * radius - missing
-            padding = [(0, 0), (around, around), (around, around), (0, 0)]
-            of_sharp = tf.nn.depthwise_conv2d(above, kernel, (1, 1, 1, 1), padding)
-            lines = tuple(part.shape[2] for part in frame)
-            return of_sharp, *compiled(_take_frame, above.shape, lines=lines)(above)
+    def blur(*inputs: tf.Tensor) -> Any:
+        return compiled(_blur_and_frame, sharp.shape, **options)(*inputs), gradient
 
-        return compiled(_blur_and_frame, sharp.shape, factor=factor, missing=missing)(sharp, *frame), gradient
-
-    return blur(sharp, *frame)
+    inputs = (sharp, *frame)
+    return remember(blur(*inputs), Computed(_blur_and_frame, inputs, options, gradient))
 
 
 def _blur_and_frame(

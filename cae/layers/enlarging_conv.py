@@ -76,10 +76,10 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
             Of a transposed convolution, (side', side', output channels, input channels).
         """
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return the enlarged, convolved features."""
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return the enlarged, convolved features; those of training are computed in the form that is faster then."""
         kernel = tf.convert_to_tensor(self.kernel)
-        if self._folds(inputs.shape):
+        if self._folds(inputs.shape, training):
             outputs, add = self.convolve_folded(inputs, kernel), add_bias
         else:
             outputs, add = tf.nn.conv2d(self.enlarge(inputs), kernel, strides=1, padding="SAME"), tf.nn.bias_add
@@ -87,16 +87,13 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
             outputs = add(outputs, self.bias)
         return self.activation(outputs)
 
-    def _folds(self, shape: tf.TensorShape) -> bool:
+    def _folds(self, shape: tf.TensorShape, training: bool) -> bool:
+        size, side = (shape[1], shape[2]), self.kernel_size[0]
         wanted = self.folded
         if wanted is None:
             on_gpu = bool(tf.config.list_logical_devices("GPU"))
-            wanted = folding_is_faster(
-                self.enlarging, (shape[1], shape[2]), self.kernel_size[0], self.compute_dtype, on_gpu=on_gpu
-            )
-        return wanted and can_fold(
-            self.enlarging, (shape[1], shape[2]), self.output_size, self.factor, self.kernel_size[0]
-        )
+            wanted = folding_is_faster(self.enlarging, size, side, self.compute_dtype, training=training, on_gpu=on_gpu)
+        return wanted and can_fold(self.enlarging, size, self.output_size, self.factor, side)
 
     def convolve_folded(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Return the enlarged, convolved map, which is never made itself.

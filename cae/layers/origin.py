@@ -7,7 +7,9 @@ what it made it of; the next one may start from there. What is then needed no mo
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -20,6 +22,23 @@ class Biased:
 
     inputs: tf.Tensor
     bias: tf.Tensor
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What a compiled kernel gives (see `cae.layers.windows.compiled`).
+
+    Args:
+        kernel: of the inputs, and of the options by name.
+        inputs: tensors; for the shape of the first one it is compiled.
+        options: what it is compiled for.
+        gradient: from the gradient of the output to those of the inputs.
+    """
+
+    kernel: Callable[..., tf.Tensor]
+    inputs: tuple[tf.Tensor, ...]
+    options: Mapping[str, Any]
+    gradient: Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -38,13 +57,13 @@ class Rectified:
     inputs: tf.Tensor
 
 
-Origin = Biased | Opened | Rectified
+Origin = Biased | Computed | Opened | Rectified
 
 
 def remember(outputs: tf.Tensor, origin: Origin) -> tf.Tensor:
     """Write on a tensor what it was made of; returns it.
 
-    The same values must follow from the origin, to the last bit.
+    The same values must follow from the origin.
 
     Example:
         >>> source = tf.constant([-1.0, 2.0])

@@ -40,7 +40,7 @@ def spread(values: tf.Tensor, side: int) -> tf.Tensor:
     return tf.reshape(windows, (batch, height * side, width * side, channels))
 
 
-def compiled(kernel: Callable[..., Any], shape: tf.TensorShape, **options: Any) -> Callable[..., Any]:
+def compiled(kernel: Callable[..., Any], shape: tf.TensorShape, /, **options: Any) -> Callable[..., Any]:
     """Return a kernel compiled by XLA, wherever it is called from.
 
     As single TensorFlow operations each comparison and each sum would travel through memory by itself, which takes up

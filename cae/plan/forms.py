@@ -47,7 +47,7 @@ def _form(operation: EnlargingConvolution, compute_dtype: str) -> str:
     size, target = operation.input_shape[:2], operation.output_shape[:2]
     side = operation.folded_kernel_size
     if is_folded(operation, compute_dtype):
-        blur = " and a blur" if operation.enlarging == "bilinear" else ""
+        blur = " and a blur while training" if operation.enlarging == "bilinear" else ""
         how = (
             f"on a CPU as one conv_transpose {side}x{side}{blur}: {operation.folded_macs:,} MACs instead of"
             f" {operation.macs:,}"

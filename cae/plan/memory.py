@@ -15,7 +15,7 @@ input out anew for each tap, a step can take three times what is predicted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -86,8 +86,10 @@ def predict_step_memory(
     repacking = _REPACKING_OF_16_BITS if is_short else 1.0
     images = _IMAGE_MAPS * math.prod(plan.image_shape) * _FLOAT32
     kept, most = 0.0, 0.0
-    for operation in flat(plan.operations):
-        kept += kept_values(operation, dtype) * bytes_per_value
+    operations = [*flat(plan.operations)]
+    for number, operation in enumerate(operations):
+        values = kept_values(operation, dtype) + kept_together(operation, operations[number + 1 : number + 3])
+        kept += values * bytes_per_value
         most = max(most, kept + work_values(operation, dtype) * bytes_per_value * repacking)
     copies = 3 + optimizer_slots  # weights, gradients, best weights
     return StepMemory(round(batch_size * (images + most)), plan.parameters * copies * _FLOAT32)
@@ -149,6 +151,29 @@ def _(operation: Dropout, dtype: str) -> float:
 def _(operation: Residual, dtype: str) -> float:
     # The sum takes the place of the last convolution's output.
     return _KEPT_BY_ACTIVATION.get(operation.function, 0.0) * _size(operation)
+
+
+def kept_together(operation: Operation, behind: Sequence[Operation]) -> float:
+    """Values of one image that are kept more, or less if negative, since operations are computed together.
+
+    See `cae.layers.origin`: max pooling comes before the rectifying. (Rectified channels that become pixels are kept as
+    well, but what they become is not rectified then: the most that is held stays the same. Measured.)
+
+    Args:
+        operation: of a plan, as `flat` gives them.
+        behind: the two operations behind it, where there are any.
+    """
+    if len(behind) < 2:
+        return 0.0
+    first, second = behind
+    if _is_relu(first) and isinstance(second, Pool) and second.kind == "max_pool":
+        # With switches nothing of what was pooled is needed again; else its maxima are, before they were rectified.
+        return -_size(operation) if second.records_switches else _size(second)
+    return 0.0
+
+
+def _is_relu(operation: Operation) -> bool:
+    return isinstance(operation, Activation) and operation.function == "relu"
 
 
 @singledispatch

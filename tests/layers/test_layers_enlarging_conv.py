@@ -151,8 +151,10 @@ def test_a_blur_may_come_last_for_odd_kernels_that_reach_less_than_the_factor() 
     assert [side for side in range(1, 9) if fits(3, side)] == [1, 3, 5]
 
 
-def test_small_maps_and_16_bits_are_resized_bilinearly_before_they_are_convolved() -> None:
+def test_small_maps_16_bits_and_what_learns_nothing_are_resized_bilinearly_before_they_are_convolved() -> None:
     assert folding_is_faster("bilinear", (8, 9), 3, "float32")
+    assert not folding_is_faster("bilinear", (8, 9), 3, "float32", training=False)
+    assert folding_is_faster("nearest", (8, 9), 3, "float32", training=False)
     assert not folding_is_faster("bilinear", (8, 7), 3, "float32")
     assert not folding_is_faster("bilinear", (None, 8), 3, "float32")
     assert not folding_is_faster("bilinear", (8, 8), 3, "bfloat16")
@@ -183,6 +185,20 @@ def test_processors_without_them_or_without_that_file_have_none(tmp_path: Path) 
 def test_what_the_layer_decides_itself_cannot_be_given(kind: str, argument: str) -> None:
     with pytest.raises(TypeError, match=argument):
         LAYERS[kind](3, 3, **{argument: 1})
+
+
+def test_a_layer_computes_the_same_while_training() -> None:
+    layer = make("bilinear", None, 2, 3, None)
+    images = tf.constant(np.random.default_rng(4).normal(size=(2, 9, 8, 3)).astype("float32"))
+    traced = [
+        {
+            node.op
+            for node in tf.function(layer).get_concrete_function(images, training=training).graph.as_graph_def().node
+        }
+        for training in (False, True)
+    ]
+    assert ["Conv2DBackpropInput" in operations for operations in traced] == [False, True]
+    np.testing.assert_allclose(layer(images, training=True), layer(images, training=False), atol=1e-5)
 
 
 def test_another_interpolation_is_refused() -> None:

@@ -29,6 +29,11 @@ CASES = [
     (model("conv_transpose", filters=[32, 64]), (64, 64, 3), 32, "float32"),
     (model("conv_transpose", filters=[32]), (64, 64, 3), 32, "mixed_bfloat16"),
     (model("resize", filters=[32, 64]), (63, 65, 3), 32, "float32"),
+    # What is computed together: pooling and unpooling, channels that become pixels, a resize and its blur.
+    (model("max_unpool"), (64, 64, 3), 64, "float32"),
+    (model("max_unpool", normalization="batch"), (64, 64, 3), 64, "mixed_bfloat16"),
+    (model("subpixel"), (64, 64, 3), 64, "float32"),
+    (model({"kind": "resize", "interpolation": "bilinear"}), (64, 64, 3), 64, "float32"),
 ]
 
 
