@@ -17,6 +17,7 @@ from benchmarks.children import ROOT
 _TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8", "asimd", "sve")
 # What users set to change threads, allocators and kernels.
 _TELLING_VARIABLES = (
+    "GLIBC_",
     "OMP_",
     "MKL_",
     "KMP_",

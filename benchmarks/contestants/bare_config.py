@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.children import serve
-from cae.commands.huge_pages import restart_with_huge_pages
 from cae.config import load_config
 from cae.data.load import load_splits
 from cae.engine import start_engine
+from cae.huge_pages import restart_with_huge_pages
 from cae.plan import make_plan
 
 

@@ -6,9 +6,9 @@ import os
 import sys
 from typing import Any
 
-from cae.commands.huge_pages import restart_with_huge_pages
 from cae.commands.main import main
 from cae.engine import start_engine
+from cae.huge_pages import restart_with_huge_pages
 
 DONE = "first step taken"
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from cae.commands.huge_pages import restart_with_huge_pages
 from cae.commands.messages import for_terminal, results_stream, tell
 from cae.errors import ConfigError, UserError
+from cae.huge_pages import restart_with_huge_pages
 
 # Name of each command, with its line in the overview. Each lives in a module of this package called like it.
 COMMANDS = {

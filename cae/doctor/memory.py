@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cae.doctor.finding import Finding, ok, problem, warning
 from cae.doctor.machine import Limits, Machine
+from cae.huge_pages import NEVER, ON_REQUEST, SETTING, VARIABLE
 
 if TYPE_CHECKING:
     from cae.plan.memory import StepMemory
@@ -67,10 +68,10 @@ def check_allocator(machine: Machine) -> Finding:
     faster = [name for name in _FASTER_ALLOCATORS if name in names]
     if faster:
         return ok("allocator", faster[0])
-    pages = machine.read("sys/kernel/mm/transparent_hugepage/enabled") or ""
-    if "[madvise]" in pages and "GLIBC_TUNABLES" not in machine.environ:
+    pages = machine.read(str(SETTING).lstrip("/")) or ""
+    if ON_REQUEST in pages and VARIABLE not in machine.environ:
         return ok("allocator", "the system's; `train` has it ask for large pages of memory")
-    if "[never]" in pages:
+    if NEVER in pages:
         return ok(
             "allocator", "the system's; with large pages, which are turned off here, steps are a few percent faster"
         )

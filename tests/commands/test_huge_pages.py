@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from cae.commands.huge_pages import gives_on_request, restart_with_huge_pages
+from cae.commands.main import entry_point
+from cae.huge_pages import gives_on_request, restart_with_huge_pages
 from tests.conftest import ROOT
 
 REPORT = """
 import os, sys
 from pathlib import Path
-from cae.commands.huge_pages import restart_with_huge_pages
+from cae.commands.main import entry_point
+from cae.huge_pages import restart_with_huge_pages
 
 print(os.getpid(), "before", flush=True)
 restart_with_huge_pages(Path(sys.argv[1]))
@@ -53,3 +56,21 @@ def test_settings_of_the_users_own_stay(tmp_path):
     setting.write_text("always [madvise] never\n")
     _, last = start(setting, GLIBC_TUNABLES="glibc.malloc.check=0")
     assert " glibc.malloc.check=0 " in last
+
+
+def test_a_process_that_cannot_be_started_anew_goes_on(tmp_path, monkeypatch):
+    setting = tmp_path / "enabled"
+    setting.write_text("always [madvise] never\n")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "nothing"))
+    restart_with_huge_pages(setting)
+    assert "GLIBC_TUNABLES" not in os.environ
+
+
+@pytest.mark.parametrize(("words", "restarts"), [(["train", "--help"], 1), (["describe", "--help"], 0), ([], 0)])
+def test_only_training_starts_anew(words, restarts, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr("cae.commands.main.restart_with_huge_pages", lambda: calls.append(1))
+    with pytest.raises(SystemExit):
+        entry_point(words)
+    assert len(calls) == restarts
