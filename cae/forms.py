@@ -26,7 +26,7 @@ def can_fold(enlarging: str, size: Size, output_size: Size | None, factor: int, 
     """Whether enlarging from `size` to `output_size` and a convolution behind it are one transposed convolution.
 
     A resized map that is cropped is not: its border would see what was cut off. Unpooling cuts off zeros only. Bilinear
-    resizing is nearest resizing with a blur, which may come last where the kernel sees no more than two pixels of it.
+    resizing is nearest resizing with a blur; the blur may come last, for kernels that have a middle.
 
     Example:
         >>> can_fold("nearest", (8, 8), (16, 16), 2, 3), can_fold("nearest", (8, 8), (15, 16), 2, 3)
@@ -41,7 +41,7 @@ def can_fold(enlarging: str, size: Size, output_size: Size | None, factor: int, 
     """
     if enlarging == "fixed_unpool":
         return True
-    if enlarging == "bilinear" and (None in size or kernel_size % 2 == 0 or kernel_size // 2 >= factor):
+    if enlarging == "bilinear" and (None in size or kernel_size % 2 == 0):
         return False
     if output_size is None:
         return True

@@ -31,7 +31,7 @@ def convolve_bilinear(inputs: tf.Tensor, kernel: tf.Tensor, folded_kernel: tf.Te
 
     Args:
         inputs: (batch, height, width, channels), height and width known.
-        kernel: (side, side, channels, filters); `side` is odd, and `side // 2` less than `factor`.
+        kernel: (side, side, channels, filters); `side` is odd.
         folded_kernel: of the transposed convolution that repeats pixels and convolves with `kernel` (see
             `cae.layers.resize_conv.fold_kernel`).
         factor: how many times higher and wider, at least 2.
@@ -44,19 +44,22 @@ def convolve_bilinear(inputs: tf.Tensor, kernel: tf.Tensor, folded_kernel: tf.Te
     tall, wide = factor * height, factor * width
     shape = (batch, tall + side - 1, wide + side - 1, filters)
     sharp = tf.nn.conv2d_transpose(inputs, folded_kernel, shape, factor, padding="VALID")
-    lines = _outlines(inputs)
+    top, bottom, left, right = _outlines(inputs)
     # Rows cross the columns' frame, and must find the resized picture there; columns find it blurred and no more.
-    matrices = [
-        _line_matrix(length, side // 2, factor, resized) for length, resized in ((width, True), (height, False))
+    row_matrix = _line_matrix(width, side // 2, factor, resized=True)
+    column_matrix = _line_matrix(height, side // 2, factor, resized=False)
+    tilted = tf.transpose(kernel, (1, 0, 2, 3))
+    weights = _frame_weights(side, factor)
+    rows, columns = weights[:tall], weights[:wide]
+    frame = [
+        _convolve_line(line, matrix, upright, lines)
+        for line, matrix, upright, lines in (
+            (top, row_matrix, kernel, rows),
+            (bottom, row_matrix, kernel, rows[::-1, ::-1]),  # the far side is the near one mirrored
+            (left, column_matrix, tilted, columns),
+            (right, column_matrix, tilted, columns[::-1, ::-1]),
+        )
     ]
-    frame = []
-    for number, line in enumerate(lines):
-        matrix = tf.constant(matrices[number // 2], inputs.dtype)
-        weights = _frame_weights(side, factor)[: (tall, wide)[number // 2]]
-        if number % 2:  # the far side is the near one mirrored
-            weights = weights[::-1, ::-1]
-        upright = kernel if number < 2 else tf.transpose(kernel, (1, 0, 2, 3))
-        frame.append(_convolve_line(tf.matmul(matrix, line), upright, weights))
     return _blur(sharp, frame, factor)
 
 
@@ -67,21 +70,25 @@ def _outlines(inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Te
     @tf.custom_gradient
     def outlines(inputs: tf.Tensor) -> Any:
         def gradient(*above: tf.Tensor) -> tf.Tensor:
-            return compiled(_put_round, above[0].shape, height=height, width=width)(*above)
+            return compiled(_back_in_place, above[0].shape, height=height, width=width)(*above)
 
         return (inputs[:, 0], inputs[:, -1], inputs[:, :, 0], inputs[:, :, -1]), gradient
 
     return outlines(inputs)
 
 
-def _put_round(
+def _back_in_place(
     top: tf.Tensor, bottom: tf.Tensor, left: tf.Tensor, right: tf.Tensor, height: int, width: int
 ) -> tf.Tensor:
-    rows = _beside(top[:, None], 0, height, 1) + _beside(bottom[:, None], height - 1, height, 1)
-    return rows + _beside(left[:, :, None], 0, width, 2) + _beside(right[:, :, None], width - 1, width, 2)
+    rows = _padded_into_place(top[:, None], 0, height, 1) + _padded_into_place(bottom[:, None], height - 1, height, 1)
+    return (
+        rows
+        + _padded_into_place(left[:, :, None], 0, width, 2)
+        + _padded_into_place(right[:, :, None], width - 1, width, 2)
+    )
 
 
-def _beside(part: tf.Tensor, start: int, size: int, axis: int) -> tf.Tensor:
+def _padded_into_place(part: tf.Tensor, start: int, size: int, axis: int) -> tf.Tensor:
     """Zeros of `size` along the axis, but for the part that starts at `start`."""
     padding = [(0, 0)] * 4
     padding[axis] = (start, size - start - int(part.shape[axis]))
@@ -97,11 +104,12 @@ def _line_matrix(size: int, reach: int, factor: int, resized: bool) -> np.ndarra
     return KERNELS["bilinear"](np.abs(centres[:, None] - np.arange(size)))
 
 
-def _convolve_line(line: tf.Tensor, kernel: tf.Tensor, weights: np.ndarray) -> tf.Tensor:
-    """Convolve a line with sums of the kernel's rows.
+def _convolve_line(line: tf.Tensor, matrix: np.ndarray, kernel: tf.Tensor, weights: np.ndarray) -> tf.Tensor:
+    """Enlarge a line and convolve it with sums of the kernel's rows.
 
     Args:
-        line: (batch, side - 1 more than the length, channels).
+        line: (batch, pixels, channels).
+        matrix: (side - 1 more than the length, pixels).
         kernel: (side, side, channels, filters), its second axis along the line.
         weights: (lines, side).
 
@@ -109,10 +117,11 @@ def _convolve_line(line: tf.Tensor, kernel: tf.Tensor, weights: np.ndarray) -> t
         (batch, length, lines, filters).
     """
     side, _, channels, filters = kernel.shape
+    enlarged = tf.matmul(tf.constant(matrix, line.dtype), line)
     rows = tf.reshape(kernel, (side, side * channels * filters))
     mixed = tf.reshape(tf.matmul(tf.constant(weights, kernel.dtype), rows), (-1, side, channels, filters))
     mixed = tf.reshape(tf.transpose(mixed, (1, 2, 0, 3)), (1, side, channels, len(weights) * filters))
-    convolved = tf.nn.conv2d(tf.expand_dims(line, 1), mixed, 1, "VALID")
+    convolved = tf.nn.conv2d(tf.expand_dims(enlarged, 1), mixed, 1, "VALID")
     return tf.reshape(convolved, (-1, keras.ops.shape(convolved)[2], len(weights), filters))
 
 
@@ -179,14 +188,20 @@ def _blur_and_frame(
     sharp: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, left: tf.Tensor, right: tf.Tensor, factor: int, missing: int
 ) -> tf.Tensor:
     height, width = int(left.shape[1]), int(top.shape[1])
-    around = [(max(0, missing), max(0, missing))] * 2
-    padded = tf.pad(sharp, [(0, 0), *around, (0, 0)]) if missing > 0 else sharp
-    taps = list(enumerate(blur_weights(factor), start=max(0, -missing)))
+    padded, start = sharp, -missing
+    if missing > 0:
+        padded, start = tf.pad(sharp, [(0, 0), (missing, missing), (missing, missing), (0, 0)]), 0
+    taps = list(enumerate(blur_weights(factor), start))
     across = tf.add_n([padded[:, i : i + height] * weight for i, weight in taps])
     blurred = tf.add_n([across[:, :, i : i + width] * weight for i, weight in taps])
     top, bottom = (tf.transpose(part, (0, 2, 1, 3)) for part in (top, bottom))
-    rows = _beside(top, 0, height, 1) + _beside(bottom, height - int(bottom.shape[1]), height, 1)
-    return blurred + rows + _beside(left, 0, width, 2) + _beside(right, width - int(right.shape[2]), width, 2)
+    rows = _padded_into_place(top, 0, height, 1) + _padded_into_place(bottom, height - int(bottom.shape[1]), height, 1)
+    return (
+        blurred
+        + rows
+        + _padded_into_place(left, 0, width, 2)
+        + _padded_into_place(right, width - int(right.shape[2]), width, 2)
+    )
 
 
 def _take_frame(grid: tf.Tensor, lines: tuple[int, ...]) -> tuple[tf.Tensor, ...]:

@@ -28,8 +28,8 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
     """A convolution of an enlarged map, in the faster of two forms of the same function.
 
     Enlarging that copies pixels or spreads them out is linear, and the same everywhere: together with a convolution it
-    is one transposed convolution, which never makes the enlarged map. A layer says in `enlarge` how the map becomes
-    larger, and in `fold` which kernel does the same in one.
+    is one transposed convolution, for bilinear resizing with a blur behind it, which never makes the enlarged map. A
+    layer says in `enlarge` how the map becomes larger, and in `fold` which kernel does the same in one.
 
     Args:
         filters: Number of output channels.
@@ -38,7 +38,7 @@ class EnlargingConv2D(keras.layers.Conv2D, abc.ABC):
         output_size: Height and width to restore; divided by `factor` and rounded up they must be the input's.
             None stands for `factor` times the input's.
         folded: True and False force or forbid the transposed convolution; None chooses the faster form for the
-            device and the float type (see `cae.forms`).
+            device, the float type, the size and training (see `cae.forms`).
         **kwargs: As for `keras.layers.Conv2D`.
     """
 

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from cae.layers.crop import Size, crop
-from cae.layers.windows import cells, compiled, spread
+from cae.layers.windows import cells, compiled, fill_windows
 
 Kernel = Callable[[np.ndarray], np.ndarray]
 
@@ -89,7 +89,7 @@ def repeat_pixels(inputs: tf.Tensor, factor: int) -> tf.Tensor:
         def gradient(above: tf.Tensor) -> tf.Tensor:
             return compiled(_sum_windows, above.shape, factor=factor)(above)
 
-        return spread(inputs, factor), gradient
+        return fill_windows(inputs, factor), gradient
 
     return repeat(inputs)
 

@@ -2,7 +2,11 @@
 
 Some steps cost less together, or in the other order: rectifying what is pooled instead of pooling what was rectified.
 Layers stay one for each step all the same, so that each step's output can be looked at. A layer writes on its output
-what it made it of; the next one may start from there. What is then needed no more, compiled functions leave out.
+what it made it of; while training, the next one starts from there. What is then needed no more, compiled functions
+leave out.
+
+Where nothing is trained each layer works on what it is given: gradients with respect to maps in between, which explain
+a model, must pass through these maps, and exported graphs are to show one step after the other.
 """
 
 from __future__ import annotations
@@ -66,8 +70,10 @@ def remember(outputs: tf.Tensor, origin: Origin) -> tf.Tensor:
     The same values must follow from the origin.
 
     Example:
-        >>> source = tf.constant([-1.0, 2.0])
-        >>> origin_of(remember(tf.nn.relu(source), Rectified(source))).inputs is source
+        >>> @tf.function
+        ... def knows(source):
+        ...     return origin_of(remember(tf.nn.relu(source), Rectified(source))).inputs is source
+        >>> bool(knows(tf.constant([-1.0, 2.0])))
         True
     """
     setattr(outputs, _ATTRIBUTE, origin)
@@ -75,5 +81,5 @@ def remember(outputs: tf.Tensor, origin: Origin) -> tf.Tensor:
 
 
 def origin_of(tensor: tf.Tensor) -> Origin | None:
-    """What a tensor was made of; None where nobody wrote it there."""
-    return getattr(tensor, _ATTRIBUTE, None)
+    """What a tensor was made of; None where nobody wrote it there, and outside of graphs, which leave out nothing."""
+    return None if tf.executing_eagerly() else getattr(tensor, _ATTRIBUTE, None)

@@ -16,11 +16,12 @@ from cae.layers.windows import compiled
 
 @keras.saving.register_keras_serializable(package="cae")
 class ReLU(keras.layers.Activation):
-    """`keras.layers.Activation("relu")`, computed together with the step before it.
+    """`keras.layers.Activation("relu")`, while training computed together with the step before it.
 
     Values and gradients are the same. Behind a transposed convolution, bias and rectifying are one pass over the map,
     which a blur behind a folded bilinear resize joins. Behind `DepthToSpace2D`, channels are rectified before they
-    become pixels, so that TensorFlow does it within the convolution.
+    become pixels, so that TensorFlow does it within the convolution. The map in between then is not on the gradient's
+    way; call the layer with `training=False`, as by default, for gradients with respect to it.
 
     Example:
     >>> import numpy as np
@@ -40,12 +41,12 @@ class ReLU(keras.layers.Activation):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("relu", **kwargs)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return the rectified values."""
-        origin = origin_of(inputs)
-        # Each size would be compiled anew; where it varies, that takes longer than it spares.
+        origin = origin_of(inputs) if training else None
+        # A kernel is compiled for each size; where sizes vary, that takes longer than it spares.
         if isinstance(origin, Biased) and inputs.shape[1:].is_fully_defined():
-            outputs = _add_bias_and_rectify(origin)
+            outputs = _rectify_sum(origin)
         elif isinstance(origin, Opened):
             outputs = open_channels(tf.nn.relu(origin.inputs), origin.factor, origin.output_size)
         else:
@@ -57,15 +58,17 @@ class ReLU(keras.layers.Activation):
         return {key: value for key, value in super().get_config().items() if key != "activation"}
 
 
-def _add_bias_and_rectify(sum_: Biased) -> tf.Tensor:
-    made = origin_of(sum_.inputs)
+def _rectify_sum(biased: Biased) -> tf.Tensor:
+    """Rectify the sum of a map and a bias in one pass, with the kernel that gives the map if there is one."""
+    made = origin_of(biased.inputs)
     if not isinstance(made, Computed):
-        made = Computed(tf.identity, (sum_.inputs,), {}, lambda above: (above,))
+        made = Computed(tf.identity, (biased.inputs,), {}, lambda above: (above,))
 
     @tf.custom_gradient
-    def all_of_it(bias: tf.Tensor, *inputs: tf.Tensor) -> Any:
+    def rectify(bias: tf.Tensor, *inputs: tf.Tensor) -> Any:
         options = tuple(made.options.items())
-        outputs = compiled(_sum_and_rectify, inputs[0].shape, kernel=made.kernel, options=options)(*inputs, bias)
+        kernel = compiled(_compute_and_rectify, inputs[0].shape, compute=made.kernel, options=options)
+        outputs = kernel(*inputs, bias)
 
         def gradient(above: tf.Tensor) -> tuple[tf.Tensor, ...]:
             of_sum = tf.raw_ops.ReluGrad(gradients=above, features=outputs)
@@ -73,14 +76,14 @@ def _add_bias_and_rectify(sum_: Biased) -> tf.Tensor:
 
         return outputs, gradient
 
-    return all_of_it(sum_.bias, *made.inputs)
+    return rectify(biased.bias, *made.inputs)
 
 
-def _sum_and_rectify(
-    *inputs_and_bias: tf.Tensor, kernel: Callable[..., tf.Tensor], options: tuple[tuple[str, Any], ...]
+def _compute_and_rectify(
+    *inputs_and_bias: tf.Tensor, compute: Callable[..., tf.Tensor], options: tuple[tuple[str, Any], ...]
 ) -> tf.Tensor:
     *inputs, bias = inputs_and_bias
-    outputs = kernel(*inputs, **dict(options))
+    outputs = compute(*inputs, **dict(options))
     # Computed in float32 and rounded once, 16-bit sums are the same bits and take half as long.
     wide = tf.float32 if outputs.dtype.size < 4 else outputs.dtype
     return tf.cast(tf.nn.relu(tf.cast(outputs, wide) + tf.cast(bias, wide)), outputs.dtype)

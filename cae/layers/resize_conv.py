@@ -40,7 +40,7 @@ class ResizeConv2D(EnlargingConv2D):
         interpolation: `nearest` or `bilinear`, which needs a known height and width.
         folded: True and False force or forbid the transposed convolution; None chooses the faster form for the
             device, the float type, the size and training (see `cae.forms`). A cropped map is never folded; with
-            `bilinear` neither is a kernel of an even side, or with half a side of `factor` or more.
+            `bilinear` neither is a kernel of an even side.
         **kwargs: `activation`, `use_bias`, initializers, regularizers, constraints, `name`, `dtype`: as for
             `keras.layers.Conv2D`.
 

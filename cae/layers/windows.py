@@ -25,7 +25,7 @@ def cells(grid: tf.Tensor, side: int) -> list[tf.Tensor]:
     return [cell for row in tf.unstack(windows, axis=2) for cell in tf.unstack(row, axis=3)]
 
 
-def spread(values: tf.Tensor, side: int) -> tf.Tensor:
+def fill_windows(values: tf.Tensor, side: int) -> tf.Tensor:
     """Return windows of `side` by `side` pixels that all hold one value.
 
     Args:
@@ -56,7 +56,7 @@ def compiled(kernel: Callable[..., Any], shape: tf.TensorShape, /, **options: An
     return _compiled_for(kernel, tuple(shape[1:]), tuple(options.items()))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _compiled_for(
     kernel: Callable[..., Any], image_shape: tuple[int | None, ...], options: tuple[tuple[str, Any], ...]
 ) -> Any:

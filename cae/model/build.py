@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from cae.model.keras_layers import make_layer, make_tied_layer
+from cae.model.keras_layers import make_activation, make_layer, make_tied_layer
 from cae.plan.convolutions import Residual, TiedConvolution
 from cae.plan.operations import Dense, Operation, Pool, Upsample
 from cae.plan.plan import Plan
@@ -106,7 +106,7 @@ def _apply(
         for inside in operation.operations:
             x = _apply(inside, x, path, seed, precision, encoder)
         x = keras.layers.Add(name=f"{operation.name}_add", dtype=precision)([skip, x])
-        return keras.layers.Activation(operation.function, name=operation.name, dtype=precision)(x)
+        return make_activation(operation.function, operation.name, precision)(x)
     if isinstance(operation, TiedConvolution):
         assert encoder is not None
         return make_tied_layer(operation, encoder.get_layer(operation.tied_to), precision)(x)

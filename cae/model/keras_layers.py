@@ -134,9 +134,14 @@ def _(operation: Activation, path: str, seed: int, precision: str) -> keras.laye
     # The last activation is float32: reconstructions and losses need the range that 16 bits do not have.
     # The convolution before it stays in the compute type, where it is fast.
     is_output = operation.name.startswith("output")
-    if operation.function == "relu" and not is_output:
-        return layers.ReLU(name=operation.name, dtype=precision)
-    return keras.layers.Activation(operation.function, name=operation.name, dtype="float32" if is_output else precision)
+    return make_activation(operation.function, operation.name, "float32" if is_output else precision)
+
+
+def make_activation(function: str, name: str, precision: str) -> keras.layers.Layer:
+    """Make the layer of an activation."""
+    if function == "relu":
+        return layers.ReLU(name=name, dtype=precision)
+    return keras.layers.Activation(function, name=name, dtype=precision)
 
 
 @make_layer.register

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from cae.forms import folded_side
-from cae.plan.operations import Operation
+from cae.plan.operations import INTERPOLATION_SUPPORT, Operation
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class EnlargingConvolution(_Kernel):
         return f"{resize}{self.enlarging} x{self.factor}, conv {self.kernel_size}x{self.kernel_size}"
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
-        support = 2 if self.enlarging == "bilinear" else 1
+        support = INTERPOLATION_SUPPORT.get(self.enlarging, 1)
         finer = jump / self.factor
         return field + (support - 1) * jump + (self.kernel_size - 1) * finer, finer
 

@@ -34,7 +34,7 @@ def format_forms(plan: Plan, precision: str) -> list[str]:
     """
     dtype = precision.removeprefix("mixed_")
     enlargings = [_form(op, dtype) for op in plan.decoder if isinstance(op, EnlargingConvolution)]
-    narrow = [_narrow_form(op, dtype) for op in plan.operations if _is_narrow(op)]
+    narrow = [line for op in plan.operations for line in _narrow_form(op, dtype)]
     return enlargings + narrow
 
 
@@ -55,23 +55,23 @@ def _form(operation: EnlargingConvolution, compute_dtype: str) -> str:
     elif any(operation.factor * n != m for n, m in zip(size, target, strict=True)) and not _fits(operation):
         how = f"one after the other, since {target[0]}x{target[1]} is cropped"
     elif not _fits(operation):
-        how = f"one after the other, since a kernel of side {operation.kernel_size} allows no blur behind it"
+        how = f"one after the other, since a blur cannot follow a kernel of even side {operation.kernel_size}"
+    elif operation.enlarging == "bilinear" and compute_dtype != "float32":
+        how = f"one after the other in {compute_dtype}"
     else:
         how = f"one after the other, which is faster here in {compute_dtype}"
     enlarging = "fixed_unpool" if operation.enlarging == "fixed_unpool" else f"{operation.enlarging} resize"
     return f"{operation.name}: {enlarging} and convolution are computed {how}"
 
 
-def _is_narrow(operation: Operation) -> bool:
-    return isinstance(operation, Convolution) and operation.strides == 1 and has_few_filters(_kernel_shape(operation))
-
-
-def _narrow_form(operation: Operation, compute_dtype: str) -> str:
-    assert isinstance(operation, Convolution)
-    side = pixels_at_once(_kernel_shape(operation), operation.output_shape[:2], compute_dtype)
-    forward = f"{side}x{side} pixels at once on a CPU, " if side > 1 else ""
-    return f"{operation.name}: computed {forward}the gradient of its kernel as the mirrored convolution's"
-
-
-def _kernel_shape(operation: Convolution) -> tuple[int, int, int, int]:
-    return (operation.kernel_size, operation.kernel_size, operation.input_shape[2], operation.output_shape[2])
+def _narrow_form(operation: Operation, compute_dtype: str) -> list[str]:
+    if not isinstance(operation, Convolution) or operation.strides > 1:
+        return []
+    side, size = operation.kernel_size, operation.output_shape[:2]
+    kernel_shape = (side, side, operation.input_shape[2], operation.output_shape[2])
+    if not has_few_filters(kernel_shape):
+        return []
+    at_once = pixels_at_once(kernel_shape, size, compute_dtype)
+    how = [f"{at_once}x{at_once} pixels at once"] if at_once > 1 else []
+    how += ["the gradient of its kernel as the mirrored convolution's"] if side % 2 else []
+    return [f"{operation.name}: on a CPU computed {', '.join(how)}"] if how else []

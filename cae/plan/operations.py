@@ -74,7 +74,7 @@ class Pool(Operation):
 
 
 # How many neighbouring values along a side one resized value is made of.
-_INTERPOLATION_SUPPORT = {"nearest": 1, "bilinear": 2, "bicubic": 4, "lanczos3": 6, "lanczos5": 10}
+INTERPOLATION_SUPPORT = {"nearest": 1, "bilinear": 2, "bicubic": 4, "lanczos3": 6, "lanczos5": 10}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Upsample(Operation):
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         interpolation = "bilinear" if self.kind == "bilinear_additive" else self.interpolation
-        support = _INTERPOLATION_SUPPORT[interpolation]
+        support = INTERPOLATION_SUPPORT[interpolation]
         return field + (support - 1) * jump, jump / self.factor
 
 

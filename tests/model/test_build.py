@@ -118,8 +118,6 @@ def test_tensorflow_counts_the_plans_multiply_accumulates_of_folded_enlarging(ki
 
 def plain_form_of_everything_else(monkeypatch):
     monkeypatch.setattr("cae.layers.conv.has_few_filters", lambda *_, **__: False)
-    # The profiler does not look behind compiled kernels.
-    monkeypatch.setattr("cae.layers.relu.origin_of", lambda _: None)
 
 
 def tensorflow_macs(model, shape):

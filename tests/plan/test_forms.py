@@ -35,10 +35,11 @@ def test_the_form_that_the_layer_chooses_is_named(has_units, monkeypatch):
 def test_an_output_of_few_filters_is_computed_several_pixels_at_once(has_units, monkeypatch):
     monkeypatch.setattr("cae.forms.has_matrix_units", lambda: has_units)
     backwards = "the gradient of its kernel as the mirrored convolution's"
-    at_once = "4x4 pixels at once on a CPU, "
-    assert forms(8, filters=[18])[-1] == f"output: computed {at_once}{backwards}"
-    forward = "" if has_units else at_once
-    assert forms(8, "mixed_bfloat16", filters=[18])[-1] == f"output: computed {forward}{backwards}"
+    assert forms(8, filters=[18])[-1] == f"output: on a CPU computed 4x4 pixels at once, {backwards}"
+    forward = "" if has_units else "4x4 pixels at once, "
+    assert forms(8, "mixed_bfloat16", filters=[18])[-1] == f"output: on a CPU computed {forward}{backwards}"
+    # Half of four taps' SAME padding is more on one side, which a mirror would change.
+    assert forms(8, filters=[18], kernel_size=4)[-1] == "output: on a CPU computed 4x4 pixels at once"
 
 
 def test_unpooling_without_switches_is_folded_at_odd_sizes_too():
@@ -64,5 +65,7 @@ def test_a_bilinear_resize_is_folded_with_a_blur_where_its_map_is_large():
         "stage_1_conv_1: bilinear resize and convolution are computed on a CPU as one conv_transpose 4x4 and a blur"
         " while training: 137,088 MACs instead of 254,016"
     )
-    wide = forms(32, upsampling=bilinear, filters=[6], kernel_size=5)[0]
-    assert wide.endswith("are computed one after the other, since a kernel of side 5 allows no blur behind it")
+    even = forms(32, upsampling=bilinear, filters=[6], kernel_size=4)[0]
+    assert even.endswith("are computed one after the other, since a blur cannot follow a kernel of even side 4")
+    short = forms(32, "mixed_bfloat16", upsampling=bilinear, filters=[6])[0]
+    assert short.endswith("are computed one after the other in bfloat16")
