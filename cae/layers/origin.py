@@ -65,9 +65,10 @@ Origin = Biased | Computed | Opened | Rectified
 
 
 def remember(outputs: tf.Tensor, origin: Origin) -> tf.Tensor:
-    """Write on a tensor what it was made of; returns it.
+    """Write on a tensor of a graph what it was made of; returns it.
 
-    The same values must follow from the origin.
+    The same values must follow from the origin. Outside of graphs nothing is written: nothing would be left out there,
+    and a tensor that is kept would keep all that it was made of.
 
     Example:
         >>> @tf.function
@@ -76,10 +77,11 @@ def remember(outputs: tf.Tensor, origin: Origin) -> tf.Tensor:
         >>> bool(knows(tf.constant([-1.0, 2.0])))
         True
     """
-    setattr(outputs, _ATTRIBUTE, origin)
+    if not tf.executing_eagerly():
+        setattr(outputs, _ATTRIBUTE, origin)
     return outputs
 
 
 def origin_of(tensor: tf.Tensor) -> Origin | None:
-    """What a tensor was made of; None where nobody wrote it there, and outside of graphs, which leave out nothing."""
-    return None if tf.executing_eagerly() else getattr(tensor, _ATTRIBUTE, None)
+    """What a tensor was made of; None where nobody wrote it there."""
+    return getattr(tensor, _ATTRIBUTE, None)

@@ -21,7 +21,7 @@ from cae.layers import (
     ResizeConv2D,
 )
 from cae.layers.interpolation import repeat_pixels
-from cae.layers.origin import Rectified, origin_of
+from cae.layers.origin import Biased, Rectified, origin_of
 from cae.model import Autoencoder, build_autoencoder
 from cae.plan import make_plan
 
@@ -202,5 +202,17 @@ def test_the_gradient_of_repeated_pixels_is_the_sum_over_each_window(factor, dty
 
 def test_plain_convolutions_leave_their_bias_to_tensorflow() -> None:
     # It fuses convolution, bias and relu; a bias added by ourselves would be in its way.
-    outputs = Conv2D(8, 3, padding="same")(example((1, 4, 4, 3), "float32"))
-    assert origin_of(outputs) is None
+    def origin_behind(layer: keras.layers.Layer) -> Any:
+        found: list[Any] = []
+        graph = tf.function(lambda images: found.append(origin_of(layer(images))))
+        graph.get_concrete_function(example((1, 4, 4, 3), "float32"))
+        return found[-1]
+
+    assert origin_behind(Conv2D(8, 3, padding="same")) is None
+    assert isinstance(origin_behind(Conv2DTransposeToSize(8, 3)), Biased)
+
+
+def test_tensors_outside_of_graphs_do_not_keep_what_they_were_made_of() -> None:
+    image = example((1, 4, 4, 8), "float32")
+    for layer in (ReLU(), DepthToSpace2D(2), Conv2DTransposeToSize(3, 3)):
+        assert origin_of(layer(image)) is None
