@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cae.api.trained import evaluate, load
 from cae.errors import UserError
+from cae.run_warning import RunWarning
 from cae.runs import RunDirectory
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """One row for each epoch, as in metrics.jsonl: `epoch`, `loss`, `val_loss`, `val_psnr` and others."""
         return self.directory.read_metrics()
+
+    @property
+    def warnings(self) -> tuple[RunWarning, ...]:
+        """What makes it doubtful: each with a `code` and a `message` that names the remedy; empty if nothing does."""
+        return tuple(self.directory.read_warnings())
 
     def load(self) -> TrainedAutoencoder:
         """Load its best weights; see `cae.load`."""
@@ -116,6 +122,11 @@ class TrainingResult:
     def metrics(self) -> list[dict[str, Any]]:
         """See `Run.metrics`."""
         return self.run.metrics
+
+    @property
+    def warnings(self) -> tuple[RunWarning, ...]:
+        """Those of all its runs, each once; see `Run.warnings`."""
+        return tuple(dict.fromkeys(warning for run in self.runs for warning in run.warnings))
 
     def load(self) -> TrainedAutoencoder:
         """See `cae.load`."""

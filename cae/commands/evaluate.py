@@ -14,6 +14,7 @@ from cae.commands.messages import tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError
+from cae.run_warning import from_json
 from cae.runs import RunDirectory, check_is_writable
 
 Split = Literal["test", "validation", "train"]
@@ -121,6 +122,8 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
 
         print(format_features(results["features"], options.split))
         pictures += [str(out / name) for name in picture_files(results["features"])]
+    for warning in from_json(results.get("warnings", [])):
+        print(warning)
     print(out)
     tell("Pictures: " + "\n          ".join(pictures))
 

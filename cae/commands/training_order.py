@@ -22,6 +22,7 @@ from cae.training.outcome import Outcome
 if TYPE_CHECKING:
     from cae.config.data import DataSection
     from cae.data.image_set import Splits
+    from cae.run_warning import RunWarning
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def train_one(order: Order) -> End:
         if _is_done(order):
             return End(0)
         order.tell(_headline(order.config, plan))
+        for warning in _foreseen(order.config, splits):
+            order.tell(str(warning))
         return _train(order, plan, splits, cluster)
 
 
@@ -175,6 +178,12 @@ def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> Non
     from cae.training.objective import Objective
 
     Objective(config.objective).check_image_shape(image_shape)
+
+
+def _foreseen(config: RunConfig, splits: Splits) -> list[RunWarning]:
+    from cae.training.verdict import foreseen
+
+    return list(dict.fromkeys([*splits.warnings, *foreseen(config.training, len(splits.train))]))
 
 
 def _headline(config: RunConfig, plan: Plan) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from cae.comparison.contenders import Group, Run, leaves_of
 from cae.comparison.differences import paired_seeds
-from cae.comparison.found import Found, listed
+from cae.comparison.found import Found, listed, listed_runs
 from cae.comparison.given_images import tell_images, tell_order
 from cae.comparison.programs import tell_programs
 from cae.comparison.record import Terms
 from cae.comparison.sizes import Sizes, tell_sizes
 from cae.config.words import shown
+from cae.run_warning import from_json
 
 
 def check_terms(groups: Sequence[Group], sizes: Mapping[str, Sizes], left_out: Sequence[str] = ()) -> Terms:
@@ -33,7 +34,18 @@ def check_terms(groups: Sequence[Group], sizes: Mapping[str, Sizes], left_out: S
     """
     terms = Found(groups)
     terms.warnings.extend(left_out)
-    for check in (_seeds, tell_images, tell_order, _encoder_start, _decoder, _training, _steps, _status, tell_programs):
+    for check in (
+        _seeds,
+        tell_images,
+        tell_order,
+        _encoder_start,
+        _decoder,
+        _training,
+        _steps,
+        _status,
+        _warnings,
+        tell_programs,
+    ):
         check(groups, terms)
     tell_sizes(sizes, terms.equal, terms.unequal, terms.warnings)
     return Terms(tuple(terms.equal), tuple(terms.unequal), tuple(terms.warnings))
@@ -137,6 +149,19 @@ def _status(groups: Sequence[Group], terms: Found) -> None:
                     f"{terms.name(run)} (`{group.label}`) did not come to its end"
                     f" ({status or 'no summary was written'}): its best weights so far were measured."
                 )
+
+
+def _warnings(groups: Sequence[Group], terms: Found) -> None:
+    """What makes single runs doubtful: one sentence for all that have the same doubt, with the first one's numbers."""
+    found: dict[str, dict[str, str]] = {}
+    for group in groups:
+        for run in group.runs:
+            for warning in from_json(run.summary.get("warnings", [])):
+                found.setdefault(warning.code, {}).setdefault(terms.name(run), warning.message)
+    for messages in found.values():
+        names = list(messages)
+        whose = names[0] if len(names) == 1 else f"{listed_runs(names)} alike, here {names[0]}"
+        terms.warnings.append(f"{whose}: {messages[names[0]]}")
 
 
 def _steps_taken(run: Run) -> int | None:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from cae.run_warning import RunWarning
+
 WHOLE_BATCH = slice(None)
 
 
@@ -67,6 +69,8 @@ class Splits:
     """Files that broke after the scan, with the reasons, when `on_bad_image: skip` put another image in their place."""
     class_names: Sequence[str] = ()
     """Names of the classes that labels number, where they have names; labels are never used in training."""
+    warnings: list[RunWarning] = field(default_factory=list)
+    """What makes these images doubtful; what is noticed while they are read is added then."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ from cae.evaluation.measure import Measured, Measurer
 from cae.evaluation.metrics import metric_names
 from cae.metrics import PSNR_CAP
 from cae.pictures import best_median_worst
+from cae.run_warning import RunWarning, as_json
 from cae.training.objective import Objective
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from cae.runs import RunDirectory
     from cae.runs.trained import TrainedRun
 
+# What training found on its validation images is found again on those of the evaluation.
+_MEASURED_HERE = ("output_constant", "below_mean_image", "below_floor")
 # Images in each block of reconstructions.png.
 SHOWN = 8
 
@@ -65,7 +68,8 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         "ablations": ablations,
         "ablations_in_words": in_words(measured.means()["mse"], ablations, trained.plan.code.switch_bits),
         "baselines": measured_on.baselines(trained.plan.code.values, trained.config.training.batch_size),
-        "digest": _digest(trained.weights_digest, trained.config, measured_on),
+        "warnings": as_json(_warnings(trained.directory, measured_on)),
+        "digest": _digest(trained.weights_digest, trained.config, measured_on, trained.directory),
     }
     if corruption.kind != "none":
         results["corruption"] = corruption.model_dump(mode="json")
@@ -90,9 +94,8 @@ def find_evaluation(
     """
     if not (out / "results.json").exists():
         return None  # The fingerprint takes a look at every image.
-    return read_evaluation(
-        out, _digest(directory.digest_weights(), config, measured_on), measured_on.images.image_shape
-    )
+    digest = _digest(directory.digest_weights(), config, measured_on, directory)
+    return read_evaluation(out, digest, measured_on.images.image_shape)
 
 
 def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False) -> Measurer:
@@ -102,10 +105,16 @@ def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False) -> Meas
     return Measurer(trained.autoencoder, Objective(section), corruption, trained.config.training.batch_size)
 
 
-def _digest(weights: str, config: RunConfig, measured_on: EvaluationSet) -> str:
-    return digest_evaluation(
-        weights, config, f"{measured_on.split} {measured_on.digest}", len(measured_on.splits.train)
-    )
+def _warnings(directory: RunDirectory, measured_on: EvaluationSet) -> list[RunWarning]:
+    """What makes the run and its images doubtful; what is measured here anew is left out."""
+    of_the_run = [warning for warning in directory.read_warnings() if warning.code not in _MEASURED_HERE]
+    return [*of_the_run, *measured_on.splits.warnings]
+
+
+def _digest(weights: str, config: RunConfig, measured_on: EvaluationSet, directory: RunDirectory) -> str:
+    # Warnings of the run stand in its results.
+    images = f"{measured_on.split} {measured_on.digest} {directory.read_warnings()}"
+    return digest_evaluation(weights, config, images, len(measured_on.splits.train))
 
 
 def _finite(value: Any) -> Any:

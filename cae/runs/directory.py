@@ -12,6 +12,7 @@ from typing import Any
 
 from cae.atomic_files import remove_unfinished, write_text
 from cae.errors import ConfigError, UserError
+from cae.run_warning import RunWarning, from_json
 from cae.runs.lock import RunLock
 from cae.runs.read_back import read_environment, read_metrics, read_summary
 
@@ -68,6 +69,14 @@ class RunDirectory:
     def read_summary(self) -> dict[str, Any]:
         """What summary.json says, checked; see `cae.runs.read_back`."""
         return read_summary(self.summary)
+
+    def read_warnings(self) -> list[RunWarning]:
+        """What makes the run doubtful; nothing while it is under way, or after it was killed.
+
+        Raises:
+            UserError: summary.json is damaged.
+        """
+        return from_json(self.read_summary().get("warnings", [])) if self.summary.exists() else []
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl, without a last one that was cut off in the middle; none without the file."""

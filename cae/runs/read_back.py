@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cae.errors import UserError
+from cae.run_warning import RULE, from_json
 
 _PARTS = ("train", "validation", "test")
 
@@ -108,6 +109,14 @@ def _is_shape(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(map(_is_count, value))
 
 
+def _are_warnings(value: Any) -> bool:
+    try:
+        from_json(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _are_versions(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
@@ -123,6 +132,7 @@ _SUMMARY: dict[str, _Rule] = {
     "steps": _COUNT,
     "images": (f"an object with whole numbers for {', '.join(_PARTS)}", _are_parts),
     "image_shape": ("a list of height, width and channels", _is_shape),
+    "warnings": (RULE, _are_warnings),
 }
 _ENVIRONMENT: dict[str, _Rule] = {
     "python": _TEXT,

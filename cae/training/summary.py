@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cae.atomic_files import write_json
+from cae.run_warning import RunWarning, as_json
 from cae.runs.environment import peak_memory_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cae.config import RunConfig
     from cae.data.image_set import Splits
     from cae.plan import Plan
@@ -26,6 +29,7 @@ def write_summary(
     outcome: Outcome,
     *,
     wall_seconds: float,
+    warnings: Sequence[RunWarning] = (),
     error: str | None = None,
 ) -> None:
     """Write summary.json: how a training ended, its best and last epoch, and what it cost.
@@ -37,6 +41,7 @@ def write_summary(
         state: at the end.
         outcome: how it ended.
         wall_seconds: that this process took, preparations included.
+        warnings: what makes the run doubtful.
         error: why it failed, in a line.
 
     Raises:
@@ -46,6 +51,7 @@ def write_summary(
     summary = {
         "status": outcome.value,
         **({"error": error} if error else {}),
+        "warnings": as_json(warnings),
         "best": counters.best_metrics,
         "last": counters.last_metrics,
         "epochs": counters.epoch,

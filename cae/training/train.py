@@ -38,11 +38,13 @@ from cae.training.step import Steps
 from cae.training.strategy import SECONDS_TO_JOIN, check_batch_size, make_shares, make_strategy, uses_xla
 from cae.training.summary import hyperparameters, write_summary
 from cae.training.tensorboard import TensorBoardWriter
+from cae.training.verdict import foreseen
 
 if TYPE_CHECKING:
     from cae.data.image_set import Splits
     from cae.data.shares import Shares
     from cae.plan import Plan
+    from cae.run_warning import RunWarning
     from cae.runs.directory import RunDirectory
     from cae.training.cluster import Cluster
 
@@ -95,7 +97,13 @@ class Training:
             self._write_summary(state, outcome, started)
             for name, reason in self.splits.replaced.items():
                 self.tell(f"{name}: another image was taken in its place: {reason}")
+            for warning in dict.fromkeys(self._warnings()):
+                self.tell(str(warning))
             return outcome, stop.exit_code if outcome is Outcome.INTERRUPTED else 0
+
+    def _warnings(self) -> list[RunWarning]:
+        """What makes the run doubtful, as far as it is known by now."""
+        return [*self.splits.warnings, *foreseen(self.config.training, len(self.splits.train))]
 
     def _naming_memory(self) -> contextlib.AbstractContextManager[None]:
         return naming_memory(self.config.training.batch_size, self.plan.image_shape)
@@ -227,4 +235,13 @@ class Training:
     def _write_summary(self, state: TrainingState, outcome: Outcome, started: float, error: str | None = None) -> None:
         if self.cluster is None or self.cluster.is_chief:
             seconds = time.monotonic() - started
-            write_summary(self.run, self.plan, self.splits, state, outcome, wall_seconds=seconds, error=error)
+            write_summary(
+                self.run,
+                self.plan,
+                self.splits,
+                state,
+                outcome,
+                wall_seconds=seconds,
+                warnings=self._warnings(),
+                error=error,
+            )

@@ -28,6 +28,12 @@ def lines(*rows):
         ({"images": {"train": "x"}}, "images"),
         ({"images": {"train": 3, "validation": 1}}, "images"),
         ({"image_shape": [28, 28]}, "image_shape"),
+        ({"warnings": "few_steps"}, "warnings"),
+        ({"warnings": ["few_steps"]}, "warnings"),
+        ({"warnings": [{"code": "few_steps"}]}, "warnings"),
+        ({"warnings": [{"code": "few_steps", "message": 3}]}, "warnings"),
+        ({"warnings": [{"code": "few_steps", "message": "x" * 10_000}]}, "warnings"),
+        ({"warnings": [{"code": "few_steps", "message": "x"}] * 10_000}, "warnings"),
     ],
 )
 def test_a_summary_with_a_value_of_another_kind_is_refused_with_file_and_key(tmp_path, content, key):
