@@ -118,6 +118,8 @@ def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_cl
             more = f" and {len(inputs.unread) - 1:,} more" if len(inputs.unread) > 1 else ""
             name = printable(inputs.unread[0])
             tell(f"{printable(options.input)}: passed over, since such pictures are not read: {name}{more}")
+        if isinstance(inputs, SetInputs) and inputs.reading:
+            tell(inputs.reading)
         return inputs
     return open_split(model, options.split, options.overrides, all_classes=all_classes)
 

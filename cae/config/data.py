@@ -108,7 +108,7 @@ class ArrayData(AnyData):
     """An array file of images."""
 
     source: Literal["arrays"] = "arrays"
-    """A .npy, .npz or .h5 file with shape (images, height, width[, 1 or 3])."""
+    """A .npy, .npz or .h5 file with shape (images, height, width[, 1 or 3]); (height, width, 1 or 3) is one image."""
     array: str | None = None
     """Name inside an .npz or .h5 file; null takes x_train, train, images, or the only one."""
     test_array: str | None = None

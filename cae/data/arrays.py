@@ -13,7 +13,7 @@ from cae.data.array_set import ArraySet, ImageArray
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, printable, required_path
 from cae.data.idx import read_idx, read_idx_shape
-from cae.data.pixels import is_pixel_type
+from cae.data.pixels import batch_shape, is_pixel_type, unusual_reading
 from cae.errors import UserError
 
 _TRAIN_NAMES = ("x_train", "train", "images")
@@ -35,12 +35,13 @@ def load_arrays(section: ArrayData) -> Parts[ArraySet]:
     file = open_array_file(required_path(section.path))
     name = _train_name(file, section.array)
     train = _make_set(file, name, "y_train", section)
+    reading = _unusual(file.path, name, file.headers[name].shape)
     test_file, test_name = _find_test(section, file, name)
     if test_name is None:
-        return Parts(train)
+        return Parts(train, reading=reading)
     if test_name == name and test_file.path.samefile(file.path):
         raise file_error(file.path, f"training and test images must not be the same array. Received: {name or 'one'}.")
-    return Parts(train, test=_make_set(test_file, test_name, "y_test", section))
+    return Parts(train, test=_make_set(test_file, test_name, "y_test", section), reading=reading)
 
 
 def find_arrays_shape(section: ArrayData) -> tuple[int, int, int]:
@@ -48,7 +49,7 @@ def find_arrays_shape(section: ArrayData) -> tuple[int, int, int]:
     file = open_array_file(required_path(section.path))
     name = _train_name(file, section.array)
     _check_header(file, name)
-    return as_image_shape(file.headers[name].shape)
+    return batch_shape(file.headers[name].shape)[1:]
 
 
 def load_idx(section: IdxData) -> Parts[ArraySet]:
@@ -57,39 +58,35 @@ def load_idx(section: IdxData) -> Parts[ArraySet]:
     Raises:
         UserError: A file is missing, damaged, truncated, or does not hold images.
     """
-    train = _make_idx_set(required_path(section.path), section)
+    path = required_path(section.path)
+    train, reading = _make_idx_set(path, section), _unusual(path, "", read_idx_shape(path))
     if section.test_path is None:
-        return Parts(train)
+        return Parts(train, reading=reading)
     test = _make_idx_set(Path(section.test_path), section)
-    if Path(section.test_path).samefile(required_path(section.path)):
+    if Path(section.test_path).samefile(path):
         raise file_error(section.test_path, "training and test images must not be the same file.")
-    return Parts(train, test=test)
+    return Parts(train, test=test, reading=reading)
 
 
 def find_idx_shape(section: IdxData) -> tuple[int, int, int]:
     """Find (height, width, channels) from the file's header."""
-    return as_image_shape(_check_idx_shape(required_path(section.path)))
-
-
-def as_image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(height, width, channels) of the images in an array of 3 or 4 dimensions."""
-    return (shape[1], shape[2], shape[3] if len(shape) == 4 else 1)
+    return _idx_shape(required_path(section.path))[1:]
 
 
 def _make_idx_set(path: Path, section: IdxData) -> ArraySet:
-    _check_idx_shape(path)
-    return ArraySet(read_idx(path), image_size=section.image_size, channels=section.channels)
+    images = read_idx(path).reshape(_idx_shape(path))
+    return ArraySet(images, image_size=section.image_size, channels=section.channels)
 
 
-def _check_idx_shape(path: Path) -> tuple[int, ...]:
-    shape = read_idx_shape(path)
-    _check_shape(path, "", shape)
-    return shape
+def _idx_shape(path: Path) -> tuple[int, int, int, int]:
+    return _read_shape(path, "", read_idx_shape(path))
 
 
 def _make_set(file: ArrayFile, name: str, labels_name: str, section: ArrayData) -> ArraySet:
     _check_header(file, name)
     array = file.load(name)
+    if batch_shape(array.shape)[1:] == tuple(array.shape):  # one image, without an axis to say so
+        array = np.asarray(array[:])[np.newaxis]
     if array.dtype.kind == "f":
         _check_range(file.path, name, array)
     labels = _load_labels(file, labels_name, array.shape[0])
@@ -140,7 +137,7 @@ def _contents(file: ArrayFile) -> str:
 
 def _check_header(file: ArrayFile, name: str) -> None:
     shape, dtype = file.headers[name]
-    _check_shape(file.path, name, shape)
+    _read_shape(file.path, name, shape)
     if not is_pixel_type(dtype):
         raise file_error(
             file.path,
@@ -149,13 +146,16 @@ def _check_header(file: ArrayFile, name: str) -> None:
         )
 
 
-def _check_shape(path: Path, name: str, shape: tuple[int, ...]) -> None:
-    if min(shape, default=0) < 1 or not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))):
-        raise file_error(
-            path,
-            f"{_called(name)}the shape must be (images, height, width) or (images, height, width, 1 or 3), with no "
-            f"side of 0. Received: {tuple(shape)}.",
-        )
+def _read_shape(path: Path, name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    try:
+        return batch_shape(shape)
+    except ValueError as error:
+        raise file_error(path, f"{_called(name)}the shape must be {error}") from error
+
+
+def _unusual(path: Path, name: str, shape: tuple[int, ...]) -> str:
+    reading = unusual_reading(shape)
+    return reading and f"{printable(path)}: {_called(name)}{reading}"
 
 
 def _check_range(path: Path, name: str, array: ImageArray) -> None:

@@ -37,6 +37,8 @@ class Parts(Generic[S]):
     skipped: int = 0
     replaced: Mapping[str, str] = field(default_factory=dict)
     class_names: Sequence[str] = ()
+    reading: str = ""
+    """How the training array was read, where another reading is likely, too."""
 
 
 def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) -> Splits:
@@ -61,6 +63,7 @@ def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) ->
     if len(train) < needed:
         raise UserError(
             f"The training part must have at least {needed} images to be split. Received: {len(train)} in all."
+            + (f" ({parts.reading}.)" if parts.reading else "")
         )
     if test is None:
         # One image must be left for validation too, when that is held out next.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cae.data.pixels import is_pixel_type, to_channels, to_pixels
+from cae.data.pixels import batch_shape, is_pixel_type, to_channels, to_pixels
 
 
 class Images(NamedTuple):
@@ -29,7 +29,7 @@ class Images(NamedTuple):
 def as_images(images: Any, channels: int) -> Images:
     """Bring images to the form in which the model takes them.
 
-    A three-dimensional array whose last side is 1 or 3 is one image, any other a batch of gray ones.
+    A three-dimensional array is read as in files, see `cae.data.pixels.batch_shape`.
 
     Example:
         >>> as_images(np.zeros((5, 28, 28), np.uint8), channels=1).pixels.shape
@@ -46,13 +46,11 @@ def as_images(images: Any, channels: int) -> Images:
         ValueError: The shape, the type or the values are others.
     """
     array = np.asarray(images)
-    has_channels = array.ndim == 4 or (array.ndim == 3 and array.shape[2] in (1, 3))
-    is_single = array.ndim == 2 or (array.ndim == 3 and has_channels)
-    if array.ndim not in (2, 3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)) or 0 in array.shape:
-        raise ValueError(
-            "`images` must have shape (batch, height, width, 1 or 3), (batch, height, width), (height, width, 1 or 3)"
-            f" or (height, width), with no side of 0. Received: shape={array.shape}."
-        )
+    try:
+        shape = batch_shape((*array.shape, 1) if array.ndim == 2 else array.shape)
+    except ValueError as error:
+        raise ValueError(f"`images` must have shape {error} One gray image may also be (height, width).") from error
+    has_channels = array.ndim == 4 or (array.ndim == 3 and shape[1:] == array.shape)
     if not is_pixel_type(array.dtype):
         raise ValueError(
             f"`images` must be bool, uint8, uint16, or floating point in [0, 1]. Received: dtype={array.dtype}."
@@ -61,8 +59,5 @@ def as_images(images: Any, channels: int) -> Images:
         raise ValueError(
             f"Floating-point `images` must be in [0, 1]. Received: values from {array.min():g} to {array.max():g}."
         )
-    if not has_channels:
-        array = array[..., np.newaxis]
-    if is_single:
-        array = array[np.newaxis]
-    return Images(to_channels(to_pixels(array), channels), is_single, not has_channels and channels == 1)
+    is_single = array.ndim == 2 or (array.ndim == 3 and has_channels)
+    return Images(to_channels(to_pixels(array.reshape(shape)), channels), is_single, not has_channels and channels == 1)

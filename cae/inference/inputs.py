@@ -16,6 +16,7 @@ from cae.config.data import ArrayData, Channels, IdxData, ImageFolderData, Pictu
 from cae.data.array_set import ArraySet
 from cae.data.arrays import load_arrays, load_idx
 from cae.data.classes import class_name
+from cae.data.dividing import Parts
 from cae.data.file_errors import file_error
 from cae.data.folder_parts import EXTENSIONS, FileList, list_images
 from cae.data.image_file import BadImageError, decode
@@ -89,15 +90,19 @@ class SetInputs:
         images: the set.
         class_names: of its labels, where they have names.
         is_array: whether it lies in an array file.
+        reading: how an array was read, where another reading is likely, too.
     """
 
-    def __init__(self, images: ImageSet, class_names: Sequence[str] = (), *, is_array: bool = False) -> None:
+    def __init__(
+        self, images: ImageSet, class_names: Sequence[str] = (), *, is_array: bool = False, reading: str = ""
+    ) -> None:
         self.names: Sequence[str] = images.names
         labels = images.labels
         self.classes: Sequence[str | None] | None = (
             None if labels is None else [class_name(int(label), class_names) for label in labels]
         )
         self.is_array = is_array
+        self.reading = reading
         self._images = images
 
     def read(self, index: int) -> np.ndarray:
@@ -128,7 +133,8 @@ def open_inputs(path: Path, section: DataSection, channels: int, array: str | No
     ending = path.suffix.lower()
     if ending in EXTENSIONS:
         return PictureInputs(FileList(path.parent, [path.name]), channels, section)
-    return SetInputs(_open_array(path, ending, channels, array), is_array=True)
+    parts = _open_array(path, ending, channels, array)
+    return SetInputs(parts.train, is_array=True, reading=parts.reading)
 
 
 def read_groups(
@@ -159,16 +165,16 @@ def read_groups(
         yield Group(indices, np.stack(waiting))
 
 
-def _open_array(path: Path, ending: str, channels: int, array: str | None) -> ArraySet:
+def _open_array(path: Path, ending: str, channels: int, array: str | None) -> Parts[ArraySet]:
     taken: Channels = 1 if channels == 1 else 3
     if ending not in _ARRAY_ENDINGS:
         try:
-            return load_idx(IdxData(path=os.path.abspath(path), channels=taken)).train
+            return load_idx(IdxData(path=os.path.abspath(path), channels=taken))
         except UserError as error:
             endings = ", ".join((*EXTENSIONS, *_ARRAY_ENDINGS))
             raise UserError(f"{error} (Taken for an IDX file, since its name does not end in {endings}.)") from error
     section = ArrayData(path=os.path.abspath(path), array=array, channels=taken)
     try:
-        return load_arrays(section).train
+        return load_arrays(section)
     except UserError as error:
         raise UserError(str(error).replace("`data.array`", "--array")) from error

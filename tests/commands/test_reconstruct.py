@@ -137,6 +137,20 @@ def test_arrays_become_pictures_or_an_array(runs, run_command, tmp_path, ending)
     assert sorted(path.name for path in (tmp_path / "npy").iterdir()) == ["reconstructions.npy", "scores.csv"]
 
 
+@pytest.mark.parametrize("command", ["reconstruct", "encode", "score"])
+def test_every_command_takes_an_array_of_height_width_and_channels_for_one_image(runs, run_command, tmp_path, command):
+    image = make_images(1, 16, 24, 3)[0]
+    np.save(tmp_path / "one.npy", image)
+    out = ["--out", tmp_path / ("codes.npz" if command == "encode" else "out")]
+    code, _, stderr = run_command(command, runs["colour"], tmp_path / "one.npy", *out)
+    assert code == 0, stderr
+    assert "one.npy: the shape (16, 24, 3) is read as one image, (height, width, channels)" in stderr
+    if command == "reconstruct":
+        assert list(scores_of(tmp_path / "out")) == ["0"]
+        made = TrainedAutoencoder.load(runs["colour"]).reconstruct(image)
+        np.testing.assert_allclose(picture(tmp_path / "out" / "0.png") / 255, made, atol=1 / 255)
+
+
 def test_a_part_of_the_runs_own_data_is_what_evaluate_measures(runs, run_command, tmp_path, image_file):
     from cae.config import load_config
     from cae.data.load import load_splits

@@ -10,6 +10,7 @@ import pytest
 from cae.config.data import ArrayData
 from cae.data import array_files, arrays
 from cae.data.array_set import ArraySet
+from cae.data.arrays import load_arrays
 from cae.data.load import find_image_shape, load_splits
 from cae.errors import UserError
 
@@ -100,6 +101,34 @@ def test_other_shapes_are_an_error(tmp_path, ending, shape):
             use(section(path))
         assert str(shape) in str(caught.value)
         assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(40, 30, 3), (40, 30, 1), (1, 5, 3)])
+def test_an_array_of_height_width_and_channels_is_one_image(tmp_path, ending, shape):
+    stored = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    path = write(tmp_path / f"one{ending}", images=stored)
+    parts = load_arrays(section(path))
+    assert find_image_shape(section(path)) == parts.train.image_shape == shape
+    np.testing.assert_array_equal(everything(parts.train), stored[np.newaxis])
+    assert str(path) in parts.reading
+    assert "is read as one image, (height, width, channels)" in parts.reading
+    with pytest.raises(UserError, match=re.escape(f"{shape} is read as one image")):
+        load_splits(section(path))  # one image cannot be divided
+
+
+def test_an_array_of_three_planes_is_read_as_gray_images_and_it_is_said(tmp_path, ending):
+    parts = load_arrays(section(write(tmp_path / f"planes{ending}", images=some_images(3, 6, 5))))
+    assert parts.train.image_shape == (6, 5, 1)
+    assert "(3, 6, 5) is read as 3 gray images; bring channels last" in parts.reading
+    assert not load_arrays(section(write(tmp_path / f"many{ending}", images=some_images(4, 6, 5)))).reading
+
+
+@pytest.mark.parametrize("shape", [(9, 3, 6, 5), (9, 1, 6, 5)])
+def test_channels_that_come_first_are_named(tmp_path, ending, shape):
+    path = write(tmp_path / f"first{ending}", images=np.zeros(shape, np.uint8))
+    for use in (load_splits, find_image_shape):
+        with pytest.raises(UserError, match=r"Channels seem to come first; .*numpy.moveaxis\(images, 1, -1\)"):
+            use(section(path))
 
 
 @pytest.mark.parametrize(("bad", "received"), [(255.0, "from 0 to 255"), (-0.5, "from -0.5 to 0"), (1.001, "1.001")])

@@ -105,6 +105,10 @@ def test_images_are_fitted_for_encoding_as_the_runs_own_were(tmp_path):
     ("images", "message"),
     [
         (np.zeros((2, 14, 9, 2)), r"must have shape .*Received: shape=\(2, 14, 9, 2\)"),
+        (
+            np.zeros((2, 3, 14, 9)),
+            r"Channels seem to come first; bring them last, with numpy.moveaxis\(images, 1, -1\)",
+        ),
         (np.zeros(9), r"must have shape .*Received: shape=\(9,\)"),
         (np.zeros((0, 14, 9)), "no side of 0"),
         (np.full((14, 9), 200.0), r"must be in \[0, 1\]. Received: values from 200 to 200"),
