@@ -31,6 +31,16 @@ class Autoencoder:
     decoder: keras.Model
     model: keras.Model
 
+    @property
+    def weight_names(self) -> list[str]:
+        """A name for each of `model.weights`, made of those of the plan: `encoder/stage_1_conv_1/kernel`."""
+        names: dict[int, str] = {}
+        for part, model in (("encoder", self.encoder), ("decoder", self.decoder)):
+            for layer in model.layers:
+                for weight in layer.weights:  # a tied kernel is the encoder's
+                    names.setdefault(id(weight), f"{part}/{layer.name}/{weight.name}")
+        return [names[id(weight)] for weight in self.model.weights]
+
     def encode(self, images: Any, training: bool = False) -> tuple[Any, list[Any]]:
         """Latent, float32 or the compute type, and the list of switches (empty without max unpooling)."""
         outputs = self.encoder(images, training=training)

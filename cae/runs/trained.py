@@ -68,18 +68,11 @@ def load_autoencoder(directory: RunDirectory, config: RunConfig, plan: Plan) -> 
         UserError: if the weights do not fit the configuration, or cannot be read.
     """
     from cae.model import build_autoencoder
-    from cae.runs.weights_file import check_weights_file
+    from cae.runs.weights import load_weights
 
     autoencoder = build_autoencoder(plan, seed=config.seed, precision=config.training.precision)
     digest = directory.digest_weights()
-    check_weights_file(directory.weights, max(weight.size for weight in autoencoder.model.get_weights()))
-    try:
-        autoencoder.model.load_weights(directory.weights)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{directory.weights}: does not fit {directory.config}, or was written by a version of this program that"
-            f" made other layers (environment.json names it): {str(error).splitlines()[0]}"
-        ) from None
+    load_weights(directory.weights, autoencoder)
     if directory.digest_weights() != digest:
         raise UserError(f"{directory.weights}: was replaced while it was read, by a training that goes on; try again.")
     return autoencoder, digest

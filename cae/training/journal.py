@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from cae.atomic_files import naming_failures, replacing
+from cae.atomic_files import naming_failures
 from cae.metrics import quality_per_image
 from cae.pictures import reconstruction_grid, save_png
+from cae.runs.weights import save_weights
 from cae.tensorboard_plugin.summaries import figures_summary, inputs_summary, pictures_summary
 from cae.training.tensorboard import TensorBoardWriter, is_picture_epoch
 
@@ -115,15 +116,7 @@ class Journal:
 
     def write_best_weights(self, state: TrainingState) -> None:
         """Write model.weights.h5 with the best epoch's weights."""
-        model = state.steps.autoencoder.model
-        present = model.get_weights()
-        model.set_weights(state.best_weights)
-        try:
-            with replacing(self._run.weights) as temporary:
-                model.save_weights(temporary)
-        finally:
-            # Also where the disk is full: what is trained must not change by what cannot be written.
-            model.set_weights(present)
+        save_weights(self._run.weights, state.steps.autoencoder, state.best_weights)
 
     def _write_pictures(self, state: TrainingState) -> None:
         has_pictures = is_picture_epoch(self._section, state.counters.epoch, self._last_epoch)

@@ -22,6 +22,7 @@ def trained(tmp_path_factory, image_file):
     from cae.commands.planning import load_splits_with_progress
     from cae.runs import open_run
     from cae.runs.trained import load_trained_run
+    from cae.runs.weights import save_weights
 
     folder = tmp_path_factory.mktemp("trained")
     config = folder / "config.yaml"
@@ -33,7 +34,7 @@ def trained(tmp_path_factory, image_file):
     kernel, bias = first.get_weights()
     kernel[..., 2], bias[2] = 0, -1
     first.set_weights([kernel, bias])
-    autoencoder.model.save_weights(run / "model.weights.h5")
+    save_weights(run / "model.weights.h5", autoencoder)
     return run
 
 
@@ -207,13 +208,14 @@ def test_values_that_are_not_finite_are_said(trained, run_command, tmp_path):
     from cae.commands.planning import load_splits_with_progress
     from cae.runs import open_run
     from cae.runs.trained import load_trained_run
+    from cae.runs.weights import save_weights
 
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     autoencoder = load_trained_run(open_run(run), load_splits_with_progress).autoencoder
     latent = autoencoder.encoder.get_layer("latent")
     latent.set_weights([np.full_like(weight, np.nan) for weight in latent.get_weights()])
-    autoencoder.model.save_weights(run / "model.weights.h5")
+    save_weights(run / "model.weights.h5", autoencoder)
     code, _, err = run_command("visualize", run, "--layer", "latent")
     assert code == 1
     assert "not finite" in err

@@ -16,7 +16,7 @@ from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.runs import RunDirectory
 from cae.runs.trained import load_autoencoder
-from cae.runs.weights_file import check_weights_file
+from cae.runs.weights import load_weights, save_weights
 from tests.hostile.trap import Trap
 
 CONFIG = RunConfig(model=ModelSection(encoder=EncoderSection(filters=(2,))))
@@ -25,26 +25,23 @@ PLAN = make_plan(CONFIG.model, (8, 8, 1))
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """A run directory as training leaves it, and the number of the largest weight's values."""
+    """A run directory as training leaves it."""
     run = RunDirectory(tmp_path_factory.mktemp("runs") / "run")
     run.path.mkdir()
     save_config(CONFIG, run.config)
-    model = build_autoencoder(PLAN).model
-    model.save_weights(run.weights)
-    return run, max(weight.size for weight in model.get_weights())
+    save_weights(run.weights, build_autoencoder(PLAN))
+    return run
 
 
 @pytest.fixture
 def stranger(sound, tmp_path):
     """A copy of the run."""
-    shutil.copytree(sound[0].path, tmp_path / "run")
+    shutil.copytree(sound.path, tmp_path / "run")
     return RunDirectory(tmp_path / "run")
 
 
 def test_sound_weights_pass_and_are_loaded(sound):
-    run, largest = sound
-    check_weights_file(run.weights, largest)
-    loaded, _ = load_autoencoder(run, CONFIG, PLAN)
+    loaded, _ = load_autoencoder(sound, CONFIG, PLAN)
     for one, other in zip(loaded.model.get_weights(), build_autoencoder(PLAN).model.get_weights(), strict=True):
         assert np.array_equal(one, other)
 
@@ -89,14 +86,16 @@ REPLACED = {
     "text": lambda file, name, shape, folder: file.create_dataset(name, shape, h5py.string_dtype()),
     "references": lambda file, name, shape, folder: file.create_dataset(name, shape, h5py.ref_dtype),
     "complex": lambda file, name, shape, folder: file.create_dataset(name, shape, np.complex64),
+    "right values in chunks": lambda file, name, shape, folder: file.create_dataset(name, shape, "f4", chunks=shape),
+    "missing": lambda file, name, shape, folder: None,
+    "another shape": lambda file, name, shape, folder: file.create_dataset(name, (*shape, 1), "f4"),
     "itself": lambda file, name, shape, folder: file.update({name: file["/"]}),
     "nothing": lambda file, name, shape, folder: file.update({name: h5py.Empty("f4")}),
 }
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
 @pytest.mark.parametrize("kind", REPLACED)
-def test_weights_that_are_no_numbers_in_the_file_are_refused_at_once(sound, stranger, tmp_path, kind):
+def test_weights_that_are_no_numbers_in_the_file_are_refused_at_once(stranger, tmp_path, kind):
     with h5py.File(stranger.weights, "a") as file:
         name = kernel_name(file)
         shape = file[name].shape
@@ -104,17 +103,12 @@ def test_weights_that_are_no_numbers_in_the_file_are_refused_at_once(sound, stra
         REPLACED[kind](file, name, shape, tmp_path)
     started = time.process_time()
     with pytest.raises(UserError, match="weights must be arrays of numbers in the file itself") as caught:
-        check_weights_file(stranger.weights, sound[1])
-    assert time.process_time() - started < 1.0
+        load_weights(stranger.weights, build_autoencoder(PLAN))
+    assert time.process_time() - started < 2.0
     assert str(caught.value).startswith(f"{stranger.weights}: ")
     assert not (tmp_path / "canary").exists()
-    if kind not in ("terabytes", "gigabytes", "complex"):  # Keras itself refuses the others, too
-        with pytest.raises(UserError):
-            load_autoencoder(stranger, CONFIG, PLAN)
-        assert not (tmp_path / "canary").exists()
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
 def test_a_model_in_the_attributes_of_a_weights_file_is_never_looked_at(stranger, tmp_path):
     source = f"__import__('os').mkdir({str(tmp_path / 'canary')!r})"
     layer = {"class_name": "Lambda", "config": {"name": "x", "function": [source, None, None], "module": "os"}}
@@ -127,7 +121,8 @@ def test_a_model_in_the_attributes_of_a_weights_file_is_never_looked_at(stranger
 
 
 def test_a_weights_file_of_wrong_bytes_is_loaded_or_refused(sound, stranger):
-    whole = np.frombuffer(sound[0].weights.read_bytes(), np.uint8)
+    autoencoder = build_autoencoder(PLAN)
+    whole = np.frombuffer(sound.weights.read_bytes(), np.uint8)
     generator = np.random.default_rng(0)
     refused = 0
     for number in range(60):
@@ -136,7 +131,7 @@ def test_a_weights_file_of_wrong_bytes_is_loaded_or_refused(sound, stranger):
         content[places] = generator.integers(0, 256, len(places))
         stranger.weights.write_bytes(content.tobytes())
         try:
-            check_weights_file(stranger.weights, sound[1])
+            load_weights(stranger.weights, autoencoder)
         except UserError:
             refused += 1
     assert refused > 10

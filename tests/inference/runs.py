@@ -17,6 +17,7 @@ def make_run(folder, image_shape, model, seed=0, **sections):
     """Write config.yaml, summary.json and model.weights.h5; the data that the configuration names need not exist."""
     start_engine()
     from cae.model import build_autoencoder
+    from cae.runs.weights import save_weights
 
     folder.mkdir(parents=True)
     config = {"seed": seed, "data": {"source": "arrays", "path": str(folder / "gone.npy")}, "model": model, **sections}
@@ -25,5 +26,5 @@ def make_run(folder, image_shape, model, seed=0, **sections):
     loaded = load_config(folder / "config.yaml")
     plan = make_plan(loaded.model, image_shape)
     autoencoder = build_autoencoder(plan, seed=seed, precision=loaded.training.precision)
-    autoencoder.model.save_weights(folder / "model.weights.h5")
+    save_weights(folder / "model.weights.h5", autoencoder)
     return folder
