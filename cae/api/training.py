@@ -46,7 +46,7 @@ def train(
         overrides: As `--set` on the command line: `KEY=VALUE` with a dotted key and a YAML value.
         runs_dir: Where runs are kept; each is at RUNS_DIR/EXPERIMENT/NAME.
         resume: Go on with a run exactly where its checkpoint is, or take it as it is if it is finished. A grid always
-            does.
+            does. With more `training.epochs` than before, the run goes on for longer.
         overwrite: Start afresh what is there already.
         tell: Is given a line for the user now and then.
 

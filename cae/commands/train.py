@@ -33,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_override_argument(parser)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--resume", action="store_true", help="go on with a run exactly where its checkpoint is")
+    mode.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a run exactly where its checkpoint is; with more training.epochs, for longer",
+    )
     mode.add_argument("--overwrite", action="store_true", help="start a run afresh that exists already")
     parser.add_argument(
         "--shard",

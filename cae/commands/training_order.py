@@ -15,7 +15,7 @@ from cae.engine import start_engine
 from cae.grid import Combination, Shard, check_plans, find_combinations, match_parameters, train_combinations
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
-from cae.runs.begun import is_done
+from cae.runs.begun import has_ended, is_done
 from cae.training.cluster import Cluster, find_cluster
 from cae.training.outcome import Outcome
 
@@ -33,7 +33,7 @@ class Order:
         config: The checked configuration.
         source: Its file, or the name that messages give it instead.
         runs_dir: The folder of all experiments.
-        resume: Go on with a run that was begun; a grid does so anyway.
+        resume: Go on with a run that was begun, for more epochs too; a grid does so anyway, but for more epochs.
         overwrite: Start runs afresh.
         tell: Shows a line to the user.
     """
@@ -81,7 +81,7 @@ def train_one(order: Order) -> End:
     directory = order.directory
     cluster = _find_cluster(order.config)
     is_chief = cluster is None or cluster.is_chief
-    if not is_chief and order.resume and directory.status in ("finished", "stopped_early"):
+    if not is_chief and order.resume and has_ended(directory, order.config):
         return End(0, is_chief=False)  # as the chief says
     if is_chief:
         directory.lock.check_is_free()
@@ -152,7 +152,7 @@ def find_grid(order: Order, shard: Shard | None = None) -> list[Combination]:
         configs = match_parameters(configs, order.image_shape_of, order.source)
     if shard:
         configs = shard.part(configs)
-    return find_combinations(configs, order.runs_dir, overwrite=order.overwrite)
+    return find_combinations(configs, order.runs_dir, overwrite=order.overwrite, longer=order.resume)
 
 
 def train_grid(order: Order, combinations: list[Combination], *, debug: bool = False) -> tuple[list[Path], int]:
@@ -169,7 +169,14 @@ def train_grid(order: Order, combinations: list[Combination], *, debug: bool = F
     for combination in pending:
         check_is_writable(combination.directory.path)
     check_plans(pending, order.image_shape_of, order.source)
-    return train_combinations(combinations, order.runs_dir, overwrite=order.overwrite, debug=debug, tell=order.tell)
+    return train_combinations(
+        combinations,
+        order.runs_dir,
+        overwrite=order.overwrite,
+        longer=order.resume,
+        debug=debug,
+        tell=order.tell,
+    )
 
 
 def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> None:

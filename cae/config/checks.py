@@ -23,7 +23,7 @@ from cae.config.model import (
 )
 from cae.config.nodes import Path
 from cae.config.run import RunConfig
-from cae.config.training import CosineSchedule, Sgd
+from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
 
 UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
@@ -35,6 +35,8 @@ GROUPS: Path = ("model", "encoder", "normalization", "groups")
 RECONSTRUCTION: Path = ("objective", "reconstruction")
 HUBER_DELTA: Path = ("objective", "huber_delta")
 WARMUP: Path = ("training", "schedule", "warmup_epochs")
+PATIENCE: Path = ("training", "schedule", "patience")
+LOWEST_RATE: Path = ("training", "schedule", "min_learning_rate")
 NESTEROV: Path = ("training", "optimizer", "nesterov")
 
 
@@ -117,6 +119,15 @@ def _training(config: RunConfig) -> Iterator[Conflict]:
     if isinstance(schedule, CosineSchedule) and schedule.warmup_epochs > epochs:
         rule = f"warmup_epochs must be at most training.epochs, which is {epochs}"
         yield (WARMUP, ("training", "epochs")), f"{rule}; received {schedule.warmup_epochs:g}"
+    if isinstance(schedule, PlateauSchedule):
+        stopping, rate = config.training.early_stopping, optimizer.learning_rate
+        if stopping is not None and schedule.patience >= stopping.patience:
+            rule = f"must be below that of early_stopping, {stopping.patience}, or training ends before the rate falls"
+            yield (PATIENCE, ("training", "early_stopping", "patience")), f"{rule}; received {schedule.patience}"
+        if schedule.min_learning_rate >= rate:
+            rule = f"must be below the optimizer's learning_rate, which is {rate:g}"
+            path: Path = ("training", "optimizer", "learning_rate")
+            yield (LOWEST_RATE, path), f"{rule}; received {schedule.min_learning_rate:g}"
     if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
         momentum: Path = ("training", "optimizer", "momentum")
         yield (NESTEROV, momentum), "nesterov: true needs a momentum above 0"

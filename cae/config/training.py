@@ -96,8 +96,32 @@ class StepSchedule(Section):
     """What the learning rate is multiplied by."""
 
 
+class ExponentialSchedule(Section):
+    """The same factor at every step."""
+
+    kind: Literal["exponential"] = "exponential"
+    """The learning rate falls a little with every step, by `factor` in `every_epochs`."""
+    every_epochs: Annotated[float, Field(gt=0.0)] = 1.0
+    """Epochs in which the learning rate falls by `factor`."""
+    factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """What the learning rate is multiplied by in `every_epochs`."""
+
+
+class PlateauSchedule(Section):
+    """A factor whenever validation no longer improves."""
+
+    kind: Literal["plateau"] = "plateau"
+    """Multiply the learning rate by `factor` when `val_loss` no longer improves."""
+    patience: PositiveInt = 5
+    """Epochs without improvement after which the learning rate falls, and again after as many."""
+    factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """What the learning rate is multiplied by."""
+    min_learning_rate: Annotated[float, Field(ge=0.0)] = 0.0
+    """The learning rate falls no further."""
+
+
 Schedule = Annotated[
-    ConstantSchedule | CosineSchedule | StepSchedule,
+    ConstantSchedule | CosineSchedule | StepSchedule | ExponentialSchedule | PlateauSchedule,
     Field(discriminator="kind"),
     Choice("kind", default="constant"),
 ]
@@ -109,7 +133,7 @@ class EarlyStopping(Section):
     patience: PositiveInt = 10
     """Epochs without improvement after which training stops."""
     min_delta: Annotated[float, Field(ge=0.0)] = 0.0
-    """How much lower `val_loss` must be to count as an improvement."""
+    """How much lower `val_loss` must be to count as an improvement, here and for the `plateau` schedule."""
 
 
 class TrainingSection(Section):

@@ -38,25 +38,32 @@ class Combination:
         return self.intent in ("train", "resume")
 
 
-def find_combinations(configs: Sequence[RunConfig], runs_dir: Path, *, overwrite: bool) -> list[Combination]:
+def find_combinations(
+    configs: Sequence[RunConfig], runs_dir: Path, *, overwrite: bool, longer: bool = False
+) -> list[Combination]:
     """Look at what is there of each run; a run that was begun goes on, unless all start afresh.
+
+    It goes on for more epochs than it was to have only where `longer` says so.
 
     >>> [combination.intent for combination in find_combinations([RunConfig()], Path("new"), overwrite=False)]
     ['train']
     """
+    directories = [RunDirectory(runs_dir / config.experiment / config.name) for config in configs]
     return [
-        find_combination(config, RunDirectory(runs_dir / config.experiment / config.name), overwrite=overwrite)
-        for config in configs
+        find_combination(config, directory, overwrite=overwrite, longer=longer)
+        for config, directory in zip(configs, directories, strict=True)
     ]
 
 
-def find_combination(config: RunConfig, directory: RunDirectory, *, overwrite: bool) -> Combination:
+def find_combination(
+    config: RunConfig, directory: RunDirectory, *, overwrite: bool, longer: bool = False
+) -> Combination:
     """Look at what is there of one run."""
     if holder := directory.lock.holder():
         return Combination(config, directory, "leave", f"{directory.path}: is being trained by {holder}")
     resume = directory.exists and not overwrite
     try:
-        if is_done(directory, config, resume=resume, overwrite=overwrite):
+        if is_done(directory, config, resume=resume, overwrite=overwrite, longer=longer):
             return Combination(config, directory, "skip", f"{directory.status} already")
     except UserError as error:
         return Combination(config, directory, "refuse", str(error))

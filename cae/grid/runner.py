@@ -23,6 +23,7 @@ def train_combinations(
     runs_dir: Path,
     *,
     overwrite: bool,
+    longer: bool = False,
     debug: bool = False,
     tell: Callable[[str], None],
 ) -> tuple[list[Path], int]:
@@ -34,6 +35,7 @@ def train_combinations(
         combinations: In the grid's order.
         runs_dir: The folder of all experiments.
         overwrite: Start each run afresh.
+        longer: Go on for more epochs with runs that were to have fewer.
         debug: Show tracebacks.
         tell: Shows a line to the user.
 
@@ -41,7 +43,7 @@ def train_combinations(
         The folders of the runs that are trained to their end, in the grid's order, and the exit code: 0, 1 if a run
         failed or is trained by another process, 130 or 143 after a stop signal that left something undone.
     """
-    return _Session(combinations, runs_dir, overwrite, debug, tell).train()
+    return _Session(combinations, runs_dir, overwrite, longer, debug, tell).train()
 
 
 class _Session:
@@ -50,12 +52,14 @@ class _Session:
         combinations: Sequence[Combination],
         runs_dir: Path,
         overwrite: bool,
+        longer: bool,
         debug: bool,
         tell: Callable[[str], None],
     ) -> None:
         self._combinations = combinations
         self._runs_dir = runs_dir
         self._overwrite = overwrite
+        self._longer = longer
         self._mode = {"train": ["--overwrite"] if overwrite else [], "resume": ["--resume"]}
         self._debug = ["--debug"] if debug else []
         self._tell = tell
@@ -70,7 +74,9 @@ class _Session:
         with tempfile.TemporaryDirectory(prefix="cae-grid-") as folder, Children() as children:
             for number, planned in enumerate(self._combinations, start=1):
                 # Another process of the same grid may have been there since the start, or have left.
-                combination = find_combination(planned.config, planned.directory, overwrite=self._overwrite)
+                combination = find_combination(
+                    planned.config, planned.directory, overwrite=self._overwrite, longer=self._longer
+                )
                 self._tell(self._progress(number, combination))
                 if combination.intent == "skip":
                     self._done.append(combination.directory.path)

@@ -10,7 +10,7 @@ from cae.runs.directory import RunDirectory
 _FREE_TO_CHANGE = ("training.strategy",)
 
 
-def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwrite: bool) -> bool:
+def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwrite: bool, longer: bool = True) -> bool:
     """Whether there is nothing left to train; refuses what must not be touched.
 
     >>> import tempfile, pathlib
@@ -23,27 +23,37 @@ def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwri
         config: What the run is to be.
         resume: Go on with a run of the same configuration; `training.strategy` may be another.
         overwrite: Start a run afresh, whatever it was.
+        longer: A run that goes on may do so for more epochs than it was to have.
 
     Raises:
         ConfigError: A run is there, and neither `resume` nor `overwrite` is said, or it has another configuration.
         UserError: Something else than a run is there.
     """
     if resume and directory.exists:
-        _check_same_config(directory, config)
-        return directory.status in ("finished", "stopped_early")
+        _check_same_config(directory, config, longer)
+        return has_ended(directory, config)
     if not overwrite:
         directory.check_is_free()
     directory.check_holds_nothing_else()
     return False
 
 
-def _check_same_config(directory: RunDirectory, config: RunConfig) -> None:
-    stored, wanted = load_config(directory.config).model_dump(), config.model_dump()
-    different = [line for line in _differences("", stored, wanted) if line.split(":")[0] not in _FREE_TO_CHANGE]
+def has_ended(directory: RunDirectory, config: RunConfig) -> bool:
+    """Whether the run has come to its end, and `config` asks for no more epochs than it was to have."""
+    return directory.has_ended and config.training.epochs <= load_config(directory.config).training.epochs
+
+
+def _check_same_config(directory: RunDirectory, config: RunConfig, longer: bool) -> None:
+    stored = load_config(directory.config)
+    is_longer = longer and config.training.epochs > stored.training.epochs
+    free = (*_FREE_TO_CHANGE, "training.epochs") if is_longer else _FREE_TO_CHANGE
+    lines = _differences("", stored.model_dump(), config.model_dump())
+    different = [line for line in lines if line.split(":")[0] not in free]
     if different:
         raise ConfigError(
-            f"{directory.config}: a run goes on with the same configuration only. Use --overwrite to start it afresh,"
-            " or another `name`. Different now:\n  " + "\n  ".join(different)
+            f"{directory.config}: a run goes on with the same configuration only; with --resume, `training.epochs` may"
+            " be more than before. Use --overwrite to start it afresh, or another `name`. Different now:\n  "
+            + "\n  ".join(different)
         )
 
 

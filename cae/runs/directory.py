@@ -66,6 +66,11 @@ class RunDirectory:
         except UserError:
             return None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run was trained to its last epoch, or to its early stop."""
+        return self.status in ("finished", "stopped_early")
+
     def read_summary(self) -> dict[str, Any]:
         """What summary.json says, checked; see `cae.runs.read_back`."""
         return read_summary(self.summary)
@@ -168,7 +173,7 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:
         raise UserError(f"{path}: is not a run (there is no {missing}).{_runs_near(path)}")
     if not run.weights.exists():
         raise UserError(f"{path}: has no model.weights.h5 yet; it is written after the first epoch.")
-    if run.status not in ("finished", "stopped_early"):
+    if not run.has_ended:
         tell(f"{path}: this run is {run.status or 'not finished'}; its best weights so far are used.")
     return run
 

@@ -33,7 +33,7 @@ class Journal:
         section: the `logging` section.
         last_epoch: how many epochs there will be.
         probes: images whose reconstructions are shown.
-        schedule: learning rate, a number or a Keras schedule over steps.
+        schedule: a Keras schedule over steps, or the number that the optimizer starts from.
         writer: TensorBoard's files.
         progress: for people.
     """
@@ -85,8 +85,7 @@ class Journal:
             "step": state.step,
             **{name: train[name] for name in ("loss", "mse", "mae", "psnr", "ssim")},
             **{f"val_{name}": value for name, value in validation.items()},
-            # Steps count from 0: this is the rate that led here.
-            "learning_rate": self._learning_rate(state.step - 1),
+            "learning_rate": self._learning_rate(state),
             "images_per_second": images_per_second,
             "seconds": seconds,
         }
@@ -142,6 +141,10 @@ class Journal:
         self._progress.close()
         self._writer.close()
 
-    def _learning_rate(self, step: int) -> float:
-        # As a NumPy number, of which TensorFlow keeps nothing.
-        return float(self._schedule(np.int64(step)) if callable(self._schedule) else self._schedule)
+    def _learning_rate(self, state: TrainingState) -> float:
+        """The rate that led here."""
+        if not callable(self._schedule):
+            # The optimizer's own, which a plateau lowers: a number of 7 digits.
+            return float(str(np.float32(state.steps.optimizer.learning_rate)))
+        # Steps count from 0. As a NumPy number, of which TensorFlow keeps nothing.
+        return float(self._schedule(np.int64(state.step - 1)))

@@ -14,6 +14,7 @@ import tensorflow as tf
 from cae.data.pipeline import make_batches, steps_per_epoch
 from cae.training.agreement import Alone
 from cae.training.checkpoints import CheckpointFolder
+from cae.training.optimizer import lower_on_plateau
 from cae.training.outcome import NonFiniteLossError, Outcome
 from cae.training.signals import StopSignals
 from cae.training.state import TrainingState
@@ -22,6 +23,7 @@ from cae.training.step import IMAGE_METRICS, Steps
 if TYPE_CHECKING:
     from cae.config.training import TrainingSection
     from cae.data.image_set import ImageSet
+    from cae.training.counters import Counters
     from cae.training.follower import NoJournal
     from cae.training.journal import Journal
 
@@ -66,7 +68,7 @@ class Loop:
         batches = iter(self.make_training_batches(first_step))
         # A run that starts has no checkpoint yet, not even of its beginning.
         saved_at, saved_step = time.monotonic(), first_step or None
-        while counters.epoch < self.section.epochs and not self._has_stopped_improving():
+        while counters.epoch < self.section.epochs and not has_stopped_improving(self.section, counters):
             epoch_end = (counters.epoch + 1) * per_epoch
             signal, number, due = self._look(stop, epoch_end, saved_at)
             while self.state.step < epoch_end and not signal:
@@ -125,6 +127,7 @@ class Loop:
         row = self.journal.row(self.state, train, validation, len(self.images) / training_seconds, seconds)
         counters.last_metrics = row
         self._judge(row)
+        lower_on_plateau(self.section.schedule, self.steps.optimizer, counters.epochs_without_improvement)
         self.journal.epoch_ended(self.state, train, validation, row)
         counters.sums, counters.epoch_seconds = self.steps.zero_sums().numpy().tolist(), 0.0
 
@@ -141,10 +144,6 @@ class Loop:
             counters.best_epoch, counters.best_metrics = counters.epoch, row
             self.state.keep_best()
 
-    def _has_stopped_improving(self) -> bool:
-        stopping = self.section.early_stopping
-        return stopping is not None and self.state.counters.epochs_without_improvement >= stopping.patience
-
     def _validate(self) -> dict[str, float]:
         number = math.ceil(len(self.validation_images) / self.section.batch_size)
         sums = self.steps.validate(iter(self._validation_batches), tf.constant(number, tf.int64))
@@ -158,6 +157,12 @@ class Loop:
     def _save(self) -> None:
         if self.checkpoints is not None:
             self.checkpoints.save(self.state.to_checkpoint())
+
+
+def has_stopped_improving(section: TrainingSection, counters: Counters) -> bool:
+    """Whether early stopping ends the training here."""
+    stopping = section.early_stopping
+    return stopping is not None and counters.epochs_without_improvement >= stopping.patience
 
 
 def means(sums: list[float]) -> dict[str, float]:

@@ -44,7 +44,7 @@ def expect_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
 
 
 def make_schedule(section: Schedule, rate: float, epochs: int, steps_per_epoch: int) -> Any:
-    """The learning rate as a number, or as a Keras schedule over steps."""
+    """The learning rate as a number, or as a Keras schedule over steps; that of a plateau starts from the number."""
     if section.kind == "cosine":
         warmup_steps = round(section.warmup_epochs * steps_per_epoch)
         return keras.optimizers.schedules.CosineDecay(
@@ -54,11 +54,21 @@ def make_schedule(section: Schedule, rate: float, epochs: int, steps_per_epoch: 
             decay_steps=max(1, epochs * steps_per_epoch - warmup_steps),
             alpha=section.final_fraction,
         )
-    if section.kind == "step":
+    if section.kind in ("step", "exponential"):
         return keras.optimizers.schedules.ExponentialDecay(
             rate,
             decay_steps=section.every_epochs * steps_per_epoch,
             decay_rate=section.factor,
-            staircase=True,
+            staircase=section.kind == "step",
         )
     return rate
+
+
+def lower_on_plateau(section: Schedule, optimizer: keras.optimizers.Optimizer, epochs_without_improvement: int) -> None:
+    """Lower the learning rate of a `plateau` schedule after each `patience` epochs without improvement.
+
+    The rate is a variable of the optimizer, and so a part of every checkpoint.
+    """
+    if section.kind != "plateau" or epochs_without_improvement % section.patience or not epochs_without_improvement:
+        return
+    optimizer.learning_rate = max(section.min_learning_rate, section.factor * float(optimizer.learning_rate))

@@ -35,16 +35,19 @@ class TensorBoardWriter:
             self._run = tf.summary.create_file_writer(str(run.path))
         self._name = f"{run.path.parent.name}/{run.path.name}"
 
-    def write_start(
-        self, config_text: str, plan_text: str, autoencoder: Autoencoder, hyperparameters: Mapping[str, Any]
-    ) -> None:
-        """Configuration, plan, Keras graph and hyperparameters; once, at the beginning of a run."""
-        with naming_event_failures(self._folder), self._train.as_default(step=0):
+    def write_configuration(self, config_text: str, hyperparameters: Mapping[str, Any], step: int) -> None:
+        """Configuration and hyperparameters; at the beginning, and when a run goes on for longer."""
+        with naming_event_failures(self._folder), self._train.as_default(step=step):
             tf.summary.text("configuration", _as_code(config_text))
+        with naming_event_failures(self._folder), self._run.as_default(step=step):
+            hparams_api.hparams(dict(hyperparameters), trial_id=self._name)
+        self.flush()
+
+    def write_model(self, plan_text: str, autoencoder: Autoencoder) -> None:
+        """Plan and Keras graph; once, at the beginning of a run."""
+        with naming_event_failures(self._folder), self._train.as_default(step=0):
             tf.summary.text("plan", _as_code(plan_text))
             _write_graphs(autoencoder)
-        with naming_event_failures(self._folder), self._run.as_default(step=0):
-            hparams_api.hparams(dict(hyperparameters), trial_id=self._name)
         self.flush()
 
     def write_scalars(self, train: Mapping[str, float], validation: Mapping[str, float], step: int) -> None:

@@ -6,13 +6,13 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from cae.atomic_files import write_json
-from cae.config import RunConfig, save_config
+from cae.config import RunConfig, load_config, save_config
 from cae.data.pipeline import make_training_batches, steps_per_epoch
 from cae.data.read_failures import user_errors
 from cae.errors import UserError
@@ -22,10 +22,11 @@ from cae.runs.environment import describe_environment
 from cae.runs.events import cut_events
 from cae.training.agreement import Alone, Together
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
+from cae.training.counters import parse_counters
 from cae.training.follower import NoJournal
 from cae.training.gathering import wait_for_all
 from cae.training.journal import Journal
-from cae.training.loop import Loop
+from cae.training.loop import Loop, has_stopped_improving
 from cae.training.memory import naming_memory
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer, make_schedule
@@ -79,12 +80,12 @@ class Training:
                 state = self._make_state()
             agreement = self._make_agreement(state)
             with agreement.errors():
-                checkpoints = self._begin(state, agreement, resume)
+                checkpoints, is_longer = self._begin(state, agreement, resume)
             # From here on the run directory is this training's own, and says how it ended.
             journal: Journal | NoJournal = NoJournal()
             try:
                 with self._naming_memory(), agreement.errors(), user_errors():
-                    journal = self._make_journal(state) if agreement.is_chief else journal
+                    journal = self._make_journal(state, is_longer) if agreement.is_chief else journal
                     outcome = self._make_loop(state, agreement, checkpoints, journal).run(stop)
                 journal.close()
             except Exception as error:
@@ -133,16 +134,25 @@ class Training:
             return Alone()
         return Together(state.steps.strategy, self.cluster)
 
-    def _begin(self, state: TrainingState, agreement: Alone, resume: bool) -> CheckpointFolder | None:
-        """Bring state and run directory to where training starts or goes on; only the chief has checkpoints."""
-        checkpoints = CheckpointFolder(self.run.checkpoints) if agreement.is_chief else None
-        found = self._open_run(checkpoints, resume) if checkpoints is not None else None
+    def _begin(self, state: TrainingState, agreement: Alone, resume: bool) -> tuple[CheckpointFolder | None, bool]:
+        """Bring state and run directory to where training starts or goes on.
+
+        Returns:
+            The checkpoints, which only the chief has, and whether the run goes on for longer than it was to.
+        """
+        if not agreement.is_chief:
+            self._restore(state, agreement, None)
+            return None, False
+        checkpoints = CheckpointFolder(self.run.checkpoints)
+        found, is_longer = self._open_run(checkpoints, resume)
+        self._restore(state, agreement, found)
+        self._prepare_run(state, found, resume, is_longer)
+        return checkpoints, is_longer
+
+    def _restore(self, state: TrainingState, agreement: Alone, found: Checkpoint | None) -> None:
         checkpoint = agreement.on_start(found, self._terms())
         if checkpoint is not None:
             state.restore(checkpoint)
-        if agreement.is_chief:
-            self._prepare_run(state, checkpoint, resume)
-        return checkpoints
 
     def _make_loop(
         self,
@@ -174,13 +184,45 @@ class Training:
         images = {part: len(getattr(self.splits, part)) for part in ("train", "validation")}
         return json.dumps({**sections, "images": images, "image_shape": list(self.plan.image_shape)})
 
-    def _open_run(self, checkpoints: CheckpointFolder, resume: bool) -> Checkpoint | None:
-        """Make the run directory, or find its newest checkpoint."""
+    def _open_run(self, checkpoints: CheckpointFolder, resume: bool) -> tuple[Checkpoint | None, bool]:
+        """Make the run directory, or find its newest checkpoint, and whether more epochs are to follow than before."""
         if not resume or not self.run.exists:
             self.run.create()
-        return checkpoints.load_newest(self.tell) if resume else None
+            return None, False
+        checkpoint = checkpoints.load_newest(self.tell)
+        before = load_config(self.run.config).training.epochs
+        if self.config.training.epochs <= before:
+            return checkpoint, False
+        if checkpoint is None and self.run.has_ended:
+            raise UserError(
+                f"{self.run.path}: has no checkpoint any more to go on from. `training.start_from` of another run takes"
+                " its weights."
+            )
+        self.tell(f"Training for longer: {self.config.training.epochs:,} epochs instead of {before:,}.")
+        return checkpoint and self._lengthen(checkpoints, checkpoint), True
 
-    def _prepare_run(self, state: TrainingState, checkpoint: Checkpoint | None, resume: bool) -> None:
+    def _lengthen(self, checkpoints: CheckpointFolder, checkpoint: Checkpoint) -> Checkpoint:
+        """Say what more epochs change besides; let a training that had stopped early wait for improvements anew."""
+        section = self.config.training
+        if section.schedule.kind == "cosine":
+            self.tell(
+                "warning: the cosine schedule depends on training.epochs. The learning rate goes on along the cosine of"
+                f" {section.epochs:,} epochs, but the steps until now followed a shorter one: the result is not that of"
+                f" a training of {section.epochs:,} epochs from the start."
+            )
+        counters = parse_counters(checkpoint.counters)
+        if not has_stopped_improving(section, counters):
+            return checkpoint
+        self.tell(
+            "warning: early stopping had ended this training, and would have ended one of more epochs at the same"
+            " point. Epochs without improvement are counted from 0 again."
+        )
+        counters.epochs_without_improvement = 0
+        checkpoint = replace(checkpoint, counters=asdict(counters))
+        checkpoints.save(checkpoint)  # before config.yaml changes, or a kill in between would end it at once
+        return checkpoint
+
+    def _prepare_run(self, state: TrainingState, checkpoint: Checkpoint | None, resume: bool, is_longer: bool) -> None:
         """Bring the run directory to where its newest checkpoint is, or to the beginning."""
         if checkpoint is not None:
             self.tell(f"Going on from step {state.step:,}, after epoch {state.counters.epoch}.")
@@ -188,8 +230,9 @@ class Training:
             self.tell("There is no checkpoint to go on from: starting at the beginning.")
         self.run.summary.unlink(missing_ok=True)
         self.run.remove_unfinished()
-        if state.step == 0:
+        if state.step == 0 or is_longer:
             save_config(self.config, self.run.config)
+        if state.step == 0:
             write_json(self.run.environment, describe_environment())
         # Only ends of epochs are written down; the running epoch's will be written when it ends.
         last_written = state.counters.last_metrics.get("step", 0)
@@ -197,17 +240,18 @@ class Training:
         for folder in (self.run.train_events, self.run.validation_events, self.run.path):
             cut_events(folder, last_written if checkpoint else -1)
 
-    def _make_journal(self, state: TrainingState) -> Journal:
+    def _make_journal(self, state: TrainingState, is_longer: bool) -> Journal:
         section = self.config.training
         probes = self._probe_images()
         writer = TensorBoardWriter(self.run)
         progress = Progress(section.epochs * self._steps_per_epoch, self._steps_per_epoch, state.step)
         rates = make_schedule(section.schedule, section.optimizer.learning_rate, section.epochs, self._steps_per_epoch)
         journal = Journal(self.run, self.config.logging, section.epochs, probes, rates, writer, progress)
-        if state.step == 0:
+        if state.step == 0 or is_longer:
             text = self.run.config.read_text(encoding="utf-8")
-            values = hyperparameters(self.config, self.plan)
-            writer.write_start(text, format_plan(self.plan), state.steps.autoencoder, values)
+            writer.write_configuration(text, hyperparameters(self.config, self.plan), state.step)
+        if state.step == 0:
+            writer.write_model(format_plan(self.plan), state.steps.autoencoder)
         if state.counters.best_epoch:
             # A kill may have left the weights of an epoch that is about to be repeated.
             journal.write_best_weights(state)

@@ -89,6 +89,11 @@ def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_ru
     assert err.partition("1 of 1 runs failed")[2].count("training.epochs: was 1, is 2") == 1
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*")} == before
 
+    # More epochs are trained where that is said.
+    code, done, err = grid(entries, *linear, "--resume", epochs=2)
+    assert (code, done) == (0, good)
+    assert summary(runs / good[0])["epochs"] == 2
+
 
 def test_progress_tells_the_time_left_from_the_mean_of_the_runs_that_ended_well(grid, monkeypatch):
     from cae.grid import runner

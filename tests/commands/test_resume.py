@@ -1,14 +1,17 @@
 """Runs that are interrupted and resumed; those that are killed are in `tests/faults`."""
 
 import json
+import math
+import shutil
 import signal
 import time
 
 import numpy as np
 import pytest
 
+from cae.config import load_config
 from tests.conftest import start_process
-from tests.faults.runs import metrics, wait_for_rows
+from tests.faults.runs import assert_curves_are_whole, assert_same_run, metrics, summary, wait_for_rows, weights
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -105,3 +108,74 @@ def test_overwriting_goes_through_after_a_kill_in_its_middle(half_finished, run_
     assert run_command(*command, "--overwrite")[0] == 0
     assert run_command(*command, "--overwrite")[0] == 0
     assert not old.exists()
+
+
+# Dropout and augmentation: whatever a longer training could lose. No gain counts, so that a plateau is seen at once.
+LONGER = """
+model: {encoder: {filters: [2], dropout: 0.5}}
+training: {batch_size: 64, optimizer: {learning_rate: 0.1}, schedule: %s,
+           early_stopping: {patience: 50, min_delta: 9.0}}
+"""
+
+
+@pytest.fixture
+def train(run_command, write_config, tmp_path):
+    """Train a run of a name for so many epochs; gives its folder and what was said."""
+
+    def run(text, name, epochs, *arguments):
+        changes = [f"name={name}", f"training.epochs={epochs}", "data.augmentation.horizontal_flip=true"]
+        options = [option for change in changes for option in ("--set", change)]
+        code, _, err = run_command("train", write_config(text), "--runs-dir", tmp_path, *options, *arguments)
+        assert code == 0, err
+        return tmp_path / "default" / name, err
+
+    return run
+
+
+@pytest.mark.parametrize(("schedule", "num_rates"), [("constant", 1), ("{kind: plateau, patience: 1, factor: 0.5}", 2)])
+def test_a_run_that_goes_on_for_longer_equals_one_that_was_as_long_from_the_start(train, schedule, num_rates):
+    whole, _ = train(LONGER % schedule, "whole", 6)
+    run, _ = train(LONGER % schedule, "run", 3)
+    assert len({row["learning_rate"] for row in metrics(run)}) >= num_rates
+    _, err = train(LONGER % schedule, "run", 6, "--resume")
+    assert "6 epochs instead of 3" in err
+    assert "warning" not in err
+    assert_same_run(run, whole)
+    assert_curves_are_whole(run, [3, 6, 9, 12, 15, 18])
+    assert load_config(run / "config.yaml").training.epochs == 6
+    assert summary(run)["best"]["epoch"] == summary(whole)["best"]["epoch"]
+
+
+def test_a_cosine_goes_on_along_the_longer_one_and_it_is_said(train):
+    text = LONGER % "cosine"
+    train(text, "run", 2)
+    run, err = train(text, "run", 4, "--resume")
+    assert "warning: the cosine schedule depends on training.epochs" in err
+    # Three steps an epoch; each row has the rate of its last step.
+    lengths = [(2, 6), (5, 6), (8, 12), (11, 12)]
+    expected = [0.1 * (1 + math.cos(math.pi * step / total)) / 2 for step, total in lengths]
+    np.testing.assert_allclose([row["learning_rate"] for row in metrics(run)], expected, rtol=1e-4)
+
+
+def test_a_run_that_had_stopped_early_goes_on_for_longer_and_waits_for_improvements_anew(train):
+    text = "training: {optimizer: {learning_rate: 1.0e-9}, early_stopping: {patience: 2, min_delta: 1.0}}"
+    run, _ = train(text, "run", 9)
+    assert (summary(run)["status"], summary(run)["epochs"]) == ("stopped_early", 3)
+    _, err = train(text, "run", 9, "--resume")
+    assert "nothing to resume" in err
+    _, err = train(text, "run", 10, "--resume")
+    assert "early stopping had ended this training" in err
+    assert (summary(run)["status"], summary(run)["epochs"]) == ("stopped_early", 5)
+
+
+def test_a_finished_run_without_its_checkpoints_does_not_go_on_and_is_left_as_it_is(train, run_command, tmp_path):
+    run, _ = train(SHORT, "run", 1)
+    shutil.rmtree(run / "checkpoints")
+    before = weights(run)
+    config = ("train", run / "config.yaml", "--runs-dir", tmp_path, "--resume", "--set", "training.epochs=2")
+    code, _, err = run_command(*config)
+    assert code == 1
+    assert "no checkpoint" in err
+    assert "training.start_from" in err
+    assert summary(run)["status"] == "finished"
+    np.testing.assert_equal(weights(run), before)

@@ -2,6 +2,17 @@ import pytest
 
 # Texts whose keys disagree, with the line that says so.
 CONFLICTS = [
+    # schedules
+    (
+        "training: {early_stopping: {patience: 3}, schedule: {kind: plateau, patience: 3}}",
+        "1:79: training.schedule.patience: must be below that of early_stopping, 3, or training ends before the rate "
+        "falls; received 3",
+    ),
+    (
+        "training: {schedule: {kind: plateau, min_learning_rate: 0.01}}",
+        "1:57: training.schedule.min_learning_rate: must be below the optimizer's learning_rate, which is 0.001; "
+        "received 0.01",
+    ),
     # upsampling
     (
         "model: {encoder: {downsampling: strided_conv}, decoder: {upsampling: max_unpool}}",

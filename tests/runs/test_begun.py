@@ -26,5 +26,14 @@ def test_a_run_may_go_on_with_other_devices(directory):
 
 
 def test_a_run_goes_on_with_the_same_training_only(directory):
-    with pytest.raises(ConfigError, match=r"Different now:\n  training\.epochs: was 10, is 11$"):
-        is_done(directory, changed("training", epochs=11, strategy="mirrored"), resume=True, overwrite=False)
+    with pytest.raises(ConfigError, match=r"Different now:\n  training\.batch_size: was 128, is 11$"):
+        is_done(directory, changed("training", batch_size=11, epochs=11), resume=True, overwrite=False)
+
+
+def test_a_run_goes_on_for_more_epochs_where_that_is_asked_for_and_never_for_fewer(directory):
+    directory.summary.write_text('{"status": "finished"}')
+    for epochs, done in ((10, True), (11, False)):
+        assert is_done(directory, changed("training", epochs=epochs), resume=True, overwrite=False) is done
+    for epochs, longer in ((9, True), (11, False)):
+        with pytest.raises(ConfigError, match=rf"Different now:\n  training\.epochs: was 10, is {epochs}$"):
+            is_done(directory, changed("training", epochs=epochs), resume=True, overwrite=False, longer=longer)

@@ -6,7 +6,7 @@ import pytest
 
 from cae.config.training import TrainingSection
 from cae.training.counters import Counters
-from cae.training.loop import Loop
+from cae.training.loop import Loop, has_stopped_improving
 
 
 def epochs_until_stop(losses, min_delta, patience):
@@ -18,7 +18,7 @@ def epochs_until_stop(losses, min_delta, patience):
     for epoch, loss in enumerate(losses, start=1):
         state.counters.epoch = epoch
         loop._judge({"val_loss": loss})
-        if loop._has_stopped_improving():
+        if has_stopped_improving(section, state.counters):
             return epoch, state.counters.best_epoch
     return None, state.counters.best_epoch
 

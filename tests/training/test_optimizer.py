@@ -1,13 +1,16 @@
 """Optimizers and schedules, against the formulas they are named after."""
 
 import math
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
 from cae.config.training import TrainingSection
-from cae.training.optimizer import make_optimizer
+from cae.training.counters import Counters
+from cae.training.loop import Loop
+from cae.training.optimizer import lower_on_plateau, make_optimizer
 
 
 def rates(schedule, epochs, steps_per_epoch, rate=0.1):
@@ -58,3 +61,30 @@ def test_float16_scales_the_loss_and_bfloat16_needs_not():
     for precision, scaled in (("mixed_float16", True), ("mixed_bfloat16", False), ("float32", False)):
         optimizer = make_optimizer(TrainingSection.model_validate({"precision": precision}), 10)
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer) is scaled
+
+
+def test_exponential_falls_by_the_factor_in_every_epochs_step_by_step():
+    found = rates({"kind": "exponential", "every_epochs": 0.5, "factor": 0.81}, 2, 4)
+    np.testing.assert_allclose(found, [0.1 * 0.9**step for step in range(8)], rtol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_plateau_lowers_the_rate_where_keras_reduces_it(precision):
+    losses = [3.0, 2.0, 2.0, 2.5, 2.1, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5]
+    schedule = {"kind": "plateau", "patience": 2, "factor": 0.4, "min_learning_rate": 2e-4}
+    section = TrainingSection.model_validate({"schedule": schedule, "precision": precision})
+    optimizer = make_optimizer(section, 10)
+    state = SimpleNamespace(counters=Counters(), keep_best=lambda: None)
+    loop = Loop(section, None, state, None, None, None, None, None, agreement=None)
+    reference = keras.callbacks.ReduceLROnPlateau("val_loss", 0.4, patience=2, min_delta=0.0, min_lr=2e-4)
+    reference.set_model(SimpleNamespace(optimizer=keras.optimizers.Adam(1e-3)))
+    reference.on_train_begin()
+    found, expected = [], []
+    for epoch, loss in enumerate(losses):
+        loop._judge({"val_loss": loss})
+        lower_on_plateau(section.schedule, optimizer, state.counters.epochs_without_improvement)
+        reference.on_epoch_end(epoch, {"val_loss": loss})
+        found.append(float(optimizer.learning_rate))
+        expected.append(float(reference.model.optimizer.learning_rate))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert len(set(np.round(found, 7))) == 3
