@@ -157,7 +157,7 @@ def evaluate_one(
     from cae.runs.trained import load_trained_run
 
     config = load_config(directory.config, overrides)
-    splits = load_splits_with_progress(config.data)
+    splits = load_splits_with_progress(config.data, tell)
     measured_on = EvaluationSet(splits, split)
     check_metric(metric, measured_on.images.image_shape)
     load = cache(lambda: load_trained_run(directory, lambda _: splits, overrides))

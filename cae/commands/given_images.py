@@ -120,6 +120,8 @@ def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_cl
             tell(f"{printable(options.input)}: passed over, since such pictures are not read: {name}{more}")
         if isinstance(inputs, SetInputs) and inputs.reading:
             tell(inputs.reading)
+        for note in inputs.notes:
+            tell(note)
         return inputs
     return open_split(model, options.split, options.overrides, all_classes=all_classes)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cae.commands.messages import progress_bar
+from cae.commands.messages import progress_bar, tell
 from cae.config import ConfigError, RunConfig
 from cae.config.training import Adam, Sgd
 from cae.plan import Plan, PlanError, make_plan
@@ -86,9 +86,12 @@ def optimizer_slots(section: Optimizer) -> int:
     return has_momentum if isinstance(section, Sgd) else 1 + has_momentum
 
 
-def load_splits_with_progress(section: DataSection) -> Splits:
-    """Load the images' splits; a scan of many files shows a bar on a terminal."""
+def load_splits_with_progress(section: DataSection, tell: Callable[[str], None] = tell) -> Splits:
+    """Load the images' splits, and say what was taken for what; a scan of many files shows a bar on a terminal."""
     from cae.data.load import load_splits  # and with it NumPy, for which help and wrong configurations need not wait
 
     with progress_bar("reading headers", "file") as show:
-        return load_splits(section, show)
+        splits = load_splits(section, show)
+    for note in splits.notes:
+        tell(note)
+    return splits

@@ -103,7 +103,7 @@ def train_one(order: Order) -> End:
 
 def prepare(order: Order) -> tuple[Plan, Splits]:
     """Find the images, and check all that can be checked without training."""
-    splits = load_splits_with_progress(order.config.data)
+    splits = load_splits_with_progress(order.config.data, order.tell)
     plan = plan_for(order.config, splits.image_shape, order.source)
     try:
         check_objective(order.config, plan.image_shape)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cae.config.data import ArrayData, IdxData
 from cae.data.array_files import ArrayFile, open_array_file
+from cae.data.array_names import find_labels, read_name
 from cae.data.array_set import ArraySet, ImageArray
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, printable, required_path
@@ -16,9 +18,6 @@ from cae.data.idx import read_idx, read_idx_shape
 from cae.data.pixels import batch_shape, is_pixel_type, unusual_reading
 from cae.errors import UserError
 
-_TRAIN_NAMES = ("x_train", "train", "images")
-_TEST_NAMES = ("x_test", "test")
-_LABEL_NAMES = ("y_train", "y_test")
 _CHECKED_BYTES = 1 << 26
 _NAMED_ARRAYS = 20
 
@@ -26,7 +25,8 @@ _NAMED_ARRAYS = 20
 def load_arrays(section: ArrayData) -> Parts[ArraySet]:
     """Open the array file or files that a section names.
 
-    The test part is, in this order: `test_path`; `test_array`; an array x_test or test beside the training array.
+    The test part is, in this order: `test_path`; `test_array`; an array x_test, test_images or the like beside the
+    training array. Labels are those that belong to the array by name (`cae.data.array_names`), or none.
     .npy files stay on disk (memory-mapped), .npz arrays are held in memory, .h5 ones when they are at most 1 GiB.
 
     Raises:
@@ -34,14 +34,20 @@ def load_arrays(section: ArrayData) -> Parts[ArraySet]:
     """
     file = open_array_file(required_path(section.path))
     name = _train_name(file, section.array)
-    train = _make_set(file, name, "y_train", section)
-    reading = _unusual(file.path, name, file.headers[name].shape)
+    parts = _load_named(file, name, section)
     test_file, test_name = _find_test(section, file, name)
     if test_name is None:
-        return Parts(train, reading=reading)
+        return parts
     if test_name == name and test_file.path.samefile(file.path):
         raise file_error(file.path, f"training and test images must not be the same array. Received: {name or 'one'}.")
-    return Parts(train, test=_make_set(test_file, test_name, "y_test", section), reading=reading)
+    test = _load_named(test_file, test_name, section)
+    return replace(parts, test=test.train, notes=[*parts.notes, *test.notes])
+
+
+def load_one_array(section: ArrayData) -> Parts[ArraySet]:
+    """Open the array that a section names, without a test part; else as `load_arrays`."""
+    file = open_array_file(required_path(section.path))
+    return _load_named(file, _train_name(file, section.array), section)
 
 
 def find_arrays_shape(section: ArrayData) -> tuple[int, int, int]:
@@ -82,35 +88,46 @@ def _idx_shape(path: Path) -> tuple[int, int, int, int]:
     return _read_shape(path, "", read_idx_shape(path))
 
 
-def _make_set(file: ArrayFile, name: str, labels_name: str, section: ArrayData) -> ArraySet:
+def _load_named(file: ArrayFile, name: str, section: ArrayData) -> Parts[ArraySet]:
     _check_header(file, name)
     array = file.load(name)
     if batch_shape(array.shape)[1:] == tuple(array.shape):  # one image, without an axis to say so
         array = np.asarray(array[:])[np.newaxis]
     if array.dtype.kind == "f":
         _check_range(file.path, name, array)
-    labels = _load_labels(file, labels_name, array.shape[0])
-    return ArraySet(array, labels=labels, image_size=section.image_size, channels=section.channels)
+    labels, note = _load_labels(file, name, array.shape[0])
+    images = ArraySet(array, labels=labels, image_size=section.image_size, channels=section.channels)
+    reading = _unusual(file.path, name, file.headers[name].shape)
+    return Parts(images, reading=reading, notes=[note] if note else [])
 
 
 def _train_name(file: ArrayFile, wanted: str | None) -> str:
     if wanted is not None:
         return _existing(file, wanted, "data.array")
-    if found := [name for name in _TRAIN_NAMES if name in file.headers]:
+    meanings = {name: read_name(name) for name in file.headers}
+    plain = [name for name, meaning in meanings.items() if meaning.form == ("*",) and not meaning.label]
+    if found := _named_for(file, "train") or plain:
         return found[0]
-    others = [name for name in file.headers if name not in _TEST_NAMES + _LABEL_NAMES]
+    others = [name for name, meaning in meanings.items() if not meaning.label and not meaning.part]
     if len(others) == 1:
         return others[0]
     raise file_error(
         file.path,
-        f"`data.array` must name the array of images, as none is called {', '.join(_TRAIN_NAMES)}. {_contents(file)}",
+        "`data.array` must name the array of images, as none is called x_train, train, train_images, images or the"
+        f" like. {_contents(file)}",
     )
 
 
 def _test_name(file: ArrayFile, wanted: str | None) -> str | None:
     if wanted is not None:
         return _existing(file, wanted, "data.test_array")
-    return next((name for name in _TEST_NAMES if name in file.headers), None)
+    return next(iter(_named_for(file, "test")), None)
+
+
+def _named_for(file: ArrayFile, part: str) -> list[str]:
+    """Names of the arrays for a part, x_train before others."""
+    found = [name for name in file.headers if read_name(name).part == part]
+    return sorted(found, key=lambda name: not read_name(name).image)
 
 
 def _find_test(section: ArrayData, file: ArrayFile, train_name: str) -> tuple[ArrayFile, str | None]:
@@ -179,9 +196,20 @@ def _called(name: str) -> str:
     return f"{printable(name)}: " if name else ""
 
 
-def _load_labels(file: ArrayFile, name: str, num_images: int) -> np.ndarray | None:
-    """Load one integer per image; anything else of that name is not taken for labels."""
-    header = file.headers.get(name)
-    if header is None or header.dtype.kind not in "iu" or tuple(header.shape) not in {(num_images,), (num_images, 1)}:
-        return None
-    return np.asarray(file.load(name)[:]).reshape(-1).astype(np.int64)
+def _load_labels(file: ArrayFile, name: str, num_images: int) -> tuple[np.ndarray | None, str]:
+    """Load an array's own labels, one integer for each image; says which ones, where the file has any at all."""
+    whose = printable(f"{file.path}: {name or 'images'}")
+    own = find_labels(name, file.headers)
+    for found in own:
+        header = file.headers[found]
+        if header.dtype.kind in "iu" and tuple(header.shape) in {(num_images,), (num_images, 1)}:
+            labels = np.asarray(file.load(found)[:]).reshape(-1).astype(np.int64)
+            return labels, f"{whose}: labels are those in {printable(found)}"
+    if own:
+        shape, dtype = file.headers[own[0]]
+        received = f"{printable(own[0])} is {dtype} of shape {tuple(shape)}"
+        return None, f"{whose}: no labels, since {received}, not one whole number for each of {num_images:,} images"
+    if others := [other for other in file.headers if read_name(other).label]:
+        listed = printable(", ".join(others[:_NAMED_ARRAYS]))
+        return None, f"{whose}: no labels, since none of {listed} belongs to it by its name"
+    return None, ""

@@ -39,6 +39,8 @@ class Parts(Generic[S]):
     class_names: Sequence[str] = ()
     reading: str = ""
     """How the training array was read, where another reading is likely, too."""
+    notes: Sequence[str] = ()
+    """What was taken for what, in words."""
 
 
 def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) -> Splits:
@@ -70,7 +72,7 @@ def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) ->
         train, test = _hold_out(train, test_fraction, _TEST_SEED, keep=needed - 1)
     if validation is None:
         train, validation = _hold_out(train, validation_fraction, _VALIDATION_SEED, keep=1)
-    return Splits(train, validation, test, parts.skipped, parts.replaced, parts.class_names)
+    return Splits(train, validation, test, parts.skipped, parts.replaced, parts.class_names, notes=parts.notes)
 
 
 def _hold_out(images: S, fraction: float, seed: int, keep: int) -> tuple[S, S]:

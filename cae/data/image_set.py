@@ -69,6 +69,8 @@ class Splits:
     """Files that broke after the scan, with the reasons, when `on_bad_image: skip` put another image in their place."""
     class_names: Sequence[str] = ()
     """Names of the classes that labels number, where they have names; labels are never used in training."""
+    notes: Sequence[str] = ()
+    """What was taken for what, in words: which labels belong to which images."""
     warnings: list[RunWarning] = field(default_factory=list)
     """What makes these images doubtful; what is noticed while they are read is added then."""
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cae.config.data import ArrayData, Channels, IdxData, ImageFolderData, PictureData
 from cae.data.array_set import ArraySet
-from cae.data.arrays import load_arrays, load_idx
+from cae.data.arrays import load_idx, load_one_array
 from cae.data.classes import class_name
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error
@@ -36,6 +36,8 @@ class Inputs(Protocol):
 
     names: Sequence[str]
     """One for each image: a file relative to the folder that was named, or the image's index as text."""
+    notes: Sequence[str]
+    """What was taken for what, in words."""
     classes: Sequence[str | None] | None
     """The class of each image; None where images have none."""
     is_array: bool
@@ -67,6 +69,7 @@ class PictureInputs:
     """
 
     is_array = False
+    notes = ()
 
     def __init__(self, files: FileList, channels: int, section: DataSection) -> None:
         self.names: Sequence[str] = files.names
@@ -91,10 +94,17 @@ class SetInputs:
         class_names: of its labels, where they have names.
         is_array: whether it lies in an array file.
         reading: how an array was read, where another reading is likely, too.
+        notes: what was taken for what, in words.
     """
 
     def __init__(
-        self, images: ImageSet, class_names: Sequence[str] = (), *, is_array: bool = False, reading: str = ""
+        self,
+        images: ImageSet,
+        class_names: Sequence[str] = (),
+        *,
+        is_array: bool = False,
+        reading: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         self.names: Sequence[str] = images.names
         labels = images.labels
@@ -103,6 +113,7 @@ class SetInputs:
         )
         self.is_array = is_array
         self.reading = reading
+        self.notes = notes
         self._images = images
 
     def read(self, index: int) -> np.ndarray:
@@ -134,7 +145,7 @@ def open_inputs(path: Path, section: DataSection, channels: int, array: str | No
     if ending in EXTENSIONS:
         return PictureInputs(FileList(path.parent, [path.name]), channels, section)
     parts = _open_array(path, ending, channels, array)
-    return SetInputs(parts.train, is_array=True, reading=parts.reading)
+    return SetInputs(parts.train, is_array=True, reading=parts.reading, notes=parts.notes)
 
 
 def read_groups(
@@ -175,6 +186,6 @@ def _open_array(path: Path, ending: str, channels: int, array: str | None) -> Pa
             raise UserError(f"{error} (Taken for an IDX file, since its name does not end in {endings}.)") from error
     section = ArrayData(path=os.path.abspath(path), array=array, channels=taken)
     try:
-        return load_arrays(section)
+        return load_one_array(section)
     except UserError as error:
         raise UserError(str(error).replace("`data.array`", "--array")) from error

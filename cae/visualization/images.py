@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
-from cae.data.arrays import load_arrays, load_idx
+from cae.data.arrays import load_idx, load_one_array
 from cae.data.file_errors import file_error
 from cae.data.folder import load_folder
 from cae.data.folder_parts import EXTENSIONS
@@ -53,7 +53,7 @@ def open_images(
     if ending in EXTENSIONS:
         return _open_one(path, _folder_section(path.parent, section, shape), image_shape), 0
     if ending in _ARRAY_ENDINGS:
-        return load_arrays(ArrayData(path=str(path), **shape)).train, 0
+        return load_one_array(ArrayData(path=str(path), **shape)).train, 0
     return load_idx(IdxData(path=str(path), **shape)).train, 0
 
 

@@ -55,6 +55,20 @@ def test_codes_of_the_runs_own_data_are_in_the_splits_order(run, run_command, tm
         np.testing.assert_allclose(found["codes"][...], expected, atol=1e-6)
 
 
+def test_a_named_array_comes_with_its_own_labels_and_with_no_others(run, run_command, tmp_path):
+    images = {f"x_{part}": make_images(6, 15, 10, seed=seed) for seed, part in enumerate(["train", "val", "test"])}
+    np.savez(tmp_path / "a.npz", y_train=np.full(6, 1), y_test=np.arange(6) + 10, **images)
+    for name, said in (("x_test", "labels are those in y_test"), ("x_val", "no labels")):
+        out = tmp_path / f"{name}.npz"
+        code, stdout, stderr = run_command("encode", run, tmp_path / "a.npz", "--array", name, "--out", out)
+        assert code == 0, stderr
+        assert f"a.npz: {name}: {said}" in stderr
+        with np.load(out) as found:
+            assert ("classes" in found) == (name == "x_test") == ("with classes" in stdout)
+            if name == "x_test":
+                assert found["classes"].tolist() == ["10", "11", "12", "13", "14", "15"]
+
+
 def test_decoding_a_file_gives_the_pictures_that_reconstruct_gives(run, photos, run_command, tmp_path):
     codes = tmp_path / "codes.npz"
     assert run_command("encode", run, photos, "--out", codes)[0] == 0

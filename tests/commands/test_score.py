@@ -125,6 +125,21 @@ def test_labels_may_stand_in_a_table(run, folders, run_command, tmp_path):
     assert stdout.splitlines()[2].split()[:2] == ["odd", "2"]
 
 
+def test_labels_of_another_array_do_not_turn_the_result_upside_down(run, run_command, tmp_path):
+    flat, busy = np.full((10, 15, 10), 128, np.uint8), np.random.default_rng(0).integers(0, 256, (10, 15, 10), np.uint8)
+    order = np.random.default_rng(1).permutation(20)
+    images, labels = np.concatenate([flat, busy])[order], np.repeat([0, 1], 10)[order]
+    np.savez(tmp_path / "a.npz", x_train=images[::-1], y_train=1 - labels, x_test=images, y_test=labels)
+    _, expected, _ = run_command("score", run, tmp_path / "a.npz", "--array", "x_test", "--normal-classes", "0")
+    model = TrainedAutoencoder.load(run)
+    scores = model.score(images)
+    share = pair_share(scores[labels == 0], scores[labels == 1])
+    assert f"{share:.4f}" in expected.splitlines()[2].split()
+    np.savez(tmp_path / "b.npz", x_test=images, y_train=1 - labels)
+    code, _, stderr = run_command("score", run, tmp_path / "b.npz", "--array", "x_test", "--normal-classes", "0")
+    assert (code, "x_test: no labels, since none of y_train belongs" in stderr) == (2, True)
+
+
 def test_without_labels_the_highest_scores_are_named(run, folders, run_command):
     code, stdout, _ = run_command("score", run, folders / "bad", "--metric", "peak")
     assert code == 0

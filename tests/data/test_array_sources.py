@@ -10,7 +10,7 @@ import pytest
 from cae.config.data import ArrayData
 from cae.data import array_files, arrays
 from cae.data.array_set import ArraySet
-from cae.data.arrays import load_arrays
+from cae.data.arrays import load_arrays, load_one_array
 from cae.data.load import find_image_shape, load_splits
 from cae.errors import UserError
 
@@ -166,6 +166,77 @@ def test_usual_names_are_found_and_labels_follow_their_images(tmp_path, ending):
     for part in (splits.train, splits.validation):
         assert part.labels.tolist() == [int(name) for name in part.names]
         assert np.array_equal(everything(part)[..., 0], train[part.labels])
+
+
+# Names of an array of images and of its labels, as public data sets have them.
+BELONG = [
+    ("x_train", "y_train"),
+    ("X_val", "y_val"),
+    ("x_test", "y_test"),
+    ("X", "y"),
+    ("images", "labels"),
+    ("train_images", "train_labels"),
+    ("val_images", "val_labels"),
+    ("testX", "testY"),
+    ("Xdev", "Ydev"),
+    ("images_test", "targets_test"),
+    ("train", "train_labels"),
+    ("cats", "cats_labels"),
+    ("data/valid/x", "data/valid/y"),
+]
+
+
+@pytest.mark.parametrize("ending", [".npz", ".h5"])
+@pytest.mark.parametrize("own", BELONG)
+def test_labels_are_those_of_the_same_name_among_others_of_the_same_length(tmp_path, own, ending):
+    images, labels = own
+    others = [pair for pair in BELONG if pair != own]
+    named = {name: np.full(9, 7) for _, name in others} | {name: some_images(9, seed=3) for name, _ in others}
+    named |= {images: some_images(9), labels: np.arange(9)}
+    parts = load_one_array(section(write(tmp_path / f"a{ending}", **named), array=images))
+    assert parts.train.labels.tolist() == list(range(9))
+    assert parts.notes == [f"{tmp_path / f'a{ending}'}: {images}: labels are those in {labels}"]
+
+
+@pytest.mark.parametrize(
+    ("images", "foreign"),
+    [
+        ("x_test", "y_train"),
+        ("x_val", "y_test"),
+        ("images", "y_test"),
+        ("train_images", "test_labels"),
+        ("x_valid", "y"),
+        ("cats", "dogs_labels"),
+        ("test", "train_labels"),
+    ],
+)
+def test_labels_of_other_images_are_never_taken_though_their_number_fits(tmp_path, images, foreign):
+    path = write(tmp_path / "a.npz", **{images: some_images(9), foreign: np.arange(9)})
+    parts = load_one_array(section(path, array=images))
+    assert parts.train.labels is None
+    assert parts.notes == [f"{path}: {images}: no labels, since none of {foreign} belongs to it by its name"]
+
+
+def test_training_and_test_arrays_take_their_own_labels_in_splits_and_it_is_said(tmp_path):
+    names = ["x_train", "x_val", "x_test"]
+    images = {name: some_images(20, seed=seed) for seed, name in enumerate(names)}
+    labels = {f"y_{part}": np.arange(20) + 100 * number for number, part in enumerate(["train", "test"], 1)}
+    path = write(tmp_path / "a.npz", **labels, **images)
+    splits = load_splits(section(path, test_array="x_val"))
+    assert splits.test.labels is None
+    assert "x_train: labels are those in y_train" in splits.notes[0]
+    assert "x_val: no labels, since none of y_train, y_test belongs to it" in splits.notes[1]
+    splits = load_splits(section(path, array="x_val"))
+    assert splits.train.labels is None
+    assert splits.test.labels.tolist() == list(range(200, 220))
+
+
+@pytest.mark.parametrize("prefix", ["train_images test_images", "trainX testX", "images/training images/test"])
+def test_training_and_test_arrays_are_found_by_other_usual_names(tmp_path, prefix):
+    train, test = prefix.split()
+    path = write(tmp_path / "a.h5", **{test: some_images(4), train: some_images(20), "val_images": some_images(3)})
+    splits = load_splits(section(path))
+    assert (len(splits.train) + len(splits.validation), len(splits.test)) == (20, 4)
 
 
 @pytest.mark.parametrize("labels", [np.arange(19), np.linspace(0, 1, 20), np.zeros((20, 10), int)])
