@@ -15,7 +15,7 @@ from cae.engine import start_engine
 from cae.grid import Combination, Shard, check_plans, find_combinations, match_parameters, train_combinations
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
-from cae.runs.begun import has_ended, is_done
+from cae.runs.begun import check_start, has_ended, is_done
 from cae.training.cluster import Cluster, find_cluster
 from cae.training.outcome import Outcome
 
@@ -88,7 +88,7 @@ def train_one(order: Order) -> End:
         if _is_done(order):
             return End(0)
         check_is_writable(directory.path)
-    plan, splits = prepare(order)
+    plan, splits = prepare(order, is_chief=is_chief)
     if not is_chief:
         return _train(order, plan, splits, cluster)
     with directory.lock.held(order.tell):
@@ -101,11 +101,13 @@ def train_one(order: Order) -> End:
         return _train(order, plan, splits, cluster)
 
 
-def prepare(order: Order) -> tuple[Plan, Splits]:
-    """Find the images, and check all that can be checked without training."""
+def prepare(order: Order, *, is_chief: bool = True) -> tuple[Plan, Splits]:
+    """Find the images, and check all that can be checked without training; a run to start from is the chief's."""
     splits = load_splits_with_progress(order.config.data, order.tell)
     plan = plan_for(order.config, splits.image_shape, order.source)
     try:
+        if is_chief and not (order.resume and order.directory.has_checkpoint):
+            check_start(order.config, plan, order.tell)
         check_objective(order.config, plan.image_shape)
     except ConfigError as error:
         raise ConfigError(f"{order.source}: {error}") from error

@@ -18,6 +18,8 @@ from cae.config.words import shown
 
 # A longer chain is surely a circle through links.
 MAX_FILES = 16
+# Keys whose values are relative to the file that states them.
+_PATHS: tuple[Path, ...] = (("data", "path"), ("data", "test_path"), ("training", "start_from"))
 
 
 def read_files(file: str) -> tuple[list[Node], list[Problem]]:
@@ -130,18 +132,18 @@ def _yaml_files(folder: str) -> Iterator[str]:
 
 
 def absolute_paths(node: Node, folder: str, path: Path = ()) -> Node:
-    """Return a tree in which the paths of images start from the root of the file system.
+    """Return a tree in which the paths of images and runs start from the root of the file system.
 
     Args:
         node: What stands under `path`; grids are looked through, too.
         folder: What relative paths start from. A leading `~` is the home folder instead.
         path: The dotted key of `node`; empty for a whole configuration.
     """
-    if path in (("data", "path"), ("data", "test_path")):
+    if path in _PATHS:
         if isinstance(node.value, str) and node.value:
             file = os.path.abspath(os.path.join(folder, os.path.expanduser(node.value)))
             return replace(node, value=file)
-    elif path in ((), ("data",), ("grid",)) and isinstance(node.value, dict):
+    elif path in ((), ("data",), ("training",), ("grid",)) and isinstance(node.value, dict):
         children = {key: absolute_paths(child, folder, (*path, key)) for key, child in node.value.items()}
         return replace(node, value=children)
     elif len(path) == 2 and path[0] == "grid" and isinstance(node.value, list):

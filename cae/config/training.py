@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cae.config.data import FilePath
 from cae.config.section import Choice, PositiveInt, Section
 
 LearningRate = Annotated[float, Field(gt=0.0)]
@@ -159,5 +160,7 @@ class TrainingSection(Section):
     """The same bits run after run on the same hardware."""
     early_stopping: EarlyStopping | None = None
     """Stop when `val_loss` no longer improves; null trains all epochs."""
+    start_from: FilePath | None = None
+    """A run whose best weights are the first ones, relative to the configuration file; null takes random ones."""
     checkpoint_minutes: Annotated[float, Field(gt=0.0)] = 10.0
     """A checkpoint is written after every epoch, and within an epoch after this many minutes."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cae.config import ConfigError, RunConfig
 from cae.grid.combination import Combination
 from cae.plan import Plan, PlanError, make_plan
+from cae.runs.begun import check_start
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -39,6 +40,8 @@ def check_plans(
         shape = image_shape_of(combination.config.data)
         try:
             plans.append(make_plan(combination.config.model, shape))
+            if combination.intent == "train":
+                check_start(combination.config, plans[-1], lambda line: None)
             if check is not None:
                 check(combination.config, shape)
         except (PlanError, ConfigError) as error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from cae.plan.decoder import plan_decoder
 from cae.plan.encoder import plan_encoder
-from cae.plan.operations import Operation, Pool, Shape
+from cae.plan.operations import Dense, Operation, Pool, Shape
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
@@ -123,3 +125,45 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
     encoder, stage_shapes = plan_encoder(section, image_shape, switches_wanted)
     decoder = plan_decoder(section, image_shape[2], stage_shapes, encoder[-1].output_shape)
     return Plan(image_shape, tuple(encoder), tuple(decoder))
+
+
+def first_difference(plan: Plan, other: Plan) -> str | None:
+    """Say where the weights of one plan no longer mean the same in another one; None where they are each other's.
+
+    Sizes of images count only for dense layers, and how a layer is trained (dropout, momentum) not at all.
+
+    Example:
+        >>> from cae.config.model import EncoderSection, ModelSection
+        >>> wider = ModelSection(encoder=EncoderSection(filters=(32, 128)))
+        >>> first_difference(make_plan(ModelSection(), (28, 28, 1)), make_plan(wider, (28, 28, 1)))
+        'stage_2_conv_1: conv 3x3 from 32 to 64 channels there, conv 3x3 from 32 to 128 channels here'
+    """
+    mine, its = (list(_with_insides(one.operations)) for one in (plan, other))
+    for left, right in itertools.zip_longest(mine, its):
+        if left is None or right is None or _meaning(left) != _meaning(right):
+            names = dict.fromkeys(one.name for one in (left, right) if one is not None)
+            return f"{' or '.join(names)}: {_in_words(left)} there, {_in_words(right)} here"
+    return None
+
+
+def _with_insides(operations: Iterable[Operation]) -> Iterator[Operation]:
+    for operation in operations:
+        yield operation
+        yield from _with_insides(getattr(operation, "operations", ()))
+
+
+def _meaning(operation: Operation) -> tuple[Any, ...]:
+    """What must agree for an operation's weights to mean the same."""
+    free = {"input_shape", "output_shape", "rate", "momentum", "synchronized", "records_switches", "operations"}
+    fixed = [(key.name, getattr(operation, key.name)) for key in fields(operation) if key.name not in free]
+    sizes = slice(None) if isinstance(operation, Dense) else slice(2, None)
+    return (type(operation), *fixed, operation.input_shape[sizes], operation.output_shape[sizes])
+
+
+def _in_words(operation: Operation | None) -> str:
+    if operation is None:
+        return "nothing"
+    given, made = operation.input_shape, operation.output_shape
+    if isinstance(operation, Dense):
+        return f"{operation.summary} from {math.prod(given)} to {math.prod(made)} values"
+    return f"{operation.summary} from {given[2]} to {made[2]} channels"

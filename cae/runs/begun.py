@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from cae.config import RunConfig, load_config
 from cae.errors import ConfigError
-from cae.runs.directory import RunDirectory
+from cae.plan import Plan, PlanError, first_difference, make_plan
+from cae.runs.directory import RunDirectory, open_run
 
 # Says where a run is trained, not what is trained: it may go on elsewhere.
 _FREE_TO_CHANGE = ("training.strategy",)
@@ -41,6 +45,32 @@ def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwri
 def has_ended(directory: RunDirectory, config: RunConfig) -> bool:
     """Whether the run has come to its end, and `config` asks for no more epochs than it was to have."""
     return directory.has_ended and config.training.epochs <= load_config(directory.config).training.epochs
+
+
+def check_start(config: RunConfig, plan: Plan, tell: Callable[[str], None]) -> None:
+    """Refuse to start from a run of another model, or from none.
+
+    Args:
+        config: Of the run that is to be trained.
+        plan: Of its model.
+        tell: Is given a line for the user, when the run to start from is not finished.
+
+    Raises:
+        ConfigError: The models differ; names the first layer that does.
+        UserError: `training.start_from` is no run with weights.
+    """
+    if config.training.start_from is None:
+        return
+    run = open_run(Path(config.training.start_from), tell)
+    shape = run.read_summary().get("image_shape") if run.summary.exists() else None
+    try:
+        theirs = make_plan(load_config(run.config).model, tuple(shape or plan.image_shape))
+    except PlanError as error:
+        raise ConfigError(f"training.start_from: {run.path}: {error}") from error
+    if difference := first_difference(theirs, plan):
+        raise ConfigError(
+            f"training.start_from: {run.path}: has another model. The first layer that differs: {difference}"
+        )
 
 
 def _check_same_config(directory: RunDirectory, config: RunConfig, longer: bool) -> None:

@@ -71,6 +71,11 @@ class RunDirectory:
         """Whether the run was trained to its last epoch, or to its early stop."""
         return self.status in ("finished", "stopped_early")
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint to go on from, whole or damaged."""
+        return any(self.checkpoints.glob("step-*.json"))
+
     def read_summary(self) -> dict[str, Any]:
         """What summary.json says, checked; see `cae.runs.read_back`."""
         return read_summary(self.summary)

@@ -68,14 +68,24 @@ def load_autoencoder(directory: RunDirectory, config: RunConfig, plan: Plan) -> 
         UserError: if the weights do not fit the configuration, or cannot be read.
     """
     from cae.model import build_autoencoder
-    from cae.runs.weights import load_weights
 
     autoencoder = build_autoencoder(plan, seed=config.seed, precision=config.training.precision)
+    return autoencoder, load_best_weights(directory, autoencoder)
+
+
+def load_best_weights(directory: RunDirectory, autoencoder: Autoencoder) -> str:
+    """Load a run's best weights into a model of the same plan; returns their digest.
+
+    Raises:
+        UserError: if they do not fit, or cannot be read.
+    """
+    from cae.runs.weights import load_weights
+
     digest = directory.digest_weights()
     load_weights(directory.weights, autoencoder)
     if directory.digest_weights() != digest:
         raise UserError(f"{directory.weights}: was replaced while it was read, by a training that goes on; try again.")
-    return autoencoder, digest
+    return digest
 
 
 def _check_image_shape(directory: RunDirectory, splits: Splits) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cae.atomic_files import write_json
+from cae.errors import UserError
 from cae.run_warning import RunWarning, as_json
 from cae.runs.environment import peak_memory_bytes
 
@@ -47,7 +48,7 @@ def write_summary(
     Raises:
         UserError: the file cannot be written.
     """
-    counters = state.counters
+    counters, start = state.counters, _start_of(run)
     summary = {
         "status": outcome.value,
         **({"error": error} if error else {}),
@@ -56,6 +57,7 @@ def write_summary(
         "last": counters.last_metrics,
         "epochs": counters.epoch,
         "steps": state.step,
+        **({"start_from": start} if start else {}),
         "parameters": plan.parameters,
         "macs_per_image": plan.macs,
         "code": plan.code.as_dict(),
@@ -68,6 +70,14 @@ def write_summary(
         "peak_memory_bytes": peak_memory_bytes(),
     }
     write_json(run.summary, summary)
+
+
+def _start_of(run: RunDirectory) -> Any:
+    """The run whose weights were the first ones, as environment.json has it; None for random weights."""
+    try:
+        return run.read_environment().get("start_from")
+    except UserError:  # damaged: no reason to lose a summary
+        return None
 
 
 def hyperparameters(config: RunConfig, plan: Plan) -> Leaves:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -18,8 +19,10 @@ from cae.data.read_failures import user_errors
 from cae.errors import UserError
 from cae.model import build_autoencoder
 from cae.plan.table import format_plan
+from cae.runs.directory import RunDirectory
 from cae.runs.environment import describe_environment
 from cae.runs.events import cut_events
+from cae.runs.trained import load_best_weights
 from cae.training.agreement import Alone, Together
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
 from cae.training.counters import parse_counters
@@ -46,7 +49,6 @@ if TYPE_CHECKING:
     from cae.data.shares import Shares
     from cae.plan import Plan
     from cae.run_warning import RunWarning
-    from cae.runs.directory import RunDirectory
     from cae.training.cluster import Cluster
 
 
@@ -144,10 +146,22 @@ class Training:
             self._restore(state, agreement, None)
             return None, False
         checkpoints = CheckpointFolder(self.run.checkpoints)
+        # Before the run directory is made, which may be that of an older run.
+        start = None if resume and self.run.has_checkpoint else self._load_start(state)
         found, is_longer = self._open_run(checkpoints, resume)
-        self._restore(state, agreement, found)
-        self._prepare_run(state, found, resume, is_longer)
+        self._restore(state, agreement, state.to_checkpoint() if start else found)
+        self._prepare_run(state, found, resume, is_longer, start)
         return checkpoints, is_longer
+
+    def _load_start(self, state: TrainingState) -> dict[str, str] | None:
+        """Load the weights to start from, if any; returns where they are from."""
+        if self.config.training.start_from is None:
+            return None
+        run = RunDirectory(Path(self.config.training.start_from))
+        digest = load_best_weights(run, state.steps.autoencoder)
+        state.keep_best()
+        self.tell(f"Starting from the weights of {run.path}.")
+        return {"run": str(run.path), "weights_sha256": digest}
 
     def _restore(self, state: TrainingState, agreement: Alone, found: Checkpoint | None) -> None:
         checkpoint = agreement.on_start(found, self._terms())
@@ -179,7 +193,7 @@ class Training:
             mode="json",
             include={"seed", "data", "model", "objective", "training"},
             # Where the images lie, and what is kept of them, is each one's own business.
-            exclude={"data": {"path", "test_path", "cache"}},
+            exclude={"data": {"path", "test_path", "cache"}, "training": {"start_from"}},
         )
         images = {part: len(getattr(self.splits, part)) for part in ("train", "validation")}
         return json.dumps({**sections, "images": images, "image_shape": list(self.plan.image_shape)})
@@ -222,7 +236,14 @@ class Training:
         checkpoints.save(checkpoint)  # before config.yaml changes, or a kill in between would end it at once
         return checkpoint
 
-    def _prepare_run(self, state: TrainingState, checkpoint: Checkpoint | None, resume: bool, is_longer: bool) -> None:
+    def _prepare_run(
+        self,
+        state: TrainingState,
+        checkpoint: Checkpoint | None,
+        resume: bool,
+        is_longer: bool,
+        start: dict[str, str] | None,
+    ) -> None:
         """Bring the run directory to where its newest checkpoint is, or to the beginning."""
         if checkpoint is not None:
             self.tell(f"Going on from step {state.step:,}, after epoch {state.counters.epoch}.")
@@ -232,8 +253,8 @@ class Training:
         self.run.remove_unfinished()
         if state.step == 0 or is_longer:
             save_config(self.config, self.run.config)
-        if state.step == 0:
-            write_json(self.run.environment, describe_environment())
+        if checkpoint is None:
+            write_json(self.run.environment, {**describe_environment(), **({"start_from": start} if start else {})})
         # Only ends of epochs are written down; the running epoch's will be written when it ends.
         last_written = state.counters.last_metrics.get("step", 0)
         self.run.cut_metrics(last_written)

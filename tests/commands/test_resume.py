@@ -1,5 +1,6 @@
 """Runs that are interrupted and resumed; those that are killed are in `tests/faults`."""
 
+import hashlib
 import json
 import math
 import shutil
@@ -179,3 +180,50 @@ def test_a_finished_run_without_its_checkpoints_does_not_go_on_and_is_left_as_it
     assert "training.start_from" in err
     assert summary(run)["status"] == "finished"
     np.testing.assert_equal(weights(run), before)
+
+
+@pytest.fixture
+def trained(train):
+    """A run of one epoch, at a rate at which its weights stay."""
+    return train("training: {optimizer: {learning_rate: 1.0e-30}}\nmodel: {encoder: {filters: [2]}}", "first", 1)[0]
+
+
+def test_a_training_starts_from_the_best_weights_of_another_run_and_says_which(trained, train, tmp_path):
+    # Another seed would give other weights, and dropout none.
+    text = "seed: 1\ntraining: {start_from: default/first, optimizer: {learning_rate: 1.0e-30}}\n"
+    text += "model: {encoder: {filters: [2], dropout: 0.1}}"
+    run, _ = train(text, "second", 1)
+    np.testing.assert_equal(weights(run), weights(trained))
+    start = {
+        "run": str(trained),
+        "weights_sha256": hashlib.sha256((trained / "model.weights.h5").read_bytes()).hexdigest(),
+    }
+    assert json.loads((run / "environment.json").read_text())["start_from"] == start
+    assert summary(run)["start_from"] == start
+    # A run that goes on needs the other one no more, and still says what it started from.
+    shutil.rmtree(trained)
+    train(text, "second", 2, "--resume")
+    assert summary(run)["start_from"] == start
+
+
+def test_another_model_to_start_from_is_refused_with_the_first_layer_that_differs(
+    trained, run_command, write_config, tmp_path
+):
+    for model, layer in (
+        ("encoder: {filters: [3]}", "stage_1_conv_1: conv 3x3 from 1 to 2 channels there, conv 3x3 from 1 to 3"),
+        (
+            "encoder: {filters: [2], downsampling: average_pool}",
+            "max_pool 2x2 from 2 to 2 channels there, average",
+        ),
+        ("encoder: {filters: [2, 2]}", "stage_2_conv_1"),
+        ("encoder: {filters: [2]}, bottleneck: {kind: dense, units: 4}", "dense from 80 to 4 values here"),
+    ):
+        config = write_config(f"training: {{start_from: {trained}}}\nmodel: {{{model}}}")
+        code, _, err = run_command("train", config, "--runs-dir", tmp_path, "--dry-run")
+        assert code == 2
+        assert f"{config}: training.start_from: {trained}: has another model" in err
+        assert layer in err
+    code, _, err = run_command("train", write_config("training: {start_from: none}"), "--runs-dir", tmp_path)
+    assert code == 1
+    assert f"{tmp_path / 'none'}: is not a run" in err
+    assert not (tmp_path / "default" / "run").exists()
