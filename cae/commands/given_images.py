@@ -10,6 +10,7 @@ from cae.commands.messages import tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.config import load_config
 from cae.data.file_errors import file_error, printable
+from cae.data.folder_files import left_out_in_words
 from cae.errors import ConfigError, UserError
 from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, PictureInputs, SetInputs, open_inputs
 
@@ -114,10 +115,8 @@ def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_cl
     """
     if options.input is not None:
         inputs = open_inputs(options.input, model.config.data, model.image_shape[2], options.array)
-        if isinstance(inputs, PictureInputs) and inputs.unread:
-            more = f" and {len(inputs.unread) - 1:,} more" if len(inputs.unread) > 1 else ""
-            name = printable(inputs.unread[0])
-            tell(f"{printable(options.input)}: passed over, since such pictures are not read: {name}{more}")
+        if isinstance(inputs, PictureInputs) and inputs.left_out:
+            tell(f"{printable(options.input)}: {'; '.join(left_out_in_words(inputs.left_out))}")
         if isinstance(inputs, SetInputs) and inputs.reading:
             tell(inputs.reading)
         for note in inputs.notes:

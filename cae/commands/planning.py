@@ -87,11 +87,14 @@ def optimizer_slots(section: Optimizer) -> int:
 
 
 def load_splits_with_progress(section: DataSection, tell: Callable[[str], None] = tell) -> Splits:
-    """Load the images' splits, and say what was taken for what; a scan of many files shows a bar on a terminal."""
-    from cae.data.load import load_splits  # and with it NumPy, for which help and wrong configurations need not wait
+    """Load the images' splits, and say what they are; a scan of many files shows a bar on a terminal."""
+    # And with it NumPy, for which help and wrong configurations need not wait.
+    from cae.data.dividing import parts_in_words
+    from cae.data.load import load_splits
 
     with progress_bar("reading headers", "file") as show:
         splits = load_splits(section, show)
+    tell(f"Images: {parts_in_words(splits.numbers, splits.origins, splits.all_left_out)}")
     for note in splits.notes:
         tell(note)
     return splits

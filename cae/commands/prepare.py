@@ -74,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
     out = Path(os.path.abspath(options.out))
     _check_out(out, overwrite=options.overwrite)
     start_engine()
+    from cae.data.dividing import parts_in_words
+    from cae.data.folder_files import UNREADABLE
     from cae.data.preparing import prepare
 
     with (
@@ -86,9 +88,15 @@ def run(options: argparse.Namespace) -> int:
         )
     for path, reason in prepared.bad.items():
         tell(f"{printable(path)}: left out: {reason}")
+    numbers = {part: sum(shard.images for shard in shards) for part, shards in prepared.parts.items()}
+    left_out = {**prepared.found.left_out, **({UNREADABLE: len(prepared.bad)} if prepared.bad else {})}
+    tell(f"Images: {parts_in_words(numbers, prepared.found.origins, left_out)}")
+    for note in prepared.found.notes:
+        tell(note)
     for part, shards in prepared.parts.items():
-        images, size = sum(shard.images for shard in shards), sum(shard.bytes for shard in shards)
-        tell(f"{part}: {images:,} images in {len(shards)} shard{'s' * (len(shards) != 1)}, {size / _MEGABYTE:,.1f} MB")
+        size = sum(shard.bytes for shard in shards)
+        count = f"{len(shards)} shard{'s' * (len(shards) != 1)}"
+        tell(f"{part}: {numbers[part]:,} images in {count}, {size / _MEGABYTE:,.1f} MB")
     tell(f"Next: train with --set data.source=tfrecord --set data.path={printable(options.out)}")
     print(options.out)
     return 0

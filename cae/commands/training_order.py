@@ -58,7 +58,7 @@ class Order:
     @functools.cached_property
     def image_shape_of(self) -> Callable[[DataSection], tuple[int, int, int]]:
         """Finds images and lets go of them: only their shape is kept while others train on them."""
-        return functools.cache(lambda section: load_splits_with_progress(section).image_shape)
+        return functools.cache(lambda section: load_splits_with_progress(section, self.tell).image_shape)
 
 
 class End(NamedTuple):

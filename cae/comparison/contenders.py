@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cae.config.data import PATH_KEYS
 from cae.config.model import ConvTranspose, Resize
 from cae.errors import UserError
 
@@ -25,7 +26,7 @@ _DERIVED = "model.decoder.filters"
 # A key that no configuration has.
 _TRAINING_IMAGES = "data.training_images"
 # Nothing that is measured depends on them: where the images lie is checked by their pixels.
-_WITHOUT_EFFECT = {"data.path", "data.test_path", "data.cache", "training.checkpoint_minutes"}
+_WITHOUT_EFFECT = {*(f"data.{key}" for key in PATH_KEYS), "data.cache", "training.checkpoint_minutes"}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cae.comparison.contenders import leaves_of
 from cae.comparison.found import Found, listed_runs
+from cae.config.data import PATH_KEYS
 
 if TYPE_CHECKING:
     from cae.comparison.contenders import Group, Run
@@ -80,7 +81,7 @@ def _tell_probe_images(groups: Sequence[Group], terms: Found, are_the_same: bool
 
 def _preparation(config: RunConfig) -> dict[str, Any]:
     """What is done to the images; where they lie is no part of it, since pixels are compared."""
-    without = ("path", "test_path", "cache")
+    without = (*PATH_KEYS, "cache")
     return {key: value for key, value in leaves_of(config.data).items() if key not in without}
 
 

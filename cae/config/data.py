@@ -8,6 +8,9 @@ from pydantic import Field
 
 from cae.config.section import MOST, Choice, Fraction, Height_Width, NotBool, PositiveInt, Section, says
 
+PATH_KEYS = ("path", "validation_path", "test_path")
+"""Keys of the `data` section that say where images lie."""
+
 Channels = Annotated[Literal[1, 3], NotBool]
 FilePath = Annotated[str, Field(min_length=1), says("the path of a file or folder")]
 Classes = Annotated[
@@ -46,7 +49,9 @@ class AnyData(Section):
     channels: Channels | None = None
     """1 for gray, 3 for RGB; null keeps the source's own."""
     validation_fraction: Fraction = 0.1
-    """Share of the training part that is held out for validation."""
+    """Share of the training part that is held out for validation, only when the source has no validation part."""
+    validation_path: FilePath | None = None
+    """A separate validation file or folder; relative to the configuration file."""
     test_path: FilePath | None = None
     """A separate test file or folder; relative to the configuration file."""
     test_fraction: Fraction = 0.1
@@ -92,7 +97,7 @@ class ImageFolderData(PictureData):
     """Image files in a folder, nested as deep as you like."""
 
     source: Literal["image_folder"] = "image_folder"
-    """PNG, JPEG, BMP, GIF and WebP files; sub-folders train/ and test/ are taken as the parts."""
+    """PNG, JPEG, BMP, GIF and WebP files; sub-folders such as train/, val/ and test/ are taken as the parts."""
     channels: Channels = 3
     """1 for gray, 3 for RGB."""
 
@@ -113,6 +118,8 @@ class ArrayData(AnyData):
     """Name inside an .npz or .h5 file; null takes x_train, train, images, or the only one."""
     test_array: str | None = None
     """Name of the test part inside the same file; null takes x_test or test where there is one."""
+    validation_array: str | None = None
+    """Name of the validation part inside the same file; null takes x_val or the like where there is one."""
 
 
 class IdxData(AnyData):

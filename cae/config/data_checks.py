@@ -40,14 +40,18 @@ def source_conflicts(config: RunConfig) -> Iterator[Conflict]:
         yield (PATH, SOURCE), "path has no effect with source: bundled"
     if not brings_test_part and data.path is None:
         yield (SOURCE, PATH), f"source: {data.source} needs a path"
-    test_part = next((key for key in ("test_path", "test_array") if getattr(data, key, None)), None)
-    if brings_test_part:
-        test_part = f"source: {data.source}, which has a test part of its own"
-        if data.test_path is not None:
-            yield (("data", "test_path"), SOURCE), f"test_path has no effect with {test_part}"
-    if test_part and data.test_fraction != AnyData.model_fields["test_fraction"].default:
-        paths = (("data", "test_fraction"), SOURCE, ("data", "test_path"), ("data", "test_array"))
-        yield paths, f"test_fraction has no effect with {test_part}"
+    if brings_test_part and data.validation_path is not None:
+        yield (("data", "validation_path"), SOURCE), f"validation_path has no effect with source: {data.source}"
+    for part in ("validation", "test"):
+        path, array, fraction = f"{part}_path", f"{part}_array", f"{part}_fraction"
+        given = next((key for key in (path, array) if getattr(data, key, None)), None)
+        if part == "test" and brings_test_part:
+            given = f"source: {data.source}, which has a test part of its own"
+            if data.test_path is not None:
+                yield (("data", path), SOURCE), f"test_path has no effect with {given}"
+        if given and getattr(data, fraction) != AnyData.model_fields[fraction].default:
+            paths: tuple[Path, ...] = (("data", fraction), SOURCE, ("data", path), ("data", array))
+            yield paths, f"{fraction} has no effect with {given}"
 
 
 def array_conflicts(config: RunConfig) -> Iterator[Conflict]:
@@ -55,10 +59,11 @@ def array_conflicts(config: RunConfig) -> Iterator[Conflict]:
     data = config.data
     if not isinstance(data, ArrayData):
         return
-    if data.test_array is not None and data.test_path is not None:
-        yield (("data", "test_array"), ("data", "test_path")), "give test_array or test_path, not both"
+    for array, path in (("validation_array", "validation_path"), ("test_array", "test_path")):
+        if getattr(data, array) is not None and getattr(data, path) is not None:
+            yield (("data", array), ("data", path)), f"give {array} or {path}, not both"
     if data.path is not None and data.path.lower().endswith(".npy"):
-        for key in ("array", "test_array"):
+        for key in ("array", "validation_array", "test_array"):
             if getattr(data, key) is not None:
                 yield (("data", key), PATH), f"{key} has no effect with a .npy file, which holds one array"
 

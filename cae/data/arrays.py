@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cae.data.array_files import ArrayFile, open_array_file
 from cae.data.array_names import find_labels, read_name
 from cae.data.array_set import ArraySet, ImageArray
 from cae.data.dividing import Parts
-from cae.data.file_errors import file_error, printable, required_path
+from cae.data.file_errors import file_error, given_parts, printable, required_path
 from cae.data.idx import read_idx, read_idx_shape
 from cae.data.pixels import batch_shape, is_pixel_type, unusual_reading
 from cae.errors import UserError
@@ -59,19 +60,19 @@ def find_arrays_shape(section: ArrayData) -> tuple[int, int, int]:
 
 
 def load_idx(section: IdxData) -> Parts[ArraySet]:
-    """Open the IDX file, and the one in `test_path` where there is one.
+    """Open the IDX file, and those in `validation_path` and `test_path` where there are such.
 
     Raises:
         UserError: A file is missing, damaged, truncated, or does not hold images.
     """
     path = required_path(section.path)
     train, reading = _make_idx_set(path, section), _unusual(path, "", read_idx_shape(path))
-    if section.test_path is None:
-        return Parts(train, reading=reading)
-    test = _make_idx_set(Path(section.test_path), section)
-    if Path(section.test_path).samefile(path):
-        raise file_error(section.test_path, "training and test images must not be the same file.")
-    return Parts(train, test=test, reading=reading)
+    given = given_parts(section)
+    others = {part: _make_idx_set(other, section) for part, other in given.items()}
+    if len({os.path.realpath(file) for file in (path, *given.values())}) <= len(given):
+        raise file_error(path, "training, validation and test images must not be the same file.")
+    origins = {part: f"data.{part}_path" for part in given}
+    return Parts(train, others.get("validation"), others.get("test"), reading=reading, origins=origins)
 
 
 def find_idx_shape(section: IdxData) -> tuple[int, int, int]:

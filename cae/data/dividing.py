@@ -12,6 +12,8 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from cae.data.file_errors import printable
+from cae.data.folder_files import left_out_in_words
 from cae.data.image_set import ImageSet, Splits
 from cae.errors import UserError
 
@@ -39,8 +41,12 @@ class Parts(Generic[S]):
     class_names: Sequence[str] = ()
     reading: str = ""
     """How the training array was read, where another reading is likely, too."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """What each part of its own was found by: `folder test`, `array x_val`, `data.test_path`."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many files are not read, by kind; see `cae.data.folder_files.FileList.left_out`."""
     notes: Sequence[str] = ()
-    """What was taken for what, in words."""
+    """What was taken for what, and what is doubtful in it, a sentence each."""
 
 
 def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) -> Splits:
@@ -61,7 +67,8 @@ def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) ->
             "All parts of the data must have images of the same (height, width, channels) unless `data.image_size` and "
             f"`data.channels` are set. Received: {', '.join(map(str, sorted(shapes)))}."
         )
-    needed = 1 + (validation is None) + (test is None)
+    held_out = {name: "held out" for name in ("validation", "test") if getattr(parts, name) is None}
+    needed = 1 + len(held_out)
     if len(train) < needed:
         raise UserError(
             f"The training part must have at least {needed} images to be split. Received: {len(train)} in all."
@@ -72,7 +79,35 @@ def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) ->
         train, test = _hold_out(train, test_fraction, _TEST_SEED, keep=needed - 1)
     if validation is None:
         train, validation = _hold_out(train, validation_fraction, _VALIDATION_SEED, keep=1)
-    return Splits(train, validation, test, parts.skipped, parts.replaced, parts.class_names, notes=parts.notes)
+    return Splits(
+        train,
+        validation,
+        test,
+        parts.skipped,
+        parts.replaced,
+        parts.class_names,
+        origins={**parts.origins, **held_out},
+        left_out=parts.left_out,
+        notes=parts.notes,
+    )
+
+
+def parts_in_words(numbers: Mapping[str, int], origins: Mapping[str, str], left_out: Mapping[str, int]) -> str:
+    """Say in one line how many images each part has, where it comes from, and what was left out.
+
+    >>> numbers, origins = {"train": 18, "validation": 2, "test": 5}, {"validation": "held out", "test": "folder test"}
+    >>> parts_in_words(numbers, origins, {".tif": 20})
+    'train 18, validation 2 (held out), test 5 (folder test); 20 files of other kinds left out: .tif'
+
+    Args:
+        numbers: Of images, by part.
+        origins: What parts were found by.
+        left_out: Numbers of files, by kind.
+    """
+    parts = [
+        f"{part} {number:,}" + (f" ({origins[part]})" if part in origins else "") for part, number in numbers.items()
+    ]
+    return printable("; ".join([", ".join(parts), *left_out_in_words(left_out)]))
 
 
 def _hold_out(images: S, fraction: float, seed: int, keep: int) -> tuple[S, S]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cae.config.data import AnyData
 from cae.errors import ConfigError, UserError
 
 # What readers of arrays and archives have been seen to raise at damaged files.
@@ -56,6 +57,12 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except _PARSING_ERRORS as error:
         raise file_error(path, f"cannot be read: {why(error)}") from error
+
+
+def given_parts(section: AnyData) -> dict[str, Path]:
+    """The paths of parts that a section names beside its own: of `validation` and `test`."""
+    named = {"validation": section.validation_path, "test": section.test_path}
+    return {part: Path(path) for part, path in named.items() if path is not None}
 
 
 def required_path(path: str | None) -> Path:

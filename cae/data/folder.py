@@ -9,7 +9,8 @@ import numpy as np
 from cae.config.data import ImageFolderData
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, printable
-from cae.data.folder_parts import FileList, class_names, find_parts, number_classes
+from cae.data.folder_files import FileList
+from cae.data.folder_parts import FolderParts, class_names, find_parts, number_classes
 from cae.data.folder_set import FolderSet
 from cae.data.header_cache import HeaderCache
 from cae.data.image_file import BadImageError, read_header
@@ -29,15 +30,15 @@ def load_folder(section: ImageFolderData, progress: Progress | None = None) -> P
         UserError: A folder is missing or has no images, files are bad (each is named; with `on_bad_image: skip` they
             are left out instead), or sizes differ and no `image_size` is given.
     """
-    files = find_parts(section)
-    paths = [path for part in files.values() for path in part.paths]
+    parts = find_parts(section)
+    files, paths = parts.files, parts.paths
     least = section.image_size if section.fit == "patch" and section.image_size else (1, 1)
     roots = [str(part.root) for part in files.values()]
     findings = scan(paths, section.max_pixels, least_size=least, progress=progress, cache=HeaderCache(*roots))
     if findings.bad and section.on_bad_image == "error":
         raise bad_images_error(paths, findings.bad)
     image_shape = (*(section.image_size or _common_size(paths, findings)), section.channels)
-    return _make_parts(section, files, findings, image_shape)
+    return _make_parts(section, parts, findings, image_shape)
 
 
 def find_folder_shape(section: ImageFolderData) -> tuple[int, int, int]:
@@ -45,7 +46,7 @@ def find_folder_shape(section: ImageFolderData) -> tuple[int, int, int]:
 
     That all files have this size is only seen by the scan.
     """
-    train = find_parts(section)["train"]
+    train = find_parts(section).files["train"]
     for path in train.paths:
         try:
             header = read_header(path, section.max_pixels)
@@ -69,8 +70,9 @@ def _common_size(paths: list[str], findings: Findings) -> tuple[int, int]:
 
 
 def _make_parts(
-    section: ImageFolderData, files: dict[str, FileList], findings: Findings, image_shape: tuple[int, int, int]
+    section: ImageFolderData, parts: FolderParts, findings: Findings, image_shape: tuple[int, int, int]
 ) -> Parts[FolderSet]:
+    files = parts.files
     dtype = np.dtype(np.float32 if findings.deep else np.uint8)
     cache = make_pixel_cache(
         section,
@@ -101,7 +103,17 @@ def _make_parts(
         sets[name] = every_file.take(np.array(good))
         first += len(part.names)
     names = class_names(list(files.values()))
-    return Parts(sets["train"], sets.get("validation"), sets.get("test"), len(findings.bad), replaced, names)
+    return Parts(
+        sets["train"],
+        sets.get("validation"),
+        sets.get("test"),
+        len(findings.bad),
+        replaced,
+        names,
+        origins=parts.origins,
+        left_out=parts.left_out,
+        notes=parts.notes,
+    )
 
 
 def _none_readable(part: FileList) -> UserError:

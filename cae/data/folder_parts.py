@@ -2,69 +2,74 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cae.config.data import ImageFolderData
-from cae.data.file_errors import file_error, naming, printable, required_path, why
+from cae.data.file_errors import file_error, given_parts, naming, printable, required_path
+from cae.data.folder_files import BESIDE, FileList, file_id, has_image, list_images, look_into
+from cae.data.part_names import PARTS, choose_parts, part_of
+from cae.errors import UserError
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp")
-# Pictures that users have, and that are not read.
-_OTHERS = (".svg", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng")
-
-_FileId = tuple[int, int]
+# Parts may lie in archive/, or in archive/images/.
+_LEVELS = 3
+_NAMED_FOLDERS = 5
 
 
 @dataclass(frozen=True)
-class FileList:
-    """Image files below one folder."""
+class FolderParts:
+    """The image files of a folder by part, and what else is there."""
 
-    root: Path
-    names: list[str]
-    """Relative to `root`, with / between folders, sorted."""
-    unread: list[str] = field(default_factory=list)
-    """Likewise the files beside them that are pictures by their names, but of kinds that are not read."""
+    files: dict[str, FileList]
+    """`train`, and possibly `validation` and `test`."""
+    origins: dict[str, str]
+    """What a part was found by, where it was not all that there is: `folder test`."""
+    left_out: Counter[str]
+    """How many files are not read, by kind, as in `FileList.left_out`; `extra/` is a folder beside the parts."""
+    notes: list[str]
+    """What looks like a part and is not taken for one."""
 
     @property
     def paths(self) -> list[str]:
-        """The files' full paths."""
-        return [os.path.join(self.root, name) for name in self.names]
-
-    @property
-    def classes(self) -> list[str | None]:
-        """For each file the sub-folder of `root` that it lies in, at any depth; None directly in `root`."""
-        return [name.split("/", 1)[0] if "/" in name else None for name in self.names]
+        """The full paths of all image files, part after part."""
+        return [path for part in self.files.values() for path in part.paths]
 
 
-def find_parts(section: ImageFolderData) -> dict[str, FileList]:
+def find_parts(section: ImageFolderData) -> FolderParts:
     """List the image files of each part that the folder has: train, and possibly validation and test.
 
-    A folder with train/ and at least one of test/, validation/ and val/ is taken as these parts, and nothing else in it
-    is read. Any other folder is the training part as a whole. `test_path` is the test part wherever it lies.
-    Hidden files and folders are left out. Links to folders are followed, but no folder is read twice, and none of
-    another part: no image comes twice, or into two parts, by way of folders.
+    A folder for training (`train`, `Training`, `train_images`, ...) with one for validation or test beside it is taken
+    as these parts, also where they lie one or two levels down; nothing else there is read. Any other folder is the
+    training part as a whole. `validation_path` and `test_path` are these parts wherever they lie. No folder is read
+    twice: no image comes twice, or into two parts, by way of folders.
 
     Raises:
-        UserError: A folder is missing, cannot be read, or holds no image file.
+        UserError: A folder is missing, cannot be read, or holds no image file; or it is not clear what the parts are:
+            several data sets side by side, two folders for one part, a test part without a training part.
     """
-    roots = _find_roots(section)
-    seen = {_file_id(root) for root in roots.values()}
+    root = required_path(section.path)
+    _check_folder(root, "data.path")
+    given = given_parts(section)
+    for part, folder in given.items():
+        _check_folder(folder, f"data.{part}_path")
+    with naming(root):
+        home, own = _find_own(root, given)
+        notes = [] if own else _notes(root, given)
+    named = {part: home / name for part, name in own.items()} or {"train": root}
+    roots = {part: folder for part in PARTS if (folder := (named | given).get(part)) is not None}
+    origins = {part: f"folder {(home / own[part]).relative_to(root).as_posix()}" for part in own if part != "train"}
+    origins |= {part: f"data.{part}_path" for part in given}
+    seen = {file_id(folder) for folder in roots.values()}
     if len(seen) < len(roots):
         raise file_error(roots["train"], "two parts of the data must not be the same folder.")
-    return {part: _list_images(root, seen) for part, root in roots.items()}
-
-
-def list_images(root: Path) -> FileList:
-    """List all image files below a folder, whatever its sub-folders are called; else as `find_parts`.
-
-    Raises:
-        UserError: The folder cannot be read, or holds no image file.
-    """
-    with naming(root):
-        return _list_images(root, {_file_id(root)})
+    files = {part: list_images(folder, seen) for part, folder in roots.items()}
+    left_out = sum((found.left_out for found in files.values()), Counter())
+    if own:
+        left_out += _beside(root, home, seen)
+    return FolderParts(files, origins, left_out, notes)
 
 
 def class_names(parts: list[FileList]) -> list[str]:
@@ -81,17 +86,6 @@ def number_classes(parts: list[FileList]) -> list[np.ndarray | None]:
     ]
 
 
-def _find_roots(section: ImageFolderData) -> dict[str, Path]:
-    root = required_path(section.path)
-    _check_folder(root, "data.path")
-    own = {part: root / folder for part, folder in _PART_FOLDERS if (root / folder).is_dir()}
-    roots = own if "train" in own and len(own) > 1 else {"train": root}
-    if section.test_path is not None:
-        roots["test"] = Path(section.test_path)
-        _check_folder(roots["test"], "data.test_path")
-    return roots
-
-
 def _check_folder(folder: Path, key: str) -> None:
     with naming(folder):
         if not folder.is_dir():
@@ -99,49 +93,74 @@ def _check_folder(folder: Path, key: str) -> None:
             raise file_error(folder, f"`{key}` must be a folder of images. Received: {received}.")
 
 
-# Of validation/ and val/, the last one that exists counts.
-_PART_FOLDERS = (("train", "train"), ("validation", "val"), ("validation", "validation"), ("test", "test"))
+def _find_own(root: Path, given: dict[str, Path]) -> tuple[Path, dict[str, str]]:
+    """Find the folder in which the parts lie, and their names; without names where there are none."""
+    level = {file_id(root): root}
+    for _ in range(_LEVELS):
+        found: dict[Path, dict[str, str]] = {}
+        below: dict[tuple[int, int], Path] = {}
+        for folder in level.values():
+            names, _ = look_into(folder)
+            if parts := _choose(folder, names, given):
+                found[folder] = parts
+            below |= {file_id(folder / name): folder / name for name in names}
+        if len(found) > 1:
+            found = {folder: parts for folder, parts in found.items() if has_image(folder / parts["train"])}
+        if len(found) > 1:
+            shown = [printable(folder.relative_to(root)) for folder in found]
+            shown[_NAMED_FOLDERS:] = ["..."] if len(shown) > _NAMED_FOLDERS else []
+            raise file_error(
+                root,
+                f"this folder holds {len(found)} data sets, each with parts of its own. Set `data.path` to one of them."
+                f" Received: {', '.join(shown)}.",
+            )
+        if found:
+            return next(iter(found.items()))
+        level = below
+    return root, {}
 
 
-def _list_images(root: Path, seen: set[_FileId]) -> FileList:
-    found = FileList(root, [])
-    _walk(root, "", found, seen)
-    if not found.names:
-        example = f" Received: {printable(found.unread[0])} and the like." if found.unread else ""
-        endings = ", ".join(EXTENSIONS)
-        raise file_error(root, f"there is no image file in this folder. Image files end in {endings}.{example}")
-    found.names.sort()
-    found.unread.sort()
-    return found
-
-
-def _walk(folder: Path, prefix: str, found: FileList, seen: set[_FileId]) -> None:
+def _choose(folder: Path, names: list[str], given: dict[str, Path]) -> dict[str, str]:
     try:
-        with os.scandir(folder) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-    except OSError as error:
-        raise file_error(folder, f"this folder cannot be read: {why(error)}") from error
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if _is_folder(entry):
-            if (identity := _file_id(entry.path)) not in seen:
-                seen.add(identity)
-                _walk(Path(entry.path), f"{prefix}{entry.name}/", found, seen)
-        # A link that leads nowhere is listed, so that the scan names it.
-        elif entry.name.lower().endswith(EXTENSIONS) and (entry.is_symlink() or entry.is_file()):
-            found.names.append(prefix + entry.name)
-        elif entry.name.lower().endswith(_OTHERS):
-            found.unread.append(prefix + entry.name)
+        return choose_parts(names, given)
+    except UserError as error:
+        keys = "`data.path`, `data.validation_path` and `data.test_path`"
+        raise file_error(folder, f"{printable(str(error))} Set {keys} to the folders that are meant.") from error
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
+def _notes(root: Path, given: dict[str, Path]) -> list[str]:
+    """Say what looks like a part in a folder that is the training part as a whole.
+
+    Raises:
+        UserError: That is test or validation images, which would be trained on.
+    """
+    names, has_images = look_into(root)
+    if len(names) + has_images < 2:
+        return []
+    parts = {name: part_of(name) for name in names}
+    known = {file_id(path) for path in given.values()}
+    for name, part in parts.items():
+        if part in ("validation", "test") and file_id(root / name) not in known:
+            raise file_error(
+                root / name,
+                f"by its name this folder is for {part}, and there is none for training beside it. Put training images"
+                f" into {printable(root / 'train')}, or set `data.{part}_path` to this folder and all others are for"
+                f" training; if it is not for {part}, rename it.",
+            )
+    return [
+        f"Warning: {printable(root / name)}: there is no folder for validation or test beside this one, so that all"
+        f" images of {printable(root)} are taken together. If only this folder is meant, set `data.path` to it."
+        for name, part in parts.items()
+        if part == "train"
+    ]
 
 
-def _file_id(path: str | Path) -> _FileId:
-    status = os.stat(path)
-    return (status.st_dev, status.st_ino)
+def _beside(root: Path, home: Path, seen: set[tuple[int, int]]) -> Counter[str]:
+    """Count what is in a folder and not in its parts."""
+    found = list_images(root, seen, may_be_empty=True)
+    counts = Counter(found.left_out)
+    prefix = "" if home == root else f"{home.relative_to(root).as_posix()}/"
+    for name in found.names:
+        first, slash, _ = name.removeprefix(prefix).partition("/")
+        counts[f"{first}/" if slash else BESIDE] += 1
+    return counts

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from cae.data.folder_files import UNREADABLE
 from cae.run_warning import RunWarning
 
 WHOLE_BATCH = slice(None)
@@ -69,10 +70,24 @@ class Splits:
     """Files that broke after the scan, with the reasons, when `on_bad_image: skip` put another image in their place."""
     class_names: Sequence[str] = ()
     """Names of the classes that labels number, where they have names; labels are never used in training."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where a part comes from: `held out`, `folder test`, `array x_val`, `data.test_path`."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many files were left out, by kind: endings, folders, `lost link` and so on; not the bad ones."""
     notes: Sequence[str] = ()
-    """What was taken for what, in words: which labels belong to which images."""
+    """What was taken for what, and what is doubtful in it, a sentence each."""
     warnings: list[RunWarning] = field(default_factory=list)
     """What makes these images doubtful; what is noticed while they are read is added then."""
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """How many images each part has."""
+        return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+
+    @property
+    def all_left_out(self) -> dict[str, int]:
+        """How many files were left out, by kind, the bad ones included."""
+        return {**self.left_out, **({UNREADABLE: self.skipped} if self.skipped else {})}
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -18,7 +18,8 @@ from cae.config.data import ImageFolderData
 from cae.data.deep_png import encode_deep_png
 from cae.data.file_errors import file_error, printable, why
 from cae.data.fitting import crop, stretch
-from cae.data.folder_parts import FileList, find_parts, number_classes
+from cae.data.folder_files import FileList
+from cae.data.folder_parts import FolderParts, find_parts, number_classes
 from cae.data.header_cache import HeaderCache
 from cae.data.image_file import BadImageError, decode
 from cae.data.manifest import FEATURES, MANIFEST_NAME, Manifest, Shard
@@ -34,6 +35,8 @@ _AS_THEY_ARE = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg"}
 class Prepared:
     """What was written."""
 
+    found: FolderParts
+    """What was there."""
     parts: dict[str, list[Shard]] = field(default_factory=dict)
     sizes: set[tuple[int, int]] = field(default_factory=set)
     channels: int = 1
@@ -73,13 +76,13 @@ def prepare(
     Raises:
         UserError: The folder has no images, or files cannot be used and `on_bad_image` does not say to leave them out.
     """
-    files = find_parts(section)
-    paths = [path for part in files.values() for path in part.paths]
+    found = find_parts(section)
+    files, paths = found.files, found.paths
     cache = HeaderCache(*(str(part.root) for part in files.values()))
     findings = scan(paths, section.max_pixels, progress=scan_progress, cache=cache)
     if findings.bad and section.on_bad_image == "error":
         raise bad_images_error(paths, findings.bad, _REMEDY)
-    prepared = Prepared(bad={paths[position]: reason for position, reason in findings.bad.items()})
+    prepared = Prepared(found, bad={paths[position]: reason for position, reason in findings.bad.items()})
     labels = number_classes(list(files.values()))
     done = 0
     for (name, part), part_labels in zip(files.items(), labels, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 
 from cae.config.data import TfrecordData
 from cae.data.dividing import Parts
-from cae.data.file_errors import file_error, required_path
+from cae.data.file_errors import file_error, given_parts, required_path
 from cae.data.manifest import MANIFEST_NAME, Manifest, Shard, check_index_is_there, read_index, read_manifest
 from cae.data.pixel_cache import make_pixel_cache
 from cae.data.record_set import RECORD_TYPE, Records, RecordSet
@@ -19,7 +19,8 @@ from cae.data.scan import bad_pictures_error
 def load_records(section: TfrecordData) -> Parts[RecordSet]:
     """Open a prepared data set; no image is read, and nothing but the indices, 48 bytes an image.
 
-    `test_path` is another prepared data set: its test part, or its training part when it has no other.
+    `validation_path` and `test_path` are other prepared data sets: their part of that name, or their training part when
+    they have no other.
 
     Raises:
         UserError: A folder is missing, incomplete or not prepared, sizes differ and no `image_size` is given, or
@@ -27,9 +28,9 @@ def load_records(section: TfrecordData) -> Parts[RecordSet]:
             they are left out instead).
     """
     folders, manifests = _find_manifests(section)
-    image_shape = _find_shape(section, folders[0], manifests)
-    dtype = np.dtype(np.float32 if any(manifest.deep for manifest in manifests) else np.uint8)
-    shards, tables = _read_tables(folders, manifests, section.test_path is not None)
+    image_shape = _find_shape(section, folders["train"], manifests)
+    dtype = np.dtype(np.float32 if any(manifest.deep for manifest in manifests.values()) else np.uint8)
+    shards, tables = _read_tables(folders, manifests)
     records = Records(shards, np.concatenate(list(tables.values())))
     bad = _find_bad(section, records.table, shards)
     if bad and section.on_bad_image == "error":
@@ -39,7 +40,7 @@ def load_records(section: TfrecordData) -> Parts[RecordSet]:
         section,
         image_shape,
         dtype,
-        place=[os.path.abspath(folder) for folder in folders],
+        place=[os.path.abspath(folder) for folder in folders.values()],
         stamps=records.table["checksum"],
         sizes=np.stack([records.table["height"], records.table["width"]], axis=-1),
     )
@@ -52,32 +53,40 @@ def load_records(section: TfrecordData) -> Parts[RecordSet]:
         numbers = first + np.flatnonzero(is_good[first : first + len(table)])
         first += len(table)
         if not len(numbers):
-            raise file_error(folders[0], f"none of the {len(table)} images of the {part} part can be read.")
+            raise file_error(
+                folders.get(part, folders["train"]), f"none of the {len(table)} images of the {part} part can be read."
+            )
         sets[part] = RecordSet(
             records, numbers, section=section, image_shape=image_shape, dtype=dtype, replaced=replaced, cache=cache
         )
-    names = manifests[0].classes
-    return Parts(sets["train"], sets.get("validation"), sets.get("test"), len(bad), replaced, names)
+    return Parts(
+        sets["train"],
+        sets.get("validation"),
+        sets.get("test"),
+        len(bad),
+        replaced,
+        manifests["train"].classes,
+        origins={part: f"data.{part}_path" if part in folders else "prepared" for part in sets if part != "train"},
+    )
 
 
 def find_records_shape(section: TfrecordData) -> tuple[int, int, int]:
     """Find (height, width, channels) from the manifest alone."""
     folders, manifests = _find_manifests(section)
-    return _find_shape(section, folders[0], manifests)
+    return _find_shape(section, folders["train"], manifests)
 
 
-def _find_manifests(section: TfrecordData) -> tuple[list[Path], list[Manifest]]:
-    folders = [required_path(section.path)]
-    if section.test_path is not None:
-        folders.append(Path(section.test_path))
-    manifests = [read_manifest(folder) for folder in folders]
-    if len(folders) > 1 and folders[0].samefile(folders[1]):
-        raise file_error(folders[0], "two parts of the data must not be the same folder.")
+def _find_manifests(section: TfrecordData) -> tuple[dict[str, Path], dict[str, Manifest]]:
+    """The prepared data sets that are named, by the part that they are named for."""
+    folders = {"train": required_path(section.path), **given_parts(section)}
+    manifests = {part: read_manifest(folder) for part, folder in folders.items()}
+    if len({os.path.realpath(folder) for folder in folders.values()}) < len(folders):
+        raise file_error(folders["train"], "two parts of the data must not be the same folder.")
     return folders, manifests
 
 
-def _find_shape(section: TfrecordData, folder: Path, manifests: list[Manifest]) -> tuple[int, int, int]:
-    sizes = {manifest.image_size for manifest in manifests}
+def _find_shape(section: TfrecordData, folder: Path, manifests: dict[str, Manifest]) -> tuple[int, int, int]:
+    sizes = {manifest.image_size for manifest in manifests.values()}
     size = section.image_size or (sizes.pop() if len(sizes) == 1 else None)
     if size is None:
         raise file_error(
@@ -90,19 +99,18 @@ def _find_shape(section: TfrecordData, folder: Path, manifests: list[Manifest]) 
             f"images must have at least 1 and at most {section.max_pixels} pixels (`data.max_pixels`). "
             f"Received: {size[0]}x{size[1]}.",
         )
-    return (*size, section.channels or manifests[0].channels)
+    return (*size, section.channels or manifests["train"].channels)
 
 
-def _read_tables(
-    folders: list[Path], manifests: list[Manifest], has_own_test: bool
-) -> tuple[list[Path], dict[str, np.ndarray]]:
+def _read_tables(folders: dict[str, Path], manifests: dict[str, Manifest]) -> tuple[list[Path], dict[str, np.ndarray]]:
     """Read all indices; gives the shards and, for each part, its table of type `RECORD_TYPE`."""
     parts: dict[str, tuple[Path, list[Shard]]] = {
-        part: (folders[0], shards) for part, shards in manifests[0].parts.items()
+        part: (folders["train"], shards) for part, shards in manifests["train"].parts.items()
     }
-    if has_own_test:
-        test_parts = manifests[1].parts
-        parts["test"] = (folders[1], test_parts["test"] if "test" in test_parts else test_parts["train"])
+    for name in ("validation", "test"):
+        if name in folders:
+            found = manifests[name].parts
+            parts[name] = (folders[name], found.get(name) or found["train"])
     paths: list[Path] = []
     tables: dict[str, np.ndarray] = {}
     for part, (folder, shards) in parts.items():

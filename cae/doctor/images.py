@@ -28,27 +28,30 @@ def check_images(section: DataSection) -> Finding:
 
 def _look_into_folder(section: ImageFolderData) -> str:
     """List the files and decode some, evenly over each part; training scans every header."""
+    from cae.data.dividing import parts_in_words
     from cae.data.folder_parts import find_parts
     from cae.data.image_file import BadImageError, decode
 
     parts = find_parts(section)
     bad = []
-    for part in parts.values():
+    for part in parts.files.values():
         for path in _even_sample(part.paths):
             try:
                 decode(path, section.max_pixels, section.background)
             except BadImageError as error:
                 bad.append(f"{path!r}: {error}")
-    numbers = ", ".join(f"{name} {len(part.names):,}" for name, part in parts.items())
+    numbers = {name: len(part.names) for name, part in parts.files.items()}
     if bad and section.on_bad_image == "error":
         raise UserError(f"{len(bad)} images of a sample cannot be read: {'; '.join(bad[:3])}.")
     skipped = f", {len(bad)} of which will be skipped" if bad else ""
-    return f"files: {numbers}; a sample of {_SAMPLE} in each part was decoded{skipped}"
+    found = "; ".join([parts_in_words(numbers, parts.origins, parts.left_out), *parts.notes])
+    return f"files: {found}; a sample of {_SAMPLE} in each part was decoded{skipped}"
 
 
 def _look_into_set(section: DataSection) -> str:
     import numpy as np
 
+    from cae.data.dividing import parts_in_words
     from cae.data.load import load_splits
     from cae.data.standard import is_on_this_machine
 
@@ -56,10 +59,10 @@ def _look_into_set(section: DataSection) -> str:
         return f"{section.source} is not on this machine yet: training will download it"
     splits = load_splits(section)
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    for part in parts.values():
+    for part in parts.files.values():
         part.read(np.unique(np.linspace(0, len(part) - 1, _SAMPLE).astype(np.int64)))
-    numbers = ", ".join(f"{name} {len(part):,}" for name, part in parts.items())
-    return f"{numbers}; a sample of each part was read"
+    found = parts_in_words(splits.numbers, splits.origins, splits.all_left_out)
+    return f"{found}; a sample of each part was read"
 
 
 def _even_sample(paths: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import cae
+from cae.config.data import PATH_KEYS
 from cae.data.pixels import to_float
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def digest_evaluation(weights: str, config: RunConfig, images: str, num_training
         num_training_images: that baselines are fitted on.
     """
     settings = config.model_dump(mode="json", include={"seed", "data", "model", "objective", "training"})
-    for place in ("path", "test_path"):
+    for place in PATH_KEYS:
         del settings["data"][place]
     everything = [weights, settings, images, num_training_images, _program()]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()

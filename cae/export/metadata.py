@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 import cae
+from cae.config.data import PATH_KEYS
 from cae.export.parts import Part
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def make_metadata(part: Part, config: RunConfig, weights_digest: str, *, quantiz
         quantize: whether weights are 8-bit.
     """
     told = config.model_dump(mode="json")
-    for key in ("path", "test_path"):  # folders of this machine are nobody else's business
+    for key in PATH_KEYS:  # folders of this machine are nobody else's business
         told["data"].pop(key, None)
     return {
         "cae": cae.__version__,

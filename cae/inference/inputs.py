@@ -6,7 +6,7 @@ Images come one by one, each at its own size, so that memory holds a few of them
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ from cae.data.arrays import load_idx, load_one_array
 from cae.data.classes import class_name
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error
-from cae.data.folder_parts import EXTENSIONS, FileList, list_images
+from cae.data.folder_files import EXTENSIONS, FileList, list_images
 from cae.data.image_file import BadImageError, decode
 from cae.data.pixels import to_channels
 from cae.errors import UserError
@@ -74,8 +74,8 @@ class PictureInputs:
     def __init__(self, files: FileList, channels: int, section: DataSection) -> None:
         self.names: Sequence[str] = files.names
         self.classes: Sequence[str | None] | None = files.classes if any(files.classes) else None
-        self.unread: Sequence[str] = files.unread
-        """Pictures of kinds that are not read, and have no place among the names."""
+        self.left_out: Mapping[str, int] = files.left_out
+        """How many files are not read, by kind; they have no place among the names."""
         self._paths = files.paths
         self._channels = channels
         self._section = section if isinstance(section, PictureData) else ImageFolderData()

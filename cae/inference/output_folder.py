@@ -10,7 +10,7 @@ import numpy as np
 
 from cae.anomaly.strips import row_strips
 from cae.data.file_errors import file_error, printable
-from cae.data.folder_parts import EXTENSIONS
+from cae.data.folder_files import EXTENSIONS
 from cae.errors import ConfigError, UserError
 from cae.pictures import save_png
 from cae.pictures.colors import image_colors

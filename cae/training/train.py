@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from cae.atomic_files import write_json
 from cae.config import RunConfig, load_config, save_config
+from cae.config.data import PATH_KEYS
 from cae.data.pipeline import make_training_batches, steps_per_epoch
 from cae.data.read_failures import user_errors
 from cae.errors import UserError
@@ -193,7 +194,7 @@ class Training:
             mode="json",
             include={"seed", "data", "model", "objective", "training"},
             # Where the images lie, and what is kept of them, is each one's own business.
-            exclude={"data": {"path", "test_path", "cache"}, "training": {"start_from"}},
+            exclude={"data": {*PATH_KEYS, "cache"}, "training": {"start_from"}},
         )
         images = {part: len(getattr(self.splits, part)) for part in ("train", "validation")}
         return json.dumps({**sections, "images": images, "image_shape": list(self.plan.image_shape)})

@@ -11,7 +11,7 @@ from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
 from cae.data.arrays import load_idx, load_one_array
 from cae.data.file_errors import file_error
 from cae.data.folder import load_folder
-from cae.data.folder_parts import EXTENSIONS
+from cae.data.folder_files import EXTENSIONS
 from cae.data.folder_set import FolderSet
 from cae.data.scan import Progress, bad_images_error, scan
 
@@ -60,7 +60,7 @@ def open_images(
 def _folder_section(path: Path, section: DataSection, shape: dict[str, Any]) -> ImageFolderData:
     """The run's own way with image files; one that was trained on something else has no key to say what of bad ones."""
     is_own = isinstance(section, PictureData)
-    own = section.model_dump(exclude={"source", "test_path"}) if is_own else {"on_bad_image": "skip"}
+    own = section.model_dump(exclude={"source", "validation_path", "test_path"}) if is_own else {"on_bad_image": "skip"}
     return ImageFolderData(**{**own, "path": str(path), **shape})
 
 

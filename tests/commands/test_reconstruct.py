@@ -188,13 +188,13 @@ def test_pictures_of_kinds_that_are_not_read_are_told_of(runs, photos, run_comma
     code, out, stderr = run_command("reconstruct", runs["gray"], photos, "--out", tmp_path / "out")
     assert code == 0
     assert out.startswith("4 images")
-    assert "passed over, since such pictures are not read: deep/scan.TIFF and 1 more" in stderr
+    assert "3 files of other kinds left out: .svg (1), .tiff (1), .txt (1)" in stderr
     (tmp_path / "drawings").mkdir()
     (photos / "drawing.svg").rename(tmp_path / "drawings" / "drawing.svg")
     code, _, stderr = run_command("reconstruct", runs["gray"], tmp_path / "drawings", "--out", tmp_path / "other")
     assert code == 1
     assert "Image files end in .png" in stderr
-    assert "Received: drawing.svg and the like." in stderr
+    assert "Received: 1 file of other kinds left out: .svg." in stderr
 
 
 @pytest.mark.parametrize(
