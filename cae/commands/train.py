@@ -64,7 +64,9 @@ def run(options: argparse.Namespace) -> int:
 def _run_one(order: Order, options: argparse.Namespace) -> int:
     directory = order.directory
     if options.dry_run:
-        plan, _ = prepare(order)
+        plan, splits = prepare(order)
+        for warning in splits.warnings:
+            tell(str(warning))
         if directory.exists and not (order.resume or order.overwrite):
             tell(f"{directory.path}: this run exists already; training needs --resume or --overwrite.")
         print(format_plan(plan))

@@ -103,6 +103,8 @@ def train_one(order: Order) -> End:
 
 def prepare(order: Order, *, is_chief: bool = True) -> tuple[Plan, Splits]:
     """Find the images, and check all that can be checked without training; a run to start from is the chief's."""
+    from cae.data.leaks import warn_of_leaks
+
     splits = load_splits_with_progress(order.config.data, order.tell)
     plan = plan_for(order.config, splits.image_shape, order.source)
     try:
@@ -111,6 +113,7 @@ def prepare(order: Order, *, is_chief: bool = True) -> tuple[Plan, Splits]:
         check_objective(order.config, plan.image_shape)
     except ConfigError as error:
         raise ConfigError(f"{order.source}: {error}") from error
+    splits.warnings.extend(warn_of_leaks(splits))
     return plan, splits
 
 

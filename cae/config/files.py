@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from cae.config.data import PATH_KEYS
 from cae.config.from_python import from_python
 from cae.config.nodes import Node, Path, Place, Problem, plain
 from cae.config.reader import MAX_BYTES, read_yaml
@@ -19,7 +20,7 @@ from cae.config.words import shown
 # A longer chain is surely a circle through links.
 MAX_FILES = 16
 # Keys whose values are relative to the file that states them.
-_PATHS: tuple[Path, ...] = (("data", "path"), ("data", "test_path"), ("training", "start_from"))
+_PATHS: tuple[Path, ...] = (*(("data", key) for key in PATH_KEYS), ("training", "start_from"))
 
 
 def read_files(file: str) -> tuple[list[Node], list[Problem]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, Hashable, MutableMapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import overload
@@ -149,6 +150,20 @@ class RecordSet(DecodedSet):
             replaced=self._replaced,
             cache=self._cache,
         )
+
+    def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
+        """See `cae.data.leaks.Comparable`: length and checksum of an encoded image, then all of it."""
+        table = self._records.table
+        return [
+            lambda indices: table[["length", "checksum"]][self._numbers[indices]].tolist(),
+            lambda indices: [self._digest(int(number)) for number in self._numbers[indices]],
+        ]
+
+    def _digest(self, number: int) -> bytes | None:
+        try:
+            return hashlib.blake2b(self._records.read_image(number)).digest()
+        except BadImageError:
+            return None
 
     def _decode(self, index: int) -> np.ndarray:
         content = self._records.read_image(int(self._numbers[index]))
