@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
+
+from cae.data.part_names import WORDS, part_of
 
 _IMAGE_WORDS = {"x", "image", "images", "img", "imgs", "picture", "pictures", "data", "pixels", "inputs"}
 # In the order in which they are taken where several arrays could be the labels.
 _LABEL_WORDS = ("y", "labels", "label", "lbls", "lbl", "targets", "target", "classes", "class", "cls")
-_PARTS = {
-    "train": {"train", "training", "trn", "tr"},
-    "validation": {"validation", "valid", "val", "dev"},
-    "test": {"test", "testing", "tst", "te"},
-}
-_PART_OF = {word: part for part, words in _PARTS.items() for word in words}
+# Beside the usual words for parts; folders are not called so.
+_SHORT = {"tr": "train", "te": "test"}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^A-Za-z\d]+")
-_GLUED = re.compile(rf"([xy])({'|'.join(_PART_OF)})")
+_GLUED = re.compile(rf"([xy])({'|'.join([*chain(*WORDS.values()), *_SHORT])})")
 
 
 class Meaning(NamedTuple):
@@ -40,7 +39,8 @@ class Meaning(NamedTuple):
     @property
     def part(self) -> str:
         """`train`, `validation` or `test` where the name says no more than that of its images."""
-        return _PART_OF.get(self.rest[0], "") if not self.label and len(self.rest) == 1 else ""
+        word = self.rest[0] if not self.label and len(self.rest) == 1 else ""
+        return _SHORT.get(word) or part_of(word) or ""
 
 
 def read_name(name: str) -> Meaning:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def load_arrays(section: ArrayData) -> Parts[ArraySet]:
     """Open the array file or files that a section names.
 
     The test part is, in this order: `test_path`; `test_array`; an array x_test, test_images or the like beside the
-    training array. Labels are those that belong to the array by name (`cae.data.array_names`), or none.
+    training array; likewise the validation part. Labels are those that belong to the array by name
+    (`cae.data.array_names`), or none.
     .npy files stay on disk (memory-mapped), .npz arrays are held in memory, .h5 ones when they are at most 1 GiB.
 
     Raises:
@@ -35,14 +37,20 @@ def load_arrays(section: ArrayData) -> Parts[ArraySet]:
     """
     file = open_array_file(required_path(section.path))
     name = _train_name(file, section.array)
-    parts = _load_named(file, name, section)
-    test_file, test_name = _find_test(section, file, name)
-    if test_name is None:
-        return parts
-    if test_name == name and test_file.path.samefile(file.path):
-        raise file_error(file.path, f"training and test images must not be the same array. Received: {name or 'one'}.")
-    test = _load_named(test_file, test_name, section)
-    return replace(parts, test=test.train, notes=[*parts.notes, *test.notes])
+    parts = {"train": _load_named(file, name, section)}
+    places = {(os.path.realpath(file.path), name)}
+    origins: dict[str, str] = {}
+    for part in ("validation", "test"):
+        if found := _find_part(section, part, file, name):
+            part_file, part_name, origins[part] = found
+            if (place := (os.path.realpath(part_file.path), part_name)) in places:
+                received = f"{part}: {part_name or 'the only one'}"
+                raise file_error(file.path, f"two parts of the data must not be the same array. Received: {received}.")
+            places.add(place)
+            parts[part] = _load_named(part_file, part_name, section)
+    notes = [note for part in parts.values() for note in part.notes] + _unused(file, {name for _, name in places})
+    others = {part: loaded.train for part, loaded in parts.items() if part != "train"}
+    return replace(parts["train"], **others, origins=origins, notes=notes)
 
 
 def load_one_array(section: ArrayData) -> Parts[ArraySet]:
@@ -119,26 +127,30 @@ def _train_name(file: ArrayFile, wanted: str | None) -> str:
     )
 
 
-def _test_name(file: ArrayFile, wanted: str | None) -> str | None:
-    if wanted is not None:
-        return _existing(file, wanted, "data.test_array")
-    return next(iter(_named_for(file, "test")), None)
-
-
 def _named_for(file: ArrayFile, part: str) -> list[str]:
     """Names of the arrays for a part, x_train before others."""
     found = [name for name in file.headers if read_name(name).part == part]
     return sorted(found, key=lambda name: not read_name(name).image)
 
 
-def _find_test(section: ArrayData, file: ArrayFile, train_name: str) -> tuple[ArrayFile, str | None]:
-    """Find the test part's file and array; no name where there is none."""
-    if section.test_path is None:
-        name = _test_name(file, section.test_array)
-        return file, None if name == train_name and section.test_array is None else name
-    test_file = open_array_file(Path(section.test_path))
-    name = _test_name(test_file, section.test_array)
-    return test_file, _train_name(test_file, None) if name is None else name
+def _find_part(section: ArrayData, part: str, file: ArrayFile, train_name: str) -> tuple[ArrayFile, str, str] | None:
+    """Find a part's file and array, and say what it was found by; None where there is none."""
+    if (path := given_parts(section).get(part)) is not None:
+        other = open_array_file(path)
+        return other, next(iter(_named_for(other, part)), None) or _train_name(other, None), f"data.{part}_path"
+    key = f"{part}_array"
+    if (wanted := getattr(section, key)) is not None:
+        return file, _existing(file, wanted, f"data.{key}"), f"array {wanted}"
+    taken = (train_name, section.validation_array, section.test_array)
+    found = [name for name in _named_for(file, part) if name not in taken]
+    return (file, found[0], f"array {found[0]}") if found else None
+
+
+def _unused(file: ArrayFile, used: Collection[str]) -> list[str]:
+    """Name the arrays of images of a file that are in no part."""
+    unused = [name for name in file.headers if name not in used and not read_name(name).label]
+    unused = [name for name in unused if len(file.headers[name].shape) in (3, 4)]
+    return [printable(f"{file.path}: not used: {', '.join(unused[:_NAMED_ARRAYS])}")] if unused else []
 
 
 def _existing(file: ArrayFile, name: str, key: str) -> str:

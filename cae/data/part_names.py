@@ -10,7 +10,7 @@ from cae.errors import UserError
 
 PARTS = ("train", "validation", "test")
 
-_WORDS = {
+WORDS = {
     "train": ("training", "train", "trn"),
     "validation": ("validations?", "validating", "validate", "valid", "vals?", "development", "devel", "dev"),
     "test": ("testing", "tests?", "tst", "hold[ _-]?out", "held[ _-]?out"),
@@ -19,7 +19,7 @@ _WORDS = {
 }
 # Words that say nothing of the part: `x_train`, `test_images`, `val2017`, `training set`.
 _NEUTRAL = r"(?:x|images?|imgs?|pictures?|pics?|photos?|samples?|files?|data|sets?|splits?|parts?|folder|[\W\d_])*"
-_WORD = "|".join(f"(?P<{part}>{'|'.join(words)})" for part, words in _WORDS.items())
+_WORD = "|".join(f"(?P<{part}>{'|'.join(words)})" for part, words in WORDS.items())
 _WHOLE = re.compile(rf"{_NEUTRAL}(?:{_WORD}){_NEUTRAL}", re.IGNORECASE)
 # A word between others: `DIV2K_train_HR`, `trainA`.
 _INSIDE = re.compile(rf"(?<![a-zA-Z])(?i:{_WORD})(?![a-z])")

@@ -236,7 +236,7 @@ def test_training_and_test_arrays_are_found_by_other_usual_names(tmp_path, prefi
     train, test = prefix.split()
     path = write(tmp_path / "a.h5", **{test: some_images(4), train: some_images(20), "val_images": some_images(3)})
     splits = load_splits(section(path))
-    assert (len(splits.train) + len(splits.validation), len(splits.test)) == (20, 4)
+    assert splits.numbers == {"train": 20, "validation": 3, "test": 4}
 
 
 @pytest.mark.parametrize("labels", [np.arange(19), np.linspace(0, 1, 20), np.zeros((20, 10), int)])
@@ -269,6 +269,49 @@ def test_training_images_are_never_the_test_part(tmp_path):
     for keys in ({"test_array": "x_test"}, {"test_path": str(path)}):
         with pytest.raises(UserError, match="must not be the same array"):
             load_splits(section(path, array="x_test", **keys))
+
+
+@pytest.mark.parametrize("ending", [".npz", ".h5"])
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [
+        ("x_train", "x_val", "x_test"),
+        ("X_train", "X_valid", "X_test"),
+        ("train", "dev", "test"),
+        ("train_images", "validation_images", "test_images"),
+        ("x_train", "x_dev", None),
+        ("x_train", "x_val", "x_holdout"),
+        ("train/images", "val/images", "test/images"),
+    ],
+)
+def test_arrays_with_usual_names_are_the_parts(tmp_path, ending, train, validation, test):
+    arrays = {train: some_images(20), validation: some_images(5, seed=1)}
+    arrays |= {test: some_images(4, seed=2)} if test else {}
+    splits = load_splits(section(write(tmp_path / f"a{ending}", **arrays)))
+    assert np.array_equal(everything(splits.validation)[..., 0], arrays[validation])
+    assert splits.origins == {
+        "validation": f"array {validation}",
+        "test": f"array {test}" if test else "held out",
+    }
+    if test:
+        assert np.array_equal(everything(splits.test)[..., 0], arrays[test])
+        assert np.array_equal(everything(splits.train)[..., 0], arrays[train])
+    else:
+        assert len(splits.train) == 18
+
+
+def test_a_validation_array_or_file_can_be_named_and_what_is_left_is_said(tmp_path):
+    path = write(tmp_path / "a.npz", x_train=some_images(20), b=some_images(5, seed=1), c=some_images(3, seed=2))
+    splits = load_splits(section(path, validation_array="b"))
+    assert splits.numbers == {"train": 18, "validation": 5, "test": 2}
+    assert any("not used: c" in note for note in splits.notes)
+    with pytest.raises(UserError, match=r"`data\.validation_array` must name an array in the file\. Received: mice"):
+        load_splits(section(path, validation_array="mice"))
+    with pytest.raises(UserError, match="must not be the same array"):
+        load_splits(section(path, validation_array="b", test_array="b"))
+    other = write(tmp_path / "v.npy", images=some_images(7, seed=3))
+    splits = load_splits(section(path, validation_path=str(other)))
+    assert np.array_equal(everything(splits.validation)[..., 0], some_images(7, seed=3))
 
 
 def test_a_test_path_goes_before_the_files_own_test_part(tmp_path):
