@@ -49,8 +49,8 @@ def load_arrays(section: ArrayData) -> Parts[ArraySet]:
             places.add(place)
             parts[part] = _load_named(part_file, part_name, section)
     notes = [note for part in parts.values() for note in part.notes] + _unused(file, {name for _, name in places})
-    others = {part: loaded.train for part, loaded in parts.items() if part != "train"}
-    return replace(parts["train"], **others, origins=origins, notes=notes)
+    validation, test = (parts[part].train if part in parts else None for part in ("validation", "test"))
+    return replace(parts["train"], validation=validation, test=test, origins=origins, notes=notes)
 
 
 def load_one_array(section: ArrayData) -> Parts[ArraySet]:

@@ -59,7 +59,8 @@ def find_parts(section: ImageFolderData) -> FolderParts:
         home, own = _find_own(root, given)
         notes = [] if own else _notes(root, given)
     named = {part: home / name for part, name in own.items()} or {"train": root}
-    roots = {part: folder for part in PARTS if (folder := (named | given).get(part)) is not None}
+    named |= given
+    roots = {part: named[part] for part in PARTS if part in named}
     origins = {part: f"folder {(home / own[part]).relative_to(root).as_posix()}" for part in own if part != "train"}
     origins |= {part: f"data.{part}_path" for part in given}
     seen = {file_id(folder) for folder in roots.values()}

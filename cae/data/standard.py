@@ -74,7 +74,7 @@ def load_standard(section: BundledData | StandardData) -> Parts[ArraySet]:
         ArraySet(part.images, labels=part.labels, image_size=section.image_size, channels=section.channels)
         for part in found
     )
-    return Parts(train, test=test)
+    return Parts(train, test=test, origins={"test": "the data set's own"})
 
 
 def is_on_this_machine(section: StandardData) -> bool:

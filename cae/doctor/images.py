@@ -58,8 +58,7 @@ def _look_into_set(section: DataSection) -> str:
     if isinstance(section, StandardData) and not is_on_this_machine(section):
         return f"{section.source} is not on this machine yet: training will download it"
     splits = load_splits(section)
-    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    for part in parts.files.values():
+    for part in (splits.train, splits.validation, splits.test):
         part.read(np.unique(np.linspace(0, len(part) - 1, _SAMPLE).astype(np.int64)))
     found = parts_in_words(splits.numbers, splits.origins, splits.all_left_out)
     return f"{found}; a sample of each part was read"

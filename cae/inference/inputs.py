@@ -69,7 +69,7 @@ class PictureInputs:
     """
 
     is_array = False
-    notes = ()
+    notes: Sequence[str] = ()
 
     def __init__(self, files: FileList, channels: int, section: DataSection) -> None:
         self.names: Sequence[str] = files.names
