@@ -91,6 +91,24 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def append_text(path: Path, text: str) -> None:
+    """Add text to the end of a file, or begin one, and flush it to the disk.
+
+    Raises:
+        UserError: if `path` is a link, which may lead to somebody else's file, or no regular file.
+        OSError: it cannot be written; `filename` is `path`.
+    """
+    quiet = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise UserError(f"{path}: is a link or no regular file, and nothing is written through one.")
+    with naming_failures(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | quiet, 0o666)
+        with open(descriptor, "a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically; NaN and infinity, which JSON does not know, are refused."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

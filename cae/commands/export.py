@@ -67,10 +67,10 @@ def _export(directory: RunDirectory, options: argparse.Namespace) -> tuple[Expor
     from cae.export.images import choose_images
     from cae.export.parts import make_part
     from cae.plan import make_plan
-    from cae.runs.trained import load_autoencoder
+    from cae.runs.trained import image_shape_of, load_autoencoder
 
     config = load_config(directory.config, options.overrides)
-    image_shape = _find_image_shape(directory, config)
+    image_shape = image_shape_of(directory, config)
     autoencoder, digest = load_autoencoder(directory, _in_float32(config), make_plan(config.model, image_shape))
     with user_errors():
         images, what = choose_images(
@@ -86,12 +86,3 @@ def _export(directory: RunDirectory, options: argparse.Namespace) -> tuple[Expor
 
 def _in_float32(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"training": config.training.model_copy(update={"precision": "float32"})})
-
-
-def _find_image_shape(directory: RunDirectory, config: RunConfig) -> tuple[int, int, int]:
-    from cae.data.image_shape import find_image_shape
-
-    # A run that is under way has no summary yet.
-    told = directory.read_summary().get("image_shape") if directory.summary.exists() else None
-    height, width, channels = told or find_image_shape(config.data)
-    return height, width, channels

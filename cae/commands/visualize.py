@@ -91,13 +91,13 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
 
 def _named_images(path: Path, section: DataSection, directory: RunDirectory) -> Splits:
     """Images that the user named, in the place of the run's own, which need not be on this machine."""
+    from cae.config import load_config
     from cae.data.file_errors import printable
     from cae.data.image_set import Splits
-    from cae.data.load import find_image_shape
+    from cae.runs.trained import image_shape_of
     from cae.visualization.images import open_images
 
-    trained_on = directory.read_summary().get("image_shape") if directory.summary.exists() else None
-    shape = tuple(trained_on) if trained_on else find_image_shape(section)
+    shape = image_shape_of(directory, load_config(directory.config))
     images, num_skipped = open_images(path, section, shape)
     if num_skipped:
         tell(f"{printable(path)}: {_counted(num_skipped, 'file')} that cannot be read left out")

@@ -1,11 +1,15 @@
-"""Array files, opened without ever unpickling and without following anything out of the file."""
+"""Array files, opened without ever unpickling, without following anything out of the file, and in bounded memory.
+
+The place that opens .npy, .npz and HDF5 files, which may all be a stranger's: images, codes, checkpoints, labels. Weights: `cae.runs.weights`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -14,13 +18,20 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from cae.data.array_set import ImageArray
-from cae.data.claims import check_claim, check_fits_memory
-from cae.data.file_errors import file_error, naming, printable
+from cae.data.claims import check_claim, check_fits_memory, unfolds_usually
+from cae.data.file_errors import file_error, naming, open_regular, printable
 
 # HDF5 data sets up to this size are read into memory once: reading single images out of compressed chunks is slow.
 _IN_MEMORY_BYTES = 1 << 30
 # A whole chunk is unfolded for a single image of it.
 _LARGEST_CHUNK = 1 << 30
+# Texts and chunks up to this size are nothing to worry about.
+_TEXT_BYTES = 1 << 26
+_DEFLATE_RATIO = 1032
+_FILTERS = {
+    *(h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_SZIP),
+    *(h5py.h5z.FILTER_NBIT, h5py.h5z.FILTER_SCALEOFFSET, h5py.h5z.FILTER_LZF),
+}
 
 
 class ArrayHeader(NamedTuple):
@@ -28,6 +39,11 @@ class ArrayHeader(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes that the values take in memory."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class ArrayFile(Protocol):
@@ -64,13 +80,12 @@ class NpyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             self.headers = {"": _read_npy_header(file)}
 
     def load(self, name: str) -> np.ndarray:
         """Map the array into memory; values are read when they are used."""
-        header = self.headers[name]
-        claimed, size = math.prod(header.shape) * header.dtype.itemsize, self.path.stat().st_size
+        claimed, size = self.headers[name].num_bytes, self.path.stat().st_size
         with naming(self.path):
             if claimed > size:
                 raise file_error(self.path, f"truncated: the header promises {claimed} bytes. Received: {size}.")
@@ -82,21 +97,43 @@ class NpzFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.headers = {}
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                if member.endswith(".npy"):
-                    with archive.open(member) as file:
-                        self.headers[member[: -len(".npy")]] = _read_npy_header(file)
+        self.headers: dict[str, ArrayHeader] = {}
+        self.is_stored = True
+        """Whether nothing in it is compressed."""
+        with self._open() as archive:
+            for entry in archive.infolist():
+                self.is_stored &= entry.compress_type == zipfile.ZIP_STORED
+                if entry.filename.endswith(".npy"):
+                    self._note_header(archive, entry)
 
     def load(self, name: str) -> np.ndarray:
         """Read the array."""
-        header = self.headers[name]
-        claimed = math.prod(header.shape) * header.dtype.itemsize
-        with naming(self.path), np.load(self.path, allow_pickle=False) as archive:
-            check_claim(self.path, claimed, archive.zip.getinfo(f"{name}.npy").compress_size)
+        claimed = self.headers[name].num_bytes
+        with naming(self.path), self._open() as archive:
+            entry = archive.getinfo(f"{name}.npy")
+            check_claim(self.path, claimed, entry.compress_size)
             check_fits_memory(self.path, claimed)
-            return archive[name]
+            if claimed > entry.file_size:
+                raise file_error(
+                    self.path,
+                    f"{printable(name)}: the header promises {claimed} bytes. Received: far fewer bytes; truncated or"
+                    " damaged.",
+                )
+            with archive.open(entry) as file:
+                array: np.ndarray = npy_format.read_array(file, allow_pickle=False)
+                return array
+
+    def _note_header(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+        name = entry.filename[: -len(".npy")]
+        if name in self.headers:
+            raise file_error(self.path, f"each name must stand for one array. Received: {printable(name)} twice.")
+        with archive.open(entry) as file:
+            self.headers[name] = _read_npy_header(file)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[zipfile.ZipFile]:
+        with open_regular(self.path) as file, zipfile.ZipFile(file) as archive:
+            yield archive
 
 
 class Hdf5File:
@@ -104,10 +141,17 @@ class Hdf5File:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        open_regular(path).close()
         self._file = h5py.File(path, "r")
         self.headers: dict[str, ArrayHeader] = {}
         # visititems goes through hard links only.
         self._file.visititems(self._note_header)
+
+    def __enter__(self) -> Hdf5File:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def _note_header(self, name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.shape is not None:
@@ -117,32 +161,122 @@ class Hdf5File:
     def load(self, name: str) -> ImageArray:
         """Read a small data set into memory; leave a large one on disk."""
         with naming(self.path):
-            dataset = self._file[name]
-            if dataset.external or dataset.is_virtual:
-                received = f"{printable(name)}, stored elsewhere"
-                raise file_error(self.path, f"values must lie in the file itself. Received: {received}.")
-            check_claim(self.path, dataset.nbytes, dataset.id.get_storage_size())
-            if math.prod(dataset.chunks or ()) * dataset.dtype.itemsize > _LARGEST_CHUNK:
-                raise file_error(self.path, f"{printable(name)}: a chunk must not have more than 1 GiB.")
-            return dataset[...] if dataset.nbytes <= _IN_MEMORY_BYTES else Hdf5Rows(dataset)
+            dataset = self._dataset(name)
+            if dataset.nbytes > _IN_MEMORY_BYTES:
+                return Hdf5Rows(self.path, dataset)
+            _check_packing(self.path, dataset, 0, dataset.shape[0] if dataset.shape else 1)
+            return dataset[...]
+
+    def load_texts(self, name: str) -> list[str]:
+        """Read a list of texts, which together cannot be longer than the file.
+
+        Many entries may share one long text, which would then be read as often: few are read at a time.
+        """
+        with naming(self.path):
+            dataset = self._dataset(name)
+            if dataset.ndim != 1 or h5py.check_string_dtype(dataset.dtype) is None:
+                raise file_error(self.path, f"{printable(name)} must be a list of texts. Received: {dataset.dtype}.")
+            left = self.path.stat().st_size
+            step = max(1, _TEXT_BYTES // left)
+            found: list[str] = []
+            for first in range(0, len(dataset), step):
+                texts = [text.decode("utf-8") for text in dataset[first : first + step]]
+                left -= sum(map(len, texts))
+                if left < 0:
+                    raise file_error(self.path, f"{printable(name)} holds more text than the file has bytes.")
+                found += texts
+            return found
+
+    def attribute(self, name: str) -> str | None:
+        """A text that is kept beside the arrays; None where there is none."""
+        with naming(self.path):
+            if name not in self._file.attrs:
+                return None
+            if self._file.attrs.get_id(name).shape != ():
+                raise file_error(self.path, f"the attribute {name} must be one text.")
+            return str(self._file.attrs[name])
+
+    def _dataset(self, name: str) -> Any:
+        """A data set whose values lie in the file, and take no more memory than it says."""
+        dataset = self._file[name]
+        if dataset.external or dataset.is_virtual:
+            received = f"{printable(name)}, stored elsewhere"
+            raise file_error(self.path, f"values must lie in the file itself. Received: {received}.")
+        if dataset.dtype.hasobject and h5py.check_string_dtype(dataset.dtype) is None:
+            raise file_error(self.path, f"{printable(name)} must be numbers or texts. Received: {dataset.dtype}.")
+        stored = dataset.id.get_storage_size()
+        check_claim(self.path, dataset.nbytes, stored)
+        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+        if chunk > _LARGEST_CHUNK or not unfolds_usually(chunk, stored):
+            raise file_error(
+                self.path, f"{printable(name)}: a chunk must not have more than 1 GiB, nor far more than is stored."
+            )
+        return dataset
 
 
 class Hdf5Rows:
-    """An HDF5 data set that takes indices in any order; HDF5 itself wants them rising and without repetition."""
+    """An HDF5 data set that takes indices in any order; HDF5 itself wants them rising and without repetition.
 
-    def __init__(self, dataset: Any) -> None:
+    Args:
+        path: Of the file.
+        dataset: Opened and looked at.
+    """
+
+    def __init__(self, path: Path, dataset: Any) -> None:
+        self._path = path
         self._dataset = dataset
+        self._tall = dataset.chunks[0] if dataset.chunks else 1
+        self._is_checked = np.full(-(-dataset.shape[0] // self._tall), not dataset.chunks)
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype = dataset.dtype
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """Read rows given by a slice or by an array of indices."""
         if isinstance(key, slice):
+            self._check(np.arange(*key.indices(len(self._is_checked) * self._tall)))
             return self._dataset[key]
         if len(key) == 0:
             return np.empty((0, *self.shape[1:]), self.dtype)
         rising, places = np.unique(key, return_inverse=True)
+        self._check(rising)
         return self._dataset[rising][places]
+
+    def _check(self, rows: np.ndarray) -> None:
+        """Look at chunks before they are read for the first time."""
+        for number in np.unique(rows // self._tall):
+            if not self._is_checked[number]:
+                first = int(number) * self._tall
+                with naming(self._path):
+                    _check_packing(self._path, self._dataset, first, min(first + self._tall, self.shape[0]))
+                self._is_checked[number] = True
+
+
+def _check_packing(path: Path, dataset: Any, first: int, end: int) -> None:
+    """Refuse chunks, of those with the rows from `first` to `end`, that unfold to more than a chunk has.
+
+    HDF5 makes room for whatever comes out of a compressed chunk, and looks at its length afterwards.
+    """
+    if not dataset.chunks or not dataset.shape:
+        return
+    filters = dataset.id.get_create_plist()
+    kinds = [filters.get_filter(number)[0] for number in range(filters.get_nfilters())]
+    if not set(kinds) <= _FILTERS:
+        raise file_error(path, f"values may be packed by gzip, lzf or szip. Received: the filter {min(kinds)}.")
+    if h5py.h5z.FILTER_DEFLATE not in kinds:
+        return
+    # Nothing but a checksum may come behind, so that a chunk as it is stored is what deflate made.
+    if set(kinds[kinds.index(h5py.h5z.FILTER_DEFLATE) + 1 :]) - {h5py.h5z.FILTER_FLETCHER32}:
+        raise file_error(path, "values must be packed once. Received: several filters, one after another.")
+    unfolded = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    rows = slice(first, end)
+    for part in dataset.iter_chunks((rows, *(slice(0, side) for side in dataset.shape[1:]))):
+        corner = tuple(one.start // side * side for one, side in zip(part, dataset.chunks, strict=True))
+        stored = dataset.id.get_chunk_info_by_coord(corner).size
+        # A few bytes cannot unfold to many, whatever they are.
+        if stored * _DEFLATE_RATIO > max(unfolded, _TEXT_BYTES):
+            packed = dataset.id.read_direct_chunk(corner)[1]
+            if len(zlib.decompressobj().decompress(packed, unfolded + 1)) > unfolded:
+                raise file_error(path, f"a chunk unfolds to more than the {unfolded} bytes that it has.")
 
 
 def _read_npy_header(file: Any) -> ArrayHeader:

@@ -1,10 +1,13 @@
-"""Errors that name a file: resolved path first, then what is wrong with it."""
+"""Files opened and read so that whatever is wrong with them is told by name: resolved path first, then the problem."""
 
 from __future__ import annotations
 
+import io
 import lzma
 import os
+import stat
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,9 +18,19 @@ from cae.config.data import AnyData
 from cae.errors import ConfigError, UserError
 
 # What readers of arrays and archives have been seen to raise at damaged files.
-_PARSING_ERRORS = (
-    *(OSError, EOFError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError, KeyError),
-    *(lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
+PARSING_ERRORS = (
+    *(OSError, EOFError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError, LookupError, SyntaxError),
+    *(lzma.LZMAError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+
+# Most bytes of a record in JSON such as summary.json: what is read of it takes twenty times as much memory.
+RECORD_BYTES = 1 << 23
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
 )
 
 
@@ -51,11 +64,11 @@ def naming(path: Path) -> Iterator[None]:
     A path that is neither a file nor a folder is refused before: opening a pipe would wait for ever, and a device has
     no end.
     """
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        raise file_error(path, "this is not a regular file.")
+    if os.path.exists(path) and not os.path.isdir(path):
+        _check_regular(path, os.stat(path).st_mode)
     try:
         yield
-    except _PARSING_ERRORS as error:
+    except PARSING_ERRORS as error:
         raise file_error(path, f"cannot be read: {why(error)}") from error
 
 
@@ -63,6 +76,44 @@ def given_parts(section: AnyData) -> dict[str, Path]:
     """The paths of parts that a section names beside its own: of `validation` and `test`."""
     named = {"validation": section.validation_path, "test": section.test_path}
     return {part: Path(path) for part, path in named.items() if path is not None}
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Open a regular file for reading; links to one are followed, and nothing is ever waited for.
+
+    Raises:
+        UserError: It is a folder, a pipe, a device or a socket.
+        OSError: It cannot be opened.
+    """
+    _check_regular(path, os.stat(path).st_mode)  # to open a device may already do something
+    # The second look is at what was opened: a pipe may have taken the file's place in between.
+    quiet = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, os.O_RDONLY | quiet), "rb")
+    try:
+        _check_regular(path, os.fstat(file.fileno()).st_mode)
+    except UserError:
+        file.close()
+        raise
+    return file
+
+
+def read_bytes(path: Path, most: int = RECORD_BYTES) -> bytes:
+    """Read a regular file of at most so many bytes.
+
+    Raises:
+        UserError: It is missing, longer, something else than a file, or cannot be read.
+    """
+    with naming(path), open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise file_error(path, f"a file of this kind has at most {most:,} bytes. Received: {size:,}.")
+        return file.read(size)
+
+
+def _check_regular(path: str | os.PathLike[str], mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((kind for is_kind, kind in _KINDS if is_kind(mode)), "something else")
+        raise file_error(path, f"this is not a regular file. Received: {kind}.")
 
 
 def required_path(path: str | None) -> Path:

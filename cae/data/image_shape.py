@@ -30,6 +30,18 @@ def find_image_shape(section: DataSection) -> tuple[int, int, int]:
     return (*(section.image_size or (height, width)), section.channels or channels)
 
 
+def known_image_shape(section: DataSection) -> tuple[int | None, int | None, int | None]:
+    """(height, width, channels) as far as the configuration alone tells; opens nothing.
+
+    >>> from cae.config.data import ImageFolderData
+    >>> known_image_shape(ImageFolderData(channels=3))
+    (None, None, 3)
+    """
+    own = STANDARD_SHAPES.get(section.source, (None, None, None))
+    height, width = section.image_size or own[:2]
+    return (height, width, section.channels or own[2])
+
+
 def _find_own_shape(section: DataSection) -> tuple[int, int, int]:
     # Imported where it is needed: a shape that is known should not wait for what decodes images.
     if isinstance(section, ImageFolderData):

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from cae.data.file_errors import file_error, naming
+from cae.data.array_files import Hdf5File, NpzFile
+from cae.data.claims import check_claim, check_fits_memory
+from cae.data.file_errors import file_error, naming, open_regular
 from cae.errors import ConfigError, UserError
 
 ENDINGS = (".npz", ".h5", ".hdf5", ".parquet")
@@ -116,7 +118,7 @@ def read_codes(path: Path) -> Codes:
         codes, names, text = read(path)
         description = None if text is None else Description.from_json(text)
     if codes is None:
-        raise file_error(path, "there must be an array `codes`. Received: none.")
+        raise file_error(path, "there must be an array `codes` in the file itself. Received: none.")
     if codes.dtype.kind not in "fiu" or codes.ndim < 2:
         raise file_error(
             path, f"`codes` must be numbers, (images, ...). Received: {codes.dtype} of shape {codes.shape}."
@@ -132,30 +134,57 @@ _Content = tuple[np.ndarray | None, list[str], str | None]
 
 
 def _read_npz(path: Path) -> _Content:
-    with np.load(path, allow_pickle=False) as archive:
-        names = [str(name) for name in archive["names"]] if "names" in archive else []
-        text = str(archive["description"]) if "description" in archive else None
-        return archive.get("codes"), names, text
+    file = NpzFile(path)
+    found = {name: file.load(name) for name in ("codes", "names", "description") if name in file.headers}
+    names = found.get("names", np.empty(0, np.str_))
+    if names.ndim != 1 or names.dtype.kind not in "USiu":
+        raise ValueError(f"`names` must be a list of texts. Received: {names.dtype} of shape {names.shape}.")
+    if names.dtype.kind == "S":
+        names = np.char.decode(names, "utf-8")
+    return (
+        found.get("codes"),
+        [str(name) for name in names],
+        str(found["description"]) if "description" in found else None,
+    )
 
 
 def _read_hdf5(path: Path) -> _Content:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        names = [name.decode("utf-8") for name in file["names"][...]] if "names" in file else []
-        text = file.attrs.get("description")
-        return (file["codes"][...] if "codes" in file else None), names, None if text is None else str(text)
+    with Hdf5File(path) as file:
+        names, codes = file.headers.get("names"), file.headers.get("codes")
+        if codes is not None:
+            check_fits_memory(path, codes.num_bytes)
+        values = np.asarray(file.load("codes")[:]) if codes is not None and codes.shape else None
+        # Numbers are names as well: of a program that counts.
+        is_counted = names is not None and names.dtype.kind in "iu" and len(names.shape) == 1
+        texts = [str(name) for name in file.load("names")[:]] if is_counted else []
+        if names is not None and not is_counted:
+            texts = file.load_texts("names")
+        return values, texts, file.attribute("description")
 
 
 def _read_parquet(path: Path) -> _Content:
-    _, parquet = import_pyarrow()
+    pyarrow, parquet = import_pyarrow()
     try:
-        table = parquet.read_table(path)
+        with open_regular(path) as file:
+            check_fits_memory(path, _unfolded_bytes(path, parquet.read_metadata(file)))
+            table = parquet.read_table(file)
+    except UserError:
+        raise
     except Exception as error:  # the library's own errors
         raise UserError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
     text = (table.schema.metadata or {}).get(b"description")
     if text is None or not {"codes", "names"} <= set(table.column_names):
         raise ValueError("there must be columns `names` and `codes` and a description, as `encode` writes them")
     shape = Description.from_json(text.decode()).code_shape
+    if table["codes"].null_count or table["names"].type != pyarrow.string() or table["names"].null_count:
+        raise ValueError("there must be a name and a code in every row")
     flat = table["codes"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(table.num_rows, *shape), table["names"].to_pylist(), text.decode()
+
+
+def _unfolded_bytes(path: Path, metadata: Any) -> int:
+    """Bytes that a Parquet file promises, of which repeated values can be many more than it has."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    claimed = max([metadata.num_rows, *(group.total_byte_size for group in groups)])
+    check_claim(path, claimed, path.stat().st_size)
+    return sum(group.total_byte_size for group in groups)

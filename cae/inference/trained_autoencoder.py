@@ -10,7 +10,6 @@ import numpy as np
 
 from cae.data.pixels import to_float
 from cae.engine import start_engine
-from cae.errors import UserError
 from cae.inference.arguments import as_images
 from cae.inference.fitted import fit_as_trained
 from cae.plan import make_plan
@@ -65,10 +64,10 @@ class TrainedAutoencoder:
         start_engine()
         from cae.config import load_config
         from cae.inference.network import Networks
-        from cae.runs.trained import load_autoencoder
+        from cae.runs.trained import image_shape_of, load_autoencoder
 
         config = load_config(directory.config)
-        plan = make_plan(config.model, _image_shape(directory, config))
+        plan = make_plan(config.model, image_shape_of(directory, config))
         autoencoder, digest = load_autoencoder(directory, config, plan)
         networks = Networks(config.model, autoencoder, config.training.precision)
         return cls(directory, config, networks, digest)
@@ -238,18 +237,3 @@ def _choose(sizes: AnySize, wanted: Way, pixels: np.ndarray, *, at_training_scal
     if wanted not in WAYS:
         raise ValueError(f"`size` must be one of {', '.join(WAYS)}. Received: size={wanted!r}.")
     return sizes.choose(wanted, pixels.shape[1:3], at_training_scale=at_training_scale)
-
-
-def _image_shape(directory: RunDirectory, config: RunConfig) -> tuple[int, int, int]:
-    """What the run was trained on; while it is under way only its images can tell."""
-    from cae.data.load import find_image_shape
-
-    found = directory.read_summary().get("image_shape") if directory.summary.exists() else None
-    if found is None:
-        try:
-            return find_image_shape(config.data)
-        except UserError as error:
-            raise UserError(
-                f"{directory.path}: has no summary.json that tells its images' shape yet. {error}"
-            ) from error
-    return (found[0], found[1], found[2])

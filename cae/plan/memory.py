@@ -41,6 +41,8 @@ _IMAGE_MAPS = 7.0
 _FLOAT32_COPY = 2.0
 # 16-bit gradients are laid out anew for the convolutions, which takes room beside them. Measured.
 _REPACKING_OF_16_BITS = 1.1
+# A matrix of interpolation is computed in float64, in a few steps.
+_MATRIX_COPIES = 6
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,21 @@ def predict_step_memory(
         most = max(most, kept + work_values(operation, dtype) * bytes_per_value * repacking)
     copies = 3 + optimizer_slots  # weights, gradients, best weights
     return StepMemory(round(batch_size * (images + most)), plan.parameters * copies * _FLOAT32)
+
+
+def predict_image_memory(plan: Plan) -> int:
+    """Bytes that one image takes on its way through the model, without gradients: at least its two largest maps.
+
+    Interpolation is a matrix for each side, which takes more than the map where one side is very long.
+    """
+    most = 2 * math.prod(plan.image_shape)
+    for operation in flat(plan.operations):
+        values = math.prod(operation.input_shape) + math.prod(operation.output_shape)
+        if isinstance(operation, Upsample) and operation.interpolation != "nearest":
+            (tall, wide, _), (height, width, _) = operation.output_shape, operation.input_shape
+            values += _MATRIX_COPIES * (tall * height + wide * width)
+        most = max(most, values)
+    return most * _FLOAT32
 
 
 def flat(operations: Iterable[Operation]) -> Iterable[Operation]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cae.atomic_files import remove_unfinished, write_text
+from cae.data.file_errors import naming, open_regular
 from cae.errors import ConfigError, UserError
 from cae.run_warning import RunWarning, from_json
 from cae.runs.lock import RunLock
@@ -98,11 +99,8 @@ class RunDirectory:
 
     def digest_weights(self) -> str:
         """SHA-256 of the weights file."""
-        found = hashlib.sha256()
-        with open(self.weights, "rb") as file:
-            while part := file.read(2**20):
-                found.update(part)
-        return found.hexdigest()
+        with naming(self.weights), open_regular(self.weights) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def check_is_free(self) -> None:
         """Refuse to write over a run, or over something else."""

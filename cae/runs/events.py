@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorboard.compat.proto.event_pb2 import Event
 
 from cae.atomic_files import replacing
+from cae.data.file_errors import naming, open_regular
 from cae.errors import UserError
 
 _PREFIX = "events.out.tfevents."
@@ -73,13 +75,16 @@ def _name_before_now(name: str) -> str:
 
 def _copy(file: Path, step: int, writer: tf.io.TFRecordWriter, copied: set[bytes]) -> None:
     """Copy what is not there yet: a kill may have left files beside the one that they had been merged into."""
+    with naming(file):
+        open_regular(file).close()
     records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
     while True:
         try:
             record = next(records)
-        except (StopIteration, tf.errors.DataLossError):
+            event = Event.FromString(record)
+        except (StopIteration, tf.errors.DataLossError, DecodeError):
             return
         digest = hashlib.blake2b(record, digest_size=16).digest()
-        if digest not in copied and Event.FromString(record).step <= step:
+        if digest not in copied and event.step <= step:
             copied.add(digest)
             writer.write(record)

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cae.data.file_errors import read_bytes
 from cae.errors import UserError
 from cae.run_warning import RULE, from_json
 
+# A hundred thousand epochs.
+_METRICS_BYTES = 1 << 26
 _PARTS = ("train", "validation", "test")
 
 
@@ -39,10 +42,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: the file cannot be read, or another row is damaged.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+    lines = read_bytes(path, _METRICS_BYTES).splitlines()
     rows = [_row(line) for line in lines]
     found = [row for row in rows if row is not None]
     if None in rows[:-1]:
@@ -64,9 +64,10 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
+    content = read_bytes(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise UserError(f"{path}: must hold one JSON object.")

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cae.config import RunConfig, load_config
+from cae.data.claims import machine_memory
+from cae.data.file_errors import file_error, naming
 from cae.data.image_set import Splits
+from cae.data.image_shape import find_image_shape, known_image_shape
 from cae.errors import UserError
 from cae.plan import Plan, make_plan
+from cae.plan.memory import predict_image_memory
 from cae.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -67,6 +71,7 @@ def load_autoencoder(directory: RunDirectory, config: RunConfig, plan: Plan) -> 
     Raises:
         UserError: if the weights do not fit the configuration, or cannot be read.
     """
+    _check_model(directory, plan)
     from cae.model import build_autoencoder
 
     autoencoder = build_autoencoder(plan, seed=config.seed, precision=config.training.precision)
@@ -86,6 +91,51 @@ def load_best_weights(directory: RunDirectory, autoencoder: Autoencoder) -> str:
     if directory.digest_weights() != digest:
         raise UserError(f"{directory.weights}: was replaced while it was read, by a training that goes on; try again.")
     return digest
+
+
+def image_shape_of(directory: RunDirectory, config: RunConfig) -> tuple[int, int, int]:
+    """(height, width, channels) of the images that a run was trained on; while it is under way only they can tell.
+
+    Raises:
+        UserError: summary.json is damaged or tells another shape than the configuration, or the images cannot be found.
+    """
+    told = directory.read_summary().get("image_shape") if directory.summary.exists() else None
+    if told is None:
+        try:
+            return find_image_shape(config.data)
+        except UserError as error:
+            raise UserError(
+                f"{directory.path}: has no summary.json that tells its images' shape yet. {error}"
+            ) from error
+    for side, found, known in zip(("height", "width", "channels"), told, known_image_shape(config.data), strict=True):
+        if known is not None and found != known:
+            raise file_error(
+                directory.summary,
+                f"`image_shape` must be that of the configuration, {side} {known}. Received: {told}.",
+            )
+    return (told[0], told[1], told[2])
+
+
+def _check_model(directory: RunDirectory, plan: Plan) -> None:
+    """Refuse a model that its weights file cannot fill, or that no image fits through, before it is built.
+
+    Each weight takes 4 bytes in the file, which is never compressed: what is in memory is no more than on the disk.
+    """
+    with naming(directory.weights):
+        size = directory.weights.stat().st_size
+    if plan.parameters * 4 > size:
+        raise file_error(
+            directory.weights,
+            f"does not fit {directory.config.name}, whose model has {plan.parameters:,} weights of 4 bytes. Received:"
+            f" {size:,} bytes.",
+        )
+    memory, needed = machine_memory(), predict_image_memory(plan)
+    if memory is not None and needed > memory:
+        raise file_error(
+            directory.path,
+            f"one image of {'x'.join(map(str, plan.image_shape))} takes {needed / 1e9:,.1f} GB in this run's model, and"
+            f" this machine has {memory / 1e9:,.1f} GB.",
+        )
 
 
 def _check_image_shape(directory: RunDirectory, splits: Splits) -> None:

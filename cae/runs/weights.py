@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from cae.atomic_files import replacing
-from cae.data.file_errors import file_error, naming, printable
+from cae.data.file_errors import file_error, naming, open_regular, printable
 from cae.plan.convolutions import (
     Convolution,
     EnlargingConvolution,
@@ -66,7 +66,7 @@ def load_weights(path: Path, autoencoder: Autoencoder) -> None:
         UserError: The file cannot be read, holds something else, or is of another model or a later version.
     """
     weights = autoencoder.model.weights
-    with naming(path), h5py.File(path, "r") as file:
+    with naming(path), open_regular(path), h5py.File(path, "r") as file:
         names = _stored_names(path, file, autoencoder)
         for name, weight in zip(names, weights, strict=True):
             if problem := _problem(file, name, tuple(weight.shape)):
@@ -97,16 +97,24 @@ def _stored_names(path: Path, file: h5py.File, autoencoder: Autoencoder) -> list
     return names
 
 
-def _problem(file: h5py.File, name: str, shape: tuple[int, ...]) -> str | None:
-    """Say what keeps an array from being read."""
+def _find(file: h5py.File, name: str) -> tuple[Any, str | None]:
+    """The member of that name, or why there is none; links are not followed."""
     item: Any = file
     for part in name.split("/"):
         link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
         if link is None:
-            return "which is missing"
+            return None, "which is missing"
         if type(link) is not h5py.HardLink:
-            return "which is a link"
+            return None, "which is a link"
         item = item[part]
+    return item, None
+
+
+def _problem(file: h5py.File, name: str, shape: tuple[int, ...]) -> str | None:
+    """Say what keeps an array from being read."""
+    item, problem = _find(file, name)
+    if problem:
+        return problem
     if not isinstance(item, h5py.Dataset) or item.shape is None or item.dtype.kind != "f":
         return "which has no floating-point numbers"
     if item.shape != shape:
@@ -115,6 +123,8 @@ def _problem(file: h5py.File, name: str, shape: tuple[int, ...]) -> str | None:
         return "whose values lie elsewhere"
     if item.chunks is not None:
         return "which is stored in chunks, as weights never are"
+    if item.nbytes > item.id.get_storage_size():
+        return "which was never written"
     return None
 
 
@@ -132,7 +142,7 @@ class _NamesOfVersion010:
         models = {"encoder": (autoencoder.encoder, plan.encoder), "decoder": (autoencoder.decoder, plan.decoder)}
         for number, (part, (model, operations)) in enumerate(models.items()):
             folder = f"layers/functional{f'_{number}' if number else ''}/layers"
-            stored = file.get(folder, {})
+            stored = _find(file, folder)[0] or {}
             counts: Counter[str] = Counter()
             for operation, class_name in _with_classes(operations):
                 # Before resizing and convolving were one layer, the convolution was a plain one.

@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from cae.atomic_files import remove_unfinished, replacing, write_json
+from cae.data.array_files import NpzFile
+from cae.data.file_errors import PARSING_ERRORS, open_regular, read_bytes
 from cae.errors import UserError
-
-# What a cut, flipped or invented file makes its readers raise.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    OverflowError,
-    SyntaxError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 _FILE = re.compile(r"step-(\d+)\.json")
 
@@ -53,6 +33,10 @@ class Checkpoint:
     step: int
     arrays: dict[str, np.ndarray]
     counters: dict[str, Any]
+
+
+class _OtherVersionError(UserError):
+    """A checkpoint that is whole, and of no use."""
 
 
 class CheckpointFolder:
@@ -111,7 +95,9 @@ class CheckpointFolder:
         for step in self.steps():
             try:
                 return self._load(step)
-            except _DAMAGE as error:
+            except _OtherVersionError:
+                raise
+            except (*PARSING_ERRORS, UserError) as error:
                 damaged.append(self._files(step)[0])
                 tell(f"{damaged[-1]}: this checkpoint is damaged ({error}) and passed over.")
         if damaged:
@@ -129,7 +115,7 @@ class CheckpointFolder:
 
     def _load(self, step: int) -> Checkpoint:
         arrays_file, record_file = self._files(step)
-        record = json.loads(record_file.read_text(encoding="utf-8"))
+        record = json.loads(read_bytes(record_file).decode("utf-8"))
         if not isinstance(record, dict):
             raise ValueError("the record is no JSON object")
         seal = record.pop("seal", None)
@@ -139,7 +125,7 @@ class CheckpointFolder:
         if record["step"] != step:
             raise ValueError("the record is not of this step")
         if record["format"] != self.FORMAT:
-            raise UserError(
+            raise _OtherVersionError(
                 f"{record_file}: was written by another version of this program; finish the run with that one, or"
                 " start again with --overwrite."
             )
@@ -158,26 +144,12 @@ class CheckpointFolder:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read arrays that take no more memory than their file has bytes: `save` compresses nothing."""
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise ValueError("its arrays are compressed, as a checkpoint's never are")
-        if sum(entry.file_size for entry in entries) > path.stat().st_size:
-            raise ValueError("its arrays promise more bytes than the file has")
-        for entry in entries:
-            with archive.open(entry) as file:
-                if _promised_bytes(file) > entry.file_size:
-                    raise ValueError(f"{entry.filename} promises more bytes than it has")
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def _promised_bytes(file: IO[bytes]) -> int:
-    """Bytes that the header of a .npy file promises; numpy asks for all of them before it reads any."""
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    return math.prod(shape) * dtype.itemsize
+    file = NpzFile(path)
+    if not file.is_stored:
+        raise ValueError("its arrays are compressed, as a checkpoint's never are")
+    if sum(header.num_bytes for header in file.headers.values()) > path.stat().st_size:
+        raise ValueError("its arrays promise more bytes than the file has")
+    return {name: file.load(name) for name in file.headers}
 
 
 def _seal(record: dict[str, Any]) -> str:
@@ -186,8 +158,5 @@ def _seal(record: dict[str, Any]) -> str:
 
 
 def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from cae.atomic_files import naming_failures
+from cae.atomic_files import append_text
 from cae.metrics import quality_per_image
 from cae.pictures import reconstruction_grid, save_png
 from cae.runs.weights import save_weights
@@ -101,10 +100,7 @@ class Journal:
         is_best = state.counters.best_epoch == state.counters.epoch
         if is_best:
             self.write_best_weights(state)
-        with naming_failures(self._run.metrics), open(self._run.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_text(self._run.metrics, json.dumps(row) + "\n")
         more = {name: row[name] for name in ("learning_rate", "images_per_second")}
         weights = state.steps.autoencoder.model.trainable_variables
         more["weight_norm"] = float(tf.linalg.global_norm([variable.value for variable in weights]))

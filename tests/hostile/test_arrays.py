@@ -4,17 +4,21 @@ import gzip
 import io
 import os
 import pickle
+import resource
 import struct
 import zipfile
+import zlib
 
 import h5py
 import numpy as np
 import pytest
 
 from cae.config.data import ArrayData, IdxData, TfrecordData
-from cae.data import claims
+from cae.data import array_files, claims
+from cae.data.array_files import Hdf5File, NpzFile
 from cae.data.load import find_image_shape, load_splits
 from cae.errors import UserError
+from cae.inference.codes_file import read_codes
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 6, 5), np.uint8)
 
@@ -193,3 +197,167 @@ def test_a_hostile_idx_header_is_refused(tmp_path, dimensions, compress):
     path = tmp_path / "images"
     path.write_bytes(compress(struct.pack(">4I", 0x803, *dimensions) + bytes(9999)))
     assert "fewer bytes" in refused(IdxData(path=str(path)), path) or compress is bytes
+
+
+def write_direct(file, name, shape, packed, **options):
+    """A compressed array of a single chunk, whose stored bytes are given."""
+    made = file.create_dataset(name, shape, np.uint8, chunks=shape, compression="gzip", **options)
+    made.id.write_direct_chunk((0,) * len(shape), packed)
+
+
+SIXTY_FOUR_MIB = 1 << 26
+# As a program that writes HDF5 or zip files makes them: what they hold is said in a few bytes.
+BOMBS = {
+    "zeros": lambda file: file.create_dataset(
+        "codes", data=np.zeros((400, 512, 512), np.uint8), chunks=(100, 512, 512), compression="gzip"
+    ),
+    "chunk": lambda file: write_direct(file, "codes", (4, 1 << 20), zlib.compress(bytes(SIXTY_FOUR_MIB * 3))),
+    "twice": lambda file: file.create_dataset("codes", data=np.zeros((9, 9), np.uint8), **TWICE),
+}
+TWICE = {"dcpl": h5py.h5p.create(h5py.h5p.DATASET_CREATE)}
+TWICE["dcpl"].set_chunk((9, 9))
+for _ in range(2):
+    TWICE["dcpl"].set_deflate(9)
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_what_unfolds_to_far_more_than_an_hdf5_file_is_refused(tmp_path, kind):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        BOMBS[kind](file)
+    for use in (lambda: read_codes(path), lambda: load_splits(ArrayData(path=str(path)))):
+        with pytest.raises(UserError, match=str(path)):
+            use()
+
+
+def test_a_chunk_that_unfolds_to_more_is_found_in_data_that_stay_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(array_files, "_IN_MEMORY_BYTES", 0)
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        images = file.create_dataset("images", (4, 512, 512), np.uint8, chunks=(1, 512, 512), compression="gzip")
+        images[:3] = np.random.default_rng(0).integers(0, 256, (3, 512, 512))
+        images.id.write_direct_chunk((3, 0, 0), zlib.compress(bytes(SIXTY_FOUR_MIB)))
+        expected = images[:3]
+    rows = Hdf5File(path).load("images")
+    np.testing.assert_array_equal(rows[np.array([2, 0, 2])], expected[[2, 0, 2]])
+    for key in (slice(0, 4), np.array([0, 3])):
+        with pytest.raises(UserError, match="unfolds to more"):
+            rows[key]
+
+
+@pytest.mark.parametrize(
+    "options", [{"compression": "gzip", "shuffle": True, "fletcher32": True}, {"compression": "lzf"}]
+)
+def test_compressed_images_are_read_as_h5py_reads_them(tmp_path, options):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("images", data=IMAGES, chunks=(7, 4, 5), **options)
+    np.testing.assert_array_equal(Hdf5File(path).load("images"), IMAGES)
+
+
+def test_masks_that_compress_well_are_no_bombs(tmp_path):
+    masks = np.zeros((2000, 64, 64), np.uint8)
+    masks[:, 20:40, 10:50] = 255
+    np.savez_compressed(tmp_path / "a.npz", images=masks)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("images", data=masks, compression="gzip", chunks=(100, 64, 64))
+    for name in ("a.npz", "a.h5"):
+        assert len(load_splits(ArrayData(path=str(tmp_path / name))).train) == 1620
+
+
+def test_an_archive_of_zeros_or_with_a_name_twice_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, codes=np.zeros((2, 40_000_000), np.uint8))
+    for use in (lambda path: NpzFile(path).load("codes"), read_codes):
+        with pytest.raises(UserError, match="must not unfold to more than 200 times"):
+            use(path)
+    member = io.BytesIO()
+    np.save(member, IMAGES)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("codes.npy", member.getvalue())
+        archive.writestr("cod2s.npy", member.getvalue())
+    path.write_bytes(path.read_bytes().replace(b"cod2s", b"codes"))
+    for use in (NpzFile, read_codes):
+        with pytest.raises(UserError, match="codes twice"):
+            use(path)
+
+
+LINKS = {
+    "external": lambda file, name: h5py.ExternalLink("other.h5", name),
+    "soft": lambda file, name: h5py.SoftLink(f"/there/{name}"),
+}
+
+
+@pytest.mark.parametrize("name", ["codes", "names"])
+@pytest.mark.parametrize("kind", [*LINKS, "virtual", "raw"])
+def test_codes_and_names_that_lie_elsewhere_are_not_read(tmp_path, monkeypatch, name, kind):
+    monkeypatch.chdir(tmp_path)
+    secret = {"codes": np.ones((2, 3), np.float32), "names": np.array([b"secret"] * 2)}
+    with h5py.File("other.h5", "w") as other:
+        other.update(secret)
+    (tmp_path / "raw").write_bytes(secret[name].tobytes())
+    with h5py.File("codes.h5", "w") as file:
+        file.create_group("there").update(secret)
+        file["codes"] = np.zeros((2, 3), np.float32)
+        file["names"] = [b"a", b"b"]
+        del file[name]
+        if kind in LINKS:
+            file[name] = LINKS[kind](file, name)
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout(secret[name].shape, secret[name].dtype)
+            layout[:] = h5py.VirtualSource("other.h5", name, secret[name].shape)
+            file.create_virtual_dataset(name, layout)
+        else:
+            outside = [("raw", 0, secret[name].nbytes)]
+            file.create_dataset(name, secret[name].shape, secret[name].dtype, external=outside)
+    if name == "names" and kind in LINKS:  # as if there were none
+        assert read_codes(tmp_path / "codes.h5").names == ["0", "1"]
+    else:
+        with pytest.raises(UserError, match=r"codes\.h5: .* in the file itself"):
+            read_codes(tmp_path / "codes.h5")
+
+
+def test_names_that_share_one_long_text_are_refused_before_they_fill_memory(tmp_path):
+    path = tmp_path / "codes.h5"
+    with h5py.File(path, "w") as file:
+        file["codes"] = np.zeros((3000, 2), np.float32)
+        names = file.create_dataset("names", (3000,), h5py.string_dtype(), chunks=(3000,))
+        names[0] = "x" * 10**6
+        # Each entry is the length of a text and its place in the file.
+        places = bytearray(names.id.read_direct_chunk((0,))[1])
+        names.id.write_direct_chunk((0,), bytes(places[:16]) * 3000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match="names holds more text than the file has bytes"):
+        read_codes(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        np.arange(2),
+        np.arange(2.0),
+        np.zeros((2, 2), "S3"),
+        np.array([b"\xff", b"a"]),
+        np.void(b"12"),
+        np.bytes_(b"text"),
+    ],
+)
+@pytest.mark.parametrize("ending", [".h5", ".npz"])
+def test_names_of_any_kind_have_an_answer(tmp_path, names, ending):
+    path = tmp_path / f"codes{ending}"
+    codes = np.zeros((2, 3), np.float32)
+    if ending == ".h5":
+        with h5py.File(path, "w") as file:
+            file["codes"], file["names"] = codes, names
+    else:
+        np.savez(path, codes=codes, names=names)
+    if names.shape == (2,) and names.dtype.kind == "i":
+        assert read_codes(path).names == [str(name) for name in names]
+    else:
+        refused_codes(path)
+
+
+def refused_codes(path):
+    with pytest.raises(UserError, match=str(path)):
+        read_codes(path)

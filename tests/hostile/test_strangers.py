@@ -1,22 +1,28 @@
 """Runs that a stranger made: weights and records are numbers and text, and nothing in them is executed."""
 
 import json
+import os
 import pickle
 import shutil
+import signal
+import socket
 import time
 
 import h5py
 import numpy as np
 import pytest
 
-from cae.config import RunConfig, save_config
+from cae.atomic_files import append_text, write_text
+from cae.config import RunConfig, check_config, load_config, save_config
+from cae.config.data import ArrayData, BundledData
 from cae.config.model import EncoderSection, ModelSection
 from cae.errors import UserError
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.runs import RunDirectory
-from cae.runs.trained import load_autoencoder
+from cae.runs.trained import image_shape_of, load_autoencoder
 from cae.runs.weights import load_weights, save_weights
+from cae.training.checkpoints import Checkpoint, CheckpointFolder
 from tests.hostile.trap import Trap
 
 CONFIG = RunConfig(model=ModelSection(encoder=EncoderSection(filters=(2,))))
@@ -90,6 +96,8 @@ REPLACED = {
     "missing": lambda file, name, shape, folder: None,
     "another shape": lambda file, name, shape, folder: file.create_dataset(name, (*shape, 1), "f4"),
     "itself": lambda file, name, shape, folder: file.update({name: file["/"]}),
+    "packed": lambda file, name, shape, folder: file.create_dataset(name, shape, "f4", compression="gzip"),
+    "never written": lambda file, name, shape, folder: file.create_dataset(name, shape, "f4"),
     "nothing": lambda file, name, shape, folder: file.update({name: h5py.Empty("f4")}),
 }
 
@@ -164,3 +172,102 @@ def test_weights_that_promise_more_than_the_model_holds_are_not_read(stranger):
     with pytest.raises(UserError, match=r"model\.weights\.h5"):
         load_autoencoder(stranger, CONFIG, PLAN)
     assert time.process_time() - started < 20
+
+
+def listening(path):
+    """A socket with the name; its path is short, since systems take no long ones."""
+    os.chdir(path.parent)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path.name)
+    server.close()
+
+
+PLACED = {
+    "a pipe": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": os.mkdir,
+    "a socket": listening,
+}
+READERS = {
+    "config.yaml": lambda run: load_config(run.config),
+    "summary.json": RunDirectory.read_summary,
+    "environment.json": RunDirectory.read_environment,
+    "metrics.jsonl": RunDirectory.read_metrics,
+    "model.weights.h5": lambda run: load_autoencoder(run, CONFIG, PLAN),
+    "checkpoints/step-0000000003.json": lambda run: CheckpointFolder(run.checkpoints).load_newest(lambda line: None),
+    "checkpoints/step-0000000003.npz": lambda run: CheckpointFolder(run.checkpoints).load_newest(lambda line: None),
+}
+
+
+@pytest.fixture
+def impatient():
+    """End what waits for a pipe's other end, or reads a device that never ends."""
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+
+
+@pytest.mark.parametrize("kind", PLACED)
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_no_file_in_place_of_a_runs_file_is_named_and_not_waited_for(
+    stranger, monkeypatch, impatient, name, kind
+):
+    monkeypatch.chdir(stranger.path)
+    CheckpointFolder(stranger.checkpoints).path.mkdir()
+    CheckpointFolder(stranger.checkpoints).save(Checkpoint(3, {"kernel": np.ones(2)}, {"epoch": 1}))
+    path = stranger.path / name
+    path.unlink(missing_ok=True)
+    PLACED[kind](path)
+    with pytest.raises(UserError) as caught:
+        READERS[name](stranger)
+    assert str(path).removesuffix(path.suffix) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["summary.json", "environment.json", "metrics.jsonl"])
+def test_a_record_of_gigabytes_is_refused_by_its_size(tmp_path, name):
+    (tmp_path / name).touch()
+    os.truncate(tmp_path / name, 1 << 40)  # takes no room on the disk
+    with pytest.raises(UserError, match=r"has at most .* bytes\. Received: 1,099,511,627,776"):
+        READERS[name](RunDirectory(tmp_path))
+
+
+@pytest.mark.parametrize("shape", [[10**6, 10**6, 3], [10**6, 8, 1], [8, 8, 3]])
+def test_a_shape_that_is_not_the_configurations_is_refused(stranger, shape):
+    stranger.summary.write_text(json.dumps({"image_shape": shape}))
+    for section in (BundledData(), BundledData(image_size=(8, 8)), ArrayData(image_size=(8, 8), channels=1)):
+        with pytest.raises(UserError, match=r"summary\.json: `image_shape` must be"):
+            image_shape_of(stranger, RunConfig(data=section))
+
+
+@pytest.mark.parametrize("shape", [(10**6, 10**6, 3), (10**5, 10**5, 1), (3 * 10**6, 2, 1)])
+@pytest.mark.parametrize("interpolation", ["nearest", "bicubic"])
+def test_a_model_for_pictures_larger_than_memory_is_refused_before_it_is_built(stranger, shape, interpolation):
+    if interpolation == "nearest" and shape[1] == 2:
+        pytest.skip("a line of pixels takes little memory")
+    model = {"encoder": {"filters": [2]}, "decoder": {"upsampling": {"kind": "resize", "interpolation": interpolation}}}
+    config = check_config({"model": model})
+    with open(stranger.weights, "ab") as file:
+        file.truncate(1 << 20)
+    with pytest.raises(UserError, match=r"one image of .* takes .* GB in this run's model"):
+        load_autoencoder(stranger, config, make_plan(config.model, shape))
+
+
+def test_a_model_with_more_weights_than_its_file_has_bytes_is_refused_before_it_is_built(stranger):
+    config = check_config({"model": {"bottleneck": {"kind": "dense", "units": 10**9}}})
+    started = time.process_time()
+    with pytest.raises(UserError, match=r"model\.weights\.h5: does not fit config\.yaml, whose model has .* weights"):
+        load_autoencoder(stranger, config, make_plan(config.model, (28, 28, 1)))
+    assert time.process_time() - started < 1
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    (tmp_path / "mine").write_text("kept")
+    (tmp_path / "metrics.jsonl").symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match="is a link"):
+        append_text(tmp_path / "metrics.jsonl", "row")
+    write_text(tmp_path / "metrics.jsonl", "row")
+    append_text(tmp_path / "metrics.jsonl", " and more")
+    assert (tmp_path / "mine").read_text() == "kept"
+    assert not (tmp_path / "metrics.jsonl").is_symlink()
+    assert (tmp_path / "metrics.jsonl").read_text() == "row and more"
