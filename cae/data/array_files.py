@@ -1,6 +1,7 @@
 """Array files, opened without ever unpickling, without following anything out of the file, and in bounded memory.
 
-The place that opens .npy, .npz and HDF5 files, which may all be a stranger's: images, codes, checkpoints, labels. Weights: `cae.runs.weights`.
+The place that opens .npy, .npz and HDF5 files, which may all be a stranger's: images, codes, checkpoints, labels;
+`cae.runs.weights` opens weights.
 """
 
 from __future__ import annotations
