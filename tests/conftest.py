@@ -11,7 +11,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 # What tests cache goes away with them; matplotlib's fonts, which take long to find, stay where they are.
-os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
+if os.path.isdir(os.path.expanduser("~")):
+    os.environ.setdefault("MPLCONFIGDIR", os.path.expanduser("~/.cache/matplotlib"))
 if "CAE_TEST_CACHE" not in os.environ:  # the workers of one session share it
     _cache = tempfile.TemporaryDirectory(prefix="cae-test-cache-")
     os.environ["CAE_TEST_CACHE"] = os.environ["XDG_CACHE_HOME"] = _cache.name

@@ -15,10 +15,10 @@ from cae.doctor.engine import Engine, EngineTrial
 from cae.doctor.examine import examine_engine, examine_machine, examine_program
 from cae.doctor.finding import Finding, as_json, format_finding, ok, problem, worst
 from cae.doctor.gpu_memory import ask_driver
-from cae.doctor.machine import Limits, Machine, find_limits, this_machine
-from cae.doctor.memory import available_memory, check_step_memory
+from cae.doctor.memory import check_step_memory
 from cae.doctor.storage import check_disk, checkpoint_bytes
 from cae.errors import UserError
+from cae.machine import Limits, Machine, available_memory, find_limits, this_machine
 from cae.training.cluster import find_cluster
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _examine_config(options: argparse.Namespace, findings: list[Finding]) -> tup
     from cae.data.image_shape import find_image_shape
     from cae.doctor.images import check_images
 
-    _show([ok("configuration", shown), check_images(config.data)], findings)
+    _show([ok("configuration", shown), *check_images(config.data)], findings)
     try:
         plan = plan_for(config, find_image_shape(config.data), options.config)
     except ConfigError as error:

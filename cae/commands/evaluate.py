@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cae.commands.chosen_runs import find_runs
 from cae.commands.messages import tell
@@ -16,6 +16,9 @@ from cae.engine import start_engine
 from cae.errors import ConfigError, UserError
 from cae.run_warning import from_json
 from cae.runs import RunDirectory, check_is_writable
+
+if TYPE_CHECKING:
+    from cae.data.image_set import Splits
 
 Split = Literal["test", "validation", "train"]
 
@@ -158,6 +161,8 @@ def evaluate_one(
 
     config = load_config(directory.config, overrides)
     splits = load_splits_with_progress(config.data, tell)
+    if not overrides:
+        _tell_of_other_parts(directory, splits, tell)
     measured_on = EvaluationSet(splits, split)
     check_metric(metric, measured_on.images.image_shape)
     load = cache(lambda: load_trained_run(directory, lambda _: splits, overrides))
@@ -177,6 +182,17 @@ def evaluate_one(
     for name, reason in splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
     return evaluation.results
+
+
+def _tell_of_other_parts(directory: RunDirectory, splits: Splits, tell: Callable[[str], None]) -> None:
+    """Say that images were divided in another way when the run was trained: what is measured may have been seen."""
+    trained_on = directory.read_summary().get("images") if directory.summary.exists() else None
+    if trained_on and any(trained_on[part] != number for part, number in splits.numbers.items()):
+        numbers = ", ".join(f"{part} {trained_on[part]:,}" for part in splits.numbers)
+        tell(
+            f"Warning: {directory.path} was trained when its images were {numbers}. They are not these any more, or are"
+            " divided in another way, so that what is measured here may have been trained on."
+        )
 
 
 def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], options: argparse.Namespace) -> None:

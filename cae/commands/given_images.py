@@ -114,15 +114,21 @@ def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_cl
         all_classes: also those that `data.classes` kept out of training.
     """
     if options.input is not None:
-        inputs = open_inputs(options.input, model.config.data, model.image_shape[2], options.array)
-        if isinstance(inputs, PictureInputs) and inputs.left_out:
-            tell(f"{printable(options.input)}: {'; '.join(left_out_in_words(inputs.left_out))}")
+        inputs = open_path(options.input, model, options.array)
         if isinstance(inputs, SetInputs) and inputs.reading:
             tell(inputs.reading)
         for note in inputs.notes:
             tell(note)
         return inputs
     return open_split(model, options.split, options.overrides, all_classes=all_classes)
+
+
+def open_path(path: Path, model: TrainedAutoencoder, array: str | None = None) -> Inputs:
+    """Find the images that a path leads to, and say which files are not read."""
+    inputs = open_inputs(path, model.config.data, model.image_shape[2], array)
+    if isinstance(inputs, PictureInputs) and inputs.left_out:
+        tell(f"{printable(path)}: {'; '.join(left_out_in_words(inputs.left_out))}")
+    return inputs
 
 
 def open_split(model: TrainedAutoencoder, split: str, overrides: list[str], *, all_classes: bool = False) -> SetInputs:

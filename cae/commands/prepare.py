@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     _check_out(out, overwrite=options.overwrite)
     start_engine()
     from cae.data.dividing import parts_in_words
-    from cae.data.folder_files import UNREADABLE
+    from cae.data.folder_files import with_bad
     from cae.data.preparing import prepare
 
     with (
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     for path, reason in prepared.bad.items():
         tell(f"{printable(path)}: left out: {reason}")
     numbers = {part: sum(shard.images for shard in shards) for part, shards in prepared.parts.items()}
-    left_out = {**prepared.found.left_out, **({UNREADABLE: len(prepared.bad)} if prepared.bad else {})}
+    left_out = with_bad(prepared.found.left_out, len(prepared.bad))
     tell(f"Images: {parts_in_words(numbers, prepared.found.origins, left_out)}")
     for note in prepared.found.notes:
         tell(note)

@@ -24,6 +24,7 @@ from cae.commands.given_images import (
     add_size_arguments,
     check_image_arguments,
     open_given,
+    open_path,
     open_split,
     overlap_of,
     way_of,
@@ -32,7 +33,7 @@ from cae.commands.messages import progress_bar, tell
 from cae.data.file_errors import file_error, printable
 from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder
-from cae.inference.inputs import Inputs, open_inputs
+from cae.inference.inputs import Inputs
 from cae.inference.output_folder import OutputFolder, check_is_usable
 from cae.inference.working import compare_all
 from cae.runs import check_is_writable, open_run
@@ -157,7 +158,7 @@ def _find_threshold(
     if options.calibrate is None:
         normal: Inputs = open_split(model, "validation", options.overrides)
     else:
-        normal = open_inputs(options.calibrate, model.config.data, model.image_shape[2])
+        normal = open_path(options.calibrate, model)
     _, scores = _score_all(normal, sizes, options, bad, "calibrating", lambda *_: None)
     return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr)
 

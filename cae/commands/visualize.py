@@ -93,15 +93,16 @@ def _named_images(path: Path, section: DataSection, directory: RunDirectory) -> 
     """Images that the user named, in the place of the run's own, which need not be on this machine."""
     from cae.config import load_config
     from cae.data.file_errors import printable
+    from cae.data.folder_files import left_out_in_words
     from cae.data.image_set import Splits
     from cae.runs.trained import image_shape_of
     from cae.visualization.images import open_images
 
     shape = image_shape_of(directory, load_config(directory.config))
-    images, num_skipped = open_images(path, section, shape)
-    if num_skipped:
-        tell(f"{printable(path)}: {_counted(num_skipped, 'file')} that cannot be read left out")
-    return Splits(images, images, images, num_skipped)
+    images, left_out = open_images(path, section, shape)
+    if left_out:
+        tell(f"{printable(path)}: {'; '.join(left_out_in_words(left_out))}")
+    return Splits(images, images, images, left_out=left_out)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cae.data.file_errors import why
+from cae.data.file_errors import printable, why
 from cae.data.positioned_file import PositionedFile
 from cae.data.user_cache import digest, user_cache_folder
 
@@ -56,6 +56,28 @@ class DiskCache:
         self._lock = threading.Lock()
         self._file: PositionedFile | None = None
         self._is_opened = self._damage_is_told = False
+
+    @property
+    def needed(self) -> int:
+        """Bytes that all images take."""
+        return int(self._ends[-1])
+
+    def shortage(self) -> str:
+        """Say that the disk has no room for all images, so that none is kept."""
+        try:
+            path = self._path()
+            folder = next(parent for parent in path.parents if parent.is_dir())
+            # What an earlier run has filled is used again, or deleted.
+            mine = [getattr(old.stat(), "st_blocks", 0) * 512 for old in path.parent.glob(f"{self._place}-*")]
+            free = shutil.disk_usage(folder).free + sum(mine)
+        except OSError as error:
+            return f"data.cache: disk: the cache cannot be used ({why(error)}): images are decoded each time."
+        if self.needed <= free:
+            return ""
+        return (
+            f"data.cache: disk: all images decoded take {self.needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
+            f" in {printable(folder)}: none is kept, and images are decoded each time."
+        )
 
     def get(self, number: int) -> np.ndarray | None:
         """Give an image; None when it is not there or damaged."""

@@ -38,8 +38,14 @@ class DownloadError(Exception):
 
 
 def keras_datasets_folder() -> Path:
-    """The folder where Keras keeps data sets: $KERAS_HOME/datasets or ~/.keras/datasets."""
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    """The folder where Keras keeps data sets: $KERAS_HOME/datasets or ~/.keras/datasets.
+
+    It is /tmp/.keras/datasets, as Keras has it, where the home folder cannot be written or the system knows none, as in
+    a container for users that have no entry in its list.
+    """
+    home = os.path.expanduser("~")
+    usual = os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+    return Path(os.path.expanduser(os.environ.get("KERAS_HOME") or usual)) / "datasets"
 
 
 def download(source: str) -> None:

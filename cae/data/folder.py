@@ -14,7 +14,7 @@ from cae.data.folder_parts import FolderParts, class_names, find_parts, number_c
 from cae.data.folder_set import FolderSet
 from cae.data.header_cache import HeaderCache
 from cae.data.image_file import BadImageError, read_header
-from cae.data.pixel_cache import make_pixel_cache
+from cae.data.pixel_cache import make_pixel_cache, shortages
 from cae.data.scan import Findings, Progress, bad_images_error, scan
 from cae.errors import UserError
 
@@ -112,7 +112,7 @@ def _make_parts(
         names,
         origins=parts.origins,
         left_out=parts.left_out,
-        notes=parts.notes,
+        notes=[*parts.notes, *shortages(cache)],
     )
 
 

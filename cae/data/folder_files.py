@@ -112,16 +112,21 @@ def left_out_in_words(left_out: Mapping[str, int]) -> list[str]:
     ...     print(words)
     21 files of other kinds left out: .tif (20), pipe (1)
     3 files in other places left out: @eaDir/
-    1 unreadable file left out
+    1 file that cannot be read left out
     """
-    bad = left_out.get(UNREADABLE, 0)
+    bad = {UNREADABLE: left_out[UNREADABLE]} if UNREADABLE in left_out else {}
     places = {kind: number for kind, number in left_out.items() if kind.endswith("/") or kind == BESIDE}
     kinds = {kind: number for kind, number in left_out.items() if kind not in places and kind != UNREADABLE}
     return [
         *([f"{_files(kinds)} of other kinds left out: {_named(kinds)}"] if kinds else []),
         *([f"{_files(places)} in other places left out: {_named(places)}"] if places else []),
-        *([f"{bad:,} unreadable file{'s' * (bad != 1)} left out"] if bad else []),
+        *([f"{_files(bad)} that cannot be read left out"] if bad else []),
     ]
+
+
+def with_bad(left_out: Mapping[str, int], bad: int) -> dict[str, int]:
+    """Add the number of files that cannot be read to those that were left out for their kind."""
+    return {**left_out, **({UNREADABLE: bad} if bad else {})}
 
 
 def _files(counts: Mapping[str, int]) -> str:

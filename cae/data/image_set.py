@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from cae.data.folder_files import UNREADABLE
+from cae.data.folder_files import with_bad
 from cae.run_warning import RunWarning
 
 WHOLE_BATCH = slice(None)
@@ -87,7 +87,7 @@ class Splits:
     @property
     def all_left_out(self) -> dict[str, int]:
         """How many files were left out, by kind, the bad ones included."""
-        return {**self.left_out, **({UNREADABLE: self.skipped} if self.skipped else {})}
+        return with_bad(self.left_out, self.skipped)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from cae.config.data import ArrayData, DataSection, IdxData, ImageFolderData, TfrecordData
@@ -37,8 +38,20 @@ def load_splits(section: DataSection, progress: Progress | None = None) -> Split
     Raises:
         UserError: The data are missing, damaged, of the wrong kind, or too few.
     """
-    splits = divide(_load_parts(section, progress), section.validation_fraction, section.test_fraction)
+    parts = _load_parts(section, progress)
+    splits = divide(parts, section.validation_fraction, section.test_fraction)
+    splits = replace(splits, notes=[*splits.notes, *_without_effect(section, parts)])
     return splits if section.classes is None else keep_classes(splits, section.classes)
+
+
+def _without_effect(section: DataSection, parts: Parts[Any]) -> list[str]:
+    """Say which shares that were asked for are not held out, since the source has these parts itself."""
+    return [
+        f"data.{part}_fraction has no effect: the {part} part is there ({parts.origins.get(part, part)})."
+        for part in ("validation", "test")
+        if getattr(parts, part) is not None
+        and getattr(section, f"{part}_fraction") != type(section).model_fields[f"{part}_fraction"].default
+    ]
 
 
 def _load_parts(section: DataSection, progress: Progress | None) -> Parts[Any]:

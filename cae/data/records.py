@@ -11,7 +11,7 @@ from cae.config.data import TfrecordData
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, given_parts, required_path
 from cae.data.manifest import MANIFEST_NAME, Manifest, Shard, check_index_is_there, read_index, read_manifest
-from cae.data.pixel_cache import make_pixel_cache
+from cae.data.pixel_cache import make_pixel_cache, shortages
 from cae.data.record_set import RECORD_TYPE, Records, RecordSet
 from cae.data.scan import bad_pictures_error
 
@@ -67,6 +67,7 @@ def load_records(section: TfrecordData) -> Parts[RecordSet]:
         replaced,
         manifests["train"].classes,
         origins={part: f"data.{part}_path" if part in folders else "prepared" for part in sets if part != "train"},
+        notes=shortages(cache),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,12 +88,12 @@ def is_on_this_machine(section: StandardData) -> bool:
 
 
 def _find(section: StandardData) -> _TrainAndTest | None:
-    """Read the first place that has the data set."""
+    """Read the first place that has the data set; one that this user may not look into has none."""
     for place in _places(section):
         found = None
-        if place.is_dir():
+        if os.path.isdir(place):
             found = _read_folder(place, section.source)
-        elif place.suffix == ".npz" and place.exists():
+        elif place.suffix == ".npz" and os.path.exists(place):
             found = _read_npz(place, section.source)
         if found is not None:
             return found
@@ -149,7 +150,7 @@ def _read_folder(folder: Path, source: str) -> _TrainAndTest | None:
         train, test = (_read_idx_pair(folder, *names, source) for names in _IDX_FILES)
         return (train, test) if train is not None and test is not None else None
     files = [folder / name for name in (*cifar.train_files, cifar.test_file)]
-    if not all(file.exists() for file in files):
+    if not all(map(os.path.exists, files)):
         return None
     return _Part(*read_cifar(files[:-1], cifar.label_bytes)), _Part(*read_cifar(files[-1:], cifar.label_bytes))
 
@@ -175,7 +176,7 @@ def _idx_file(folder: Path, name: str) -> Path | None:
     """Find an IDX file by its usual name; some collections have a dot where the original has a dash."""
     stems = (name, name.replace("-idx", ".idx"))
     candidates = [folder / (stem + ending) for stem in stems for ending in ("", ".gz")]
-    return next((file for file in candidates if file.exists()), None)
+    return next(filter(os.path.exists, candidates), None)
 
 
 def _read_npz(path: Path, source: str) -> _TrainAndTest:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cae.doctor.finding import Finding, ok, problem, warning
-from cae.doctor.machine import Machine
+from cae.machine import Machine
 
 # The smallest thing that needs everything: import, devices, a compiled convolution.
 _PROBE = """

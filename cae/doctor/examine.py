@@ -12,11 +12,11 @@ from cae.doctor.cluster import check_cluster
 from cae.doctor.engine import Engine, check_engine, check_gpus
 from cae.doctor.finding import Finding
 from cae.doctor.gpu_memory import check_gpu_memory
-from cae.doctor.machine import Limits, Machine
 from cae.doctor.memory import check_allocator, check_memory, check_open_files, check_shared_memory
 from cae.doctor.packages import check_packages, check_python, read_requirements
 from cae.doctor.processor import check_cores, check_instructions, check_onednn, check_threads
 from cae.doctor.storage import check_runs_folder
+from cae.machine import Limits, Machine
 
 _REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cae.doctor.finding import Finding, ok, problem, warning
-from cae.doctor.machine import Limits, Machine
 from cae.huge_pages import NEVER, ON_REQUEST, SETTING, VARIABLE
+from cae.machine import Limits, Machine, available_memory, total_memory
 
 if TYPE_CHECKING:
     from cae.plan.memory import StepMemory
@@ -19,19 +19,12 @@ _LEAST_OPEN_FILES = 1024
 _LEAST_SHARED_MEMORY = 64_000_000
 
 
-def available_memory(machine: Machine, limits: Limits) -> int | None:
-    """Bytes that can still be had, of the machine's and of the control group's; None where nobody says."""
-    system = _meminfo(machine).get("MemAvailable")
-    group = None if limits.memory is None else max(0, limits.memory - limits.memory_used)
-    return min((size for size in (system, group) if size is not None), default=None)
-
-
 def check_memory(machine: Machine, limits: Limits) -> Finding:
     """Whether the program itself fits."""
     available = available_memory(machine, limits)
     if available is None:
         return ok("memory", "this system does not tell how much there is")
-    total = _meminfo(machine).get("MemTotal", available)
+    total = total_memory(machine) or available
     found = f"{available / _GB:.1f} GB available of {total / _GB:.1f} GB"
     if limits.memory is not None and limits.memory < total:
         found += f"; the control group allows {limits.memory / _GB:.1f} GB"
@@ -97,9 +90,3 @@ def check_shared_memory(free: int | None, num_gpus: int) -> Finding:
             "/dev/shm", f"{found}, little for {num_gpus} GPUs", "docker run --shm-size=1g, or a larger mount"
         )
     return ok("/dev/shm", found)
-
-
-def _meminfo(machine: Machine) -> dict[str, int]:
-    """Bytes by name."""
-    pairs = (line.split() for line in (machine.read("proc/meminfo") or "").splitlines())
-    return {words[0].rstrip(":"): 1024 * int(words[1]) for words in pairs if len(words) > 1 and words[1].isdigit()}

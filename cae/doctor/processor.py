@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cae.doctor.finding import Finding, ok, problem, warning
-from cae.doctor.machine import Limits, Machine
+from cae.machine import Limits, Machine
 
 # Of all that processors name, what decides how fast convolutions are; in the order of their age.
 _INSTRUCTIONS = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")

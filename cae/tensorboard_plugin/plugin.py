@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -43,7 +44,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
 
     def __init__(self, context: base_plugin.TBContext, *, always_active: bool = False) -> None:
         self._source = context.data_provider
-        self._logdir = Path(context.logdir or "").expanduser()
+        self._logdir = Path(os.path.expanduser(context.logdir or ""))
         self._always_active = always_active
         self._listed: BlobKeys = {}
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE)

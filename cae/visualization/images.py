@@ -11,7 +11,7 @@ from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
 from cae.data.arrays import load_idx, load_one_array
 from cae.data.file_errors import file_error
 from cae.data.folder import load_folder
-from cae.data.folder_files import EXTENSIONS
+from cae.data.folder_files import EXTENSIONS, with_bad
 from cae.data.folder_set import FolderSet
 from cae.data.scan import Progress, bad_images_error, scan
 
@@ -24,7 +24,7 @@ _ARRAY_ENDINGS = (".npy", ".npz", ".h5", ".hdf5")
 
 def open_images(
     path: Path, section: DataSection, image_shape: tuple[int, int, int], progress: Progress | None = None
-) -> tuple[ImageSet, int]:
+) -> tuple[ImageSet, dict[str, int]]:
     """Open a folder of images, one image file, an array file, or an IDX file.
 
     All images are brought to the shape that the model takes. A folder with train/ and test/ gives those in train/, an
@@ -37,8 +37,7 @@ def open_images(
         progress: called now and then while a folder is scanned.
 
     Returns:
-        The images, and how many files of a folder were left out since they cannot be read: none where the run's own
-        `data.on_bad_image` is `error`.
+        The images, and how many files of a folder were left out, by kind.
 
     Raises:
         UserError: there is nothing, or nothing that can be read as images.
@@ -47,14 +46,14 @@ def open_images(
     if not path.exists():
         raise file_error(path, "there is no such file or folder.")
     if path.is_dir():
-        splits = load_folder(_folder_section(path, section, shape), progress)
-        return splits.train, splits.skipped
+        parts = load_folder(_folder_section(path, section, shape), progress)
+        return parts.train, with_bad(parts.left_out, parts.skipped)
     ending = path.suffix.lower()
     if ending in EXTENSIONS:
-        return _open_one(path, _folder_section(path.parent, section, shape), image_shape), 0
+        return _open_one(path, _folder_section(path.parent, section, shape), image_shape), {}
     if ending in _ARRAY_ENDINGS:
-        return load_one_array(ArrayData(path=str(path), **shape)).train, 0
-    return load_idx(IdxData(path=str(path), **shape)).train, 0
+        return load_one_array(ArrayData(path=str(path), **shape)).train, {}
+    return load_idx(IdxData(path=str(path), **shape)).train, {}
 
 
 def _folder_section(path: Path, section: DataSection, shape: dict[str, Any]) -> ImageFolderData:

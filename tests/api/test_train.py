@@ -77,7 +77,7 @@ def test_evaluation_gives_what_it_writes_and_is_not_repeated(trained):
     assert 0 < results["mse"] < 1
     told.clear()
     assert cae.evaluate(trained.path, tell=told.append) == results
-    assert ["measured already" in line for line in told] == [True]
+    assert sum("measured already" in line for line in told) == 1
 
 
 def test_an_evaluation_changes_no_key_but_of_the_data_and_knows_its_splits(trained):

@@ -124,7 +124,7 @@ def test_bad_images_can_be_skipped_and_are_counted(run_command, tmp_path):
     assert summary["skipped_images"] == 1
     assert summary["images"].pop("skipped") == {"unreadable": 1}
     assert sum(summary["images"].values()) == 20
-    assert "1 unreadable file left out" in err
+    assert "1 file that cannot be read left out" in err
 
 
 def test_an_image_that_vanishes_while_training_is_named(tmp_path):

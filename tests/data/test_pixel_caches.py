@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cae.config.data import Augmentation
-from cae.data import folder_set
+from cae.data import folder_set, pixel_cache
 from cae.data.disk_cache import DiskCache
 from cae.data.load import load_splits
 from cae.data.positioned_file import PositionedFile
@@ -275,3 +275,34 @@ def test_bytes_are_read_where_they_were_written(tmp_path, monkeypatch, has_posit
     assert file.read(0, 8) == b"\0x\0\0abc\0"
     assert file.read(8, 100) == b"\0\0"
     assert file.read(50, 1) == b""
+
+
+def test_memory_keeps_as_many_images_as_there_is_room_for_and_says_so(tmp_path, decoded, monkeypatch):
+    write(tmp_path, numbered(40), 8, 6)
+    plain = load_splits(section(tmp_path))
+    # Half of 2 kB is room for 6 images of 8 x 6 x 3 bytes; 40 take 5,760.
+    monkeypatch.setattr(pixel_cache, "available_memory", lambda machine, limits: 2000)
+    kept = load_splits(section(tmp_path, cache="memory"))
+    assert kept.notes == [
+        "data.cache: memory: all images decoded take 0.0 GB, and of memory 0.0 GB are available: 17% of them are kept,"
+        " the others are decoded each time."
+    ]
+    assert np.array_equal(everything(kept.train), everything(plain.train))
+    decoded.clear()
+    assert np.array_equal(everything(kept.train), everything(plain.train))
+    assert len(decoded) == len(plain.train) + len(plain.train) - 6
+    monkeypatch.setattr(pixel_cache, "available_memory", lambda machine, limits: 20_000_000_000)
+    assert load_splits(section(tmp_path, cache="memory")).notes == []
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "channels", "figure"),
+    [(40, (16384, 16384), 3, "32.2 GB"), (7, (65536, 65536), 1, "30.1 GB"), (3, (1000000, 1000000), 3, "9,000.0 GB")],
+)
+def test_the_figure_is_that_of_all_decoded_images(tmp_path, monkeypatch, count, size, channels, figure):
+    write(tmp_path, numbered(count))
+    monkeypatch.setattr(pixel_cache, "available_memory", lambda machine, limits: 10**9)
+    (note,) = load_splits(section(tmp_path, image_size=size, channels=channels, cache="memory")).notes
+    assert f"take {figure}" in note
+    (note,) = load_splits(section(tmp_path, image_size=(10**6, 10**6), cache="disk")).notes
+    assert f"{count * 3000:,}.0 GB" in note

@@ -1,8 +1,11 @@
 """The bundled images, and public data sets in every place and form in which they are looked for."""
 
 import gzip
+import os
 import struct
+import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -301,3 +304,73 @@ def test_npz_files_with_other_contents_are_errors_that_name_them(places, arrays)
     np.savez(places / "mnist.npz", **arrays)
     with pytest.raises(UserError, match=str(places / "mnist.npz")):
         load_splits(standard_section("mnist", places))
+
+
+@pytest.fixture
+def homeless(places, monkeypatch):
+    """A user whom the system does not know, without HOME: as in a container that is started for any number."""
+    pwd = pytest.importorskip("pwd")
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "KERAS_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return places
+
+
+@pytest.mark.parametrize("source", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
+def test_without_a_home_folder_data_on_the_disk_are_found(homeless, source, monkeypatch):
+    arrays = arrays_of(source)
+    np.savez(homeless / f"{source}.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), arrays, strict=True)))
+    assert len(load_splits(StandardData(source=source, path=str(homeless / f"{source}.npz"))).test) == 5
+    assert len(load_splits(StandardData(source=source, path=str(homeless))).test) == 5
+    monkeypatch.setenv("KERAS_HOME", str(homeless))
+    (homeless / "datasets").mkdir()
+    (homeless / f"{source}.npz").rename(homeless / "datasets" / f"{source}.npz")
+    assert len(load_splits(StandardData(source=source)).test) == 5
+
+
+def test_without_a_home_folder_what_debian_has_is_found_and_what_is_nowhere_is_said(homeless):
+    with pytest.raises(UserError, match=r"fashion_mnist was not found.*(?s:.*)/tmp/\.keras/datasets"):
+        load_splits(StandardData(source="fashion_mnist"))
+    write_idx(homeless / "debian" / "fashion-mnist", arrays_of("fashion_mnist"))
+    assert len(load_splits(StandardData(source="fashion_mnist")).test) == 5
+
+
+def test_data_sets_are_looked_for_where_keras_keeps_them(homeless, monkeypatch):
+    assert download.keras_datasets_folder() == Path("/tmp/.keras/datasets")
+    monkeypatch.setenv("HOME", str(homeless))
+    assert download.keras_datasets_folder() == homeless / ".keras" / "datasets"
+    monkeypatch.setenv("KERAS_HOME", str(homeless / "elsewhere"))
+    assert download.keras_datasets_folder() == homeless / "elsewhere" / "datasets"
+
+
+_HOMELESS = """
+import pwd, sys
+def unknown(uid):
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+pwd.getpwuid = unknown
+from cae.commands.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="homes are found in another way")
+def test_without_a_home_folder_a_command_works_from_start_to_end(places):
+    """In a process of its own: TensorFlow, Keras and matplotlib look for a home, too, when they are imported."""
+    write_idx(places / "data", arrays_of("mnist"))
+    config = places / "config.yaml"
+    config.write_text("data: {source: mnist, path: data}\nmodel: {encoder: {filters: [2]}}")
+    ended = subprocess.run(
+        [sys.executable, "-c", _HOMELESS, "train", config, "--dry-run"],
+        env={"PATH": os.environ["PATH"], "CUDA_VISIBLE_DEVICES": "-1"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "train 18, validation 2 (held out), test 5 (the data set's own)" in ended.stderr

@@ -8,9 +8,7 @@ from cae.doctor.cluster import check_cluster
 from cae.doctor.engine import Engine, EngineTrial, check_engine, check_gpus
 from cae.doctor.finding import as_json, format_finding, ok, problem, warning, worst
 from cae.doctor.gpu_memory import check_gpu_memory
-from cae.doctor.machine import Limits, Machine, find_limits
 from cae.doctor.memory import (
-    available_memory,
     check_allocator,
     check_memory,
     check_open_files,
@@ -20,6 +18,7 @@ from cae.doctor.memory import (
 from cae.doctor.packages import check_packages, check_python
 from cae.doctor.processor import check_cores, check_instructions, check_onednn, check_threads
 from cae.doctor.storage import check_disk, check_runs_folder, checkpoint_bytes
+from cae.machine import Limits, Machine, available_memory, find_limits
 from cae.plan.memory import StepMemory
 
 GIB = 2**30
@@ -78,6 +77,9 @@ def test_limits_of_control_groups_of_both_versions_are_read_and_the_tightest_cou
         }
     )
     assert find_limits(second) == Limits(1.5, 4 * GIB, GIB)
+    # Pages of files that were read are given back.
+    (second.root / "sys/fs/cgroup/jobs/one/memory.stat").write_text(f"anon 5\ninactive_file {GIB - 7}\n")
+    assert find_limits(second) == Limits(1.5, 4 * GIB, 7)
 
 
 def test_limits_of_the_first_version_are_read_at_the_containers_top(machine):

@@ -133,3 +133,20 @@ def test_the_real_trial_starts_tensorflow():
     found = EngineTrial().result()
     assert found.report is not None, found.error
     assert engine.check_engine(found).status == "ok"
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_a_cache_that_the_machine_has_no_room_for_is_named_with_the_figure(doctor, tmp_path, monkeypatch, cache):
+    folder, config = tmp_path / "photos", tmp_path / "photos.yaml"
+    folder.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for number, pixels in enumerate(make_images(40, 16, 16, 3)):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    # 40 images of 1e10 pixels in three channels of a byte.
+    sizes = {"[16, 16]": ("ok", "0.0 GB"), "[100000, 100000]": ("warning", "1,200.0 GB")}
+    for size, (status, figure) in sizes.items():
+        config.write_text(f"data: {{source: image_folder, path: photos, image_size: {size}, cache: {cache}}}")
+        _, found, _ = doctor(config)
+        assert found["cache"]["status"] == status
+        assert figure in found["cache"]["found"]
+    assert not (tmp_path / "cache" / "cae" / "pixels").exists()

@@ -1,4 +1,4 @@
-"""The machine as the checks see it."""
+"""The machine: its system files, what a container or a batch system allows of it, and its memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a check looks: environment variables, the system's own files, cores.
+    """Where to look: environment variables, the system's own files, cores.
 
     Args:
         environ: environment variables.
@@ -69,6 +69,24 @@ def find_limits(machine: Machine) -> Limits:
     return Limits(min(cores, default=None), *least)
 
 
+def total_memory(machine: Machine) -> int | None:
+    """Bytes that the machine has; None where nobody says."""
+    return _meminfo(machine).get("MemTotal")
+
+
+def available_memory(machine: Machine, limits: Limits) -> int | None:
+    """Bytes that can still be had, of the machine's and of the control group's; None where nobody says."""
+    system = _meminfo(machine).get("MemAvailable")
+    group = None if limits.memory is None else max(0, limits.memory - limits.memory_used)
+    return min((size for size in (system, group) if size is not None), default=None)
+
+
+def _meminfo(machine: Machine) -> dict[str, int]:
+    """Bytes by name."""
+    pairs = (line.split() for line in (machine.read("proc/meminfo") or "").splitlines())
+    return {words[0].rstrip(":"): 1024 * int(words[1]) for words in pairs if len(words) > 1 and words[1].isdigit()}
+
+
 def _groups(machine: Machine) -> list[str]:
     """Paths of the process' control groups and those above them, `""` the topmost."""
     paths = {""}
@@ -91,13 +109,17 @@ def _cores_1(machine: Machine, group: str) -> float | None:
 
 def _memory(machine: Machine, group: str) -> list[tuple[int, int] | None]:
     found: list[tuple[int, int] | None] = []
-    for folder, most, used in (
-        (f"sys/fs/cgroup/{group}", "memory.max", "memory.current"),
-        (f"sys/fs/cgroup/memory/{group}", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    for folder, most, used, file_pages in (
+        (f"sys/fs/cgroup/{group}", "memory.max", "memory.current", "inactive_file"),
+        (f"sys/fs/cgroup/memory/{group}", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
         limit = _number(machine, f"{folder}/{most}")
+        # Pages of files that were read count as used, and are given back when memory is asked for.
+        lines = (line.split() for line in (machine.read(f"{folder}/memory.stat") or "").splitlines())
+        given_back = next((int(words[1]) for words in lines if words[:1] == [file_pages] and words[1].isdigit()), 0)
+        taken = max(0, (_number(machine, f"{folder}/{used}") or 0) - given_back)
         # Version 1 writes "no limit" as a number near 2^63.
-        found.append((limit, _number(machine, f"{folder}/{used}") or 0) if limit and limit < 2**60 else None)
+        found.append((limit, taken) if limit and limit < 2**60 else None)
     return found
 
 
