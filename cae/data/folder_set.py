@@ -13,9 +13,11 @@ import numpy as np
 
 from cae.config.data import ImageFolderData
 from cae.data.decoded_set import DecodedSet
+from cae.data.file_errors import open_regular
 from cae.data.image_file import decode
 from cae.data.pixel_cache import PixelCache
 from cae.data.user_cache import file_stamp
+from cae.errors import UserError
 
 # Of two different pictures of one length, these are hardly ever the same.
 _END_BYTES = 4096
@@ -83,13 +85,13 @@ class FolderSet(DecodedSet):
 
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
         """See `cae.data.leaks.Comparable`: a file's length, its end, then all of it."""
-        return [partial(self._look, look) for look in (_size, _read_end, _digest)]
+        return [partial(self._look, look) for look in (os.path.getsize, _read_end, _digest)]
 
     def _look(self, look: Callable[[str], Hashable], indices: np.ndarray) -> list[Hashable]:
         def see(index: int) -> Hashable:
             try:
                 return look(self._path(index))
-            except OSError:
+            except (OSError, UserError):
                 return None
 
         with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as threads:
@@ -111,16 +113,12 @@ class FolderSet(DecodedSet):
         return os.path.abspath(self._path(index))
 
 
-def _size(path: str) -> int | None:
-    return os.path.getsize(path) or None  # what has become a pipe since the scan has no length, and is not opened
-
-
 def _read_end(path: str) -> bytes:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         file.seek(max(0, os.path.getsize(path) - _END_BYTES))
         return file.read(_END_BYTES)
 
 
 def _digest(path: str) -> bytes:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "blake2b").digest()
