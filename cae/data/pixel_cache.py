@@ -19,8 +19,9 @@ _LEFT_BYTES = 3_000_000_000
 class PixelCache(Protocol):
     """Images by number; what it gives back is what was put in, bit for bit."""
 
-    needed: int
-    """Bytes that all images take."""
+    @property
+    def needed(self) -> int:
+        """Bytes that all images take."""
 
     def shortage(self) -> str:
         """Say that there is no room for all images, with figures, and what follows; empty where there is."""
