@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from cae.data.pixels import to_float
-from cae.metrics import mse_per_image, psnr_from_mse, ssim_per_image
+from cae.measures.pixel_errors import mse_per_image, psnr_from_mse
+from cae.measures.ssim import ssim_per_image
 
 _WINDOW = 11  # of SSIM, in pixels
 _MOST_PIXELS = 2**20
 
 
 def measure_quality(images: np.ndarray, reconstructions: np.ndarray) -> dict[str, np.ndarray]:
-    """MSE, PSNR in dB and SSIM of each picture, as `cae.metrics` defines them.
+    """MSE, PSNR in dB and SSIM of each picture, as `cae.measures` defines them.
 
     Large pictures are measured strip by strip; the mean over all pixels, and over all places of SSIM's window, is the
     same.

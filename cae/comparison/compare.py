@@ -18,7 +18,7 @@ from cae.comparison.sizes import Sizes
 from cae.comparison.sorting import sort_groups
 from cae.comparison.terms import check_terms
 from cae.config import ConfigError, load_config
-from cae.evaluation.metrics import metric_names
+from cae.measures.catalogue import metrics_of
 from cae.runs import RunDirectory
 from cae.runs.environment import describe_environment
 
@@ -44,8 +44,8 @@ def compare_runs(
         directories: of trained runs, at least one.
         title: what they are called together.
         split: `test`, `validation` or `train`.
-        metric: one of `cae.evaluation.metrics.metric_names`, by which contenders are sorted and told apart;
-            see `cae.comparison.record.compared`.
+        metric: of `cae.measures.catalogue`, by which contenders are sorted and told apart;
+            see `Metric.compared`.
         load_splits: how to find the images of a data section, such as `cae.data.load.load_splits`.
         overrides: `data.KEY=VALUE`, for images that are elsewhere now.
         again: measure runs, too, that have been measured already.
@@ -89,7 +89,7 @@ def check_metric(metric: str, image_shape: tuple[int, int, int]) -> tuple[str, .
     Raises:
         ConfigError: it is none.
     """
-    names = metric_names(image_shape)
+    names = tuple(one.name for one in metrics_of(image_shape))
     if metric not in names:
         raise ConfigError(f"--metric: must be one of {', '.join(names)}; received {metric}.")
     return names

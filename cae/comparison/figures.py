@@ -12,9 +12,10 @@ from cae.comparison.measuring import MeasuredRun
 from cae.comparison.record import Contender, Curve, Estimate, RunFigures
 from cae.comparison.statistics import estimate
 from cae.evaluation.ablations import in_words
+from cae.measures.catalogue import LOSS, metrics_while_training
 
 # Of metrics.jsonl; all but the first are on validation images.
-_CURVES = ("loss", "val_loss", "val_mse", "val_mae", "val_psnr", "val_ssim")
+_CURVES = (LOSS.name, f"val_{LOSS.name}", *(f"val_{metric.name}" for metric in metrics_while_training()))
 
 
 def make_contender(group: Group, measured: Mapping[Path, MeasuredRun], names: Sequence[str]) -> Contender:

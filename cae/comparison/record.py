@@ -4,44 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-
-# A figure, or those of many images.
-Figures = TypeVar("Figures", float, np.ndarray)
-
-# Whether more is better; `high_frequency_ratio` is best at 1, and whatever else is not named here when it is smaller.
-LARGER_IS_BETTER = ("psnr", "ssim", "ms_ssim")
-
-
-def compared(metric: str, figures: Figures) -> Figures:
-    """The quantity by which contenders are sorted and told apart: the figure of each image as it is.
-
-    Only `high_frequency_ratio`, which is best at 1, is compared by its distance from 1, image by image: a decoder that
-    is too sharp on some images and too smooth on others does not come out even. A contender's mean distance cannot
-    be told from its mean ratio.
-
-    Example:
-        >>> compared("high_frequency_ratio", np.array([0.75, 1.5])), compared("mse", 0.25)
-        (array([0.25, 0.5 ]), 0.25)
-
-    Args:
-        metric: one of `cae.evaluation.metrics.metric_names`.
-        figures: of one image or of many.
-    """
-    return np.abs(figures - 1.0) if metric == "high_frequency_ratio" else figures
-
-
-def badness(metric: str, figures: Figures) -> Figures:
-    """Numbers that are the smaller the better figures are.
-
-    Example:
-        >>> badness("psnr", 30.0) < badness("psnr", 20.0), float(badness("high_frequency_ratio", 1.5))
-        (True, 0.5)
-    """
-    quantity = compared(metric, figures)
-    return -quantity if metric in LARGER_IS_BETTER else quantity
 
 
 @dataclass(frozen=True)
@@ -78,9 +43,9 @@ class Difference:
     Args:
         first: label of one contender.
         second: label of the other.
-        mean: mean over seeds and images of the first one's figure minus the second's, or of what `compared` makes of
-            them; over the seeds that both have, or over each one's own where they have less than two in common and
-            there are more.
+        mean: mean over seeds and images of the first one's figure minus the second's, or of what `Metric.compared`
+            makes of them; over the seeds that both have, or over each one's own where they have less than two in
+            common and there are more.
         images_low: lower end of the 95% bootstrap interval over images, for the very models that were trained.
         images_high: its upper end.
         seeds_low: lower end of the 95% confidence interval of `mean` over all seeds there could be: Student's of the
@@ -184,7 +149,7 @@ class Comparison:
         split: `test`, `validation` or `train`.
         num_images: that were measured.
         image_shape: (height, width, channels).
-        metric: the chosen one, by which `contenders` are sorted, the best one first; see `compared`.
+        metric: the chosen one, by which `contenders` are sorted, the best one first.
         contenders: at least one.
         differences: every pair of contenders once, the better one first, in the metric.
         baselines: `mean_image`, `pca` and others to their means over images; those of the best contender's code size.

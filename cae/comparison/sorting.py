@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cae.comparison.record import badness, compared
+from cae.measures.catalogue import metric as find_metric
 
 if TYPE_CHECKING:
     from cae.comparison.contenders import Group
@@ -18,24 +18,25 @@ if TYPE_CHECKING:
 def sort_groups(
     groups: Sequence[Group], measured: Mapping[Path, MeasuredRun], metric: str
 ) -> tuple[list[Group], dict[str, dict[int, np.ndarray]]]:
-    """Put the best contender first, by the mean over its seeds and all images of what `compared` makes of a metric.
+    """Put the best contender first, by the mean over its seeds and all images of `Metric.compared`.
 
     Args:
         groups: the contenders' runs.
         measured: each run directory's path to its evaluation, with the metric image by image.
-        metric: one of `cae.evaluation.metrics.metric_names`.
+        metric: one of `cae.measures.catalogue`.
 
     Returns:
         The contenders in order, and in the same order each one's label to its seeds' figures, for `compare_pairs`.
     """
+    chosen = find_metric(metric)
 
     def badness_of(group: Group) -> float:
-        return float(np.mean([badness(metric, measured[path].per_image[metric]).mean() for path in _paths(group)]))
+        return float(np.mean([chosen.badness(measured[path].per_image[metric]).mean() for path in _paths(group)]))
 
     ordered = sorted(groups, key=badness_of)
     figures = {
         group.label: {
-            run.seed: compared(metric, measured[path].per_image[metric])
+            run.seed: chosen.compared(measured[path].per_image[metric])
             for run, path in zip(group.runs, _paths(group), strict=True)
         }
         for group in ordered

@@ -8,6 +8,7 @@ from cae.config.data import AnyData, ArrayData, PictureData, StandardData
 from cae.config.nodes import Path
 from cae.config.objective import MaskedPatchesCorruption
 from cae.config.run import RunConfig
+from cae.measures.catalogue import MS_SSIM_LEAST_SIDE
 
 # The keys that are at odds, the one to blame first, and the rule with what was received.
 Conflict = tuple[tuple[Path, ...], str]
@@ -17,7 +18,6 @@ PATH: Path = ("data", "path")
 IMAGE_SIZE: Path = ("data", "image_size")
 
 SIDES = {"bundled": 28, "mnist": 28, "fashion_mnist": 28, "cifar10": 32, "cifar100": 32}
-MS_SSIM_SIDE = 161  # five scales of an 11-pixel window, each half the size of the one before
 
 
 def known_image_size(data: AnyData) -> tuple[int, int] | None:
@@ -85,9 +85,9 @@ def size_conflicts(config: RunConfig) -> Iterator[Conflict]:
     if size is None:
         return
     side, shown = min(size), f"images of {size[0]}x{size[1]} pixels"
-    if "ms_ssim" in config.objective.reconstruction.weights and side < MS_SSIM_SIDE:
+    if "ms_ssim" in config.objective.reconstruction.weights and side < MS_SSIM_LEAST_SIDE:
         path: Path = ("objective", "reconstruction", "ms_ssim")
-        rule = f"ms_ssim needs at least {MS_SSIM_SIDE} pixels a side"
+        rule = f"ms_ssim needs at least {MS_SSIM_LEAST_SIDE} pixels a side"
         yield (path, IMAGE_SIZE, SOURCE), f"{rule}; received {shown}"
     corruption = config.objective.corruption
     if isinstance(corruption, MaskedPatchesCorruption) and corruption.patch_size > side:

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from cae.evaluation.even_sample import EvenSample
-from cae.evaluation.metrics import metrics_per_image
 from cae.evaluation.pca import fit_pca
+from cae.measures.catalogue import metrics_per_image
 
 # A callable that starts a new pass over the images: float32 batches (batch, height, width, channels) in [0, 1].
 Stream = Callable[[], Iterable[Any]]

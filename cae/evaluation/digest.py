@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-import cae
 from cae.config.data import PATH_KEYS
 from cae.data.pixels import to_float
 
@@ -19,9 +15,9 @@ if TYPE_CHECKING:
     from cae.config import RunConfig
     from cae.data.image_set import ImageSet
 
-# What figures come from: these rooms of the program, and these packages.
-_ROOMS = ("artefacts", "data", "evaluation", "features", "layers", "metrics", "model", "pictures", "plan", "training")
-_PACKAGES = ("keras", "numpy", "scikit-learn", "tensorflow")
+# Goes up with every change that gives other figures, or more of them: evaluations of before are then made again.
+FIGURES_VERSION = 1
+
 _IMAGES_AT_ONCE = 64
 
 
@@ -47,7 +43,7 @@ def digest_images(images: ImageSet) -> str:
 
 
 def digest_evaluation(weights: str, config: RunConfig, images: str, num_training_images: int) -> str:
-    """Fingerprint of a run's weights and configuration, of the images that measure it, and of the program.
+    """Fingerprint of a run's weights and configuration, of the images that measure it, and of `FIGURES_VERSION`.
 
     Args:
         weights: from `RunDirectory.digest_weights`.
@@ -58,17 +54,5 @@ def digest_evaluation(weights: str, config: RunConfig, images: str, num_training
     settings = config.model_dump(mode="json", include={"seed", "data", "model", "objective", "training"})
     for place in PATH_KEYS:
         del settings["data"][place]
-    everything = [weights, settings, images, num_training_images, _program()]
+    everything = [weights, settings, images, num_training_images, FIGURES_VERSION]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
-
-
-@cache
-def _program() -> list[str]:
-    """The version alone would not tell of a change that is being worked on."""
-    root = Path(cae.__file__).parent
-    source = hashlib.sha256()
-    for room in _ROOMS:
-        for file in sorted((root / room).rglob("*.py")):
-            source.update(file.read_bytes())
-    versions = [f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES]
-    return [cae.__version__, source.hexdigest(), *versions]

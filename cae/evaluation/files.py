@@ -13,7 +13,7 @@ import numpy as np
 
 from cae.atomic_files import replacing, write_json
 from cae.data.file_errors import printable
-from cae.evaluation.metrics import metric_names
+from cae.measures.catalogue import metrics_of
 from cae.pictures import save_png
 
 _RESULTS, _PER_IMAGE, _SPECTRUM = "results.json", "per_image.csv", "residual_spectrum.npy"
@@ -28,7 +28,7 @@ class Evaluation:
 
     Args:
         results: the content of results.json.
-        per_image: each of `metric_names` to float64, (images,), in the split's order.
+        per_image: each metric of `cae.measures.catalogue` to float64, (images,), in the split's order.
         spectrum: the residuals' mean power spectrum in dB, (height, width), frequency zero in the middle.
     """
 
@@ -74,7 +74,7 @@ def read_evaluation(folder: Path, digest: str, image_shape: tuple[int, int, int]
         results = json.loads((folder / _RESULTS).read_text(encoding="utf-8"))
         if not isinstance(results, dict) or results.get("digest") != digest or not (folder / _PICTURE).exists():
             return None
-        per_image = _read_per_image(folder / _PER_IMAGE, metric_names(image_shape))
+        per_image = _read_per_image(folder / _PER_IMAGE, [metric.name for metric in metrics_of(image_shape)])
         spectrum = np.load(folder / _SPECTRUM, allow_pickle=False)
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None

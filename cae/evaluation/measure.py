@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from cae.artefacts import high_frequency_ratio
 from cae.data.pipeline import make_batches
-from cae.evaluation.metrics import metric_names, similarity_per_image
+from cae.measures.catalogue import LOSS, graph_metrics_per_image, metrics_of
 from cae.training.corruption import corrupt
 from cae.training.step import VALIDATION_NOISE_SEED
 
@@ -91,14 +90,17 @@ class Measurer:
             images: the split.
             watch: is shown each batch of images with its reconstructions.
         """
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in ("loss", *metric_names(images.image_shape))}
+        metrics_here = metrics_of(images.image_shape)
+        parts: dict[str, list[np.ndarray]] = {one.name: [] for one in (LOSS, *metrics_here)}
         for number, batch in self._batches(images):
             metrics, pictures = self._compiled_measure_batch(batch, number)
             pixels, reconstructions = batch.numpy(), pictures.numpy()
             watch(pixels, reconstructions)
-            parts["high_frequency_ratio"].append(high_frequency_ratio(pixels, reconstructions))
             for name, values in metrics.items():
                 parts[name].append(values.numpy())
+            for metric in metrics_here:
+                if not metric.in_graph:
+                    parts[metric.name].append(metric.per_image(pixels, reconstructions))
         return Measured({name: np.concatenate(values) for name, values in parts.items()})
 
     def reconstruct(self, images: ImageSet, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +144,7 @@ class Measurer:
         reconstructions, latent = self._reconstruct(images, number)
         pictures = _as_picture(reconstructions)  # [N, H, W, C]
         losses = self._objective.per_image(images, reconstructions, latent)
-        return {"loss": losses, **similarity_per_image(images, pictures)}, pictures
+        return {"loss": losses, **graph_metrics_per_image(images, pictures)}, pictures
 
 
 def _as_picture(reconstructions: tf.Tensor) -> tf.Tensor:

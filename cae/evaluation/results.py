@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cae.artefacts import ArtefactMeter, stage_unevenness
 from cae.config.objective import NoCorruption
 from cae.evaluation.ablations import in_words, measure_ablations
 from cae.evaluation.digest import digest_evaluation
 from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
 from cae.evaluation.measure import Measured, Measurer
-from cae.evaluation.metrics import metric_names
-from cae.metrics import PSNR_CAP
+from cae.measures.catalogue import metrics_of
+from cae.measures.meter import ArtefactMeter
+from cae.measures.pixel_errors import PSNR_CAP
+from cae.measures.stages import stage_unevenness
 from cae.pictures import best_median_worst
 from cae.run_warning import RunWarning, as_json
 from cae.training.objective import Objective
@@ -75,7 +76,8 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         results["corruption"] = corruption.model_dump(mode="json")
         results["baselines_note"] = "the baselines are given clean images"
         results["clean_inputs"] = make_measurer(trained, on_clean_inputs=True).measure(images).means()
-    per_image = {name: measured.per_image[name].astype(np.float64) for name in metric_names(images.image_shape)}
+    names = [metric.name for metric in metrics_of(images.image_shape)]
+    per_image = {name: measured.per_image[name].astype(np.float64) for name in names}
     evaluation = Evaluation(results, per_image, meter.residual_spectrum_db())
     write_evaluation(out, evaluation, images.names, _picture(images, measured, measurer))
     return evaluation

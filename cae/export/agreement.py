@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cae.metrics import PSNR_CAP
+from cae.measures.pixel_errors import PSNR_CAP
 
 # Of the largest value, where that is above 1: float32 keeps 7 digits.
 FLOAT_TOLERANCE = 1e-4

@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from cae.artefacts.phases import amplitude_squared, expected_from_noise, phase_means
-from cae.artefacts.prominence import PERIODS_NEEDED, harmonic_power, prominence_in_db
-from cae.artefacts.spectrum import ROUNDING_POWER, power_spectrum, transformed_at_once
+from cae.measures.phases import amplitude_squared, expected_from_noise, phase_means
+from cae.measures.spectrum import (
+    PERIODS_NEEDED,
+    ROUNDING_POWER,
+    harmonic_power,
+    power_spectrum,
+    prominence_in_db,
+    transformed_at_once,
+)
 
 
 class ArtefactMeter:

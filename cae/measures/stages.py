@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cae.artefacts.gain import overlap_unevenness, unevenness
 from cae.layers import Conv2DTransposeToSize, TiedConv2DTranspose
+from cae.measures.gain import overlap_unevenness, unevenness
 from cae.plan.convolutions import Convolution, EnlargingConvolution, TransposedConvolution
 from cae.plan.operations import Operation, Upsample
 

@@ -6,9 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cae.comparison.record import LARGER_IS_BETTER
+from cae.measures.catalogue import LOSS, METRICS, by_importance, metric
 from cae.tensorboard_plugin.comparisons import find_comparison
 from cae.tensorboard_plugin.reader import Reader
+
+_METRICS = [
+    {
+        "name": one.name,
+        "title": one.full_title,
+        "better": one.better,
+        "decimals": int(one.digits[1:-1]) if one.digits.endswith("f") else None,
+    }
+    for one in map(metric, by_importance(one.name for one in (*METRICS, LOSS)))
+]
 
 
 def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
@@ -19,8 +29,8 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
         logdir: TensorBoard's log directory.
 
     Returns:
-        `runs`, `probes` by their digests, `comparisons` (experiments that were compared), and
-        `larger_is_better` (metrics).
+        `runs`, `probes` by their digests, `comparisons` (experiments that were compared), and `metrics` (what the
+        catalogue says of each, in order of importance).
     """
     probes, pictures = reader.probes(), reader.pictures()
     hyperparameters, last = reader.hyperparameters(), reader.last_values()
@@ -45,5 +55,5 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
         "runs": runs,
         "probes": {found.digest: asdict(found) for found in probes.values()},
         "comparisons": sorted(name for name in experiments if find_comparison(logdir, name) is not None),
-        "larger_is_better": LARGER_IS_BETTER,
+        "metrics": _METRICS,
     }

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from cae.atomic_files import append_text
-from cae.metrics import quality_per_image
+from cae.measures.catalogue import LOSS, metric, metrics_while_training
 from cae.pictures import reconstruction_grid, save_png
 from cae.runs.weights import save_weights
-from cae.tensorboard_plugin.summaries import figures_summary, inputs_summary, pictures_summary
+from cae.tensorboard_plugin.summaries import FIGURES, figures_summary, inputs_summary, pictures_summary
 from cae.training.tensorboard import TensorBoardWriter, is_picture_epoch
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Journal:
         return {
             "epoch": state.counters.epoch,
             "step": state.step,
-            **{name: train[name] for name in ("loss", "mse", "mae", "psnr", "ssim")},
+            **{name: train[name] for name in (LOSS.name, *(one.name for one in metrics_while_training()))},
             **{f"val_{name}": value for name, value in validation.items()},
             "learning_rate": self._learning_rate(state),
             "images_per_second": images_per_second,
@@ -127,7 +127,7 @@ class Journal:
             self._writer.write_picture(picture, state.step)
             if state.counters.epoch == 1:
                 self._writer.write_probes(inputs_summary(images, self._probes.names, shown, kind), state.step)
-            figures = {name: values.numpy() for name, values in quality_per_image(images, reconstructions).items()}
+            figures = {name: metric(name).per_image(images, reconstructions) for name in FIGURES}
             self._writer.write_probes(pictures_summary(reconstructions), state.step)
             self._writer.write_probes(figures_summary(figures), state.step)
             save_png(picture, self._run.reconstructions)

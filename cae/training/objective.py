@@ -10,13 +10,9 @@ import tensorflow as tf
 
 from cae.config.objective import MaskedPatchesCorruption, ObjectiveSection
 from cae.errors import ConfigError
-from cae.metrics import (
-    MS_SSIM_MINIMUM_SIDE,
-    mae_per_image,
-    ms_ssim_per_image,
-    mse_per_image,
-    ssim_per_image,
-)
+from cae.measures.catalogue import MS_SSIM_LEAST_SIDE
+from cae.measures.pixel_errors import mae_per_image, mse_per_image
+from cae.measures.ssim import ms_ssim_per_image, ssim_per_image
 
 _DEFAULT_HUBER_DELTA = 0.1
 
@@ -82,9 +78,9 @@ class Objective:
         height, width, _ = image_shape
         weights, corruption = self._section.reconstruction.weights, self._section.corruption
         problems = []
-        if "ms_ssim" in weights and min(height, width) < MS_SSIM_MINIMUM_SIDE:
+        if "ms_ssim" in weights and min(height, width) < MS_SSIM_LEAST_SIDE:
             problems.append(
-                f"`objective.reconstruction.ms_ssim` needs images of at least {MS_SSIM_MINIMUM_SIDE} pixels "
+                f"`objective.reconstruction.ms_ssim` needs images of at least {MS_SSIM_LEAST_SIDE} pixels "
                 f"a side; use `ssim` for smaller ones. Received: {height}x{width} (height x width)."
             )
         if isinstance(corruption, MaskedPatchesCorruption) and corruption.patch_size > min(height, width):

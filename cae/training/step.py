@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from cae.data.shares import Position, Shares
-from cae.metrics import mae_per_image, mse_per_image, psnr_from_mse, ssim_per_image
+from cae.measures.catalogue import metrics_while_training
 from cae.training.corruption import corrupt
 from cae.training.optimizer import expect_summed_gradients
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from cae.training.objective import Objective
 
 # What a step adds up over images, in this order; means are sums over the count, so partial batches weigh right.
-IMAGE_METRICS = ("loss", "mse", "mae", "psnr", "ssim")
-# SSIM costs more than the other metrics together: while training it is that of every so many images of a batch.
-TRAINING_SSIM_EVERY = 8
+IMAGE_METRICS = ("loss", *(metric.name for metric in metrics_while_training()))
+# Metrics that cost much are those of every so many images of a batch while training.
+TRAINING_SAMPLE_EVERY = 8
 # Corruption of validation images must not change between epochs, runs or machines.
 VALIDATION_NOISE_SEED = 20140422
 # Replicas drop different values: the seeds of their generators are this far apart.
@@ -44,6 +44,8 @@ class _Part(NamedTuple):
 
     def sample(self, values: tf.Tensor, every: int) -> tf.Tensor:
         """Take every so many images' values, the same ones of a batch however it is divided."""
+        if every == 1:
+            return values
         first = 0 if self.position is None else tf.math.floormod(-self.position.first, every)
         return values[first::every]
 
@@ -183,7 +185,7 @@ class Steps:
         *gradients, sums = self._add_up(
             [
                 *tape.gradient(scaled_loss, variables),
-                self._image_sums(part, reconstructions, losses, ssim_every=TRAINING_SSIM_EVERY),
+                self._image_sums(part, reconstructions, losses, sample_every=TRAINING_SAMPLE_EVERY),
             ]
         )
         norm = tf.linalg.global_norm(gradients) * tf.math.divide_no_nan(loss, scaled_loss)
@@ -234,13 +236,15 @@ class Steps:
             for variable, total in zip(moving, totals, strict=True):
                 variable.assign(total / self.shares.num_replicas)
 
-    def _image_sums(self, part: _Part, reconstructions: tf.Tensor, losses: tf.Tensor, ssim_every: int = 1) -> tf.Tensor:
+    def _image_sums(
+        self, part: _Part, reconstructions: tf.Tensor, losses: tf.Tensor, sample_every: int = 1
+    ) -> tf.Tensor:
         # A linear output may leave the pixel range; pictures cannot.
         clipped = tf.clip_by_value(reconstructions, 0.0, 1.0)
-        mse = mse_per_image(part.images, clipped)
-        mae = mae_per_image(part.images, clipped)
-        per_image = {"loss": losses, "mse": mse, "mae": mae, "psnr": psnr_from_mse(mse), "count": tf.ones_like(losses)}
-        sums = {name: part.sum(values) for name, values in per_image.items()}
-        sampled = ssim_per_image(part.sample(part.images, ssim_every), part.sample(clipped, ssim_every))
-        sums["ssim"] = part.sum(sampled) * part.batch_size / tf.math.ceil(part.batch_size / ssim_every)
-        return tf.stack([sums[name] for name in (*IMAGE_METRICS, "count")])
+        sums = [part.sum(losses)]
+        for metric in metrics_while_training():
+            every = sample_every if metric.while_training == "sample" else 1
+            images, pictures = (part.sample(values, every) for values in (part.images, clipped))
+            total = part.sum(metric.function(images, pictures))
+            sums.append(total * part.batch_size / tf.math.ceil(part.batch_size / every) if every > 1 else total)
+        return tf.stack([*sums, part.sum(tf.ones_like(losses))])

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from cae.comparison.record import (
-    LARGER_IS_BETTER,
     Comparison,
     Contender,
     Curve,
@@ -70,7 +69,7 @@ def make_example(
     rng = np.random.default_rng(7)
     decoders = [decoder for decoder in DECODERS if has_switches or decoder[1] != "max_unpool"]
     contenders = [_contender(rng, *decoder, num_seeds, has_ms_ssim) for decoder in decoders[:num_contenders]]
-    larger = metric in LARGER_IS_BETTER
+    larger = metric in ("psnr", "ssim", "ms_ssim")
     contenders.sort(key=lambda contender: contender.metrics[metric].mean, reverse=larger)
     contenders = [
         replace(contender, label=labels[place]) if place < len(labels) else contender

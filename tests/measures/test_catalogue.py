@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.artefacts import high_frequency_ratio
 from cae.config.model import ModelSection
 from cae.config.objective import NoCorruption, ObjectiveSection
 from cae.data.array_set import ArraySet
 from cae.evaluation.measure import Measurer
-from cae.evaluation.metrics import metric_names, metrics_per_image
+from cae.measures.catalogue import metrics_of, metrics_per_image
+from cae.measures.spectrum import high_frequency_ratio
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.training.objective import Objective
@@ -20,7 +20,7 @@ from tests.conftest import make_images
     ("shape", "has_ms_ssim"), [((160, 400, 3), False), ((400, 160, 1), False), ((161, 161, 1), True)]
 )
 def test_ms_ssim_is_there_where_both_sides_are_large_enough_for_it(shape, has_ms_ssim):
-    names = metric_names(shape)
+    names = [metric.name for metric in metrics_of(shape)]
     assert names[0] == "mse"
     assert names[-1] == "high_frequency_ratio"
     assert ("ms_ssim" in names) == has_ms_ssim
@@ -38,7 +38,7 @@ def test_a_run_s_metrics_are_those_of_its_reconstructions_in_numpy_and_tensorflo
     found = measurer.measure(ArraySet(pixels)).per_image
     images = pixels.astype(np.float32) / 255
     reconstructions = np.clip(np.asarray(autoencoder.model(images)), 0, 1)
-    assert tuple(found) == ("loss", *metric_names((161, 164, 1)))
+    assert tuple(found) == ("loss", *(metric.name for metric in metrics_of((161, 164, 1))))
     np.testing.assert_allclose(found["mse"], np.mean((images - reconstructions) ** 2, axis=(1, 2, 3)), rtol=1e-4)
     np.testing.assert_allclose(found["high_frequency_ratio"], high_frequency_ratio(images, reconstructions), rtol=1e-3)
     expected = tf.image.ssim_multiscale(images, reconstructions, max_val=1.0)

@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.artefacts import (
-    ArtefactMeter,
-    expected_from_noise,
-    grid_prominence,
-    phase_amplitude,
-)
-from tests.artefacts.pictures import blurred, checkerboard, smooth_pictures
+from cae.measures.meter import ArtefactMeter
+from cae.measures.phases import expected_from_noise, phase_amplitude
+from cae.measures.spectrum import grid_prominence
+from tests.measures.pictures import blurred, checkerboard, smooth_pictures
 
 
 @pytest.fixture(name="pair")
@@ -62,7 +59,7 @@ def test_the_batches_do_not_matter(pair, sizes):
 
 def test_large_batches_are_transformed_in_parts(pair, monkeypatch):
     whole = flat(measure(*pair).result())
-    monkeypatch.setattr("cae.artefacts.spectrum._VALUES_AT_ONCE", 5 * 17 * 22 * 3)
+    monkeypatch.setattr("cae.measures.spectrum._VALUES_AT_ONCE", 5 * 17 * 22 * 3)
     assert flat(measure(*pair).result()) == pytest.approx(whole)
 
 

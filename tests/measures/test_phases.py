@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cae.artefacts import expected_from_noise, phase_amplitude
-from tests.artefacts.pictures import checkerboard, smooth_pictures
+from cae.measures.phases import expected_from_noise, phase_amplitude
+from tests.measures.pictures import checkerboard, smooth_pictures
 
 SIZES = [(8, 8), (15, 10), (7, 13), (28, 28), (4, 4)]
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.metrics import PSNR_CAP, mae_per_image, mse_per_image, psnr_from_mse, quality_per_image
+from cae.measures.catalogue import graph_metrics_per_image
+from cae.measures.pixel_errors import PSNR_CAP, mae_per_image, mse_per_image, psnr_from_mse
 
 
 def a_pair(shape: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -53,9 +54,9 @@ def test_a_reconstruction_that_is_not_a_number_does_not_get_the_psnr_of_a_perfec
 def test_results_are_float32_whatever_comes_in(dtype):
     images, reconstructions = (tf.cast(pixels, dtype) for pixels in a_pair((2, 12, 12, 1)))
     exact = a_pair((2, 12, 12, 1))
-    for name, values in quality_per_image(images, reconstructions).items():
+    for name, values in graph_metrics_per_image(images, reconstructions).items():
         assert values.dtype == tf.float32
-        np.testing.assert_allclose(values, quality_per_image(*exact)[name], rtol=0.02, err_msg=name)
+        np.testing.assert_allclose(values, graph_metrics_per_image(*exact)[name], rtol=0.02, err_msg=name)
 
 
 def test_the_mean_of_many_low_precision_pixels_does_not_lose_digits():
@@ -66,7 +67,7 @@ def test_the_mean_of_many_low_precision_pixels_does_not_lose_digits():
 
 def test_quality_holds_the_four_measures_of_each_image():
     images, reconstructions = a_pair((3, 16, 16, 1))
-    quality = quality_per_image(images, reconstructions)
+    quality = graph_metrics_per_image(images, reconstructions)
     assert list(quality) == ["mse", "mae", "psnr", "ssim"]
     assert all(values.shape == (3,) for values in quality.values())
     np.testing.assert_allclose(quality["psnr"], -10 * np.log10(quality["mse"]), rtol=1e-5)

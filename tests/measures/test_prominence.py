@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import cae.data
-from cae.artefacts import grid_prominence
-from tests.artefacts.pictures import blurred, checkerboard, smooth_pictures
+from cae.measures.spectrum import grid_prominence
+from tests.measures.pictures import blurred, checkerboard, smooth_pictures
 
 SIZES = [(28, 28), (17, 22), (31, 16)]
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from cae.artefacts import high_frequency_ratio
-from tests.artefacts.pictures import blurred, checkerboard, smooth_pictures
+from cae.measures.spectrum import high_frequency_ratio
+from tests.measures.pictures import blurred, checkerboard, smooth_pictures
 
 
 def wave(height, width, fy, fx):

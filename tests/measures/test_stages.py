@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from cae.artefacts import overlap_unevenness, phase_gains, stage_unevenness, unevenness
 from cae.config.model import ModelSection
+from cae.measures.gain import overlap_unevenness, phase_gains, unevenness
+from cae.measures.stages import stage_unevenness
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 
@@ -106,7 +107,7 @@ def test_the_size_of_the_pictures_does_not_matter():
 def test_many_channels_are_measured_in_parts(monkeypatch):
     autoencoder = scramble(build(conv_transpose(5)))
     whole = values(autoencoder)
-    monkeypatch.setattr("cae.artefacts.stages._VALUES_AT_ONCE", 20_000)
+    monkeypatch.setattr("cae.measures.stages._VALUES_AT_ONCE", 20_000)
     assert values(autoencoder) == pytest.approx(whole)
 
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from cae.artefacts.spectrum import power_spectrum
+from cae.measures.spectrum import power_spectrum
 from cae.pictures.colors import scale_colors
 from tests.tensorboard_plugin.conftest import HOSTILE, NOISY, SUBPIXEL, UNPOOL, ask
 from tests.tensorboard_plugin.tab import expected

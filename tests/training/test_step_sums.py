@@ -13,7 +13,7 @@ from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer
-from cae.training.step import IMAGE_METRICS, TRAINING_SSIM_EVERY, Steps
+from cae.training.step import IMAGE_METRICS, TRAINING_SAMPLE_EVERY, Steps
 
 SHAPE = (16, 13, 1)
 
@@ -42,4 +42,4 @@ def test_training_sums_ssim_over_every_eighth_image_and_all_else_over_all(steps,
     reconstructions = tf.clip_by_value(steps.autoencoder.model(images), 0.0, 1.0)
     of_each = tf.image.ssim(images, reconstructions, max_val=1.0).numpy()
     assert exact[ssim] == pytest.approx(of_each.sum(), rel=1e-4, abs=1e-4)
-    assert sums[ssim] == pytest.approx(of_each[::TRAINING_SSIM_EVERY].mean() * number, rel=1e-4, abs=1e-4)
+    assert sums[ssim] == pytest.approx(of_each[::TRAINING_SAMPLE_EVERY].mean() * number, rel=1e-4, abs=1e-4)

@@ -14,9 +14,7 @@ from cae.comparison.events.files import remove_events, replace_events
 from cae.comparison.events.names import folder_names
 from cae.comparison.record import Contender, Curve
 from cae.comparison.report.words import metric_title
-
-# What people look at first; curves of other names follow.
-_FIRST = ("val_psnr", "val_ssim", "val_loss", "val_mse", "val_mae")
+from cae.measures.catalogue import by_importance
 
 
 def write_curves(contenders: Sequence[Contender], folder: Path) -> None:
@@ -44,8 +42,7 @@ def charts(contenders: Sequence[Contender]) -> Summary:
     A chart shows the 95% intervals over seeds where every contender has them. A chart's `margin` would report an error
     for those that have none, so that there are plain lines as soon as one contender has a single run.
     """
-    present = {name: None for contender in contenders for name in contender.curves}
-    ordered = [name for name in _FIRST if name in present] + [name for name in present if name not in _FIRST]
+    ordered = by_importance(name for contender in contenders for name in contender.curves)
     validation = [name for name in ordered if name.startswith("val_")]
     training = [name for name in ordered if name not in validation]
     categories = [

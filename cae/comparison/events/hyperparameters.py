@@ -12,8 +12,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from cae.comparison.record import LARGER_IS_BETTER, Comparison, RunFigures
+from cae.comparison.record import Comparison, RunFigures
 from cae.comparison.report.words import metric_names, metric_title
+from cae.measures.catalogue import metric
 from cae.runs import RunDirectory
 
 _DESCRIPTIONS = {
@@ -114,13 +115,11 @@ def _hyperparameter_column(name: str, values: Sequence[Value], differs: bool) ->
 
 
 def _metric_column(name: str, split: str) -> api_pb2.MetricInfo:
-    better = "more" if name in LARGER_IS_BETTER else "less"
-    aim = "" if name == "high_frequency_ratio" else f"; {better} is better"
     return api_pb2.MetricInfo(
         # The folder of a run's evaluation is the metric's group.
         name=api_pb2.MetricName(group=RunDirectory(Path()).evaluation.name, tag=_tag(split, name)),
         display_name=f"{split} {metric_title(name)}",
-        description=f"mean over the {split} images, of the best epoch's weights{aim}",
+        description=f"mean over the {split} images, of the best epoch's weights; {metric(name).aim}",
     )
 
 

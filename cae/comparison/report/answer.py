@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 
-from cae.comparison.record import Comparison, Contender, badness
+from cae.comparison.record import Comparison, Contender
 from cae.comparison.report.words import (
     amount_text,
     has_switches,
     interval_text,
-    is_told_by_means,
+    is_judged_by_means,
     listing,
     places,
     short_title,
     switches_text,
 )
+from cae.measures.catalogue import metric as find_metric
 
 
 def answer(comparison: Comparison) -> str:
@@ -69,7 +70,7 @@ def _best(comparison: Comparison) -> str:
         else "one seed, so that there is no interval over seeds"
     )
     name = short_title(metric)
-    by = "" if is_told_by_means(metric) else ", which is to be near 1 in each image"
+    by = "" if is_judged_by_means(metric) else ", which is to be near 1 in each image"
     return f"{best.label} is best in {name}{by}: {amount_text(metric, estimate.mean)} ({how_sure})."
 
 
@@ -119,13 +120,14 @@ def _switches(comparison: Comparison) -> list[str]:
 def _baselines(comparison: Comparison) -> list[str]:
     """The baselines that are better than the best decoder, in a sentence, if there are any."""
     metric = comparison.metric
-    reached = badness(metric, comparison.contenders[0].metrics[metric].mean)
+    badness = find_metric(metric).badness
+    reached = badness(comparison.contenders[0].metrics[metric].mean)
     better = [
         f"{name.replace('_', ' ')} ({amount_text(metric, figures[metric])})"
         for name, figures in comparison.baselines.items()
-        if metric in figures and badness(metric, figures[metric]) < reached
+        if metric in figures and badness(figures[metric]) < reached
     ]
-    if not better or not is_told_by_means(metric):
+    if not better or not is_judged_by_means(metric):
         return []
     who = "Baselines" if len(better) > 1 else "A baseline"
     given = ", given clean images," if comparison.corruption else ""

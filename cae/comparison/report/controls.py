@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cae.comparison.record import Comparison, Contender, Difference, badness
+from cae.comparison.record import Comparison, Contender, Difference
 from cae.comparison.report.table import Table, estimates_table
 from cae.comparison.report.words import (
     NOTHING,
@@ -14,11 +14,12 @@ from cae.comparison.report.words import (
     difference_text,
     estimate_text,
     has_switches,
-    is_told_by_means,
+    is_judged_by_means,
     metric_names,
     metric_text,
     metric_title,
 )
+from cae.measures.catalogue import metric as find_metric
 
 
 def pairs(comparison: Comparison) -> Table | None:
@@ -153,8 +154,9 @@ def _count(value: Any) -> str:
 
 def _num_better(comparison: Comparison, figures: Mapping[str, float]) -> str:
     metric = comparison.metric
-    if metric not in figures or not is_told_by_means(metric):
+    if metric not in figures or not is_judged_by_means(metric):
         return NOTHING
-    reached = badness(metric, figures[metric])
-    better = [one for one in comparison.contenders if badness(metric, one.metrics[metric].mean) < reached]
+    badness = find_metric(metric).badness
+    reached = badness(figures[metric])
+    better = [one for one in comparison.contenders if badness(one.metrics[metric].mean) < reached]
     return f"{len(better)} of {len(comparison.contenders)}"

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from cae.comparison.record import Comparison, Contender
 from cae.comparison.report.drawing import Drawn, add_legend, house_style, looks, svg_uri
 from cae.comparison.report.words import metric_text, metric_title
+from cae.measures.catalogue import metric
 
 _MOST_MARKERS = 12
 
@@ -48,7 +49,7 @@ def _draw(comparison: Comparison, name: str) -> Drawn:
                     alpha=0.15 if len(contenders) <= 6 else 0.08,
                     linewidth=0,
                 )
-        if name.endswith(("loss", "mse", "mae")) and _is_positive(contenders, name):
+        if metric(name.removeprefix("val_")).better == "less" and _is_positive(contenders, name):
             axes.set_yscale("log")
         axes.autoscale_view()
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

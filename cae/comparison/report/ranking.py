@@ -13,16 +13,13 @@ from cae.comparison.report.words import (
     compared_title,
     has_switches,
     interval_text,
-    is_better_when_larger,
     listing,
     metric_names,
     metric_text,
     metric_title,
     places,
 )
-
-# Metrics that stand in the main table beside the chosen one.
-_RANKED = ("psnr", "ssim", "mse", "high_frequency_ratio")
+from cae.measures.catalogue import metric
 
 
 def ranking(comparison: Comparison) -> Table:
@@ -101,7 +98,7 @@ def made(comparison: Comparison) -> Table:
 
 
 def _ranked_metrics(comparison: Comparison) -> list[str]:
-    return [name for name in metric_names(comparison) if name == comparison.metric or name in _RANKED]
+    return [name for name in metric_names(comparison) if name == comparison.metric or metric(name).main]
 
 
 def _mean(name: str, estimate: Estimate | None) -> str:
@@ -141,8 +138,8 @@ def _alike_text(others: Iterable[int]) -> str:
 
 def _ranking_note(comparison: Comparison) -> str:
     names = _ranked_metrics(comparison)
-    larger = [metric_title(name) for name in names if is_better_when_larger(name)]
-    smaller = [metric_title(name) for name in names if name in ("mse", "mae", "loss")]
+    larger = [metric_title(name) for name in names if metric(name).better == "more"]
+    smaller = [metric_title(name) for name in names if metric(name).better == "less"]
     parts = [f"{how} is better: {listing(ones)}." for how, ones in (("More", larger), ("Less", smaller)) if ones]
     if "high_frequency_ratio" in names:
         parts.append("A high-frequency ratio of 1 is as sharp as the image, less is blurred.")

@@ -6,17 +6,12 @@ import math
 import re
 from collections.abc import Sequence
 
-from cae.comparison.record import LARGER_IS_BETTER, Comparison, Contender, Estimate
+from cae.comparison.record import Comparison, Contender, Estimate
 from cae.data.file_errors import printable
+from cae.measures.catalogue import by_importance, is_metric, metric
 
+# Measures that are not of one image; metrics are in the catalogue.
 _TITLES = {
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-    "ms_ssim": "MS-SSIM",
-    "mse": "MSE",
-    "mae": "MAE",
-    "high_frequency_ratio": "high-frequency ratio",
-    "loss": "loss",
     "phase_amplitude": "phase amplitude",
     "phase_amplitude_noise": "amplitude expected of noise",
     "phase_amplitude_shared": "amplitude alike in all images",
@@ -24,11 +19,9 @@ _TITLES = {
     "unevenness": "unevenness of gain",
     "overlap_unevenness": "unevenness of overlap",
 }
-_ORDER = ("psnr", "ssim", "ms_ssim", "mse", "mae", "high_frequency_ratio", "loss")
-_FORMATS = {"psnr": ".2f", "ssim": ".4f", "ms_ssim": ".4f", "high_frequency_ratio": ".3f", "prominence_db": ".2f"}
+_FORMATS = {"prominence_db": ".2f"}
 _OTHER_FORMAT = "#.4g"
 NOTHING = "-"
-_UNIT = " (dB)"
 # Metrics are computed in single precision: further digits mean nothing.
 _MOST_DECIMALS = 9
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
@@ -42,6 +35,8 @@ def metric_title(name: str) -> str:
     """
     if name.startswith("val_"):
         return f"validation {metric_title(name.removeprefix('val_'))}"
+    if is_metric(name):
+        return metric(name).full_title
     measure, period = _without_period(name)
     title = _TITLES.get(measure, measure.replace("_", " "))
     if measure.endswith("_stage"):
@@ -64,7 +59,7 @@ def amount_text(name: str, value: float) -> str:
     >>> amount_text("psnr", 27.404), amount_text("ssim", 0.91)
     ('27.40 dB', '0.9100')
     """
-    return metric_text(name, value) + (" dB" if metric_title(name).endswith(_UNIT) else "")
+    return f"{metric_text(name, value)} {metric(name).unit}".rstrip()
 
 
 def short_title(name: str) -> str:
@@ -73,18 +68,17 @@ def short_title(name: str) -> str:
     >>> short_title("psnr")
     'PSNR'
     """
-    return metric_title(name).removesuffix(_UNIT)
+    return metric(name).title
 
 
 def compared_title(name: str) -> str:
-    """What decoders are sorted and told apart by, in a metric; see `cae.comparison.record.compared`.
+    """What decoders are sorted and told apart by, in a metric; see `Metric.compared`.
 
     >>> compared_title("psnr"), compared_title("high_frequency_ratio")
     ('PSNR (dB)', "distance of each image's high-frequency ratio from 1")
     """
-    if name == "high_frequency_ratio":
-        return "distance of each image's high-frequency ratio from 1"
-    return metric_title(name)
+    one = metric(name)
+    return f"distance of each image's {one.title} from 1" if one.better == "one" else one.full_title
 
 
 def difference_text(name: str, value: float, scale: float) -> str:
@@ -173,19 +167,13 @@ def listing(names: Sequence[str]) -> str:
 
 def metric_names(comparison: Comparison) -> list[str]:
     """Metrics that any contender has, the chosen one first."""
-    found = {name: None for contender in comparison.contenders for name in contender.metrics}
-    ordered = [name for name in _ORDER if name in found] + [name for name in found if name not in _ORDER]
-    return [comparison.metric, *(name for name in ordered if name != comparison.metric)]
+    found = by_importance(name for contender in comparison.contenders for name in contender.metrics)
+    return [comparison.metric, *(name for name in found if name != comparison.metric)]
 
 
-def is_better_when_larger(name: str) -> bool:
-    """Whether more of a metric is better."""
-    return name in LARGER_IS_BETTER
-
-
-def is_told_by_means(name: str) -> bool:
-    """Whether means over images say who is better; a mean ratio does not tell how far each image's is from 1."""
-    return name != "high_frequency_ratio"
+def is_judged_by_means(name: str) -> bool:
+    """Whether means over images say who is better; a mean ratio does not say how far each image's is from 1."""
+    return metric(name).better != "one"
 
 
 def better_above_zero(name: str, first: str, second: str) -> str:
@@ -194,7 +182,8 @@ def better_above_zero(name: str, first: str, second: str) -> str:
     >>> better_above_zero("mse", "row", "column")
     'Above zero the column is better.'
     """
-    return f"Above zero the {first if is_better_when_larger(name) else second} is better."
+    better = first if metric(name).better == "more" else second
+    return f"Above zero the {better} is better."
 
 
 def has_switches(contender: Contender) -> bool:
@@ -226,4 +215,5 @@ def _without_period(name: str) -> tuple[str, str]:
 
 
 def _format_of(name: str) -> str:
-    return _FORMATS.get(_without_period(name.removeprefix("val_"))[0], _OTHER_FORMAT)
+    name = name.removeprefix("val_")
+    return metric(name).digits if is_metric(name) else _FORMATS.get(_without_period(name)[0], _OTHER_FORMAT)

@@ -1,14 +1,30 @@
 // Metrics as text, with as many digits as mean something.
 
-const DECIMALS = { psnr: 2, ssim: 4, ms_ssim: 4 };
-const TITLES = { psnr: "PSNR (dB)", ssim: "SSIM", mse: "MSE", mae: "MAE", ms_ssim: "MS-SSIM" };
+// Name to what the program's catalogue says of a metric, in order of importance.
+let catalogue = new Map();
+
+/** Take the catalogue of metrics from the listing. */
+export function useCatalogue(metrics) {
+  catalogue = new Map(metrics.map((metric) => [metric.name, metric]));
+}
+
+/** A metric's place in order of importance, from 0; unknown ones come last. */
+export function importance(name) {
+  const place = [...catalogue.keys()].indexOf(name);
+  return place < 0 ? catalogue.size : place;
+}
+
+/** Names of the metrics of which more is better. */
+export function largerIsBetter() {
+  return [...catalogue.values()].filter((metric) => metric.better === "more").map((metric) => metric.name);
+}
 
 /** A metric's value, by the last part of its name. */
 export function figureText(name, value) {
   if (value === undefined || value === null) return "–";
   if (!Number.isFinite(Number(value))) return Number(value) === Infinity ? "∞" : "not finite";
-  const decimals = DECIMALS[name.split("/").pop()];
-  return decimals === undefined ? Number(value).toPrecision(4) : Number(value).toFixed(decimals);
+  const decimals = catalogue.get(name.split("/").pop())?.decimals ?? null;
+  return decimals === null ? Number(value).toPrecision(4) : Number(value).toFixed(decimals);
 }
 
 /** A number with a sign that is as wide as a plus, and none before zero. */
@@ -21,6 +37,6 @@ export function decimal(value, decimals) {
 export function figureTitle(name) {
   const parts = name.split("/");
   const last = parts.pop();
-  const title = TITLES[last] ?? last.replaceAll("_", " ");
+  const title = catalogue.get(last)?.title ?? last.replaceAll("_", " ");
   return parts.length ? `${parts.join(" ")} ${title}` : title;
 }

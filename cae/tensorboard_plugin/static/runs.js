@@ -1,9 +1,10 @@
 // The runs as the tab thinks of them: what they are called, how they are grouped and ordered, which step each shows.
 
+import { importance } from "./figures.js";
+
 const FOLLOWS = new Set(["seed", "parameters", "code_values", "switch_bits"]);
 const KIND = "upsampling";
 const MOST_AT_FIRST = 12;
-const METRIC_ORDER = ["validation/psnr", "validation/ssim", "validation/mse", "validation/loss"];
 
 /** Hyperparameters in which runs differ, the kind of upsampling first. */
 export function differing(runs) {
@@ -17,7 +18,7 @@ export function differing(runs) {
 /** Last values that any of the runs has, what people look at first in front. */
 export function metrics(runs) {
   const names = new Set(runs.flatMap((run) => Object.keys(run.last)));
-  const place = (name) => (METRIC_ORDER.indexOf(name) + 1 || 99) + (name.startsWith("validation/") ? 0 : 100);
+  const place = (name) => importance(name.split("/").pop()) + (name.startsWith("validation/") ? 0 : 100);
   return [...names].sort((a, b) => place(a) - place(b) || a.localeCompare(b));
 }
 

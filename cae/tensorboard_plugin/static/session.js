@@ -1,6 +1,7 @@
 // What the server told, and what follows from it and from the user's choice.
 
 import * as api from "./api.js";
+import { largerIsBetter, useCatalogue } from "./figures.js";
 import * as host from "./host.js";
 import * as runs from "./runs.js";
 import { retrySheets } from "./sheets.js";
@@ -22,6 +23,7 @@ export async function refresh() {
     const text = JSON.stringify([found, host.runFilter()?.text]);
     if (text === listingText && failure === null) return;
     [listing, listingText, failure] = [found, text, null];
+    useCatalogue(listing.metrics);
   } catch (error) {
     failure = error.message;
   }
@@ -53,7 +55,7 @@ export function session() {
   const columns = runs.ordered(
     comparable.filter((run) => names.has(run.name)),
     chosen.order,
-    listing.larger_is_better,
+    largerIsBetter(),
   );
   const steps = runs.allSteps(columns);
   const step = chosen.step === null ? steps.at(-1) : nearest(steps, chosen.step);
