@@ -107,18 +107,18 @@ the configurations are [`study_fashion_mnist.yaml`](../../configs/study_fashion_
 
 **What this study cannot say**
 
-- The models are small and hardly trained: PCA with as many values beats every decoder without switches on both data sets,
-  and on the photographs plain resizing does, too. A ranking of models that lose to these may change with more training.
+- The models are small and hardly trained: PCA with as many values beats every decoder without switches on both data
+  sets, and on the photographs plain resizing does, too. A ranking of models that lose to these may change with more training.
 - One learning rate serves all decoders. It may suit some better than others; none was tuned.
 - Matching by parameters narrowed `subpixel` to 6 and 2 feature maps on the photographs, fewer than the three colours it
   draws from them. Its last place there is made by the matching.
-- The tables call pairs different without a correction for their number, 45. After Holm's correction (paired t-tests over
-  seeds), 10 of 20 pairs below 0.05 are left on Fashion-MNIST (nine of them with `max_unpool`), and 2 of 24 on the
+- The tables call pairs different without a correction for their number, 45. After Holm's correction (paired t-tests
+  over seeds), 10 of 20 pairs below 0.05 are left on Fashion-MNIST (nine of them with `max_unpool`), and 2 of 24 on the
   photographs.
 - Switch bits are capacity. Their entropy, which is what they can really carry, was not measured here. Decoding with the
   switches of another image shows how much a decoder relies on its switches; it was never trained for that.
-- The photographs are JPEG copies (4:2:0, quality of about 75): no decibel compares with the published CIFAR-10, and codes
-  aligned to blocks of 8x8 pixels are flattered.
+- The photographs are JPEG copies (4:2:0, quality of about 75): no decibel compares with the published CIFAR-10, and
+  codes aligned to blocks of 8x8 pixels are flattered.
 - Checkerboard prominence on the photographs does not favour kernels that are multiples of the stride: 4x4 transposed
   convolution has 1.73 dB (0.07 to 3.39), 3x3 has 1.41 (0.82 to 2.01)."""
 
