@@ -108,7 +108,8 @@ the configurations are [`study_fashion_mnist.yaml`](../../configs/study_fashion_
 **What this study cannot say**
 
 - The models are small and hardly trained: PCA with as many values beats every decoder without switches on both data
-  sets, and on the photographs plain resizing does, too. A ranking of models that lose to these may change with more training.
+  sets, and on the photographs plain resizing does, too. A ranking of models that
+  lose to these may change with more training.
 - One learning rate serves all decoders. It may suit some better than others; none was tuned.
 - Matching by parameters narrowed `subpixel` to 6 and 2 feature maps on the photographs, fewer than the three colours it
   draws from them. Its last place there is made by the matching.
