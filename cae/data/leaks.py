@@ -33,14 +33,17 @@ class Comparable(Protocol):
 def warn_of_leaks(splits: Splits) -> list[RunWarning]:
     """Say how many validation and test images are training images, too, byte for byte.
 
-    Sizes are compared first, then the ends of files of one size; only what agrees so far is read as a whole.
+    Lengths are compared first, then the ends of files of one length; only what agrees so far is read as a whole.
     """
-    found = []
-    for name, part in (("validation", splits.validation), ("test", splits.test)):
-        looked_for = _spread(len(part))
-        if shared := find_shared(splits.train, part, looked_for):
-            example = printable(part.names[shared[0]])
-            found.append(f"{len(shared):,} of {len(looked_for):,} {name} images (the first is {example})")
+    parts = {"validation": splits.validation, "test": splits.test}
+    looked_for = {name: _spread(len(part)) for name, part in parts.items()}
+    shared = find_shared(splits.train, [(part, looked_for[name]) for name, part in parts.items()])
+    found = [
+        f"{len(indices):,} of {len(looked_for[name]):,} {name} images"
+        f" (the first is {printable(part.names[indices[0]])})"
+        for (name, part), indices in zip(parts.items(), shared, strict=True)
+        if indices
+    ]
     if not found:
         return []
     message = (
@@ -50,34 +53,36 @@ def warn_of_leaks(splits: Splits) -> list[RunWarning]:
     return [RunWarning("leaking_parts", message)]
 
 
-def find_shared(train: ImageSet, other: ImageSet, looked_for: np.ndarray) -> list[int]:
-    """Find the images of another set that are stored just as an image of the training set is.
+def find_shared(train: ImageSet, others: Sequence[tuple[ImageSet, np.ndarray]]) -> list[list[int]]:
+    """Find the images of other sets that are stored just as an image of the training set is.
 
     Args:
         train: The training set.
-        other: The other set.
-        looked_for: Indices of the images of the other set that are looked for.
+        others: The other sets, with the indices of the images that are looked for.
 
     Returns:
-        Indices in the other set, in their order.
+        For each of the other sets the indices of what was found, in the order in which they were looked for.
     """
-    if not isinstance(train, Comparable) or not isinstance(other, Comparable):
-        return []
-    looks = list(zip(train.fingerprints(), other.fingerprints(), strict=False))
-    mine, theirs = np.arange(len(train)), looked_for
-    for see_mine, see_theirs in looks:
-        looks_of_theirs = _look(see_theirs, theirs)
-        wanted = set(looks_of_theirs) - {None}
-        seen, kept = set(), []
+    sets = [images for images in (train, *(other for other, _ in others)) if isinstance(images, Comparable)]
+    levels = list(zip(*(images.fingerprints() for images in sets), strict=False))
+    if len(sets) <= len(others) or not levels:
+        return [[] for _ in others]
+    mine, theirs = np.arange(len(train)), [looked_for for _, looked_for in others]
+    for see_mine, *see_theirs in levels:
+        looks = [_look(see, indices) for see, indices in zip(see_theirs, theirs, strict=True)]
+        wanted, seen, kept = set().union(*looks) - {None}, set(), []
         for start in range(0, len(mine), _BLOCK):
             block = mine[start : start + _BLOCK]
             for index, look in zip(block, see_mine(block), strict=True):
                 if look in wanted:
                     seen.add(look)
                     kept.append(index)
-        theirs = np.array([i for i, look in zip(theirs, looks_of_theirs, strict=True) if look in seen], int)
         mine = np.array(kept, int)
-    return [int(index) for index in theirs] if looks else []
+        theirs = [
+            np.array([index for index, look in zip(indices, found, strict=True) if look in seen], int)
+            for indices, found in zip(theirs, looks, strict=True)
+        ]
+    return [indices.tolist() for indices in theirs]
 
 
 def _look(see: See, indices: np.ndarray) -> list[Hashable]:
