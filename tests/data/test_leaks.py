@@ -121,8 +121,9 @@ def test_training_says_and_writes_down_that_parts_leak(tmp_path, run_command):
     assert summary["images"] == {"train": 20, "validation": 4, "test": 9, "skipped": {".tif": 1}}
     assert summary["skipped_images"] == 1
     assert "3 of 9 test images" in next(w["message"] for w in summary["warnings"] if w["code"] == "leaking_parts")
-    code, _, err = run_command("evaluate", tmp_path / "runs/default/run")
+    code, out, err = run_command("evaluate", tmp_path / "runs/default/run")
     assert code == 0, err
+    assert "3 of 9 test images" in out
     assert "test 9 (folder test); 1 file of other kinds left out: .tif" in err
     assert "was trained when its images" not in err
     (tmp_path / "in" / "val").rename(tmp_path / "in" / "more")
