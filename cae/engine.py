@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from cae.data.download import keras_datasets_folder
 from cae.errors import UserError
 
 
@@ -23,6 +24,9 @@ def start_engine(*, deterministic: bool = False) -> None:
         UserError: the program has imported Keras on another backend before.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    if not os.path.isabs(os.path.expanduser("~")):
+        # Where the system knows no home folder, one called ~ would be made in the current folder.
+        os.environ.setdefault("KERAS_HOME", str(keras_datasets_folder().parent))
     with _without_banners():
         import keras
         import tensorflow as tf

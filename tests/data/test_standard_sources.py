@@ -365,8 +365,8 @@ def test_without_a_home_folder_a_command_works_from_start_to_end(places):
     config.write_text("data: {source: mnist, path: data}\nmodel: {encoder: {filters: [2]}}")
     ended = subprocess.run(
         [sys.executable, "-c", _HOMELESS, "train", config, "--dry-run"],
-        env={"PATH": os.environ["PATH"], "CUDA_VISIBLE_DEVICES": "-1"},
-        cwd=Path(__file__).parents[2],
+        env={"PATH": os.environ["PATH"], "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=places,
         capture_output=True,
         text=True,
         check=False,
@@ -374,3 +374,4 @@ def test_without_a_home_folder_a_command_works_from_start_to_end(places):
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr
     assert "train 18, validation 2 (held out), test 5 (the data set's own)" in ended.stderr
+    assert sorted(path.name for path in places.iterdir()) == ["config.yaml", "data"]
