@@ -20,7 +20,6 @@ class BilinearAdditive2D(keras.layers.Layer):
     An image keeps its number of values, as in sub-pixel upsampling, but without learnt weights and without
     checkerboard artefacts. The channels are summed first, which gives the same result with factor^2 times
     less work. What is too much for `output_size` is cut off: half of it, rounded down, from the top and left.
-    Height and width must be known.
 
     Example:
     >>> import numpy as np

@@ -8,6 +8,7 @@ after the last. Cutting the same amounts off restores the size and puts every wi
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -48,7 +49,7 @@ def restored_size(
         height, width = (n if n is None else n * factor for n, factor in zip(size, factors, strict=True))
         return height, width
     for n, factor, target in zip(size, factors, output_size, strict=True):
-        if n is not None and -(-target // factor) != n:
+        if isinstance(n, int) and -(-target // factor) != n:  # otherwise unknown until the graph runs
             raise ValueError(
                 "`output_size` divided by the factor and rounded up must give the input's size. "
                 f"Received: output_size={output_size}, factors {factors}, input size {tuple(size)}."
@@ -69,17 +70,24 @@ def channels_after_opening(input_shape: tuple[int | None, ...], factor: int) -> 
 
 def crop(grid: tf.Tensor, output_size: Size | None) -> tf.Tensor:
     """Cut `grid` to `output_size`, half of what is too much (rounded down) from the top and left."""
-    height, width = keras.ops.shape(grid)[1:3]
-    if output_size is None or (height, width) == tuple(output_size):
+    if output_size is None:
         return grid
-    top, left = (height - output_size[0]) // 2, (width - output_size[1]) // 2
+    totals = [size - target for size, target in zip(keras.ops.shape(grid)[1:3], output_size, strict=True)]
+    if _are_zero(totals):
+        return grid
+    top, left = (total // 2 for total in totals)
     return grid[:, top : top + output_size[0], left : left + output_size[1]]
 
 
 def pad_to_windows(grid: tf.Tensor, factor: int) -> tf.Tensor:
     """Fill up incomplete windows with zeros: the reverse of `crop`."""
     totals = [-(-size // factor) * factor - size for size in keras.ops.shape(grid)[1:3]]
-    if all(isinstance(total, int) and total == 0 for total in totals):
+    if _are_zero(totals):
         return grid
     rows, columns = ((total // 2, total - total // 2) for total in totals)
     return tf.pad(grid, [(0, 0), rows, columns, (0, 0)])
+
+
+def _are_zero(totals: Sequence[Any]) -> bool:
+    """Whether nothing is too much; where a size is unknown until the graph runs, that is not known either."""
+    return all(isinstance(total, int) and total == 0 for total in totals)

@@ -18,22 +18,23 @@ import tensorflow as tf
 from cae.layers.crop import Size, crop
 from cae.layers.windows import cells, compiled, fill_windows
 
-Kernel = Callable[[np.ndarray], np.ndarray]
+# From distances in pixels to weights; with NumPy, or with `tf.experimental.numpy`, which has the same functions.
+Kernel = Callable[..., Any]
 
 
-def _triangle(distance: np.ndarray) -> np.ndarray:
-    return np.maximum(0.0, 1.0 - distance)
+def _triangle(distance: Any, xp: Any = np) -> Any:
+    return xp.maximum(0.0, 1.0 - distance)
 
 
-def _keys_cubic(distance: np.ndarray) -> np.ndarray:
+def _keys_cubic(distance: Any, xp: Any = np) -> Any:
     """Keys 1981, "Cubic Convolution Interpolation for Digital Image Processing", with a = -1/2."""
     near = (1.5 * distance - 2.5) * distance**2 + 1.0
     far = ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
-    return np.where(distance <= 1.0, near, np.where(distance < 2.0, far, 0.0))
+    return xp.where(distance <= 1.0, near, xp.where(distance < 2.0, far, 0.0))
 
 
-def _lanczos(distance: np.ndarray, radius: int) -> np.ndarray:
-    return np.where(distance < radius, np.sinc(distance) * np.sinc(distance / radius), 0.0)
+def _lanczos(distance: Any, xp: Any = np, *, radius: int) -> Any:
+    return xp.where(distance < radius, xp.sinc(distance) * xp.sinc(distance / radius), 0.0)
 
 
 KERNELS: dict[str, Kernel] = {
@@ -57,12 +58,26 @@ def interpolation_matrix(interpolation: str, factor: int, size: int, target: int
     [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
     """
     top = (factor * size - target) // 2
-    centres = (np.arange(top, top + target) + 0.5) / factor - 0.5
+    matrix: np.ndarray = _make_matrix(interpolation, factor, np.arange(top, top + target), np.arange(size), np)
+    return matrix
+
+
+def _make_matrix(interpolation: str, factor: int, outputs: Any, inputs: Any, xp: Any) -> Any:
+    centres = (outputs + 0.5) / factor - 0.5
     if interpolation == "bicubic":
         # TensorFlow reads this kernel from a table with 1024 steps a pixel.
-        centres = np.rint(centres * 1024) / 1024
-    weights = KERNELS[interpolation](np.abs(centres[:, None] - np.arange(size)))
-    return weights / weights.sum(axis=1, keepdims=True)
+        centres = xp.floor(centres * 1024 + 0.5) / 1024
+    weights = KERNELS[interpolation](xp.abs(centres[:, None] - inputs), xp)
+    return weights / xp.sum(weights, axis=1, keepdims=True)
+
+
+def _enlarging(interpolation: str, factor: int, size: Any, target: Any, dtype: Any) -> tf.Tensor:
+    """The matrix in a float type; made anew in each run of a graph that does not know the size."""
+    if isinstance(size, int) and isinstance(target, int):
+        return tf.constant(interpolation_matrix(interpolation, factor, size, target), dtype)
+    top = (factor * size - target) // 2
+    outputs, inputs = (tf.cast(tf.range(*ends), tf.float64) for ends in ((top, top + target), (size,)))
+    return tf.cast(_make_matrix(interpolation, factor, outputs, inputs, tf.experimental.numpy), dtype)
 
 
 def resize(inputs: tf.Tensor, factor: int, interpolation: str, output_size: Size | None) -> tf.Tensor:
@@ -70,13 +85,9 @@ def resize(inputs: tf.Tensor, factor: int, interpolation: str, output_size: Size
     if interpolation == "nearest":
         return crop(repeat_pixels(inputs, factor), output_size)
     batch, height, width, channels = keras.ops.shape(inputs)
-    if not (isinstance(height, int) and isinstance(width, int)):
-        raise ValueError(
-            f"Interpolation {interpolation!r} needs a known height and width. Received: shape {inputs.shape}."
-        )
     tall, wide = output_size or (height * factor, width * factor)
-    rows = tf.constant(interpolation_matrix(interpolation, factor, height, tall), inputs.dtype)
-    columns = tf.constant(interpolation_matrix(interpolation, factor, width, wide), inputs.dtype)
+    rows = _enlarging(interpolation, factor, height, tall, inputs.dtype)
+    columns = _enlarging(interpolation, factor, width, wide, inputs.dtype)
     stretched = tf.matmul(rows, tf.reshape(inputs, (batch, height, width * channels)))  # [N, tall, W * C]
     return tf.matmul(columns, tf.reshape(stretched, (batch, tall, width, channels)))
 

@@ -19,7 +19,7 @@ class Resize2D(keras.layers.Layer):
 
     The same function as `tf.image.resize(inputs, (height * factor, width * factor), interpolation)`, in the
     layer's own float type. What is too much for `output_size` is cut off: half of it, rounded down, from the
-    top and left. All but `nearest` need a known height and width.
+    top and left.
 
     Example:
     >>> import numpy as np

@@ -37,7 +37,7 @@ class ResizeConv2D(EnlargingConv2D):
         factor: How many times higher and wider, at least 2.
         output_size: Height and width to restore; divided by `factor` and rounded up they must be the input's.
             None stands for `factor` times the input's.
-        interpolation: `nearest` or `bilinear`, which needs a known height and width.
+        interpolation: `nearest` or `bilinear`.
         folded: True and False force or forbid the transposed convolution; None chooses the faster form for the
             device, the float type, the size and training (see `cae.forms`). A cropped map is never folded; with
             `bilinear` neither is a kernel of an even side.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -215,26 +216,89 @@ def test_inputs_of_another_rank_are_refused(make: Any, shapes: Shapes) -> None:
         make()(flat)
 
 
-@pytest.mark.parametrize(
-    ("layer", "channels"),
-    [
-        (MaxPooling2DWithSwitches(3), 2),
-        (FixedUnpooling2D(3), 2),
-        (Resize2D(3), 2),
-        (ResizeConv2D(2, 3, 3), 2),
-        (FixedUnpoolingConv2D(2, 3, 3), 2),
-        (DepthToSpace2D(2), 4),
-        (Conv2DTransposeToSize(2, 3, 2), 2),
+# Each layer in a Keras model of one's own; those whose output has one size only are tried for it below.
+ANY_SIZE: dict[str, Callable[[Any], Any]] = {
+    "BilinearAdditive2D": BilinearAdditive2D(2),
+    "Conv2D": Conv2D(3, 3, padding="same"),
+    "Conv2DTransposeToSize": Conv2DTransposeToSize(2, 3, 2),
+    "DepthToSpace2D": DepthToSpace2D(2),
+    "FixedUnpooling2D": FixedUnpooling2D(3),
+    "FixedUnpoolingConv2D": FixedUnpoolingConv2D(2, 3, 3),
+    "MaxPooling2D": MaxPooling2D(3, padding="same"),
+    "MaxPooling2DWithSwitches": lambda maps: MaxPooling2DWithSwitches(3)(maps)[0],
+    "MaxUnpooling2D": lambda maps: MaxUnpooling2D(3)(MaxPooling2DWithSwitches(3)(maps)),
+    "ReLU": lambda maps: ReLU()(Conv2DTransposeToSize(2, 3, 2)(maps)),
+    "MaxPooling2D, behind ReLU": lambda maps: MaxPooling2DWithSwitches(2)(ReLU()(Conv2D(3, 3, padding="same")(maps)))[
+        0
     ],
-    ids=lambda value: getattr(value, "name", ""),
-)
-def test_height_and_width_may_be_unknown_when_the_graph_is_made(layer: keras.layers.Layer, channels: int) -> None:
-    promised = tf.nest.flatten(layer(keras.Input((None, None, channels))))
-    assert all(output.shape[:3] == (None, None, None) for output in promised)
-    graph = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, channels))])
+    "ReLU, behind DepthToSpace2D": lambda maps: ReLU()(DepthToSpace2D(2)(maps)),
+    "Resize2D": Resize2D(3),
+    "Resize2D, bicubic": Resize2D(2, "bicubic"),
+    "ResizeConv2D": ResizeConv2D(2, 3, 3),
+    "ResizeConv2D, bilinear": ResizeConv2D(2, 3, 2, interpolation="bilinear"),
+}
+ONE_SIZE = {"TiedConv2DTranspose"}  # its output size is an argument that it needs
+
+
+@functools.cache
+def model_for_any_size(name: str) -> keras.Model:
+    inputs = keras.Input((None, None, 4))
+    return keras.Model(inputs, ANY_SIZE[name](inputs))
+
+
+def gradients_of(model: Any) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    def gradients(images: tf.Tensor) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = model(images, training=True)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        return [outputs, tape.gradient(loss, images)]
+
+    return gradients
+
+
+def test_every_layer_is_tried_with_unknown_height_and_width() -> None:
+    layers = {name for name in cae.layers.__all__ if issubclass(getattr(cae.layers, name), keras.layers.Layer)}
+    assert {name.partition(",")[0] for name in ANY_SIZE} | ONE_SIZE == layers
+
+
+@pytest.mark.parametrize("name", ANY_SIZE)
+def test_height_and_width_may_be_unknown_when_the_graph_is_made(name: str, tmp_path: Path) -> None:
+    """Values and gradients are those of a graph that knows them, compiled or not, and of a SavedModel."""
+    model = model_for_any_size(name)
+    assert model.output_shape[:3] == (None, None, None)
+    specification = tf.TensorSpec((None, None, None, 4))
+    unknown = tf.function(gradients_of(model), input_signature=[specification])
+    model.export(tmp_path / "exported", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "exported")
+    tf.saved_model.save(model, tmp_path / "saved")
     for size in ((5, 7), (6, 4)):
-        images = np.random.default_rng(6).normal(size=(2, *size, channels)).astype("float32")
-        assert_alike(graph(images), layer(images))
+        images = tf.constant(np.random.default_rng(6).normal(size=(2, *size, 4)), tf.float32)
+        compiled = tf.function(gradients_of(model), jit_compile=True, input_signature=[tf.TensorSpec(images.shape)])
+        expected = gradients_of(model)(images)
+        assert_alike(unknown(images), expected)
+        assert_alike(compiled(images), expected)
+        assert_alike(exported.serve(images), model(images))
+
+
+@pytest.mark.parametrize("name", ["MaxUnpooling2D", "DepthToSpace2D", "Resize2D", "Conv2DTransposeToSize"])
+def test_an_exact_size_may_be_restored_of_maps_whose_size_is_unknown(name: str) -> None:
+    """Bounded by `output_size`, of inputs that fit it though the graph does not know so."""
+    enlarge: Any = {
+        "MaxUnpooling2D": lambda maps: MaxUnpooling2D(2, (7, 9))(MaxPooling2DWithSwitches(2)(maps)),
+        "DepthToSpace2D": lambda maps: DepthToSpace2D(2, (13, 17))(maps),
+        "Resize2D": lambda maps: Resize2D(2, "bilinear", (13, 17))(maps),
+        "Conv2DTransposeToSize": Conv2DTransposeToSize(2, 3, 2, (13, 17), kernel_initializer="ones"),
+    }[name]
+    inputs = keras.Input((None, None, 4))
+    model = keras.Model(inputs, enlarge(inputs))
+    unknown = tf.function(gradients_of(model), input_signature=[tf.TensorSpec((None, None, None, 4))])
+    images = tf.constant(np.random.default_rng(8).normal(size=(2, 7, 9, 4)), tf.float32)
+    assert_alike(unknown(images), gradients_of(enlarge_with_training(enlarge))(images))
+
+
+def enlarge_with_training(enlarge: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda maps, training: enlarge(maps)
 
 
 def test_unpooling_an_image_of_unknown_size_undoes_pooling_up_to_whole_windows() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keras
 import layer_oracles as oracles
 import numpy as np
 import pytest
@@ -88,9 +87,11 @@ def test_an_unknown_interpolation_is_refused() -> None:
         Resize2D(interpolation="area")
 
 
-def test_interpolating_an_image_of_unknown_size_is_refused() -> None:
-    model_input = keras.Input((None, None, 1))
-    model = keras.Model(model_input, Resize2D(interpolation="bicubic")(model_input))
-    dynamic = tf.function(model, input_signature=[tf.TensorSpec((None, None, None, 1))])
-    with pytest.raises(ValueError, match="needs a known height and width"):
-        dynamic(tf.zeros((1, 2, 2, 1)))
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos3", "lanczos5"])
+def test_images_of_unknown_size_are_interpolated_as_tensorflow_does(interpolation: str) -> None:
+    layer = Resize2D(3, interpolation)
+    dynamic = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, 2))])
+    for size in ((5, 7), (12, 2)):
+        images = np.random.default_rng(4).normal(size=(2, *size, 2)).astype("float32")
+        expected = tf.image.resize(images, (3 * size[0], 3 * size[1]), interpolation)
+        np.testing.assert_allclose(dynamic(images), expected, atol=2e-3 if interpolation == "bicubic" else 1e-5)
