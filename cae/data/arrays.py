@@ -80,7 +80,8 @@ def load_idx(section: IdxData) -> Parts[ArraySet]:
     if len({os.path.realpath(file) for file in (path, *given.values())}) <= len(given):
         raise file_error(path, "training, validation and test images must not be the same file.")
     origins = {part: f"data.{part}_path" for part in given}
-    return Parts(train, others.get("validation"), others.get("test"), reading=reading, origins=origins)
+    notes = [reading] if reading else []
+    return Parts(train, others.get("validation"), others.get("test"), reading=reading, origins=origins, notes=notes)
 
 
 def find_idx_shape(section: IdxData) -> tuple[int, int, int]:
@@ -107,7 +108,7 @@ def _load_named(file: ArrayFile, name: str, section: ArrayData) -> Parts[ArraySe
     labels, note = _load_labels(file, name, array.shape[0])
     images = ArraySet(array, labels=labels, image_size=section.image_size, channels=section.channels)
     reading = _unusual(file.path, name, file.headers[name].shape)
-    return Parts(images, reading=reading, notes=[note] if note else [])
+    return Parts(images, reading=reading, notes=[told for told in (reading, note) if told])
 
 
 def _train_name(file: ArrayFile, wanted: str | None) -> str:

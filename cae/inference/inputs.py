@@ -93,7 +93,6 @@ class SetInputs:
         images: the set.
         class_names: of its labels, where they have names.
         is_array: whether it lies in an array file.
-        reading: how an array was read, where another reading is likely, too.
         notes: what was taken for what, in words.
     """
 
@@ -103,7 +102,6 @@ class SetInputs:
         class_names: Sequence[str] = (),
         *,
         is_array: bool = False,
-        reading: str = "",
         notes: Sequence[str] = (),
     ) -> None:
         self.names: Sequence[str] = images.names
@@ -112,7 +110,6 @@ class SetInputs:
             None if labels is None else [class_name(int(label), class_names) for label in labels]
         )
         self.is_array = is_array
-        self.reading = reading
         self.notes = notes
         self._images = images
 
@@ -145,7 +142,7 @@ def open_inputs(path: Path, section: DataSection, channels: int, array: str | No
     if ending in EXTENSIONS:
         return PictureInputs(FileList(path.parent, [path.name]), channels, section)
     parts = _open_array(path, ending, channels, array)
-    return SetInputs(parts.train, is_array=True, reading=parts.reading, notes=parts.notes)
+    return SetInputs(parts.train, is_array=True, notes=parts.notes)
 
 
 def read_groups(
