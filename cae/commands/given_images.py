@@ -46,7 +46,7 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_override_argument(parser)
 
 
-def add_size_arguments(parser: argparse.ArgumentParser, default: str) -> None:
+def add_size_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what becomes of images of another size than the model's."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
@@ -55,7 +55,8 @@ def add_size_arguments(parser: argparse.ArgumentParser, default: str) -> None:
         const="resize",
         default="auto",
         dest="way",
-        help=f"images of another size than the model's: stretch them to it; default: {default}",
+        help="images of another size than the model's: bring them to it, as in training; default, unless training saw"
+        " patches: then images keep their size, and go in tiles if they are large or the bottleneck is dense",
     )
     group.add_argument(
         "--native",
@@ -115,8 +116,6 @@ def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_cl
     """
     if options.input is not None:
         inputs = open_path(options.input, model, options.array)
-        if isinstance(inputs, SetInputs) and inputs.reading:
-            tell(inputs.reading)
         for note in inputs.notes:
             tell(note)
         return inputs

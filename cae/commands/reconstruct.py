@@ -41,11 +41,7 @@ _FIGURES = ("mse", "psnr", "ssim")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_image_arguments(parser)
-    add_size_arguments(
-        parser,
-        "take them through the network at their own size, in tiles if they are large; with a dense bottleneck resize"
-        " there and back, or tile if training saw patches",
-    )
+    add_size_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the reconstructions and scores.csv")
     parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds files already")
     parser.add_argument(
@@ -95,6 +91,8 @@ class Made(NamedTuple):
     image: np.ndarray
     reconstruction: np.ndarray
     quality: dict[str, float]
+    score: float
+    """What `score` gives unless another metric is chosen, at the scale at which it compares."""
 
 
 Keep = Callable[[Made], None]
@@ -105,20 +103,20 @@ def _reconstruct_all(
 ) -> dict[str, list[float]]:
     """Keep each image's reconstruction; gives the figures of all."""
     from cae.anomaly.quality import measure_quality
+    from cae.anomaly.scores import score_images
     from cae.inference.any_size import resize_back
 
     quality: dict[str, list[float]] = {name: [] for name in _FIGURES}
     with progress_bar("reconstructing", "image" if len(inputs.names) > 1 else "tile") as show:
-        for compared in compare_all(
-            inputs, sizes, way_of(options), at_training_scale=False, on_bad=bad, tell=tell, progress=show
-        ):
+        for compared in compare_all(inputs, sizes, way_of(options), on_bad=bad, tell=tell, progress=show):
             made = resize_back(compared.reconstructions, compared.images.shape[1:3])
             measured = measure_quality(compared.images, made)
+            scores = score_images(compared.seen, compared.reconstructions, "mse")
             for name in _FIGURES:
                 quality[name] += measured[name].tolist()
             for place, index in enumerate(compared.indices):
                 figures = {name: float(measured[name][place]) for name in _FIGURES}
-                keep(Made(index, compared.images[place], made[place], figures))
+                keep(Made(index, compared.images[place], made[place], figures, float(scores[place])))
     return quality
 
 
@@ -141,8 +139,7 @@ def _writing(options: argparse.Namespace, inputs: Inputs, channels: int) -> Iter
                 file = f"{_ARRAY_FILE}[{made.place}]"
             if options.error_maps:
                 pictures.save(made.place, _error_picture(made), ERROR_MAPS)
-            # What `score` compares unless another metric is chosen.
-            figures = [repr(made.quality[name]) for name in (*_FIGURES, "mse")]
+            figures = [*(repr(made.quality[name]) for name in _FIGURES), repr(made.score)]
             rows.writerow([printable(inputs.names[made.place]), *figures, printable(file)])
 
         yield keep

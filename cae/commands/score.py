@@ -48,7 +48,7 @@ _USUAL_RATE = 0.01
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_image_arguments(parser)
-    add_size_arguments(parser, "that, unless training saw patches; then take them at their own scale")
+    add_size_arguments(parser)
     parser.add_argument(
         "--metric",
         choices=METRICS,
@@ -174,9 +174,7 @@ def _score_all(
     indices: list[int] = []
     scores: list[float] = []
     with progress_bar(what, "image" if len(inputs.names) > 1 else "tile") as show:
-        for compared in compare_all(
-            inputs, sizes, way_of(options), at_training_scale=True, on_bad=bad, tell=tell, progress=show
-        ):
+        for compared in compare_all(inputs, sizes, way_of(options), on_bad=bad, tell=tell, progress=show):
             found = score_images(compared.seen, compared.reconstructions, options.metric).tolist()
             indices += compared.indices
             scores += found

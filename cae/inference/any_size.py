@@ -43,8 +43,8 @@ class AnySize:
     def __init__(self, networks: Networks, config: RunConfig, overlap: int | None = None) -> None:
         self._networks = networks
         self._batch_size = min(config.training.batch_size, _MOST_IN_A_BATCH)
-        self._factor = config.model.encoder.downsampling.factor ** len(config.model.encoder.filters)
-        self._saw_patches = getattr(config.data, "fit", None) == "patch"
+        self._factor = networks.factor
+        self._fit = getattr(config.data, "fit", "stretch")
         self._own_size: Size = networks.own.plan.image_shape[:2]
         self._overlap = self.default_overlap if overlap is None else overlap
         most = min(self._own_size) - 1
@@ -58,10 +58,9 @@ class AnySize:
     def reach(self) -> int:
         """How far away, in pixels, what a reconstructed pixel depends on can lie; 0 for a model that sees everything.
 
-        Half of the receptive field, and a whole cell of the code's grid for where in its cell a pixel lies.
+        What its cell of the code's grid sees to one side, and a whole cell for where in its cell a pixel lies.
         """
-        field = self._networks.own.plan.receptive_fields()[-1]
-        return math.ceil(field / 2) + self._factor if math.isfinite(field) else 0
+        return math.ceil(self._networks.own.plan.reach) + self._factor if self._networks.is_convolutional else 0
 
     @property
     def default_overlap(self) -> int:
@@ -74,17 +73,16 @@ class AnySize:
             return max(1, min(self._own_size) // 4) if min(self._own_size) > 1 else 0
         return min(2 * self.reach + max(8, self._factor), self._tile_side // 2)
 
-    def choose(self, way: Way, size: Size, *, at_training_scale: bool = False) -> Way:
-        """Decide what `auto` is for a picture of a height and width.
+    def choose(self, way: Way, size: Size) -> Way:
+        """Decide what `auto` is for a picture of a height and width: what keeps it at the scale of training.
 
-        A picture of the model's own size goes through as it is. So does one of another size where the weights fit
-        every size, in tiles if it is large. With a dense bottleneck it is resized there and back, or tiled if
-        training saw patches.
+        Weights know structures of the size that training showed them. Where it brought whole pictures to the model's
+        size, others are brought there, too. Where it cut patches, pictures keep their size, and go through as a whole
+        or, if they are large or the bottleneck is dense, in tiles. A picture of the model's own size is left as it is.
 
         Args:
             way: What is wanted.
             size: Height and width of the picture.
-            at_training_scale: Let `auto` resize wherever training saw whole pictures.
 
         Returns:
             `resize`, `native` or `tile`.
@@ -93,8 +91,10 @@ class AnySize:
             return "native"
         if way != "auto":
             return way
-        if (at_training_scale and not self._saw_patches) or not self._networks.is_convolutional:
-            return "tile" if self._saw_patches else "resize"
+        if self._fit != "patch":
+            return "resize"
+        if not self._networks.is_convolutional:
+            return "tile"
         try:
             plan = self._networks.plan_at(size)
         except PlanError:
@@ -134,8 +134,8 @@ class AnySize:
             progress: Called with the number of tiles done and of all.
 
         Returns:
-            Two of the same shape: images of the model's size where they were resized, else of their own. The first is
-            of the images' type, the second float32 in [0, 1].
+            Two of the same shape: images of the scale of training where they were resized, else of their own. The first
+            is of the images' type, the second float32 in [0, 1].
 
         Raises:
             PlanError: The way is not open to this size.
@@ -147,7 +147,7 @@ class AnySize:
             # One large picture is not copied.
             return images, made[0][np.newaxis] if len(made) == 1 else np.stack(made)
         if way == "resize":
-            images = np.stack([stretch(image, self._own_size) for image in images])
+            images = np.stack([stretch(image, self._training_size(size)) for image in images])
         network = self._networks.at(images.shape[1:3])
         step = self.batch_size(images.shape[1:3])
         starts = range(0, len(images), step)
@@ -163,19 +163,32 @@ class AnySize:
     def in_words(self, way: Way) -> str:
         """Say what becomes of pictures of another size than the model's."""
         own = _in_words(self._own_size)
+        hint = "; --native or --tile keep their own scale" if self._networks.is_convolutional else ""
         return {
-            "resize": f"resized to the model's {own}",
+            "resize": f"resized to {'cover ' * self._keeps_proportions}the model's {own}, as in training{hint}",
             "native": f"taken through the network at their own size, with the weights trained on {own}",
             "tile": f"taken through the network in tiles that overlap by {self._overlap} pixels",
         }[way]
 
     @property
+    def _keeps_proportions(self) -> bool:
+        return self._fit == "crop" and self._networks.is_convolutional
+
+    def _training_size(self, size: Size) -> Size:
+        """The height and width that training would have brought a picture to, before it cut off what is too much."""
+        if not self._keeps_proportions:
+            return self._own_size
+        scale = max(own / side for own, side in zip(self._own_size, size, strict=True))
+        height, width = (max(own, round(side * scale)) for own, side in zip(self._own_size, size, strict=True))
+        return height, width
+
+    @property
     def _tile_side(self) -> int:
-        """Pixels of a square tile that keeps memory small, a multiple of what the network shrinks by."""
+        """Pixels of a square tile that keeps memory small, about a multiple of what the network shrinks by."""
         plan = self._networks.own.plan
         per_pixel = _activation_bytes(plan) / math.prod(self._own_size)
         side = int(math.sqrt(_MOST_TILE_BYTES / per_pixel)) // self._factor * self._factor
-        return max(side, self._round_up(max(self._own_size)))
+        return max(side, max(self._own_size))
 
     def _in_tiles(self, image: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
         rows, columns = (self._cover(length, axis) for axis, length in enumerate(image.shape[:2]))
@@ -186,15 +199,13 @@ class AnySize:
     def _cover(self, length: int, axis: int) -> Axis:
         if not self._networks.is_convolutional:
             return cover(length, self._own_size[axis], self._overlap)
-        tile = max(self._tile_side, self._round_up(2 * self._overlap + self._factor))
+        fit = self._networks.fit_side
+        tile = fit(max(self._tile_side, 2 * self._overlap + self._factor), axis)
         # What lies within reach of a tile's end has seen that it ends there, and is left to the neighbour.
         margin = self.reach if self._overlap > 2 * self.reach else self._overlap // 4
-        tile = min(tile, self._round_up(length))
+        tile = min(tile, fit(length, axis))
         overlap = self._overlap if tile < length else 0
         return cover(length, tile, overlap, multiple=self._factor, margin=margin if overlap else 0)
-
-    def _round_up(self, length: int) -> int:
-        return -(-length // self._factor) * self._factor
 
 
 def resize_back(reconstructions: np.ndarray, size: Size) -> np.ndarray:

@@ -1,4 +1,11 @@
-"""A trained network ready to work: compiled for one image size, and rebuilt for others with the same weights."""
+"""A trained network ready to work: compiled for one image size, and rebuilt for others with the same weights.
+
+At another size the network must not only have the same weights, but its strides and windows must fall on the picture as
+they did in training. SAME padding puts as much before a side as the side's remainder by the factor says, in every stage
+anew; the decoder has learnt the offset that came of it, and at another remainder what it makes is shifted. Here alone
+is decided what is done about that: a picture is continued by its mirror image, to the right and the bottom, up to a
+size that leaves the trained one's remainder by all that the stages shrink by, and what was added is cut off again.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +19,7 @@ import tensorflow as tf
 
 from cae.model import Autoencoder, build_autoencoder
 from cae.plan import Plan, make_plan
+from cae.plan.encoder import check_image_is_large_enough
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
@@ -20,7 +28,7 @@ _MOST_KEPT = 4
 
 
 class Network:
-    """An autoencoder for images of one shape, with NumPy in and out.
+    """An autoencoder for images of one shape, and for somewhat smaller ones; with NumPy in and out.
 
     Args:
         autoencoder: with its weights.
@@ -31,9 +39,16 @@ class Network:
         self._autoencoder = autoencoder
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """Reconstruct float32 images (batch, height, width, channels); reconstructions are kept within [0, 1]."""
+        """Reconstruct float32 images (batch, height, width, channels); reconstructions are kept within [0, 1].
+
+        Smaller ones than the network's are continued by their mirror image.
+        """
+        height, width = images.shape[1:3]
+        missing = [(0, full - side) for full, side in zip(self.plan.image_shape, (height, width), strict=False)]
+        if missing != [(0, 0), (0, 0)]:
+            images = np.pad(images, [(0, 0), *missing, (0, 0)], mode="symmetric")
         reconstructions: np.ndarray = self._compiled_reconstruct(tf.constant(images)).numpy()
-        return reconstructions
+        return reconstructions[:, :height, :width]
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Codes of images, float32: (batch, height, width, channels), or (batch, units) of a dense bottleneck."""
@@ -92,24 +107,45 @@ class Networks:
         """Whether the weights fit images of any size: without a dense bottleneck."""
         return math.isfinite(self.own.plan.receptive_fields()[-1])
 
+    @property
+    def factor(self) -> int:
+        """How many times all stages together shrink an image's sides."""
+        return self._section.encoder.downsampling.factor ** len(self._section.encoder.filters)
+
+    def fit_side(self, length: int, axis: int) -> int:
+        """The least length from `length` on at which every stage has the padding of training.
+
+        Args:
+            length: pixels, at least 1.
+            axis: 0 for a height, 1 for a width.
+        """
+        own = self.own.plan.image_shape[axis]
+        # Shorter sides than both are not sure to be long enough for all stages.
+        least = max(length, min(own, self.factor))
+        return least + (own - least) % self.factor
+
     def plan_at(self, size: tuple[int, int]) -> Plan:
-        """The plan for images of another height and width.
+        """The plan of the network that images of another height and width go through.
 
         Raises:
             PlanError: they are too small.
         """
-        return make_plan(self._section, (*size, self.own.plan.image_shape[2]))
+        channels = self.own.plan.image_shape[2]
+        check_image_is_large_enough(self._section.encoder, (*size, channels))
+        return make_plan(self._section, (self.fit_side(size[0], 0), self.fit_side(size[1], 1), channels))
 
     def at(self, size: tuple[int, int]) -> Network:
-        """The same weights on images of another height and width.
+        """The same weights on images of another height and width, with every stage's padding as in training.
 
         Raises:
             PlanError: they are too small.
         """
+        plan = self.plan_at(size)
+        size = plan.image_shape[:2]
         if size == self.own.plan.image_shape[:2]:
             return self.own
         if size not in self._kept:
-            built = build_autoencoder(self.plan_at(size), precision=self._precision)
+            built = build_autoencoder(plan, precision=self._precision)
             built.model.set_weights(self._autoencoder.model.get_weights())
             self._kept[size] = Network(built)
             if len(self._kept) > _MOST_KEPT:

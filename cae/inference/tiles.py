@@ -41,7 +41,7 @@ def cover(length: int, tile: int, overlap: int, *, multiple: int = 1, margin: in
 
     Args:
         length: pixels of the side, at least 1.
-        tile: pixels of a tile, a multiple of `multiple`.
+        tile: pixels of a tile.
         overlap: pixels that neighbours share at least, at least `multiple` less than the tile.
         multiple: of which each start is a multiple, so that strides of all tiles fall on one grid.
         margin: pixels at a tile's ends that count nothing; less than half of the overlap, or 0.

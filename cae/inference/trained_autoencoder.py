@@ -98,11 +98,11 @@ class TrainedAutoencoder:
 
         Args:
             images: see the class.
-            size: what becomes of images of another size than the model's. `resize` stretches them to the model's
-                size, and back; `native` takes them through the network at their own size, with the same weights, where
-                the bottleneck is not dense; `tile` does so in overlapping tiles, and blends these. `auto` is `native`
-                for what fits into memory and `tile` for what does not; with a dense bottleneck `resize`, or `tile` if
-                training saw patches.
+            size: what becomes of images of another size than the model's. `resize` brings them to the model's size,
+                as training brought its own, and back; `native` takes them through the network at their own size, with
+                the same weights, where the bottleneck is not dense; `tile` does so in overlapping tiles, and blends
+                these. `auto` keeps to the scale of training: `resize`, or if training saw patches `native`, and `tile`
+                for what does not fit into memory or has to pass a dense bottleneck.
             overlap: pixels that neighbouring tiles share; None for enough that no seam is left.
 
         Returns:
@@ -171,8 +171,7 @@ class TrainedAutoencoder:
         Args:
             images: see the class.
             metric: `mse`, `mae`, `ssim` (1 - SSIM), or `peak`, for small defects.
-            size: as for `reconstruct`, but `auto` keeps to the scale of training: `resize`, unless training saw
-                patches. Resized images are compared at the model's size.
+            size: as for `reconstruct`. Resized images are compared at the model's size.
             overlap: as for `reconstruct`.
 
         Returns:
@@ -185,7 +184,7 @@ class TrainedAutoencoder:
 
         given = as_images(images, self.image_shape[2])
         sizes = self.at_any_size(overlap)
-        seen, made = sizes.compare(given.pixels, _choose(sizes, size, given.pixels, at_training_scale=True))
+        seen, made = sizes.compare(given.pixels, _choose(sizes, size, given.pixels))
         scores = score_images(seen, made, metric)
         return scores[0] if given.is_single else scores
 
@@ -231,9 +230,9 @@ class TrainedAutoencoder:
         return codes.mean(axis=(1, 2)) if pool == "mean" else codes.max(axis=(1, 2))
 
 
-def _choose(sizes: AnySize, wanted: Way, pixels: np.ndarray, *, at_training_scale: bool = False) -> Way:
+def _choose(sizes: AnySize, wanted: Way, pixels: np.ndarray) -> Way:
     from cae.inference.any_size import WAYS
 
     if wanted not in WAYS:
         raise ValueError(f"`size` must be one of {', '.join(WAYS)}. Received: size={wanted!r}.")
-    return sizes.choose(wanted, pixels.shape[1:3], at_training_scale=at_training_scale)
+    return sizes.choose(wanted, pixels.shape[1:3])

@@ -33,7 +33,6 @@ def compare_all(
     sizes: AnySize,
     way: Way,
     *,
-    at_training_scale: bool,
     on_bad: Callable[[str, str], None],
     tell: Callable[[str], None],
     progress: Callable[[int, int], None],
@@ -44,7 +43,6 @@ def compare_all(
         inputs: the images.
         sizes: the model.
         way: what becomes of images of another size than the model's.
-        at_training_scale: what `auto` stands for, see `AnySize.choose`.
         on_bad: is given the name of each image that cannot be read or does not fit, and the reason.
         tell: is given a sentence for the first image of another size that is treated in one way.
         progress: is told the number done and the number of all: images, or tiles where there is but one image.
@@ -53,7 +51,7 @@ def compare_all(
     total = len(inputs.names)
     for group in read_groups(inputs, sizes.batch_size, on_bad):
         size = group.pixels.shape[1:3]
-        chosen = sizes.choose(way, size, at_training_scale=at_training_scale)
+        chosen = sizes.choose(way, size)
         try:
             seen, made = sizes.compare(group.pixels, chosen, progress if total == 1 else lambda done, total: None)
         except PlanError as error:

@@ -22,6 +22,10 @@ class _Kernel(Operation):
         filters = self.output_shape[2]
         return self.kernel_size**2 * self.input_shape[2] * filters + (filters if self.use_bias else 0)
 
+    @property
+    def uneven_windows(self) -> int:
+        return int(self.strides == 1 and self.kernel_size % 2 == 0)
+
 
 @dataclass(frozen=True)
 class Convolution(_Kernel):
@@ -131,6 +135,10 @@ class Residual(Operation):
     @property
     def macs(self) -> int:
         return sum(operation.macs for operation in self.operations)
+
+    @property
+    def uneven_windows(self) -> int:
+        return sum(operation.uneven_windows for operation in self.operations)
 
     @property
     def summary(self) -> str:

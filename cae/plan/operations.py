@@ -38,6 +38,11 @@ class Operation(abc.ABC):
     def summary(self) -> str:
         """What the operation is, in a few words."""
 
+    @property
+    def uneven_windows(self) -> int:
+        """How many windows of an even side move by single steps: each sees further to one side by half a step."""
+        return 0
+
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         """Carry the receptive field through the operation.
 

@@ -104,6 +104,18 @@ class Plan:
             fields.append(field)
         return fields
 
+    @property
+    def reach(self) -> float:
+        """How far to one side, in image pixels, a reconstructed value can see, counted from its cell's middle.
+
+        Half of the receptive field, and what windows of an even side add to one side; infinite behind a dense layer.
+        """
+        field, jump, aside = 1.0, 1.0, 0.0
+        for operation in self.operations:
+            field, jump = operation.reach(field, jump)
+            aside += operation.uneven_windows * jump / 2
+        return field / 2 + aside
+
 
 def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
     """Plan the autoencoder for images of one shape.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cae.data.fitting import stretch
+from cae.data.fitting import crop, stretch
 from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder, any_size
 from cae.plan import PlanError
@@ -119,15 +119,11 @@ def test_tiles_of_a_fixed_size_cannot_overlap_wholly(dense):
         dense.at_any_size(overlap=12)
 
 
-def test_left_to_itself_each_model_takes_the_way_that_suits_it(convolutional, dense, monkeypatch):
-    sizes = convolutional.at_any_size()
-    assert sizes.choose("auto", (16, 12)) == "native"
-    assert sizes.choose("auto", (100, 100)) == "native"
-    assert sizes.choose("auto", (6000, 8000)) == "tile"
-    assert sizes.choose("auto", (1, 1)) == "resize"  # too small for two poolings
-    assert sizes.choose("resize", (100, 100)) == "resize"
-    assert sizes.choose("auto", (100, 100), at_training_scale=True) == "resize"
-    assert dense.at_any_size().choose("auto", (100, 100)) == "resize"
+def test_left_to_itself_a_model_keeps_to_the_scale_of_training(convolutional, dense):
+    for sizes in (convolutional.at_any_size(), dense.at_any_size()):
+        assert sizes.choose("auto", (16, 12)) == "native"
+        assert sizes.choose("auto", (100, 100)) == "resize"
+        assert sizes.choose("tile", (100, 100)) == "tile"
 
 
 def test_what_training_cut_patches_of_is_not_shrunk(tmp_path):
@@ -138,8 +134,26 @@ def test_what_training_cut_patches_of_is_not_shrunk(tmp_path):
         for name, model in models.items()
     }
     assert sizes["dense"].choose("auto", (100, 100)) == "tile"
-    assert sizes["dense"].choose("auto", (100, 100), at_training_scale=True) == "tile"
-    assert sizes["convolutional"].choose("auto", (100, 100), at_training_scale=True) == "native"
+    assert sizes["convolutional"].choose("auto", (100, 100)) == "native"
+    assert sizes["convolutional"].choose("auto", (6000, 8000)) == "tile"
+    assert sizes["convolutional"].choose("auto", (1, 1)) == "resize"  # too small for two poolings
+    assert sizes["convolutional"].choose("resize", (100, 100)) == "resize"
+
+
+def test_what_training_cropped_keeps_its_proportions_and_loses_no_border(tmp_path):
+    """A picture twice as high as the model's size is scaled to its width; in the middle it is what training saw."""
+    data = {"source": "image_folder", "path": "gone", "image_size": [64, 64], "fit": "crop"}
+    model = TrainedAutoencoder.load(make_run(tmp_path / "run", (64, 64, 3), CONVOLUTIONAL, data=data))
+    sizes = model.at_any_size()
+    image = make_images(1, 192, 96, 3)
+    seen, made = sizes.compare(image, sizes.choose("auto", (192, 96)))
+    np.testing.assert_array_equal(seen[0], stretch(image[0], (128, 64)))
+    assert made.shape == (1, 128, 64, 3)
+    inner = slice(sizes.reach, 64 - sizes.reach)
+    cropped = model.reconstruct(crop(image[0], (64, 64)))  # the middle: 32 pixels from the top, a whole cell
+    np.testing.assert_allclose(made[0, 32:96][inner, inner], cropped[inner, inner], atol=0.02)
+    dense = TrainedAutoencoder.load(make_run(tmp_path / "dense", (64, 64, 3), DENSE, data=data))
+    assert dense.at_any_size().compare(image, "resize")[0].shape == (1, 64, 64, 3)
 
 
 def test_batches_shrink_as_pictures_grow(convolutional):
