@@ -115,18 +115,17 @@ def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_cl
         all_classes: also those that `data.classes` kept out of training.
     """
     if options.input is not None:
-        inputs = open_path(options.input, model, options.array)
-        for note in inputs.notes:
-            tell(note)
-        return inputs
+        return open_path(options.input, model, options.array)
     return open_split(model, options.split, options.overrides, all_classes=all_classes)
 
 
 def open_path(path: Path, model: TrainedAutoencoder, array: str | None = None) -> Inputs:
-    """Find the images that a path leads to, and say which files are not read."""
+    """Find the images that a path leads to, and say which files are not read, and what was taken for what."""
     inputs = open_inputs(path, model.config.data, model.image_shape[2], array)
     if isinstance(inputs, PictureInputs) and inputs.left_out:
         tell(f"{printable(path)}: {'; '.join(left_out_in_words(inputs.left_out))}")
+    for note in inputs.notes:
+        tell(note)
     return inputs
 
 
