@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from cae.commands.given_images import BadImages, add_image_arguments, check_image_arguments, open_given
-from cae.commands.messages import progress_bar, tell
+from cae.commands.messages import next_steps, progress_bar, tell
 from cae.data.file_errors import printable
 from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder
@@ -95,12 +95,10 @@ def _encode(
 
 
 def _next_step(model: TrainedAutoencoder, options: argparse.Namespace) -> str:
-    if options.out.suffix.lower() == ".npz":
-        read = f'numpy.load("{options.out}")["codes"]'
-    elif options.out.suffix.lower() == ".parquet":
-        read = f'pandas.read_parquet("{options.out}")["codes"]'
-    else:
-        read = f'h5py.File("{options.out}")["codes"]'
+    out: Path = options.out
+    readers = {".npz": "numpy.load", ".parquet": "pandas.read_parquet"}
+    read = f"In Python: {readers.get(out.suffix.lower(), 'h5py.File')}({str(out)!r})['codes']"
     if options.pool != "none" or model.has_switches:
-        return f"Next: {read} in Python"
-    return f"Next: {read} in Python, or\n      python -m cae decode {model.directory.path} {options.out} --out FOLDER"
+        return read
+    decode = ["python", "-m", "cae", "decode", model.directory.path, out, "--out", out.with_name(f"{out.stem}-decoded")]
+    return f"{read}\n{next_steps(decode)}"

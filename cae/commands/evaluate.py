@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cae.commands.chosen_runs import find_runs
-from cae.commands.messages import tell
+from cae.commands.messages import next_steps, tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError
@@ -178,7 +178,8 @@ def evaluate_one(
         )
         if projector:
             folder = add_projector(evaluation, measured_on, load(), out, tell)
-            tell(f"Codes to turn and search: tensorboard --logdir {folder}")
+            tell("Codes to turn and search:")
+            tell(next_steps(["tensorboard", "--logdir", folder]))
     for name, reason in splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
     return evaluation.results
@@ -238,8 +239,8 @@ def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], optio
     shown = [] if logged is None else [_as_typed(logged)]
     if logged is None or not out.resolve().is_relative_to(logged.resolve()):
         shown.append(out)
-    lines = [f"Next: open {out / 'comparison.html'}", *(f"tensorboard --logdir {folder}" for folder in shown)]
-    tell("\n      ".join(lines))
+    tell(f"In a browser: {out / 'comparison.html'}")
+    tell(next_steps(*(["tensorboard", "--logdir", folder] for folder in shown)))
 
 
 def _find_read_only(directories: Sequence[RunDirectory], experiment: Path | None, *, is_allowed: bool) -> list[Path]:

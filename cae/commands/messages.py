@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 from cae.data.file_errors import printable
@@ -19,6 +22,23 @@ def for_terminal(text: str) -> str:
     \x1b[2Jphoto.png
     """
     return "\n".join(map(printable, text.split("\n")))
+
+
+def next_steps(*commands: Sequence[str | Path]) -> str:
+    r"""Say what can be typed next: commands that a shell takes as they stand, whatever their paths are.
+
+    >>> print(next_steps(["python", "-m", "cae", "evaluate", Path("my runs/it's")], ["tensorboard", Path("-runs")]))
+    Next: python -m cae evaluate 'my runs/it'"'"'s'
+          tensorboard ./-runs
+
+    Args:
+        commands: Of words each; a Path is never taken for an option, whatever it begins with.
+    """
+    return "Next: " + "\n      ".join(shlex.join(map(_word, words)) for words in commands)
+
+
+def _word(word: str | Path) -> str:
+    return f".{os.sep}{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
 
 
 def tell(line: str) -> None:

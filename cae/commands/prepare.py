@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import glob
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cae.commands.messages import progress_bar, tell
+from cae.commands.messages import next_steps, progress_bar, tell
 from cae.config.data import ImageFolderData
 from cae.data.file_errors import file_error, printable
 from cae.data.manifest import MANIFEST_NAME
@@ -97,7 +98,10 @@ def run(options: argparse.Namespace) -> int:
         size = sum(shard.bytes for shard in shards)
         count = f"{len(shards)} shard{'s' * (len(shards) != 1)}"
         tell(f"{part}: {numbers[part]:,} images in {count}, {size / _MEGABYTE:,.1f} MB")
-    tell(f"Next: train with --set data.source=tfrecord --set data.path={printable(options.out)}")
+    # A path of a command line is YAML, which a JSON text is as well.
+    settings = ["data.source=tfrecord", f"data.path={json.dumps(str(options.out), ensure_ascii=False)}"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    tell(next_steps(["python", "-m", "cae", "train", *words]))
     print(options.out)
     return 0
 

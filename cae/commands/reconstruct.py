@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     )
     print(options.out)
     if not options.error_maps:
-        tell("Next: --error-maps also draws where the errors are")
+        tell("With --error-maps: pictures of where the errors are, too")
     return exit_code
 
 

@@ -116,9 +116,9 @@ def run(options: argparse.Namespace) -> int:
         write_json(options.out / "results.json", numbers)
     print("\n".join(lines if options.out is None else [*lines, str(options.out)]))
     if options.out is None:
-        tell("Next: --out FOLDER writes each image's score and a heat map")
+        tell("With --out FOLDER: each image's score and a heat map")
     if classes is not None and not normal:
-        tell("Next: --normal-classes NAME,... measures how well scores tell the other classes from these")
+        tell("With --normal-classes NAME,...: how well scores tell the other classes from these")
     return exit_code
 
 

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"Decoders side by side: {urllib.parse.urljoin(address, f'#{PLUGIN_NAME}')}", flush=True)
     if not logdir.exists():
         tell(f"{logdir}: is not there yet; runs show up when they are trained.")
-    tell("Next: open the address in a browser; Ctrl+C here ends TensorBoard")
+    tell("Open the address in a browser; Ctrl+C here ends TensorBoard")
     threading.Event().wait()
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cae.commands.messages import tell
+from cae.commands.messages import next_steps, tell
 from cae.commands.planning import add_override_argument
 from cae.commands.training_order import Order, check_objective, find_grid, prepare, train_grid, train_one
 from cae.config import ConfigError, load_config
@@ -98,8 +98,7 @@ def _run_grid(order: Order, options: argparse.Namespace) -> int:
 def _next_step(directory: RunDirectory, exit_code: int, options: argparse.Namespace) -> str:
     if exit_code:
         return "A checkpoint is written; the same command with --resume goes on from it."
-    return (
-        f"Reconstructions: {directory.reconstructions}\n"
-        f"Next: python -m cae evaluate {directory.path}\n"
-        f"      tensorboard --logdir {options.runs_dir}"
+    steps = next_steps(
+        ["python", "-m", "cae", "evaluate", directory.path], ["tensorboard", "--logdir", options.runs_dir]
     )
+    return f"Reconstructions: {directory.reconstructions}\n{steps}"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cae.commands.messages import tell
+from cae.commands.messages import next_steps, tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.engine import start_engine
 from cae.errors import ConfigError
@@ -57,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
     check_is_writable(out)
     start_engine()
     sentences = _visualize(directory, maps, out, options)
-    tell(f"Next: open {out / 'index.html'} in a browser, or type")
-    tell(f"      tensorboard --logdir {out}")
+    tell(f"In a browser: {out / 'index.html'}")
+    tell(next_steps(["tensorboard", "--logdir", out]))
     print("\n".join([*sentences, str(out)]))
     return 0
 

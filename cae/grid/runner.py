@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cae.commands.messages import next_steps
 from cae.config import save_config
 from cae.errors import UserError
 from cae.grid.children import Children
@@ -141,7 +142,9 @@ class _Session:
         elif self._done:
             experiment = self._runs_dir / self._combinations[0].config.experiment
             self._tell(f"{len(self._done)} of {total} runs done.")
-            self._tell(f"Next: python -m cae evaluate {experiment}\n      tensorboard --logdir {experiment}")
+            self._tell(
+                next_steps(["python", "-m", "cae", "evaluate", experiment], ["tensorboard", "--logdir", experiment])
+            )
 
 
 def _summary(run: RunDirectory) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def test_a_second_time_nothing_is_measured_again_and_everything_is_the_same(comp
     del before["made"], after["made"]
     assert after == before
     assert out.splitlines()[-1] == "e/comparison"
-    assert "Next: open e/comparison/comparison.html" in err
+    assert "In a browser: e/comparison/comparison.html" in err
     assert "tensorboard --logdir e" in err
 
 

@@ -3,6 +3,9 @@
 import itertools
 import json
 import math
+import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -234,3 +237,47 @@ def test_the_run_configuration_is_plain_yaml_with_absolute_paths(train, write_co
     stored = yaml.safe_load((run / "config.yaml").read_text())
     assert stored["data"]["path"] == str(image_file)
     assert stored["training"]["epochs"] == 1
+
+
+def pasted(err, tmp_path):
+    """What a shell makes of the commands that a message proposes: the words of each."""
+    lines = err[err.index("Next: ") :].splitlines()
+    commands = [
+        lines[0].removeprefix("Next: "),
+        *itertools.takewhile(lambda line: line.startswith("      "), lines[1:]),
+    ]
+    shims = tmp_path / "shims"
+    shims.mkdir(exist_ok=True)
+    for name in ("python", "tensorboard"):
+        (shims / name).write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\necho\n")
+        (shims / name).chmod(0o755)
+    found = subprocess.run(
+        ["sh", "-ec", "\n".join(commands)],
+        env={"PATH": f"{shims}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stderr == ""
+    return [line.split("\0")[:-1] for line in found.stdout.split("\n")[:-1]]
+
+
+@pytest.mark.parametrize("folder", ['-my $(runs); it\'s "new" & *', "-n"])
+def test_what_is_said_to_be_next_can_be_pasted_into_a_shell(run_command, write_config, tmp_path, monkeypatch, folder):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    config = write_config("training: {epochs: 1}\nmodel: {encoder: {filters: [2]}}")
+    code, _, err = run_command("train", config, f"--runs-dir={folder}")
+    assert code == 0, err
+    evaluate, board = pasted(err, tmp_path)
+    assert evaluate[:3] == ["-m", "cae", "evaluate"]
+    assert (board[0], Path(board[1])) == ("--logdir", Path(folder))
+    code, _, err = run_command(*evaluate[2:])
+    assert code == 0, err
+    run = f"./{folder}/default/run"
+    code, _, err = run_command("encode", run, "--split", "test", f"--out={folder}/codes.npz")
+    assert code == 0, err
+    (decode,) = pasted(err, tmp_path)
+    code, _, err = run_command(*decode[2:])
+    assert code == 0, err
+    assert list(Path(folder, "codes-decoded").iterdir())
