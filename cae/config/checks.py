@@ -22,7 +22,7 @@ from cae.config.model import (
     Upsampling,
 )
 from cae.config.nodes import Path
-from cae.config.run import RunConfig
+from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
 
 UPSAMPLING: Path = ("model", "decoder", "upsampling")
@@ -53,6 +53,13 @@ def conflicts(config: RunConfig) -> Iterator[Conflict]:
     """
     for check in _CHECKS:
         yield from check(config)
+
+
+def _names(config: RunConfig) -> Iterator[Conflict]:
+    for key in ("experiment", "name"):
+        name = getattr(config, key)
+        if reason := why_not_a_folder(name):
+            yield ((key,),), f"must be another; {name} {reason}"
 
 
 def _upsampling(config: RunConfig) -> Iterator[Conflict]:
@@ -161,6 +168,7 @@ def _listed(numbers: list[int]) -> str:
 
 
 _CHECKS: tuple[Callable[[RunConfig], Iterator[Conflict]], ...] = (
+    _names,
     source_conflicts,
     array_conflicts,
     fit_conflicts,

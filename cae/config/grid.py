@@ -159,7 +159,7 @@ def _short(node: Node) -> str:
         text = "+".join(words[key] if key in _CHOICES else f"{key}={words[key]}" for key in ordered)
         return text if len(text) <= 48 else ""
     text = str(value) if isinstance(value, int | float | str) else ""
-    return text if re.fullmatch(r"[A-Za-z0-9._+-]{1,32}", text) else ""
+    return text if re.fullmatch(r"[A-Za-z0-9._+-]{0,31}[A-Za-z0-9_+-]", text) else ""
 
 
 def _as_json(node: Node) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -19,6 +20,28 @@ FolderName = Annotated[
     Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._=,+-]{0,127}$"),
     says("a folder name: at most 128 letters, digits and ._=,+- that start with a letter, a digit or _"),
 ]
+# What the program itself puts into the folder of an experiment or a run, or looks for there.
+_OWN_NAMES = (
+    *("comparison", "decoders", "train", "validation", "evaluation", "visualization", "projector", "checkpoints"),
+    *("config.yaml", "environment.json", "metrics.jsonl", "summary.json", "model.weights.h5", "reconstructions.png"),
+    *("comparison.json", "results.json", "index.html"),
+)
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+def why_not_a_folder(name: str) -> str | None:
+    """Why a run or an experiment cannot have a name; None where it can.
+
+    >>> why_not_a_folder("Train")
+    'is a name that the program itself uses in the folders of runs and experiments'
+    """
+    if name.lower() in _OWN_NAMES or name.lower().startswith("events.out.tfevents"):
+        return "is a name that the program itself uses in the folders of runs and experiments"
+    if _WINDOWS_DEVICE.fullmatch(name):
+        return "is the name of a device on Windows, where no folder can be called so"
+    return "ends in a dot, which Windows leaves out" if name.endswith(".") else None
+
+
 Values = Annotated[tuple[Any, ...], Field(min_length=1, strict=False), says("a list of at least one value")]
 
 

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ except ImportError:  # Windows
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 # Whoever only looks holds the lock for an instant, too.
 _PATIENCE_SECONDS = 1.0
+_MOST_BYTES = 4096  # of a signature
 
 
 class BusyError(UserError):
@@ -83,8 +85,8 @@ class RunLock:
     def holder(self) -> str | None:
         """Who trains this run at this moment, in words; None for nobody."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR)
-        except OSError:
+            descriptor = self._open()
+        except (OSError, UserError):
             return None
         try:
             if fcntl is not None:
@@ -114,10 +116,14 @@ class RunLock:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = self._open(os.O_CREAT)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._is_in_place(descriptor):
+                    if not _is_ours(descriptor):
+                        raise UserError(
+                            f"{self._path}: is no lock of this program, which needs that name; move it away."
+                        )
                     _sign(descriptor)
                     return descriptor
             except BlockingIOError:
@@ -131,12 +137,37 @@ class RunLock:
             os.close(descriptor)
             time.sleep(0.05)
 
+    def _open(self, flags: int = 0) -> int:
+        """Open the file itself: where a link leads somebody else's file may lie, and a pipe or a device is no lock."""
+        # Neither flag is known to Windows.
+        guards = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | flags | guards, 0o666)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise UserError(f"{self._path}: is no regular file, as a lock must be; move it away.") from error
+            raise
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        raise UserError(f"{self._path}: is no regular file, as a lock must be; move it away.")
+
     def _is_in_place(self, descriptor: int) -> bool:
         """Whether the open file still has its name: its last holder may have removed it in between."""
         try:
             return os.path.samestat(os.fstat(descriptor), os.stat(self._path))
         except FileNotFoundError:
             return False
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Whether a file is empty or was signed by a lock's holder, and has no other name by which it is somebody's."""
+    content = os.pread(descriptor, _MOST_BYTES, 0)
+    try:
+        signed = not content or {"process", "host", "since"} <= set(json.loads(content))
+    except (ValueError, TypeError, RecursionError):
+        signed = False
+    return signed and os.fstat(descriptor).st_nlink == 1
 
 
 def _sign(descriptor: int) -> None:
@@ -149,7 +180,7 @@ def _sign(descriptor: int) -> None:
 
 def _in_words(descriptor: int) -> str:
     try:
-        found = json.loads(os.pread(descriptor, 4096, 0))
+        found = json.loads(os.pread(descriptor, _MOST_BYTES, 0))
         return f"process {int(found['process'])} on {str(found['host'])[:80]!a} since {str(found['since'])[:40]}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cae.commands.messages import results_stream, tell
-from cae.config import ConfigError, RunConfig, expand_grid, load_config
+from cae.config import ConfigError, RunConfig, check_config, expand_grid, load_config
+from cae.errors import UserError
+from cae.runs.lock import RunLock
 from tests.conftest import ROOT
 
 ELSEWHERE = [
@@ -41,6 +44,61 @@ ELSEWHERE = [
     "*",
     "\x1b[2J",
 ]
+
+
+# What is a plain name, and still no folder: the program's own names, and those of Windows.
+TAKEN = ["comparison", "Train", "validation", "evaluation", "checkpoints", "visualization", "config.yaml"]
+TAKEN += ["aux", "NUL", "con.", "COM1.txt", "lpt9", "run."]
+
+
+@pytest.mark.parametrize("key", ["experiment", "name"])
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_name_that_the_program_or_windows_uses_itself_is_refused(key, name):
+    with pytest.raises(ConfigError, match=rf"^config: {key}: must be another; {re.escape(name)} (is|ends)"):
+        check_config({key: name})
+    # A grid's names go on behind the given one.
+    allowed = name[:3].lower() not in ("con", "aux", "nul", "com", "lpt") or name in ("comparison", "config.yaml")
+    if key == "name" and allowed:
+        assert check_config({key: name, "grid": {"seed": (0,)}})
+    elif "." in name and not allowed:
+        with pytest.raises(ConfigError, match="must be another"):
+            check_config({key: name, "grid": {"seed": (0,)}})
+
+
+def test_the_runs_of_a_grid_never_end_in_a_dot():
+    config = check_config({"name": "a", "grid": {"data.path": ["b.", "c"]}, "data": {"source": "image_folder"}})
+    assert not any(run.name.endswith(".") for run in expand_grid(config))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes are made as on Unix")
+@pytest.mark.parametrize("kind", ["link", "lost_link", "hard_link", "file", "pipe", "folder"])
+def test_what_has_the_name_of_a_runs_lock_is_refused_and_left_as_it_is(tmp_path, kind):
+    diary, lock = tmp_path / "diary.txt", tmp_path / ".lock-run"
+    diary.write_text("dear diary")
+    make = {
+        "link": lambda: lock.symlink_to(diary),
+        "lost_link": lambda: lock.symlink_to(tmp_path / "new.txt"),
+        "hard_link": lambda: lock.hardlink_to(diary),
+        "file": lambda: lock.write_text("42"),
+        "pipe": lambda: os.mkfifo(lock),
+        "folder": lock.mkdir,
+    }
+    make[kind]()
+    before = tree(tmp_path)
+    assert RunLock(tmp_path / "run").holder() is None
+    with pytest.raises(UserError, match=r"\.lock-run: is no "), RunLock(tmp_path / "run").held(print):
+        pass
+    assert tree(tmp_path) == before
+    assert diary.read_text() == "dear diary"
+    if kind == "file":
+        assert lock.read_text() == "42"
+
+
+def test_a_lock_that_a_kill_left_is_taken_over(tmp_path):
+    (tmp_path / ".lock-run").write_text('{"process": 7, "host": "here", "since": "2024-01-01 00:00:00"}')
+    with RunLock(tmp_path / "run").held(print):
+        assert f"process {os.getpid()} " in RunLock(tmp_path / "run").holder()
+    assert tree(tmp_path) == []
 
 
 def tree(folder):
