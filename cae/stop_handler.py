@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, handled for a while."""
+"""Signals that ask a program to end, handled for a while."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+# What a program gets when its terminal goes: a closed ssh, a closed window. Each system has its own.
+_HANGUPS = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasattr(signal, name))
+
+
+def stop_signals() -> tuple[int, ...]:
+    """SIGINT, SIGTERM, and that of a terminal that goes; the last not where it is ignored, as `nohup` has it."""
+    hangups = (number for number in _HANGUPS if signal.getsignal(number) != signal.SIG_IGN)
+    return (signal.SIGINT, signal.SIGTERM, *hangups)
+
+
+def meaning(number: int) -> int:
+    """SIGINT or SIGTERM: the end of a terminal ends what runs in it like SIGTERM."""
+    return signal.SIGTERM if number in _HANGUPS else number
 
 
 class StopHandler:
@@ -25,7 +37,7 @@ class StopHandler:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in STOPS:
+            for number in stop_signals():
                 self.previous[number] = signal.getsignal(number)  # before one can come
                 signal.signal(number, self.on_stop)
         return self

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from cae.commands.messages import for_terminal, results_stream, tell
+from cae.commands.messages import for_terminal, messages_stream, results_stream, tell
 from cae.errors import ConfigError, UserError
 from cae.huge_pages import restart_with_huge_pages
+from cae.stop_handler import meaning, stop_signals
 
 # Name of each command, with its line in the overview. Each lives in a module of this package called like it.
 COMMANDS = {
@@ -37,9 +38,17 @@ COMMANDS = {
 def main(arguments: Sequence[str]) -> int:
     """Run a command; returns the exit code.
 
-    0 done, 1 the run failed, 2 the command line or the configuration is wrong, 130 interrupted, 143 terminated.
+    0 done, 1 the run failed, 2 the command line or the configuration is wrong, 130 interrupted, 143 terminated,
+    also by the end of the terminal.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    with contextlib.redirect_stderr(messages_stream(sys.stderr)):
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    for number in stop_signals():
+        if number != signal.SIGINT:
+            signal.signal(number, _terminate)
     parser = _make_parser(arguments)
     options = parser.parse_args(arguments)
     try:
@@ -110,4 +119,4 @@ def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 def _terminate(number: int, frame: FrameType | None) -> None:
     """End outside of training, where there is nothing to save."""
     print("terminated", file=sys.stderr)
-    raise SystemExit(128 + number)
+    raise SystemExit(128 + meaning(number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import shlex
@@ -47,19 +48,37 @@ def tell(line: str) -> None:
 
 
 class TerminalText:
-    """A text stream that shows everything written to it as `for_terminal` does.
+    """A terminal's text stream that is no error to write to when the terminal has gone: a training still saves itself.
 
     Args:
         stream: The terminal's.
+        escape: What is done to everything written.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, escape: Callable[[str], str]) -> None:
         self._stream = stream
+        self._escape = escape
 
     def write(self, text: str) -> int:
         """Write the text escaped."""
-        self._stream.write(for_terminal(text))
+        with self._lasting():
+            self._stream.write(self._escape(text))
         return len(text)
+
+    def flush(self) -> None:
+        """Show what is written."""
+        with self._lasting():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _lasting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            # For what is still to be flushed, too, when the program ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -68,10 +87,15 @@ class TerminalText:
 def results_stream(stream: TextIO) -> TextIO:
     """Make stdout fit for names: escaped for people at a terminal, and byte for byte for programs behind a pipe."""
     if stream.isatty():
-        return cast(TextIO, TerminalText(stream))
+        return cast(TextIO, TerminalText(stream, for_terminal))
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="surrogateescape")
     return stream
+
+
+def messages_stream(stream: TextIO) -> TextIO:
+    """Make stderr outlive its terminal."""
+    return cast(TextIO, TerminalText(stream, str)) if stream.isatty() else stream
 
 
 @contextlib.contextmanager

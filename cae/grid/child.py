@@ -1,9 +1,12 @@
 """The process of one run of a grid: `python -m cae.grid.child PARENT CONFIG ...` is `cae train CONFIG ...`.
 
-A stop reaches it up to three times: from the terminal or the scheduler, which mean every process, from the grid, which
-passes its own on, and once more from an impatient user. Only the first may count, since the second of an ordinary
-training ends it in the middle of its checkpoint. Therefore SIGINT and SIGTERM are blocked from the start (by the grid,
-so that there is no moment without), and looked for. The end of the grid's own process counts as SIGTERM.
+The grid passes stops on through the child's standard input: a byte with the number of the signal. The end of the input
+is the end of the grid's own process, however that came, and counts as SIGTERM; no child outlives its grid.
+
+A stop reaches a child up to three times: from the terminal or the scheduler, which mean every process, from the grid,
+and once more from an impatient user. Only the first may count, since the second of an ordinary training ends it in the
+middle of its checkpoint. Therefore stop signals are blocked from the start (by the grid, so that there is no moment
+without), and looked for. On Windows nothing can be blocked; there the grid keeps Ctrl-C from its children.
 """
 
 from __future__ import annotations
@@ -18,29 +21,57 @@ from collections.abc import Sequence
 from types import FrameType
 
 from cae.commands.main import main
+from cae.stop_handler import meaning, stop_signals
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
 
+def train_as_child(arguments: Sequence[str], stops: int = 0) -> int:
+    """Train; the first argument is the process id of the grid, the others are those of `cae train`.
 
-def train_as_child(arguments: Sequence[str]) -> int:
-    """Train; the first argument is the process id of the grid, the others are those of `cae train`."""
+    Args:
+        arguments: From the command line.
+        stops: File descriptor of the pipe from the grid.
+    """
     parent, *rest = arguments
-    for number in STOPS:  # until training has its own
+    numbers = stop_signals()
+    for number in numbers:  # until training has its own
         signal.signal(number, _end)
-    if hasattr(signal, "sigpending"):  # not on Windows, where nothing can be blocked
-        threading.Thread(target=_deliver_first_stop, args=(int(parent),), daemon=True).start()
+    first = _First()
+    threading.Thread(target=_obey, args=(stops, first), daemon=True).start()
+    if hasattr(signal, "sigpending"):  # not on Windows
+        threading.Thread(target=_look, args=(int(parent), numbers, first), daemon=True).start()
     return main(["train", *rest])
 
 
-def _deliver_first_stop(parent: int) -> None:
-    while os.getppid() == parent and signal.sigpending().isdisjoint(STOPS):
+class _First:
+    """Delivers a stop to the main thread, once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def deliver(self, number: int) -> None:
+        if self._lock.acquire(blocking=False):
+            _thread.interrupt_main(number)
+
+
+def _obey(stops: int, first: _First) -> None:
+    """Wait for what the grid says, or for its end."""
+    try:
+        said = os.read(stops, 1)
+    except OSError:
+        said = b""
+    first.deliver(said[0] if said and said[0] in (signal.SIGINT, signal.SIGTERM) else signal.SIGTERM)
+
+
+def _look(parent: int, numbers: Sequence[int], first: _First) -> None:
+    """Look for blocked signals, and for another parent than the grid."""
+    while os.getppid() == parent and signal.sigpending().isdisjoint(numbers):
         time.sleep(0.1)
     pending = signal.sigpending()
-    _thread.interrupt_main(signal.SIGINT if signal.SIGINT in pending else signal.SIGTERM)
+    first.deliver(signal.SIGINT if signal.SIGINT in pending else signal.SIGTERM)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+    raise SystemExit(128 + meaning(number))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from cae.stop_handler import STOPS, StopHandler
+from cae.stop_handler import StopHandler, meaning, stop_signals
 
 _PACKAGE_PARENT = Path(__file__).parents[2]
 
 
 class Children(StopHandler):
-    """Within the `with` block, SIGINT and SIGTERM go to the running child, and this process waits for its end.
+    """Within the `with` block, stop signals go to the running child, and this process waits for its end.
 
     >>> with Children() as children:
     ...     children.stop_signal is None
@@ -36,17 +36,27 @@ class Children(StopHandler):
             if self.stop_signal:
                 return 128 + self.stop_signal
             # Results go to stdout, and of one run that is its folder, which is known here.
-            self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=_environment())
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env=_environment(),
+                # On Windows: Ctrl-C in the console is for the grid alone, which passes it on.
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
         try:
             return self._process.wait()
         finally:
-            self._process = None
+            process, self._process = self._process, None
+            if process.stdin is not None:
+                process.stdin.close()
 
     def on_stop(self, number: int, frame: FrameType | None) -> None:
         """Pass it on."""
-        self.stop_signal = self.stop_signal or number
-        if self._process is not None:
-            self._process.send_signal(number)
+        self.stop_signal = self.stop_signal or meaning(number)
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):  # it has just ended
+                os.write(self._process.stdin.fileno(), bytes([meaning(number)]))
 
 
 @contextlib.contextmanager
@@ -55,7 +65,7 @@ def _stops_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals())
     try:
         yield
     finally:

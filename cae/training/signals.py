@@ -1,11 +1,11 @@
-"""SIGINT and SIGTERM as wishes to stop, taken up between two calls of the step."""
+"""Stop signals as wishes to stop, taken up between two calls of the step."""
 
 from __future__ import annotations
 
 import signal
 from types import FrameType
 
-from cae.stop_handler import StopHandler
+from cae.stop_handler import StopHandler, meaning
 
 
 class StopSignals(StopHandler):
@@ -24,10 +24,10 @@ class StopSignals(StopHandler):
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal's number, as shells count it."""
+        """130 after SIGINT, 143 after SIGTERM and what means the same: 128 + the number, as shells count it."""
         return 128 + (self.received or 0)
 
     def on_stop(self, number: int, frame: FrameType | None) -> None:
         """Remember it."""
-        self.received = number
+        self.received = meaning(number)
         signal.signal(number, self.previous[number])

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from cae.data.shares import Shares
 from cae.errors import ConfigError, UserError
+from cae.stop_handler import stop_signals
 
 if TYPE_CHECKING:
     from cae.training.cluster import Cluster
@@ -125,7 +126,7 @@ def _ended_by_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in stop_signals()}
     try:
         yield
     finally:

@@ -1,14 +1,25 @@
 """A stop signal in every phase of a training ends it with its exit code, soon, and with nothing half done."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import signal
+import subprocess
+import sys
+import termios
 import time
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from cae.grid import children
+from cae.stop_handler import stop_signals
 from cae.training.checkpoints import CheckpointFolder
-from tests.conftest import make_images, start_process
+from tests.conftest import ROOT, make_images, start_process
+from tests.faults.runs import count_rows, summary
 
 # Sends itself a signal when it comes to a function for the NUMBER-th time.
 STOPPED = """
@@ -96,3 +107,83 @@ def test_a_stop_signal_while_tensorflow_starts_ends_at_once(config, tmp_path, nu
     assert process.returncode == 128 + number, err
     assert "Traceback" not in err
     assert time.monotonic() - sent < 20
+
+
+def test_a_terminal_that_is_closed_ends_a_training_with_a_checkpoint(config, tmp_path):
+    ours, terminal = pty.openpty()
+
+    def log_in():
+        os.setsid()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    command = [sys.executable, "train.py", str(config), "--runs-dir", str(tmp_path)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=terminal, stdout=terminal, stderr=terminal, preexec_fn=log_in, text=True
+    )
+    os.close(terminal)
+    os.set_blocking(ours, False)
+    run, deadline = tmp_path / "default" / "run", time.monotonic() + SECONDS
+    while count_rows(run) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        with contextlib.suppress(BlockingIOError):
+            os.read(ours, 4096)  # or the program would wait for its reader
+        time.sleep(0.01)
+    os.close(ours)
+    assert process.wait(timeout=SECONDS) == 143
+    assert summary(run)["status"] == "interrupted"
+    assert CheckpointFolder(run / "checkpoints").steps()
+
+
+def test_a_hangup_that_is_ignored_from_the_start_stays_ignored():
+    assert signal.SIGHUP in stop_signals()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in stop_signals()
+        with children.Children():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+# A child of a grid that trains nothing; the second form is that of a system on which no signal can be blocked.
+CHILD = """
+import signal, sys, time
+if sys.argv[1] == "windows":
+    del signal.sigpending
+from cae.grid import child
+def train(arguments):
+    print("trains", flush=True)
+    while True:
+        time.sleep(0.01)
+child.main = train
+sys.exit(child.train_as_child(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("system", ["posix", "windows"])
+@pytest.mark.parametrize(("said", "code"), [(b"\x02", 130), (b"\x0f", 143), (b"", 143)])
+def test_a_run_of_a_grid_stops_when_the_grid_says_so_and_when_it_is_gone(system, said, code):
+    command = [sys.executable, "-c", CHILD, system, str(os.getpid())]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, preexec_fn=interruptible, **pipes) as process:
+        assert process.stdout.readline() == b"trains\n"
+        process.stdin.write(said)
+        process.stdin.flush()
+        if not said:
+            process.stdin.close()
+        assert process.wait(timeout=SECONDS) == code
+
+
+def test_a_grid_passes_stops_on_without_signals(monkeypatch):
+    started = []
+    monkeypatch.setattr(children.subprocess, "Popen", lambda *_, **options: started.append(options) or fake)
+    reading, writing = os.pipe()
+    ends = [os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)]
+    grid = children.Children()
+    fake = SimpleNamespace(stdin=ends[1], wait=lambda: grid.on_stop(signal.SIGHUP, None) or ends[0].read(9)[0])
+    assert grid.train([]) == signal.SIGTERM
+    assert grid.stop_signal == signal.SIGTERM
+    assert started[0]["stdin"] == subprocess.PIPE
+    assert ends[1].closed
+    ends[0].close()
