@@ -19,7 +19,8 @@ from cae.errors import ConfigError, UserError
 
 # What readers of arrays and archives have been seen to raise at damaged files.
 PARSING_ERRORS = (
-    *(OSError, EOFError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError, LookupError, SyntaxError),
+    *(OSError, EOFError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError, LookupError),
+    *(SyntaxError, SystemError),
     *(lzma.LZMAError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cae.atomic_files import replacing
+from cae.data.file_errors import PARSING_ERRORS
 from cae.data.image_file import ImageHeader
 from cae.data.user_cache import DIGEST_BYTES, digest, user_cache_folder
 from cae.errors import UserError
@@ -42,7 +43,7 @@ class HeaderCache:
         self._name = digest("headers 1", *map(os.path.abspath, folders)).hex()
         try:
             self._headers = _sorted(_load(self._path()))
-        except (OSError, ValueError, EOFError):
+        except PARSING_ERRORS:
             self._headers = np.empty(0, HEADER_TYPE)
         self._stamps = _sortable(self._headers)
 

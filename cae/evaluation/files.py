@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cae.atomic_files import replacing, write_json
-from cae.data.file_errors import printable
+from cae.data.file_errors import PARSING_ERRORS, printable
 from cae.measures.catalogue import metrics_of
 from cae.pictures import save_png
 
@@ -76,7 +76,7 @@ def read_evaluation(folder: Path, digest: str, image_shape: tuple[int, int, int]
             return None
         per_image = _read_per_image(folder / _PER_IMAGE, [metric.name for metric in metrics_of(image_shape)])
         spectrum = np.load(folder / _SPECTRUM, allow_pickle=False)
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+    except PARSING_ERRORS:
         return None
     is_complete = all(len(values) == results["images"] for values in per_image.values())
     return Evaluation(results, per_image, spectrum) if is_complete and spectrum.shape == image_shape[:2] else None

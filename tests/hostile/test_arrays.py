@@ -54,6 +54,11 @@ NPY = {
     "two negative": npy_bytes("(-2, -6, 50)", data=bytes(600)),
     "endless": npy_bytes(f"({'9' * 9000}, 6, 5)"),
     "nested": npy_bytes("(" * 500 + ")" * 500),
+    "deeply nested": npy_bytes("(" * 9000),
+    "nested brackets": npy_bytes("[" * 250 + "]" * 250),
+    "indented": npy_bytes("\n  x\n y\n"),
+    # Of these, the tokenizer of Python 3.13 says that it has a fault of its own.
+    "no tokens": b"\x93NUMPY\x01\x00" + struct.pack("<H", 30) + b"    L**:\n#\0b'\0\n\0\n\\{$[".ljust(30) + bytes(64),
     "calling": npy_bytes("__import__('os').system('touch canary')"),
     "object": npy_bytes("(20, 6, 5)", "|O", pickle.dumps([1] * 600)),
     "fat type": npy_bytes("(20, 6, 5)", f"|V{2**31 - 1}"),
