@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -131,5 +130,6 @@ def _make_stream(
     options.autotune.enabled = False
     options.deterministic = True
     parallel = min(_MOST_PARALLEL_BATCHES, max(2, os.cpu_count() or 1))
-    make: Callable[..., Any] = make_batch if shares is None else make_share
+    # There is no Python in it to convert, and what is said of a failed conversion keeps every frame on the stack alive.
+    make = tf.autograph.experimental.do_not_convert(make_batch if shares is None else make_share)
     return steps.map(make, num_parallel_calls=parallel, deterministic=True).prefetch(2).with_options(options)
