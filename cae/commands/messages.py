@@ -25,7 +25,7 @@ def for_terminal(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def next_steps(*commands: Sequence[str | Path]) -> str:
+def next_steps(*commands: Sequence[object]) -> str:
     r"""Say what can be typed next: commands that a shell takes as they stand, whatever their paths are.
 
     >>> print(next_steps(["python", "-m", "cae", "evaluate", Path("my runs/it's")], ["tensorboard", Path("-runs")]))
@@ -38,7 +38,7 @@ def next_steps(*commands: Sequence[str | Path]) -> str:
     return "Next: " + "\n      ".join(shlex.join(map(_word, words)) for words in commands)
 
 
-def _word(word: str | Path) -> str:
+def _word(word: object) -> str:
     return f".{os.sep}{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
 
 

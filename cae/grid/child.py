@@ -50,7 +50,7 @@ class _First:
 
     def deliver(self, number: int) -> None:
         if self._lock.acquire(blocking=False):
-            _thread.interrupt_main(number)
+            _thread.interrupt_main(signal.Signals(number))
 
 
 def _obey(stops: int, first: _First) -> None:
