@@ -153,6 +153,22 @@ CONFLICTS = [
         "1:49: data.test_array: give test_array or test_path, not both",
     ),
     (
+        "data: {source: cifar10, validation_path: x}",
+        "1:42: data.validation_path: validation_path has no effect with source: cifar10",
+    ),
+    (
+        "data: {source: idx, path: a, validation_path: b, validation_fraction: 0.2}",
+        "1:71: data.validation_fraction: validation_fraction has no effect with validation_path",
+    ),
+    (
+        "data: {source: arrays, path: a.npz, validation_array: b, validation_path: c}",
+        "1:55: data.validation_array: give validation_array or validation_path, not both",
+    ),
+    (
+        "data: {source: arrays, path: a.npy, validation_array: b}",
+        "1:55: data.validation_array: validation_array has no effect with a .npy file, which holds one array",
+    ),
+    (
         "data: {source: arrays, path: a.NPY, array: b}",
         "1:44: data.array: array has no effect with a .npy file, which holds one array",
     ),
@@ -204,6 +220,7 @@ AGREEMENTS = [
     "data: {source: arrays, path: a.npz, array: x, test_array: b}",
     "data: {source: arrays, path: a.npy, test_path: b.npy}",
     "data: {source: idx, path: a, test_fraction: 0.2}",
+    "data: {source: image_folder, path: a, validation_path: b, test_path: c, image_size: [8, 8]}",
     "data: {source: mnist, path: a}",
     "data: {source: tfrecord, path: a, test_path: b, cache: disk, channels: 1}",
     "data: {source: image_folder, path: a, fit: patch, image_size: [8, 9], random_patches: true}",

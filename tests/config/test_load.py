@@ -439,8 +439,8 @@ def test_paths_of_overrides_start_from_the_current_folder(files, tmp_path):
     files(sub__a="data: {source: arrays, path: x.npy}")
     assert load_config("sub/a.yaml").data.path == str(tmp_path / "sub" / "x.npy")
     assert load_config("sub/a.yaml", ["data.path=y.npy"]).data.path == str(tmp_path / "y.npy")
-    data = load_config("sub/a.yaml", ["data={source: idx, path: z, test_path: /t}"]).data
-    assert (data.path, data.test_path) == (str(tmp_path / "z"), "/t")
+    data = load_config("sub/a.yaml", ["data={source: idx, path: z, test_path: /t}", "data.validation_path=v"]).data
+    assert (data.path, data.test_path, data.validation_path) == (str(tmp_path / "z"), "/t", str(tmp_path / "v"))
 
 
 def test_a_tilde_is_the_home_folder(load, monkeypatch):

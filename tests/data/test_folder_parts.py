@@ -222,6 +222,15 @@ def test_a_validation_path_is_validation_and_stays_out_of_training(tmp_path):
         load_splits(section(tmp_path / "pictures", validation_path=str(tmp_path / "nowhere")))
 
 
+def test_a_share_that_is_asked_for_in_vain_is_said(tmp_path):
+    write(tmp_path, [*numbered(20, "train/"), *numbered(3, "val/"), *numbered(3, "test/")])
+    assert load_splits(section(tmp_path)).notes == []
+    assert load_splits(section(tmp_path, validation_fraction=0.3, test_fraction=0.2)).notes == [
+        "data.validation_fraction has no effect: the validation part is there (folder val).",
+        "data.test_fraction has no effect: the test part is there (folder test).",
+    ]
+
+
 def test_a_prepared_data_set_has_the_folders_parts(tmp_path, run_command):
     make_category(tmp_path / "bottle")
     write(tmp_path / "more", numbered(4))
