@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import glob
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
+from cae.atomic_files import replacing_folder, restore_folder
 from cae.commands.messages import next_steps, progress_bar, tell
 from cae.config.data import ImageFolderData
 from cae.data.file_errors import file_error, printable
@@ -55,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prepare a data set; prints its folder.
 
-    OUT is either complete or not there: a command that was interrupted leaves none, and starts afresh when repeated.
+    OUT is complete, or what it was before: a command that was interrupted starts afresh when repeated.
     """
     if options.image_size and min(options.image_size) < 1:
         raise ConfigError(f"--image-size must be two integers of at least 1. Received: {options.image_size}.")
@@ -73,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
         max_pixels=options.max_pixels,
     )
     out = Path(os.path.abspath(options.out))
+    restore_folder(out)
     _check_out(out, overwrite=options.overwrite)
     start_engine()
     from cae.data.dividing import parts_in_words
@@ -80,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     from cae.data.preparing import prepare
 
     with (
-        _appearing(out) as folder,
+        replacing_folder(out) as folder,
         progress_bar("reading headers", "file") as scanned,
         progress_bar("writing", "image") as written,
     ):
@@ -113,21 +110,3 @@ def _check_out(out: Path, *, overwrite: bool) -> None:
         raise file_error(out, "OUT must be a new folder, or with --overwrite one that `prepare` has written before.")
     if not overwrite:
         raise file_error(out, "there is a prepared data set already; --overwrite replaces it.")
-
-
-@contextlib.contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `out`, which takes its place when the block has gone well, and is deleted if not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in sorted(out.parent.glob(f".{glob.escape(out.name)}.*.incomplete")):
-        tell(f"{printable(leftover)}: being written by another prepare, or left by one that was killed.")
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".incomplete", dir=out.parent))
-    folder, old = temporary / "new", temporary / "old"
-    try:
-        folder.mkdir()
-        yield folder
-        if out.exists():
-            os.rename(out, old)
-        os.rename(folder, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

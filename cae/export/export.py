@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cae.atomic_files import replacing, replacing_folder, restore_folder
 from cae.errors import UserError
 from cae.export.agreement import Agreement
 from cae.export.formats import Format
 from cae.export.metadata import make_metadata
 from cae.export.parity import Serve, check_parity, serve_in_fresh_process
 from cae.export.parts import Part
-from cae.export.placing import placing
 from cae.export.writers import WRITERS
 
 if TYPE_CHECKING:
@@ -95,3 +97,23 @@ class Exporter:
             # Converters raise whatever they like; it is never for want of the user's care, but the user must know.
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(f"The {part.name} cannot be converted to {wanted.name}: {first}") from error
+
+
+@contextlib.contextmanager
+def placing(out: Path, *, is_folder: bool) -> Iterator[Path]:
+    """Give a path beside `out` to write to; it takes the place of `out`, an earlier export, when all went well.
+
+    Args:
+        out: where the export belongs.
+        is_folder: whether it is a SavedModel.
+
+    Raises:
+        UserError: something that is no such export is there.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if is_folder:
+        restore_folder(out)
+        if out.exists() and not (out.is_dir() and ((out / "saved_model.pb").exists() or not any(out.iterdir()))):
+            raise UserError(f"{out}: is there already and is not a SavedModel; name another folder.")
+    with (replacing_folder if is_folder else replacing)(out) as path:
+        yield path

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cae.atomic_files import remove_unfinished, write_text
+from cae.atomic_files import UNFINISHED, remove_unfinished, replacing_folder, write_text
 from cae.data.file_errors import naming, open_regular
 from cae.errors import ConfigError, UserError
 from cae.run_warning import RunWarning, from_json
@@ -121,7 +121,7 @@ class RunDirectory:
             and not self.exists
             and any(
                 # A kill while config.yaml was being written leaves its beginning.
-                not path.name.startswith(".writing-")
+                not path.name.startswith(UNFINISHED)
                 for path in self.path.iterdir()
             )
         ):
@@ -130,13 +130,11 @@ class RunDirectory:
     def create(self) -> None:
         """Make the folder; an old run in it goes away whole."""
         self.check_holds_nothing_else()
-        old = self.path.with_name(f".old-{self.path.name}")
         try:
-            # Moved aside first: a kill while deleting must not leave half a run under its name.
-            shutil.rmtree(old, ignore_errors=True)
             if self.exists:
-                self.path.rename(old)
-                shutil.rmtree(old)
+                # A kill while deleting must not leave half a run under its name.
+                with replacing_folder(self.path):
+                    pass
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
@@ -156,10 +154,10 @@ def check_is_writable(folder: Path) -> None:
     nearest = folder
     while not nearest.exists():
         nearest = nearest.parent
-    probe = nearest / ".cae-write-test"
     try:
-        probe.touch()
-        probe.unlink(missing_ok=True)  # another job may look at the same folder, and be quicker
+        # Of a file without a name, a kill leaves nothing.
+        with tempfile.TemporaryFile(prefix=UNFINISHED, dir=nearest):
+            pass
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror or error} ({nearest}).") from error
 

@@ -7,10 +7,10 @@ from cae.config.run import RunConfig
 from cae.errors import UserError
 from cae.export.agreement import compare_floats, compare_quantized, compare_quantized_switches
 from cae.export.export import Exporter
+from cae.export.export import placing
 from cae.export.formats import FORMATS
 from cae.export.parity import check_parity
 from cae.export.parts import make_part
-from cae.export.placing import placing
 from tests.export.models import build, make_batch
 
 SHAPE = (8, 12, 1)
@@ -139,7 +139,6 @@ def test_a_folder_takes_the_place_of_an_earlier_saved_model_whole(tmp_path):
     out = tmp_path / "deep" / "model"
     for content in ("first", "second"):
         with placing(out, is_folder=True) as path:
-            path.mkdir()
             (path / "saved_model.pb").write_text(content)
             (path / content).touch()
     assert {path.name for path in out.iterdir()} == {"saved_model.pb", "second"}
