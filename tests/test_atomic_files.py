@@ -49,7 +49,6 @@ def test_a_failure_leaves_the_old_folder_and_names_files_where_they_were_to_be(t
     target = tmp_path / "target"
     write(target, a="old")
     with pytest.raises(FileNotFoundError) as caught, replacing_folder(target) as folder:
-        write(folder, a="new")
         (folder / "no" / "folder").write_text("")
     assert caught.value.filename == str(target / "no" / "folder")
     with pytest.raises(UserError, match=f"^{target}/b: bad"), replacing_folder(target) as folder:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cae.atomic_files import filling_folder
 from cae.commands.messages import progress_bar, tell
 from cae.data.file_errors import file_error, printable
 from cae.errors import UserError
@@ -36,10 +37,9 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UserError(f"{directory.path}: {error}") from error
     _check_is_for(codes, model, options.codes)
-    pictures = OutputFolder(options.out, codes.names)
-    options.out.mkdir(parents=True, exist_ok=True)
     step = max(1, model.config.training.batch_size)
-    with progress_bar("decoding", "image") as show:
+    with filling_folder(options.out) as folder, progress_bar("decoding", "image") as show:
+        pictures = OutputFolder(folder, codes.names)
         for first in range(0, len(codes.codes), step):
             for place, image in enumerate(_decode(model, codes, first, step, options.codes), first):
                 pictures.save(place, image)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cae.atomic_files import replacing
+from cae.atomic_files import filling_folder
 from cae.commands.given_images import (
     BadImages,
     add_image_arguments,
@@ -67,9 +68,8 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "npy" and not inputs.is_array:
         raise ConfigError("--format npy needs an array as INPUT, since other images may differ in size.")
     sizes = model.at_any_size(overlap_of(options))
-    options.out.mkdir(parents=True, exist_ok=True)
     bad = BadImages(options.on_bad_image)
-    with _writing(options, inputs, model.image_shape[2]) as keep:
+    with filling_folder(options.out) as folder, _writing(folder, options, inputs, model.image_shape[2]) as keep:
         quality = _reconstruct_all(inputs, sizes, options, bad, keep)
         exit_code = bad.exit_code(len(inputs.names))
     count = len(quality["psnr"])
@@ -121,12 +121,12 @@ def _reconstruct_all(
 
 
 @contextlib.contextmanager
-def _writing(options: argparse.Namespace, inputs: Inputs, channels: int) -> Iterator[Keep]:
-    """Give what keeps each reconstruction; scores.csv appears when all are there."""
-    pictures = OutputFolder(options.out, inputs.names, [ERROR_MAPS])
+def _writing(folder: Path, options: argparse.Namespace, inputs: Inputs, channels: int) -> Iterator[Keep]:
+    """Give what keeps each reconstruction in a folder."""
+    pictures = OutputFolder(folder, inputs.names, [ERROR_MAPS])
     with contextlib.ExitStack() as stack:
-        array = stack.enter_context(_growing_array(options.out, inputs, channels)) if options.format == "npy" else None
-        table = stack.enter_context(replacing(options.out / "scores.csv"))
+        array = stack.enter_context(_growing_array(folder, inputs, channels)) if options.format == "npy" else None
+        table = folder / "scores.csv"
         rows = csv.writer(stack.enter_context(open(table, "w", newline="", encoding="utf-8")))
         rows.writerow(["file", *_FIGURES, "score", "reconstruction"])
 
@@ -135,7 +135,7 @@ def _writing(options: argparse.Namespace, inputs: Inputs, channels: int) -> Iter
                 pictures.save(made.place, made.reconstruction)
                 file = pictures.files[made.place]
             else:
-                array[made.place] = made.reconstruction
+                array(made.place, made.reconstruction)
                 file = f"{_ARRAY_FILE}[{made.place}]"
             if options.error_maps:
                 pictures.save(made.place, _error_picture(made), ERROR_MAPS)
@@ -146,12 +146,22 @@ def _writing(options: argparse.Namespace, inputs: Inputs, channels: int) -> Iter
 
 
 @contextlib.contextmanager
-def _growing_array(out: Path, inputs: Inputs, channels: int) -> Iterator[Any]:
+def _growing_array(folder: Path, inputs: Inputs, channels: int) -> Iterator[Callable[[int, np.ndarray], None]]:
+    """Give what writes the image of a place into an .npy file."""
     shape = (len(inputs.names), *inputs.read(0).shape[:2], channels)
-    with replacing(out / _ARRAY_FILE) as temporary:
-        array = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-        yield array
-        array.flush()
+    image_bytes = 4 * math.prod(shape[1:])
+    # Not mapped into memory, where a full disk would end the program without a word.
+    with open(folder / _ARRAY_FILE, "wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+        file.truncate(start + shape[0] * image_bytes)
+
+        def write(place: int, image: np.ndarray) -> None:
+            file.seek(start + place * image_bytes)
+            file.write(np.ascontiguousarray(image, "<f4").tobytes())
+
+        yield write
 
 
 def _error_picture(made: Made) -> np.ndarray:

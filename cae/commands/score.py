@@ -17,7 +17,7 @@ from cae.anomaly.labels import read_classes
 from cae.anomaly.report import Scored, report
 from cae.anomaly.scores import METRICS, error_map, score_images
 from cae.anomaly.threshold import Threshold, calibrate
-from cae.atomic_files import replacing, write_json
+from cae.atomic_files import filling_folder, write_json
 from cae.commands.given_images import (
     BadImages,
     add_image_arguments,
@@ -100,20 +100,21 @@ def run(options: argparse.Namespace) -> int:
     sizes = model.at_any_size(overlap_of(options))
     bad, bad_normal = BadImages(options.on_bad_image), BadImages(options.on_bad_image)
     threshold = _find_threshold(model, sizes, options, bad_normal)
-    with _writing(options, inputs, classes, threshold) as keep:
-        indices, scores = _score_all(inputs, sizes, options, bad, "scoring", keep)
-        exit_code = max(bad.exit_code(len(inputs.names)), 1 if bad_normal.is_failure else 0)
-    scored = Scored(
-        [inputs.names[index] for index in indices],
-        scores,
-        options.metric,
-        None if classes is None else [classes[index] or "" for index in indices],
-        threshold,
-        normal,
-    )
-    lines, numbers = report(scored)
-    if options.out is not None:
-        write_json(options.out / "results.json", numbers)
+    with contextlib.nullcontext() if options.out is None else filling_folder(options.out) as folder:
+        with _writing(folder, options, inputs, classes, threshold) as keep:
+            indices, scores = _score_all(inputs, sizes, options, bad, "scoring", keep)
+            exit_code = max(bad.exit_code(len(inputs.names)), 1 if bad_normal.is_failure else 0)
+        scored = Scored(
+            [inputs.names[index] for index in indices],
+            scores,
+            options.metric,
+            None if classes is None else [classes[index] or "" for index in indices],
+            threshold,
+            normal,
+        )
+        lines, numbers = report(scored)
+        if folder is not None:
+            write_json(folder / "results.json", numbers)
     print("\n".join(lines if options.out is None else [*lines, str(options.out)]))
     if options.out is None:
         tell("With --out FOLDER: each image's score and a heat map")
@@ -186,22 +187,19 @@ def _score_all(
 
 @contextlib.contextmanager
 def _writing(
+    folder: Path | None,
     options: argparse.Namespace,
     inputs: Inputs,
     classes: Sequence[str | None] | None,
     threshold: Threshold | None,
 ) -> Iterator[Keep]:
-    """Give what keeps each image's score and heat map; scores.csv appears when all are there."""
-    if options.out is None:
+    """Give what keeps each image's score and heat map in a folder, if there is one."""
+    if folder is None:
         yield lambda *_: None
         return
-    options.out.mkdir(parents=True, exist_ok=True)
-    pictures = OutputFolder(options.out / HEAT_MAPS, inputs.names)
+    pictures = OutputFolder(folder / HEAT_MAPS, inputs.names)
     columns = ["file", *(["class"] if classes else []), "score", *(["anomalous"] if threshold else [])]
-    with (
-        replacing(options.out / "scores.csv") as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
+    with open(folder / "scores.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(columns)
 

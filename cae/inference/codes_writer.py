@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from cae.atomic_files import replacing
+from cae.hdf5_writing import Hdf5Target, writing_hdf5
 from cae.inference.codes_file import Description, import_pyarrow
 
 _COPIED_BYTES = 2**24
@@ -80,10 +81,10 @@ def _writing_npz(path: Path, description: Description) -> Iterator[CodesWriter]:
 
 
 class _Hdf5Writer:
-    def __init__(self, file: Any, shape: tuple[int, ...]) -> None:
+    def __init__(self, file: Any, target: Hdf5Target, shape: tuple[int, ...]) -> None:
         import h5py
 
-        self._file = file
+        self._file, self._target = file, target
         text = h5py.string_dtype()
         self._columns = {
             "codes": file.create_dataset("codes", (0, *shape), "f4", maxshape=(None, *shape)),
@@ -102,15 +103,14 @@ class _Hdf5Writer:
             column = self._columns[name]
             column.resize(len(column) + len(values), axis=0)
             column[-len(values) :] = values
+        self._target.check()
 
 
 @contextlib.contextmanager
 def _writing_hdf5(path: Path, description: Description) -> Iterator[CodesWriter]:
-    import h5py
-
-    with h5py.File(path, "w") as file:
+    with writing_hdf5(path) as (file, target):
         file.attrs["description"] = description.to_json()
-        yield _Hdf5Writer(file, description.code_shape)
+        yield _Hdf5Writer(file, target, description.code_shape)
 
 
 class _ParquetWriter:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from cae.anomaly.strips import row_strips
+from cae.atomic_files import is_usable
 from cae.data.file_errors import file_error, printable
 from cae.data.folder_files import EXTENSIONS
 from cae.errors import ConfigError, UserError
@@ -58,7 +59,7 @@ def check_is_usable(out: Path, inputs: Path | None, *, overwrite: bool) -> None:
             )
     if out.exists() and not out.is_dir():
         raise file_error(out, "is a file, and results need a folder there.")
-    if out.is_dir() and not overwrite and any(out.iterdir()):
+    if not overwrite and not is_usable(out):
         raise ConfigError(
             f"--out: {printable(out)} holds files already; --overwrite writes into it (files of the same names are"
             " replaced, others stay), or name another folder."
