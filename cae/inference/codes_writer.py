@@ -15,8 +15,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from cae.atomic_files import replacing
-from cae.hdf5_writing import Hdf5Target, writing_hdf5
 from cae.inference.codes_file import Description, import_pyarrow
+from cae.inference.hdf5_target import Hdf5Target, writing_hdf5
 
 _COPIED_BYTES = 2**24
 
