@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from tensorboard.plugins.projector import ProjectorConfig
+from tensorboard.plugins.text.summary_v2 import text_pb
 
 from cae.atomic_files import replacing, write_text
 from cae.data.file_errors import printable
 from cae.pictures import save_png
 from cae.pictures.colors import image_colors
+from cae.runs.events import replace_events
 
 # What a browser turns smoothly, and what it takes as a picture.
 MOST_POINTS = 2000
@@ -22,8 +23,6 @@ _THUMBNAIL = 64
 # Numbers in tensors.tsv: about 20 MB.
 _MOST_VALUES = 2**21
 CONFIG = "projector_config.pbtxt"
-# Tells the event file from others.
-_SUFFIX = ".projector"
 
 
 def num_points(code_values: int) -> int:
@@ -70,7 +69,8 @@ def write_projector(
         np.savetxt(temporary, rows, fmt="%.6g", delimiter="\t")
     save_png(make_sprite(thumbnails), folder / "sprite.png")
     write_text(folder / "metadata.tsv", _metadata(columns))
-    _write_event(folder, title)
+    # TensorBoard looks only into folders with events.
+    replace_events(folder, ".projector", [(0, text_pb("codes", title))])
     write_text(folder / CONFIG, _configuration(rows.shape, thumbnails.shape[1:3]))
 
 
@@ -106,16 +106,6 @@ def _metadata(columns: Mapping[str, Sequence[str]]) -> str:
     """Tab-separated; TensorBoard knows no quotes, so that tabs and line ends in names are escaped."""
     rows = [columns, *zip(*columns.values(), strict=True)]
     return "".join("\t".join(map(printable, row)) + "\n" for row in rows)
-
-
-def _write_event(folder: Path, title: str) -> None:
-    before = list(folder.glob(f"events.out.tfevents.*{_SUFFIX}"))
-    writer = tf.summary.create_file_writer(str(folder), filename_suffix=_SUFFIX)
-    with writer.as_default(step=0):
-        tf.summary.text("codes", title)
-    writer.close()
-    for path in before:
-        path.unlink()
 
 
 def _configuration(shape: tuple[int, ...], thumbnail: tuple[int, ...]) -> str:

@@ -1,17 +1,24 @@
-"""TensorBoard event files of a run that is taken up again."""
+"""TensorBoard event files: those of a run that is taken up again, and those that take the place of earlier ones."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import re
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.util import tensor_util
 
 from cae.atomic_files import replacing
 from cae.data.file_errors import naming, open_regular
@@ -44,6 +51,56 @@ def cut_events(folder: Path, step: int) -> None:
         for file in files:
             if file != merged:
                 file.unlink()
+
+
+def replace_events(folder: Path, suffix: str, summaries: Iterable[tuple[int, Summary]]) -> None:
+    """Write one event file, then remove the earlier ones of the same kind from the folder.
+
+    The new file has a new name, so that a TensorBoard that is running finds it; it comes complete or not at all.
+
+    Args:
+        folder: where to; made where it is missing.
+        suffix: what the file's name ends in, `.comparison` for instance: tells this kind from others in the folder.
+        summaries: each with its step.
+
+    Raises:
+        OSError: the file cannot be written; or UserError, where TensorFlow says so.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    now = time.time()
+    new = folder / f"{_PREFIX}{int(now)}.{uuid.uuid4().hex}{suffix}"
+    with naming_event_failures(folder), replacing(new) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+        writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        for step, summary in summaries:
+            writer.write(Event(wall_time=now, step=step, summary=summary).SerializeToString())
+    remove_events(folder, suffix, but=new)
+
+
+def remove_events(folder: Path, suffix: str, but: Path | None = None) -> None:
+    """Remove event files of one kind, and what a kill left of one that was being written.
+
+    Args:
+        folder: which may hold other files, left alone.
+        suffix: what their names end in.
+        but: a file to keep.
+    """
+    for old in folder.glob(f"*{_PREFIX}*{suffix}"):
+        if old != but:
+            old.unlink(missing_ok=True)
+
+
+def image_summary(tag: str, picture: np.ndarray, description: str | None = None) -> Summary:
+    """A picture, uint8 of shape (height, width, 3), under Images; the description is Markdown."""
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, format="PNG")
+    height, width = picture.shape[:2]
+    summary = Summary()
+    summary.value.add(
+        tag=tag,
+        metadata=image_metadata.create_summary_metadata(None, description),
+        tensor=tensor_util.make_tensor_proto([str(width).encode(), str(height).encode(), encoded.getvalue()]),
+    )
+    return summary
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from cae.data.file_errors import printable
 from cae.data.pixels import to_float
 from cae.errors import UserError
 from cae.pictures import save_png
-from cae.visualization.events import write_events
+from cae.runs.events import image_summary, replace_events
 from cae.visualization.layer_pictures import LayerPicture, draw_layer
 from cae.visualization.page import PagePicture, PageSection, make_page
 from cae.visualization.record import in_words, layer_record
@@ -141,7 +141,8 @@ def _write_files(
             save_png(picture.pixels, out / picture.file)
         shown = [PagePicture(p.heading, p.description, (out / p.file).read_bytes()) for p in drawn]
         sections.append(PageSection(name, shown))
-    write_events(out, {f"{picture.kind}/{name}": picture.pixels for name in pictures for picture in pictures[name]})
+    shown_at = [(f"{picture.kind}/{name}", picture.pixels) for name in pictures for picture in pictures[name]]
+    replace_events(out, ".visualization", [(0, image_summary(tag, pixels)) for tag, pixels in shown_at])
     write_text(out / PAGE, make_page(record, sentences, sections))
     # Last: whoever sees it finds the other files in place.
     write_json(out / RECORD, record)
@@ -152,6 +153,7 @@ def _remove_earlier(out: Path, keep: set[str]) -> None:
     try:
         earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
         names = [file for layer in earlier["layers"].values() for file in layer["pictures"].values()]
+        (out / RECORD).unlink()  # while it is there, all that it tells of is there
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return  # there was none, or none of ours
     for name in names:

@@ -10,11 +10,14 @@ from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from cae.comparison.events.files import remove_events, replace_events
 from cae.comparison.events.names import folder_names
 from cae.comparison.record import Contender, Curve
 from cae.comparison.report.words import metric_title
 from cae.measures.catalogue import by_importance
+from cae.runs.events import remove_events, replace_events
+
+# Tells the comparison's event files from those of training, which may lie in the same folder.
+SUFFIX = ".comparison"
 
 
 def write_curves(contenders: Sequence[Contender], folder: Path) -> None:
@@ -28,10 +31,10 @@ def write_curves(contenders: Sequence[Contender], folder: Path) -> None:
     """
     names = folder_names([contender.label for contender in contenders])
     for contender in contenders:
-        replace_events(folder / names[contender.label], _summaries(contender))
+        replace_events(folder / names[contender.label], SUFFIX, _summaries(contender))
     for other in set(folder.iterdir()) - {folder / name for name in names.values()}:
         if other.is_dir():
-            remove_events(other)
+            remove_events(other, SUFFIX)
             if not any(other.iterdir()):
                 other.rmdir()
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import re
 
 import numpy as np
-from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.text.summary_v2 import text_pb
-from tensorboard.util import tensor_util
 
 from cae.comparison.record import Comparison
 from cae.comparison.report.answer import about_pictures
 from cae.comparison.report.markdown import escape_markdown, render_markdown
+from cae.runs.events import image_summary
 
 # Escapes that TensorBoard's Markdown does not know, to what it shows as the same character.
 _UNKNOWN_ESCAPES = {r"\<": "&lt;", r"\&": "&amp;", r"\$": "$", r"\~": "~"}
@@ -22,16 +19,7 @@ _UNKNOWN_ESCAPES = {r"\<": "&lt;", r"\&": "&amp;", r"\$": "$", r"\~": "~"}
 
 def picture_summary(picture: np.ndarray, comparison: Comparison) -> Summary:
     """Make the picture of all decoders, uint8 of shape (height, width, 3), one that TensorBoard shows."""
-    encoded = io.BytesIO()
-    Image.fromarray(picture).save(encoded, format="PNG")
-    height, width = picture.shape[:2]
-    summary = Summary()
-    summary.value.add(
-        tag="comparison/pictures",
-        metadata=image_metadata.create_summary_metadata(None, escape_markdown(about_pictures(comparison))),
-        tensor=tensor_util.make_tensor_proto([str(width).encode(), str(height).encode(), encoded.getvalue()]),
-    )
-    return summary
+    return image_summary("comparison/pictures", picture, escape_markdown(about_pictures(comparison)))
 
 
 def text_summaries(comparison: Comparison) -> list[Summary]:

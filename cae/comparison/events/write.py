@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from cae.comparison.events.curves import charts, write_curves
-from cae.comparison.events.files import replace_events
+from cae.comparison.events.curves import SUFFIX, charts, write_curves
 from cae.comparison.events.hyperparameters import run_figures, table_columns
 from cae.comparison.events.overview import picture_summary, text_summaries
 from cae.comparison.record import Comparison, Exhibits
 from cae.comparison.report import comparison_picture
 from cae.runs import RunDirectory
+from cae.runs.events import replace_events
 
 
 def write_events(
@@ -44,10 +44,10 @@ def write_events(
     """
     overview = [picture_summary(comparison_picture(comparison, exhibits), comparison), *text_summaries(comparison)]
     write_curves(comparison.contenders, folder / "decoders")
-    replace_events(folder, [(0, summary) for summary in (charts(comparison.contenders), *overview)])
+    replace_events(folder, SUFFIX, [(0, summary) for summary in (charts(comparison.contenders), *overview)])
     for contender in comparison.contenders:
         for run in contender.runs:
             if Path(run.path) not in read_only:
-                replace_events(RunDirectory(Path(run.path)).evaluation, run_figures(run, comparison.split))
+                replace_events(RunDirectory(Path(run.path)).evaluation, SUFFIX, run_figures(run, comparison.split))
     if experiment is not None:
-        replace_events(experiment, [(0, table_columns(comparison, experiment))])
+        replace_events(experiment, SUFFIX, [(0, table_columns(comparison, experiment))])

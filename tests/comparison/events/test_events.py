@@ -10,9 +10,9 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from cae.comparison.events import write_events
-from cae.comparison.events.files import replace_events
 from cae.comparison.events.hyperparameters import table_columns
 from cae.comparison.events.overview import report_parts
+from cae.runs.events import replace_events
 from tests.comparison.events.conftest import make_experiment
 
 
@@ -108,7 +108,7 @@ def test_labels_that_are_no_file_names_get_folders_of_their_own(tmp_path):
 
 
 def test_a_write_that_fails_leaves_the_old_events_and_nothing_else(tmp_path):
-    replace_events(tmp_path, [(1, scalar_pb("loss", 0.5))])
+    replace_events(tmp_path, ".comparison", [(1, scalar_pb("loss", 0.5))])
     before = files(tmp_path)
 
     def broken():
@@ -116,15 +116,15 @@ def test_a_write_that_fails_leaves_the_old_events_and_nothing_else(tmp_path):
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space"):
-        replace_events(tmp_path, broken())
+        replace_events(tmp_path, ".comparison", broken())
     assert files(tmp_path) == before
 
 
 def test_what_a_kill_left_half_written_is_removed_by_the_next_writing(tmp_path):
-    replace_events(tmp_path, [(1, scalar_pb("loss", 0.5))])
+    replace_events(tmp_path, ".comparison", [(1, scalar_pb("loss", 0.5))])
     (file,) = tmp_path.iterdir()
     file.rename(tmp_path / f".writing-abc-{file.name}")
-    replace_events(tmp_path, [(1, scalar_pb("loss", 0.25))])
+    replace_events(tmp_path, ".comparison", [(1, scalar_pb("loss", 0.25))])
     assert [(tag, step) for _, tag, step, _ in events(tmp_path)] == [("loss", 1)]
 
 
