@@ -29,6 +29,7 @@ COMMANDS = {
     "decode": "make images of codes",
     "score": "tell images that are unlike a run's training images, by how badly they are reconstructed",
     "export": "write a trained run as SavedModel, ONNX, LiteRT or Keras file, checked against the run",
+    "verify": "hold the files of runs against their checksums",
     "prepare": "write a large image folder as TFRecord shards",
     "doctor": "check this machine, and a configuration, for what stands in the way of training",
     "describe": "print or draw a model's layers, shapes, parameters and code size without training",

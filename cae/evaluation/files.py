@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from cae.atomic_files import replacing, write_json
+from cae.atomic_files import replacing
 from cae.data.file_errors import PARSING_ERRORS, printable
 from cae.measures.catalogue import metrics_of
 from cae.pictures import save_png
+from cae.runs import checksums
 
 _RESULTS, _PER_IMAGE, _SPECTRUM = "results.json", "per_image.csv", "residual_spectrum.npy"
 _PICTURE = "reconstructions.png"
@@ -47,7 +48,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, names: Sequence[str],
         picture: of reconstructions, (height, width, 3) uint8.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (_RESULTS, *_ADDED):
+    for name in (_RESULTS, checksums.NAME, *_ADDED):
         (folder / name).unlink(missing_ok=True)
     _write_per_image(folder / _PER_IMAGE, names, evaluation.per_image)
     with replacing(folder / _SPECTRUM) as temporary:
@@ -58,8 +59,9 @@ def write_evaluation(folder: Path, evaluation: Evaluation, names: Sequence[str],
 
 
 def write_results(folder: Path, evaluation: Evaluation) -> None:
-    """Write results.json alone, when something was added to the results of an evaluation that is there."""
-    write_json(folder / _RESULTS, evaluation.results)
+    """Write results.json, as the last file of an evaluation or when something was added, and the files' checksums."""
+    names = (_PER_IMAGE, _SPECTRUM, _PICTURE, *_ADDED[:-1])
+    checksums.write_last(folder / _RESULTS, evaluation.results, [folder / name for name in names])
 
 
 def read_evaluation(folder: Path, digest: str, image_shape: tuple[int, int, int]) -> Evaluation | None:

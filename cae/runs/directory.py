@@ -14,6 +14,7 @@ from cae.atomic_files import UNFINISHED, remove_unfinished, replacing_folder, wr
 from cae.data.file_errors import naming, open_regular
 from cae.errors import ConfigError, UserError
 from cae.run_warning import RunWarning, from_json
+from cae.runs import checksums
 from cae.runs.lock import RunLock
 from cae.runs.read_back import read_environment, read_metrics, read_summary
 
@@ -36,6 +37,7 @@ class RunDirectory:
         self.train_events = path / "train"
         self.validation_events = path / "validation"
         self.reconstructions = path / "reconstructions.png"
+        self.checksums = path / checksums.NAME
         self.evaluation = path / "evaluation"
         self.lock = RunLock(self._whole)
 
@@ -76,6 +78,20 @@ class RunDirectory:
     def has_checkpoint(self) -> bool:
         """Whether there is a checkpoint to go on from, whole or damaged."""
         return any(self.checkpoints.glob("step-*.json"))
+
+    @property
+    def training_files(self) -> list[Path]:
+        """The files that a training writes, but for the checksums of all."""
+        named = (self.config, self.environment, self.metrics, self.summary, self.weights, self.reconstructions)
+        folders = (self.checkpoints, self.train_events, self.validation_events)
+        below = [file for folder in folders for file in folder.rglob("*")]
+        found = [*named, *self.path.glob("events.out.tfevents.*"), *below]
+        return [file for file in found if file.is_file() and not file.name.startswith(UNFINISHED)]
+
+    @property
+    def added_later(self) -> list[str]:
+        """Names of the folders in it that other commands write."""
+        return [self.evaluation.name, "visualization"]
 
     def read_summary(self) -> dict[str, Any]:
         """What summary.json says, checked; see `cae.runs.read_back`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cae.atomic_files import write_json
 from cae.errors import UserError
 from cae.run_warning import RunWarning, as_json
+from cae.runs.checksums import write_last
 from cae.runs.environment import peak_memory_bytes
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def write_summary(
     warnings: Sequence[RunWarning] = (),
     error: str | None = None,
 ) -> None:
-    """Write summary.json: how a training ended, its best and last epoch, and what it cost.
+    """Write summary.json: how a training ended, its best and last epoch, and what it cost; before it the checksums.
 
     Args:
         run: where.
@@ -69,7 +69,7 @@ def write_summary(
         "training_seconds": counters.seconds + counters.epoch_seconds,
         "peak_memory_bytes": peak_memory_bytes(),
     }
-    write_json(run.summary, summary)
+    write_last(run.summary, summary, run.training_files)
 
 
 def _start_of(run: RunDirectory) -> Any:

@@ -251,6 +251,7 @@ class Training:
         elif resume:
             self.tell("There is no checkpoint to go on from: starting at the beginning.")
         self.run.summary.unlink(missing_ok=True)
+        self.run.checksums.unlink(missing_ok=True)
         self.run.remove_unfinished()
         if state.step == 0 or is_longer:
             save_config(self.config, self.run.config)
