@@ -3,7 +3,8 @@
 Runs with the shim before the C library (LD_PRELOAD). Whatever changes a file below FOLDER counts as a step: each in its
 turn fails once (`once`), or it and all that follow (`dead`), which is to the disk what a SIGKILL just before that step
 is. After each fault every file must be whole or absent and the same command must go through. Prints a line of JSON for
-each command. `--kill N` is killed in earnest at step N instead, and leaves its files.
+each command. `--stop SEED` does one thing only, at a step chosen by chance, and leaves the files: `--way kill` is
+killed there in earnest.
 
 TensorFlow starts once for all of this, and what is computed is computed once: only files are tried.
 """
@@ -16,9 +17,9 @@ import functools
 import io
 import json
 import os
+import random
 import re
 import shutil
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -318,7 +319,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("cases", nargs="+")
-    parser.add_argument("--kill", type=int)
+    parser.add_argument("--stop", type=int)
+    parser.add_argument("--way", choices=["dead", "kill"])
     parser.add_argument("--only", type=int)
     options = parser.parse_args()
     shim.faults_name.restype, shim.faults_name.argtypes = ctypes.c_char_p, [ctypes.c_long]
@@ -333,11 +335,12 @@ def main():
         loop = Loop(root, template, make_cases(root)[name])
         started, number, found = time.monotonic(), loop.count(), []
         once = time.monotonic() - started
-        if options.kill is not None:
+        if options.stop is not None:
             loop.reset()
-            arm(root, options.kill, KILL)
-            call(*loop.case.arguments)
-            sys.exit("it was not killed")
+            step = random.Random(options.stop).randint(1, number)
+            with faults(root, step, KILL if options.way == "kill" else DEAD):
+                call(*loop.case.arguments)
+            return
         for step in range(1, number + 1) if options.only is None else [options.only]:
             for mode in (ONCE, DEAD):
                 for problem in loop.meet(step, mode):

@@ -1,0 +1,82 @@
+"""Every command that writes meets a fault at each of its steps: see `tests.faults.loop`.
+
+`CAE_SLOW=1` tries every step of every command; without it, of commands that take many the steps are thinned out.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SHIM = Path(__file__).with_name("shim.c")
+# About as long as each other, for two workers.
+GROUPS = {
+    "results": ["score", "score into", "reconstruct", "reconstruct over", "encode h5", "encode npz", "decode"],
+    "others": ["evaluate", "compare", "visualize", "prepare", "export keras", "export savedmodel", "figure"],
+    "runs": ["train", "overwrite", "grid"],
+}
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory):
+    """The library that stands before the C library."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if sys.platform != "linux" or compiler is None:
+        pytest.skip("needs a C compiler and Linux")
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    command = [compiler, "-O1", "-shared", "-fPIC", "-o", library, SHIM, "-ldl", "-lpthread"]
+    subprocess.run(command, check=True)
+    return library
+
+
+def start(shim, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tests.faults.loop", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "LD_PRELOAD": str(shim)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_after_a_fault_at_any_step_files_are_whole_or_absent_and_the_command_goes_through(shim, tmp_path, group):
+    process = start(shim, tmp_path / "loop", *GROUPS[group])
+    assert process.returncode == 0, process.stderr[-3000:]
+    told = [json.loads(line) for line in process.stdout.splitlines()]
+    print([{name: value for name, value in one.items() if name != "problems"} for one in told])
+    assert [one["case"] for one in told] == GROUPS[group]
+    assert all(one["steps"] > 5 for one in told)
+    problems = [problem for one in told for problem in one["problems"]]
+    assert problems == [], "\n".join(problems)
+
+
+def tree(folder):
+    """Names and contents, without what random names, times and durations make different."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = re.sub(r"\.writing-.{8}-", ".writing-", str(path.relative_to(folder)))
+        name = re.sub(r"tfevents\..*", "tfevents", name)
+        is_timed = "tfevents" in name or path.suffix in (".json", ".jsonl", ".npz")
+        found[name] = None if path.is_dir() else path.stat().st_size // 64 if is_timed else path.read_bytes()
+    return found
+
+
+@pytest.mark.parametrize(("case", "seed"), [("score", 0), ("encode h5", 1), ("train", 2)])
+def test_a_fault_at_a_step_and_all_that_follow_leaves_on_the_disk_what_a_kill_there_leaves(shim, tmp_path, case, seed):
+    dead = start(shim, tmp_path / "dead", case, "--stop", seed, "--way", "dead")
+    assert dead.returncode == 0, dead.stderr[-3000:]
+    killed = start(shim, tmp_path / "killed", case, "--stop", seed, "--way", "kill")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-3000:]
+    one, other = tree(tmp_path / "dead" / "root"), tree(tmp_path / "killed" / "root")
+    assert one == other
+    assert one != tree(tmp_path / "dead" / "template")
