@@ -292,7 +292,8 @@ def _move_whole(folder: Path) -> None:
     whole = folder / _WHOLE
     if not whole.is_dir():
         return
-    for file in _files(whole):
+    # In the order in which they were written: what promises that others are there comes after them.
+    for file in sorted(_files(whole), key=lambda file: file.stat().st_mtime_ns):
         target = folder / file.relative_to(whole)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(file, target)

@@ -73,7 +73,8 @@ class ShardWriter:
             class_name: The class's name; None for none.
         """
         if self._writer is None:
-            self._writer = tf.io.TFRecordWriter(str(self._path(".tfrecord")))
+            with self._naming():
+                self._writer = tf.io.TFRecordWriter(str(self._path(".tfrecord")))
             self._entries, self._bytes = [], 0
         encoded_name = os.fsencode(name)
         data = _make_example(image, encoded_name, label, class_name).SerializeToString(deterministic=True)

@@ -21,6 +21,7 @@ import random
 import re
 import shutil
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,6 +117,9 @@ def call(*arguments):
             code = main([str(argument) for argument in arguments])
         except SystemExit as error:
             code = error.code
+        except Exception:
+            code = "traceback"
+            traceback.print_exc()
     return code, out.getvalue(), err.getvalue()
 
 
