@@ -68,7 +68,7 @@ def make_cases(root):
         (out / "old.txt").write_text("old")
 
     def old_shards():
-        call("prepare", root / "images", out, "--image-size", 4, 4)
+        call("prepare", root / "few", out, "--image-size", 4, 4)
 
     def codes():
         shutil.copyfile(root / "codes.npz", root / "given.npz")
@@ -102,7 +102,7 @@ def make_cases(root):
         "export savedmodel": Case(
             ["export", run, "--format", "savedmodel", "--out", out, *data], folders=[out], prepare=old_export
         ),
-        "prepare": Case(["prepare", root / "images", out, "--overwrite"], folders=[out], prepare=old_shards),
+        "prepare": Case(["prepare", root / "few", out, "--overwrite"], folders=[out], prepare=old_shards),
         "figure": Case(["describe", root / "a.yaml", "--figure", root / "model.svg"]),
     }
 
@@ -273,30 +273,42 @@ class Loop:
         self.folders_after = {folder: names_in(folder) for folder in self.case.folders}
         return len(self.steps)
 
-    def meet(self, number, mode):
-        """Meet a fault; gives what is wrong afterwards."""
+    def meet(self, number):
+        """Meet a fault, then death at the same step of the next try, and then none; gives what is wrong on the way."""
         self.reset()
+        problems = self.try_once(number, ONCE)
+        if problems or self.is_done():
+            self.reset()
+        problems += self.try_once(number, DEAD)
+        code, _, err = call(*self.case.arguments)
+        # What is there whole need not be made again.
+        if code != 0 and not ("already" in err and self.is_done()):
+            problems.append(f"does not go through afterwards: {err[-300:]}")
+        problems += [f"afterwards {problem}" for problem in self.look()]
+        if not self.is_done():
+            problems.append(f"afterwards missing: {sorted(self.expected - names_in(self.root))}")
+        if left := [str(path) for path in self.root.rglob(".*") if HIDDEN.match(path.name)]:
+            problems.append(f"left: {left}")
+        return problems
+
+    def is_done(self):
+        """Whether all files are there that the command writes."""
+        return self.expected <= names_in(self.root)
+
+    def try_once(self, number, mode):
         with faults(self.root, number, mode):
             code, _, err = call(*self.case.arguments)
         problems = []
-        if "Traceback" in err:
+        if code == "traceback" or "Traceback" in err:
             problems.append(f"traceback: {err[-1500:]}")
-        if code not in (0, 1):
+        elif code not in (0, 1):
             problems.append(f"exit code {code}: {err[-300:]}")
-        if code == 1 and "error:" not in err and "failed" not in err:
+        elif code == 1 and "error:" not in err and "failed" not in err:
             problems.append(f"no reason: {err[-300:]}")
-        problems += self.look()
-        again = call(*self.case.arguments) if code else (0, "", "")
-        # What is there whole need not be made again.
-        if again[0] != 0 and not ("already" in again[2] and self.expected <= names_in(self.root)):
-            problems.append(f"does not go through afterwards: {again[2][-300:]}")
-        problems += [f"afterwards {problem}" for problem in self.look()]
-        if missing := self.expected - names_in(self.root):
-            problems.append(f"afterwards missing: {sorted(missing)}")
-        left = [str(p) for p in self.root.rglob(".*") if HIDDEN.match(p.name) and p.name not in again[2]]
-        if left:
-            problems.append(f"left: {left}")
-        return problems
+        way = {ONCE: "fails once", DEAD: "is the last"}[mode]
+        return [
+            f"where step {number} ({self.steps[number - 1]}) {way}: {problem}" for problem in problems + self.look()
+        ]
 
     def look(self):
         problems = []
@@ -346,10 +358,7 @@ def main():
                 call(*loop.case.arguments)
             return
         for step in range(1, number + 1) if options.only is None else [options.only]:
-            for mode in (ONCE, DEAD):
-                for problem in loop.meet(step, mode):
-                    way = {ONCE: "once", DEAD: "dead"}[mode]
-                    found.append(f"{name}, {way} at step {step} ({loop.steps[step - 1]}): {problem}")
+            found += [f"{name}, step {step}: {problem}" for problem in loop.meet(step)]
         seconds = time.monotonic() - started
         print(
             json.dumps({"case": name, "steps": number, "once": once, "seconds": seconds, "problems": found}), flush=True
