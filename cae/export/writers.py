@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ def write_savedmodel(part: Part, path: Path, metadata: dict[str, Any], quantize:
     """Write a SavedModel folder with the signature `serving_default`; weights stay variables, tied ones stay one."""
     graph = PlainGraph(part)
     tf.saved_model.save(graph, str(path), signatures=graph.serve.get_concrete_function())
+    # TensorFlow says nothing where it cannot remove what it needed in between.
+    shutil.rmtree(path / "variables" / "variables_temp", ignore_errors=True)
     # The folder that SavedModel keeps for what others wish to add.
     extra = path / "assets.extra"
     extra.mkdir()
