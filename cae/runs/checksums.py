@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from cae.atomic_files import UNFINISHED, write_json, write_text
+from cae.data.file_errors import open_regular
 from cae.errors import UserError
 
 NAME = "checksums.json"
@@ -103,7 +104,7 @@ def _entry(path: Path, length: int | None = None) -> dict[str, Any]:
     """Size and SHA-256 of a file, or of so many bytes of its beginning."""
     digest, left = hashlib.sha256(), path.stat().st_size if length is None else length
     found = {"bytes": left}
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         while left and (block := file.read(min(left, 1 << 20))):
             digest.update(block)
             left -= len(block)
