@@ -84,7 +84,7 @@ def make_cases(root):
             ["train", root / "a.yaml", "--runs-dir", root / "runs", "--overwrite"], [run / "summary.json"]
         ),
         "grid": Case(["train", root / "grid.yaml", "--runs-dir", root / "new"]),
-        "evaluate": Case(["evaluate", run, "--projector"], [run / "evaluation/results.json"]),
+        "evaluate": Case(["evaluate", run, "--projector", "--no-features"], [run / "evaluation/results.json"]),
         "compare": Case(["evaluate", run, other], [runs / "comparison/comparison.json"]),
         "visualize": Case(["visualize", run], [run / "visualization/visualization.json"]),
         "reconstruct": Case(["reconstruct", run, root / "few", "--out", out, "--error-maps"], folders=[out]),
@@ -119,35 +119,80 @@ def call(*arguments):
             code = main([str(argument) for argument in arguments])
         except SystemExit as error:
             code = error.code
+            if code == 143:  # somebody wants this program to end, not the command
+                raise
         except Exception:
             code = "traceback"
             traceback.print_exc()
     return code, out.getvalue(), err.getvalue()
 
 
+def once(module, name, key=lambda *arguments, **options: None):
+    """Have a function compute the same only once."""
+    real, kept = getattr(module, name), {}
+
+    def remembered(*arguments, **options):
+        which = key(*arguments, **options)
+        if which not in kept:
+            kept[which] = real(*arguments, **options)
+        return kept[which]
+
+    setattr(module, name, remembered)
+
+
 def compute_once():
-    """Keep models, compiled steps and the outcome of checks from one call to the next."""
+    """Keep models, compiled steps, measurements and drawings from one call to the next."""
     from cae.engine import start_engine
 
     start_engine()
-    import cae.evaluation.measure
+    import cae.comparison.compare
+    import cae.comparison.events.write
+    import cae.comparison.measuring
+    import cae.comparison.report.write
+    import cae.evaluation.results
     import cae.export.export
+    import cae.features.describe
+    import cae.inference.trained_autoencoder
+    import cae.plan_figure.file
+    import cae.runs.trained
+    import cae.visualization.results
     from cae.grid.children import Children
-    from cae.inference.trained_autoencoder import TrainedAutoencoder
     from cae.training.train import Training
 
+    def by_weights(directory, *_):
+        return directory.digest_weights()
+
+    once(cae.runs.trained, "load_autoencoder", by_weights)
+    model = cae.inference.trained_autoencoder.TrainedAutoencoder
+    real_load = model.load
+    model.load = lambda directory, tell=print: real_load(directory, tell)
+    once(model, "load", by_weights)
+    once(cae.visualization.results, "_survey")
+    once(cae.visualization.results, "_draw")
+    once(cae.features.describe, "take_sample", lambda network, images, **options: options["most"])
+    once(cae.comparison.compare, "make_exhibits")
+    once(cae.comparison.report.write, "comparison_picture")
+    once(cae.comparison.events.write, "comparison_picture")
+    once(cae.plan_figure.file, "draw_plan")
     cae.export.export.check_parity = lambda *args, **options: []
     if not os.environ.get("CAE_SLOW"):
         copy_exports(cae.export.export.WRITERS)
     Children.train = lambda children, arguments: call("train", *arguments)[0]
-    models, states = {}, {}
-    load, make_state = TrainedAutoencoder.load, Training._make_state
+    evaluate, write, evaluations = cae.evaluation.results.evaluate_run, cae.evaluation.results.write_evaluation, {}
 
-    def load_once(directory, tell=print):
-        key = directory.digest_weights()
-        if key not in models:
-            models[key] = load(directory, tell)
-        return models[key]
+    def evaluate_once(trained, measured_on, out, tell):
+        def write_and_keep(folder, *files):
+            evaluations[trained.weights_digest] = files
+            write(folder, *files)
+
+        if trained.weights_digest not in evaluations:
+            cae.evaluation.results.write_evaluation = write_and_keep
+            return evaluate(trained, measured_on, out, tell)
+        write(out, *evaluations[trained.weights_digest])
+        return evaluations[trained.weights_digest][0]
+
+    cae.evaluation.results.evaluate_run = cae.comparison.measuring.evaluate_run = evaluate_once
+    make_state, states = Training._make_state, {}
 
     def make_state_once(training):
         key = training.config.seed
@@ -158,7 +203,6 @@ def compute_once():
         state.restore(start)
         return state
 
-    TrainedAutoencoder.load = load_once
     Training._make_state = make_state_once
 
 

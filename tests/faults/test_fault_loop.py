@@ -46,6 +46,7 @@ def start(shim, *arguments):
         capture_output=True,
         text=True,
         check=False,
+        timeout=500,
     )
 
 
