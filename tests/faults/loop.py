@@ -21,6 +21,7 @@ import os
 import random
 import re
 import shutil
+import sys
 import tempfile
 import time
 import traceback
@@ -35,7 +36,7 @@ name: {name}
 seed: {seed}
 data: {{source: image_folder, path: {images}, channels: 1, cache: disk}}
 model: {{encoder: {{filters: [2]}}}}
-training: {{epochs: 1, batch_size: 16}}
+training: {{epochs: 1, batch_size: 16, optimizer: {{name: sgd, learning_rate: 0.01}}}}
 logging: {{probe_images: 2}}
 """
 GRID = "grid: {seed: [0, 1]}\n"
@@ -406,7 +407,7 @@ def main():
     parser.add_argument("cases", nargs="+")
     parser.add_argument("--stop", type=int)
     parser.add_argument("--way", choices=["dead", "kill"])
-    parser.add_argument("--only", type=int)
+    parser.add_argument("--every", type=int, default=1)
     options = parser.parse_args()
     shim.faults_name.restype, shim.faults_name.argtypes = ctypes.c_char_p, [ctypes.c_long]
     shim.faults_count.restype = ctypes.c_long
@@ -426,7 +427,8 @@ def main():
             with faults(root, step, KILL if options.way == "kill" else DEAD):
                 call(*loop.case.arguments)
             return
-        for step in range(1, number + 1) if options.only is None else [options.only]:
+        print(f"{name}: {number} steps, {once:.2f} s for two calls", file=sys.stderr, flush=True)
+        for step in range(1 + random.Random(name).randrange(options.every), number + 1, options.every):
             found += [f"{name}, step {step}: {problem}" for problem in loop.meet(step)]
         seconds = time.monotonic() - started
         print(
