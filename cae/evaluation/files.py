@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,8 +52,11 @@ def write_evaluation(folder: Path, evaluation: Evaluation, names: Sequence[str],
     for name in (_RESULTS, checksums.NAME, *_ADDED):
         (folder / name).unlink(missing_ok=True)
     _write_per_image(folder / _PER_IMAGE, names, evaluation.per_image)
+    # Into memory first: NumPy does not notice when the last of a file does not reach the disk.
+    content = io.BytesIO()
+    np.save(content, evaluation.spectrum)
     with replacing(folder / _SPECTRUM) as temporary:
-        np.save(temporary, evaluation.spectrum)
+        temporary.write_bytes(content.getbuffer())
     save_png(picture, folder / _PICTURE)
     # Last: whoever sees results.json finds the other files in place.
     write_results(folder, evaluation)
