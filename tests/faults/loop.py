@@ -397,7 +397,7 @@ class Loop:
             except Exception as error:
                 problems.append(f"{name} is not whole: {error!r}"[:300])
         for mark in self.case.marks:
-            if mark.exists():
+            if mark.exists() and '"status": "failed"' not in mark.read_text():
                 here, *others = (f"{one.parent.relative_to(self.root)}/" for one in self.marks_from(mark))
                 missing = {name for name in self.expected - names_in(self.root) if name.startswith(here)}
                 if missing := {name for name in missing if not name.startswith(tuple(others))}:
