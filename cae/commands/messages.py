@@ -47,11 +47,11 @@ def tell(line: str) -> None:
     print(for_terminal(line), file=sys.stderr, flush=True)
 
 
-class TerminalText:
-    """A terminal's text stream that is no error to write to when the terminal has gone: a training still saves itself.
+class LastingText:
+    """A text stream that is no error to write to when its terminal or its reader has gone.
 
     Args:
-        stream: The terminal's.
+        stream: Of a terminal, a pipe or a file.
         escape: What is done to everything written.
     """
 
@@ -75,7 +75,7 @@ class TerminalText:
         try:
             yield
         except OSError as error:
-            if error.errno != errno.EIO:
+            if error.errno not in (errno.EIO, errno.EPIPE):
                 raise
             # For what is still to be flushed, too, when the program ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
@@ -87,15 +87,15 @@ class TerminalText:
 def results_stream(stream: TextIO) -> TextIO:
     """Make stdout fit for names: escaped for people at a terminal, and byte for byte for programs behind a pipe."""
     if stream.isatty():
-        return cast(TextIO, TerminalText(stream, for_terminal))
+        return cast(TextIO, LastingText(stream, for_terminal))
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="surrogateescape")
     return stream
 
 
 def messages_stream(stream: TextIO) -> TextIO:
-    """Make stderr outlive its terminal."""
-    return cast(TextIO, TerminalText(stream, str)) if stream.isatty() else stream
+    """Make stderr outlive its terminal, or the `tee` behind it: a training that nobody watches still saves itself."""
+    return cast(TextIO, LastingText(stream, str))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from cae.commands.messages import messages_stream
 from cae.grid import children
 from cae.stop_handler import stop_signals
 from cae.training.checkpoints import CheckpointFolder
@@ -133,6 +134,15 @@ def test_a_terminal_that_is_closed_ends_a_training_with_a_checkpoint(config, tmp
     assert process.wait(timeout=SECONDS) == 143
     assert summary(run)["status"] == "interrupted"
     assert CheckpointFolder(run / "checkpoints").steps()
+
+
+def test_messages_that_nobody_reads_any_more_are_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as stream:
+        messages = messages_stream(stream)
+        for _ in range(3):
+            print("epoch 1", file=messages, flush=True)
 
 
 def test_a_hangup_that_is_ignored_from_the_start_stays_ignored():
