@@ -27,7 +27,7 @@ def load(run: str | os.PathLike[str], *, tell: Callable[[str], None] = print) ->
 
     Args:
         run: The run directory, or what `train` gave.
-        tell: Is given a line for the user, when the run is not finished.
+        tell: Is given a line for the user, when the run is not finished or images are doubtful.
 
     Raises:
         UserError: There is no such run, or it is damaged.

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cae.commands.given_images import BadImages, add_image_arguments, check_image_arguments, open_given
+from cae.commands.given_images import (
+    BadImages,
+    add_image_arguments,
+    check_image_arguments,
+    open_given,
+    tell_warnings,
+)
 from cae.commands.messages import next_steps, progress_bar, tell
 from cae.data.file_errors import printable
 from cae.errors import ConfigError
@@ -62,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
     options.out.absolute().parent.mkdir(parents=True, exist_ok=True)
     with writing_codes(options.out, description) as writer:
         _encode_all(model, inputs, options.pool, bad, writer)
+        tell_warnings(inputs, options)
         exit_code = bad.exit_code(len(inputs.names))
     count = len(inputs.names) - len(bad.names)
     print(f"{count:,} codes of shape {shape}" + (", with classes" if inputs.classes else ""))

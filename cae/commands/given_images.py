@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from cae.config import load_config
 from cae.data.file_errors import file_error, printable
 from cae.data.folder_files import left_out_in_words
 from cae.errors import ConfigError, UserError
-from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, PictureInputs, SetInputs, open_inputs
+from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, PictureInputs, SetInputs, in_options, open_inputs
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -36,6 +38,14 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", choices=SPLITS, help="instead of INPUT: a part of the run's own data")
     parser.add_argument("--array", metavar="NAME", help="the array of images in an .npz or .h5 file")
+    parser.add_argument(
+        "--value-range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="the values in INPUT that are black and white; default: the run's data.value_range, where the type of"
+        " INPUT can hold it, else what that type can hold",
+    )
     parser.add_argument(
         "--on-bad-image",
         choices=("report", "error", "skip"),
@@ -102,6 +112,12 @@ def check_image_arguments(options: argparse.Namespace) -> None:
     check_data_overrides(options.overrides)
     if options.array is not None and (options.input is None or options.input.suffix.lower() not in NAMED_ARRAY_ENDINGS):
         raise ConfigError(f"--array: only .npz and .h5 files have named arrays. Received: {options.array}.")
+    if options.value_range is not None:
+        low, high = options.value_range
+        if options.input is None:
+            raise ConfigError("--value-range is for INPUT; with --split, use --set data.value_range=[LOW,HIGH].")
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ConfigError(f"--value-range: LOW must be below HIGH. Received: {low:g} {high:g}.")
     if options.input is not None and not options.input.exists():
         raise file_error(options.input, "there is no such file or folder.")
 
@@ -115,13 +131,16 @@ def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_cl
         all_classes: also those that `data.classes` kept out of training.
     """
     if options.input is not None:
-        return open_path(options.input, model, options.array)
+        return open_path(options.input, model, options.array, options.value_range)
     return open_split(model, options.split, options.overrides, all_classes=all_classes)
 
 
-def open_path(path: Path, model: TrainedAutoencoder, array: str | None = None) -> Inputs:
+def open_path(
+    path: Path, model: TrainedAutoencoder, array: str | None = None, value_range: Sequence[float] | None = None
+) -> Inputs:
     """Find the images that a path leads to, and say which files are not read, and what was taken for what."""
-    inputs = open_inputs(path, model.config.data, model.image_shape[2], array)
+    pair = None if value_range is None else (value_range[0], value_range[1])
+    inputs = open_inputs(path, model.config.data, model.image_shape[2], array, pair)
     if isinstance(inputs, PictureInputs) and inputs.left_out:
         tell(f"{printable(path)}: {'; '.join(left_out_in_words(inputs.left_out))}")
     for note in inputs.notes:
@@ -142,7 +161,13 @@ def open_split(model: TrainedAutoencoder, split: str, overrides: list[str], *, a
             f"{model.directory.path}: was trained on images of shape {model.image_shape}, and its data now have"
             f" {splits.image_shape} (height, width, channels)."
         )
-    return SetInputs(getattr(splits, split), splits.class_names)
+    return SetInputs(getattr(splits, split), splits.class_names, warnings=splits.warnings)
+
+
+def tell_warnings(inputs: Inputs, options: argparse.Namespace) -> None:
+    """Say what makes images doubtful, once they are read."""
+    for warning in inputs.warnings:
+        tell(str(warning) if options.input is None else in_options(str(warning)))
 
 
 def _overlap(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cae.commands.messages import progress_bar, tell
 from cae.config import ConfigError, RunConfig
+from cae.config.data import StoredData
 from cae.config.training import Adam, Sgd
 from cae.plan import Plan, PlanError, make_plan
 from cae.plan.memory import StepMemory, predict_step_memory
@@ -90,11 +91,20 @@ def load_splits_with_progress(section: DataSection, tell: Callable[[str], None] 
     """Load the images' splits, and say what they are; a scan of many files shows a bar on a terminal."""
     # And with it NumPy, for which help and wrong configurations need not wait.
     from cae.data.dividing import parts_in_words
-    from cae.data.load import load_splits
+    from cae.data.load import load_splits, look_at_values
 
     with progress_bar("reading headers", "file") as show:
         splits = load_splits(section, show)
+        look_at_values(splits)
     tell(f"Images: {parts_in_words(splits.numbers, splits.origins, splits.all_left_out)}")
     for note in splits.notes:
         tell(note)
     return splits
+
+
+def with_range_stated(config: RunConfig, splits: Splits) -> RunConfig:
+    """Put the values that were observed in the training images in the place of `observed`: later commands need them."""
+    if not isinstance(config.data, StoredData) or config.data.value_range != "observed":
+        return config
+    data = config.data.model_copy(update={"value_range": splits.value_range})
+    return config.model_copy(update={"data": data})

@@ -20,6 +20,7 @@ from cae.commands.given_images import (
     check_image_arguments,
     open_given,
     overlap_of,
+    tell_warnings,
     way_of,
 )
 from cae.commands.messages import progress_bar, tell
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     bad = BadImages(options.on_bad_image)
     with filling_folder(options.out) as folder, _writing(folder, options, inputs, model.image_shape[2]) as keep:
         quality = _reconstruct_all(inputs, sizes, options, bad, keep)
+        tell_warnings(inputs, options)
         exit_code = bad.exit_code(len(inputs.names))
     count = len(quality["psnr"])
     print(

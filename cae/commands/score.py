@@ -27,6 +27,7 @@ from cae.commands.given_images import (
     open_path,
     open_split,
     overlap_of,
+    tell_warnings,
     way_of,
 )
 from cae.commands.messages import progress_bar, tell
@@ -103,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
     with contextlib.nullcontext() if options.out is None else filling_folder(options.out) as folder:
         with _writing(folder, options, inputs, classes, threshold) as keep:
             indices, scores = _score_all(inputs, sizes, options, bad, "scoring", keep)
+            tell_warnings(inputs, options)
             exit_code = max(bad.exit_code(len(inputs.names)), 1 if bad_normal.is_failure else 0)
         scored = Scored(
             [inputs.names[index] for index in indices],
@@ -159,7 +161,7 @@ def _find_threshold(
     if options.calibrate is None:
         normal: Inputs = open_split(model, "validation", options.overrides)
     else:
-        normal = open_path(options.calibrate, model)
+        normal = open_path(options.calibrate, model, value_range=options.value_range)
     _, scores = _score_all(normal, sizes, options, bad, "calibrating", lambda *_: None)
     return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr)
 

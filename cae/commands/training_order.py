@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cae.commands.messages import tell
-from cae.commands.planning import load_splits_with_progress, plan_for
+from cae.commands.planning import load_splits_with_progress, plan_for, with_range_stated
 from cae.config import ConfigError, RunConfig, expand_grid
 from cae.engine import start_engine
 from cae.grid import Combination, Shard, check_plans, find_combinations, match_parameters, train_combinations
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
-from cae.runs.begun import check_start, has_ended, is_done
+from cae.runs.begun import as_begun, check_start, has_ended, is_done
 from cae.training.cluster import Cluster, find_cluster
 from cae.training.outcome import Outcome
 
@@ -79,6 +79,8 @@ def train_one(order: Order) -> End:
         UserError: Images are missing, the folder cannot be written, another process trains there, or training failed.
     """
     directory = order.directory
+    if order.resume and directory.exists:
+        order = replace(order, config=as_begun(directory, order.config))
     cluster = _find_cluster(order.config)
     is_chief = cluster is None or cluster.is_chief
     if not is_chief and order.resume and has_ended(directory, order.config):
@@ -136,7 +138,7 @@ def _is_done(order: Order) -> bool:
 def _train(order: Order, plan: Plan, splits: Splits, cluster: Cluster | None) -> End:
     from cae.training.train import Training
 
-    training = Training(order.config, plan, splits, order.directory, order.tell, cluster)
+    training = Training(with_range_stated(order.config, splits), plan, splits, order.directory, order.tell, cluster)
     outcome, exit_code = training.train(resume=order.resume)
     return End(exit_code, outcome, is_chief=cluster is None or cluster.is_chief)
 

@@ -84,6 +84,8 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
         source = "validation part" if options.images is None else printable(options.images)
         tell(f"{directory.path}: showing {_counted(len(images), 'image')} to {_counted(len(layers), 'layer')}")
         sentences = visualize_run(trained, images, source, Wish(layers, maps, options.method, options.top), out)
+    for warning in trained.splits.warnings:
+        tell(str(warning))
     for name, reason in trained.splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
     return sentences

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from cae.config.section import MOST, Choice, Fraction, Height_Width, NotBool, PositiveInt, Section, says
 
@@ -17,6 +17,19 @@ Classes = Annotated[
     tuple[Annotated[int, Field(ge=0), NotBool] | Annotated[str, Field(min_length=1)], ...],
     Field(min_length=1, strict=False),
     says("a list of names of class folders, or of labels from 0"),
+]
+
+
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if not pair[0] < pair[1]:
+        raise ValueError("the second number must be larger than the first")
+    return pair
+
+
+_Number = Annotated[float, NotBool]
+ValueRange = Annotated[
+    Literal["type", "observed"] | Annotated[tuple[_Number, _Number], Field(strict=False), AfterValidator(_rising)],
+    says("type, observed, or a list of two numbers, [low, high], the first below the second"),
 ]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Rgb = Annotated[
@@ -76,7 +89,14 @@ class StandardData(AnyData):
     """Looked for in `path`, in Debian's data set folder and in the Keras cache, then downloaded."""
 
 
-class PictureData(AnyData):
+class StoredData(AnyData):
+    """Images whose values may be stored on any scale."""
+
+    value_range: ValueRange = "type"
+    """Stored values that become 0 and 1: [low, high], what their type can hold, or what training images have."""
+
+
+class PictureData(StoredData):
     """Encoded pictures, decoded when they are needed."""
 
     fit: Literal["stretch", "crop", "patch"] = "stretch"
@@ -109,7 +129,7 @@ class TfrecordData(PictureData):
     """A folder that `python -m cae prepare` has written."""
 
 
-class ArrayData(AnyData):
+class ArrayData(StoredData):
     """An array file of images."""
 
     source: Literal["arrays"] = "arrays"
@@ -122,7 +142,7 @@ class ArrayData(AnyData):
     """Name of the validation part inside the same file; null takes x_val or the like where there is one."""
 
 
-class IdxData(AnyData):
+class IdxData(StoredData):
     """An IDX file of images."""
 
     source: Literal["idx"] = "idx"

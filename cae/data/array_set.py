@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
@@ -11,6 +12,8 @@ import numpy as np
 from cae.data.fitting import stretch
 from cae.data.image_set import WHOLE_BATCH
 from cae.data.pixels import pixel_type, to_channels, to_pixels
+
+_OBSERVED_BYTES = 1 << 26
 
 
 class ImageArray(Protocol):
@@ -36,11 +39,12 @@ class ArraySet:
 
     Args:
         array: (images, height, width) or (images, height, width, 1 or 3); bool, uint8, uint16, or floating point
-            already in [0, 1].
+            already in [0, 1]; with a range any integers or floating point.
         labels: One integer per image of `array`.
         image_size: Height and width to stretch every image to; None leaves them.
         channels: 1 or 3; None leaves them.
         rows: The images of `array` that belong to the set; None for all.
+        value_range: The values that become 0 and 1; None for what the type says.
     """
 
     def __init__(
@@ -51,9 +55,11 @@ class ArraySet:
         image_size: tuple[int, int] | None = None,
         channels: int | None = None,
         rows: np.ndarray | None = None,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         self._array = array
         self._all_labels = labels
+        self._value_range = value_range
         self._rows = np.arange(array.shape[0]) if rows is None else rows
         height, width = image_size or array.shape[1:3]
         self.image_shape = (height, width, channels or (1 if len(array.shape) == 3 else array.shape[3]))
@@ -79,6 +85,7 @@ class ArraySet:
             image_size=self.image_shape[:2],
             channels=self.image_shape[2],
             rows=self._rows[indices],
+            value_range=self._value_range,
         )
 
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
@@ -94,16 +101,25 @@ class ArraySet:
             lambda indices: [hashlib.blake2b(image.tobytes()).digest() for image in array[self._rows[indices]]],
         ]
 
+    def observe(self) -> tuple[float, float]:
+        """Find the lowest and the highest stored value of the set's images, a few of them at a time."""
+        step = max(1, _OBSERVED_BYTES // (math.prod(self._array.shape[1:]) * self._array.dtype.itemsize))
+        low, high = np.inf, -np.inf
+        for first in range(0, len(self), step):
+            values = self._array[self._rows[first : first + step]]
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+        return low, high
+
     def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None, part: slice = WHOLE_BATCH) -> np.ndarray:
         """Read images; nothing here is random, so `seed` changes nothing."""
         indices = indices[part]
-        batch = to_pixels(np.asarray(self._array[self._rows[indices]]))
+        batch = to_pixels(np.asarray(self._array[self._rows[indices]]), self._value_range)
         if batch.ndim == 3:
             batch = batch[..., np.newaxis]
         batch = to_channels(batch, self.image_shape[2])  # (batch, source height, source width, channels)
         if batch.shape[1:] == self.image_shape:
             return batch
-        fitted = np.empty((len(batch), *self.image_shape), pixel_type(self._array.dtype))
+        fitted = np.empty((len(batch), *self.image_shape), pixel_type(self._array.dtype, self._value_range))
         for position, image in enumerate(batch):
             fitted[position] = stretch(image, self.image_shape[:2])
         return fitted

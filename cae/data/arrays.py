@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, given_parts, printable, required_path
 from cae.data.idx import read_idx, read_idx_shape
 from cae.data.pixels import batch_shape, is_pixel_type, unusual_reading
-from cae.errors import UserError
+from cae.data.value_range import TOLERANCE, Pair, ValuesSeen, given_range, range_for, remedy
+from cae.run_warning import RunWarning
 
 _CHECKED_BYTES = 1 << 26
 _NAMED_ARRAYS = 20
@@ -49,21 +51,39 @@ def load_arrays(section: ArrayData) -> Parts[ArraySet]:
             places.add(place)
             parts[part] = _load_named(part_file, part_name, section)
     notes = [note for part in parts.values() for note in part.notes] + _unused(file, {name for _, name in places})
+    warnings = [warning for part in parts.values() for warning in part.warnings]
     validation, test = (parts[part].train if part in parts else None for part in ("validation", "test"))
-    return replace(parts["train"], validation=validation, test=test, origins=origins, notes=notes)
+    return replace(parts["train"], validation=validation, test=test, origins=origins, notes=notes, warnings=warnings)
 
 
-def load_one_array(section: ArrayData) -> Parts[ArraySet]:
-    """Open the array that a section names, without a test part; else as `load_arrays`."""
-    file = open_array_file(required_path(section.path))
-    return _load_named(file, _train_name(file, section.array), section)
+def load_given(section: ArrayData | IdxData, trained_on: Pair | None = None) -> Parts[ArraySet]:
+    """Open the array or the IDX file that a section names for a trained model, without a test part.
+
+    Args:
+        section: The file, and with `value_range` other than `type` the range of its values.
+        trained_on: Otherwise the range of the model's own images, as far as it can be meant; see `range_for`.
+
+    Raises:
+        UserError: As for `load_arrays` and `load_idx`.
+    """
+
+    def on_range(dtype: np.dtype) -> Any:
+        value_range = range_for(dtype, trained_on) if section.value_range == "type" else section.value_range
+        return section.model_copy(update={"value_range": value_range or "type"})
+
+    path = required_path(section.path)
+    if isinstance(section, IdxData):
+        return _load_idx_part(path, on_range(np.dtype(np.uint8)))
+    file = open_array_file(path)
+    name = _train_name(file, section.array)
+    return _load_named(file, name, on_range(file.headers[name].dtype))
 
 
 def find_arrays_shape(section: ArrayData) -> tuple[int, int, int]:
     """Find (height, width, channels) of the training images from the file's header."""
     file = open_array_file(required_path(section.path))
     name = _train_name(file, section.array)
-    _check_header(file, name)
+    _check_header(file, name, section)
     return batch_shape(file.headers[name].shape)[1:]
 
 
@@ -74,14 +94,15 @@ def load_idx(section: IdxData) -> Parts[ArraySet]:
         UserError: A file is missing, damaged, truncated, or does not hold images.
     """
     path = required_path(section.path)
-    train, reading = _make_idx_set(path, section), _unusual(path, "", read_idx_shape(path))
+    parts = {"train": _load_idx_part(path, section)}
     given = given_parts(section)
-    others = {part: _make_idx_set(other, section) for part, other in given.items()}
+    parts |= {part: _load_idx_part(other, section) for part, other in given.items()}
     if len({os.path.realpath(file) for file in (path, *given.values())}) <= len(given):
         raise file_error(path, "training, validation and test images must not be the same file.")
+    validation, test = (parts[part].train if part in parts else None for part in ("validation", "test"))
+    warnings = [warning for part in parts.values() for warning in part.warnings]
     origins = {part: f"data.{part}_path" for part in given}
-    notes = [reading] if reading else []
-    return Parts(train, others.get("validation"), others.get("test"), reading=reading, origins=origins, notes=notes)
+    return replace(parts["train"], validation=validation, test=test, origins=origins, warnings=warnings)
 
 
 def find_idx_shape(section: IdxData) -> tuple[int, int, int]:
@@ -89,9 +110,12 @@ def find_idx_shape(section: IdxData) -> tuple[int, int, int]:
     return _idx_shape(required_path(section.path))[1:]
 
 
-def _make_idx_set(path: Path, section: IdxData) -> ArraySet:
-    images = read_idx(path).reshape(_idx_shape(path))
-    return ArraySet(images, image_size=section.image_size, channels=section.channels)
+def _load_idx_part(path: Path, section: IdxData) -> Parts[ArraySet]:
+    array = read_idx(path).reshape(_idx_shape(path))
+    warnings = _check_values(path, "", array, section)
+    images = ArraySet(array, image_size=section.image_size, channels=section.channels, value_range=given_range(section))
+    reading = _unusual(path, "", read_idx_shape(path))
+    return Parts(images, reading=reading, notes=[reading] if reading else [], warnings=warnings)
 
 
 def _idx_shape(path: Path) -> tuple[int, int, int, int]:
@@ -99,16 +123,21 @@ def _idx_shape(path: Path) -> tuple[int, int, int, int]:
 
 
 def _load_named(file: ArrayFile, name: str, section: ArrayData) -> Parts[ArraySet]:
-    _check_header(file, name)
+    _check_header(file, name, section)
     array = file.load(name)
     if batch_shape(array.shape)[1:] == tuple(array.shape):  # one image, without an axis to say so
         array = np.asarray(array[:])[np.newaxis]
-    if array.dtype.kind == "f":
-        _check_range(file.path, name, array)
+    warnings = _check_values(file.path, name, array, section)
     labels, note = _load_labels(file, name, array.shape[0])
-    images = ArraySet(array, labels=labels, image_size=section.image_size, channels=section.channels)
+    images = ArraySet(
+        array,
+        labels=labels,
+        image_size=section.image_size,
+        channels=section.channels,
+        value_range=given_range(section),
+    )
     reading = _unusual(file.path, name, file.headers[name].shape)
-    return Parts(images, reading=reading, notes=[told for told in (reading, note) if told])
+    return Parts(images, reading=reading, notes=[told for told in (reading, note) if told], warnings=warnings)
 
 
 def _train_name(file: ArrayFile, wanted: str | None) -> str:
@@ -166,14 +195,14 @@ def _contents(file: ArrayFile) -> str:
     return f"The file has: {printable('; '.join(described)) or 'nothing'}."
 
 
-def _check_header(file: ArrayFile, name: str) -> None:
+def _check_header(file: ArrayFile, name: str, section: ArrayData) -> None:
     shape, dtype = file.headers[name]
     _read_shape(file.path, name, shape)
-    if not is_pixel_type(dtype):
+    if not is_pixel_type(dtype, on_a_range=section.value_range != "type"):
         raise file_error(
             file.path,
-            f"{_called(name)}values must be uint8, uint16, bool, or float16, float32 or float64 in [0, 1]. "
-            f"Received: {dtype}.",
+            f"{_called(name)}values must be uint8, uint16, bool, or float16, float32 or float64 in [0, 1], or with "
+            f"`data.value_range: [low, high]` or `observed` any integers. Received: {dtype}.",
         )
 
 
@@ -189,21 +218,47 @@ def _unusual(path: Path, name: str, shape: tuple[int, ...]) -> str:
     return reading and f"{printable(path)}: {_called(name)}{reading}"
 
 
-def _check_range(path: Path, name: str, array: ImageArray) -> None:
-    """Look at every value once, a few at a time."""
-    step = max(1, _CHECKED_BYTES // (math.prod(array.shape[1:]) * array.dtype.itemsize))
+def _check_values(path: Path, name: str, array: ImageArray, section: ArrayData | IdxData) -> list[RunWarning]:
+    """Look at stored values, a few images at a time: all of them, or until they are seen to use their type.
+
+    Returns:
+        What makes them doubtful.
+
+    Raises:
+        UserError: Values are no numbers, or lie outside [0, 1] without a range.
+    """
+    warnings: list[RunWarning] = []
+    value_range = given_range(section)
+    seen = ValuesSeen(printable(f"{path}: {name}" if name else path), value_range, warnings=warnings)
+    is_float = array.dtype.kind == "f"
     low, high = np.inf, -np.inf
+    step = max(1, _CHECKED_BYTES // (math.prod(array.shape[1:]) * array.dtype.itemsize))
     for start in range(0, array.shape[0], step):
         values = array[start : start + step]
-        if np.isnan(values).any():
-            raise _range_error(path, name, f"not-a-number in images {start} to {start + len(values) - 1}")
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
-    if low < 0.0 or high > 1.0:
-        raise _range_error(path, name, f"values from {low:g} to {high:g}")
+        if is_float:
+            _check_finite(path, name, values, start)
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+        if section.value_range != "observed":
+            seen.note(values)
+        if not is_float and value_range is None and (seen.is_bright or section.value_range == "observed"):
+            break
+    if is_float and section.value_range == "type" and not -TOLERANCE <= low <= high <= 1 + TOLERANCE:
+        raise file_error(
+            path,
+            f"{_called(name)}floating-point images must be in [0, 1] unless `data.value_range` says otherwise."
+            f" Received: values from {low:.6g} to {high:.6g}. {remedy(low, high)}",
+        )
+    return warnings
 
 
-def _range_error(path: Path, name: str, received: str) -> UserError:
-    return file_error(path, f"{_called(name)}floating-point images must be in [0, 1]. Received: {received}.")
+def _check_finite(path: Path, name: str, values: np.ndarray, first: int) -> None:
+    is_bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    if is_bad.any():
+        position = int(np.argmax(is_bad))
+        received = "not-a-number" if np.isnan(values[position]).any() else "infinity"
+        raise file_error(
+            path, f"{_called(name)}values must be finite numbers. Received: {received} in image {first + position}."
+        )
 
 
 def _called(name: str) -> str:

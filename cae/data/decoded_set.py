@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from cae.config.data import PictureData
 from cae.data.file_errors import printable
 from cae.data.fitting import crop, cut_patch, stretch
-from cae.data.image_file import BadImageError
+from cae.data.image_file import BadImageError, decode
 from cae.data.image_set import WHOLE_BATCH
 from cae.data.pixel_cache import PixelCache
 from cae.data.pixels import to_channels, to_float
+from cae.data.value_range import ValuesSeen, given_range
 from cae.errors import UserError
+
+# Images of a set that are looked at before anything else; one is enough unless they are very dark.
+_LOOKED_AT = 64
+# Images that are waited for at a time while all of them are observed.
+_IN_FLIGHT = 1000
 
 
 class DecodedSet(ABC):
@@ -27,10 +36,11 @@ class DecodedSet(ABC):
         labels: One integer per image.
         section: How images are read and fitted.
         image_shape: (height, width, channels) that every image is brought to, or has.
-        dtype: uint8; float32 when any image of the data has more than 8 bits.
+        dtype: uint8; float32 when any image of the data has more than 8 bits, and on a range.
         replaced: Takes broken images with reasons; shared by the parts of a data set.
         numbers: Each image's number in the data set, which is its number in the cache.
         cache: Keeps images; shared by the parts of a data set. None keeps nothing.
+        seen: Is shown the stored values of each image that is decoded.
     """
 
     def __init__(
@@ -43,6 +53,7 @@ class DecodedSet(ABC):
         replaced: MutableMapping[str, str],
         numbers: np.ndarray,
         cache: PixelCache | None,
+        seen: ValuesSeen | None = None,
     ) -> None:
         self.labels = labels
         self.image_shape = image_shape
@@ -51,6 +62,8 @@ class DecodedSet(ABC):
         self._replaced = replaced
         self._numbers = numbers
         self._cache = cache
+        self._seen = seen
+        self._value_range = given_range(section)
 
     @property
     @abstractmethod
@@ -61,8 +74,8 @@ class DecodedSet(ABC):
         return len(self._numbers)
 
     @abstractmethod
-    def _decode(self, index: int) -> np.ndarray:
-        """Decode an image as it is; raises BadImageError."""
+    def _source(self, index: int) -> str | bytes:
+        """Where an image's file is, or what it holds; raises BadImageError."""
 
     @abstractmethod
     def _stamp(self, index: int) -> bytes:
@@ -94,6 +107,56 @@ class DecodedSet(ABC):
             batch[position] = image
         return batch
 
+    def look(self) -> None:
+        """Decode a few images all over the set, until one is seen that is not nearly black."""
+        for index in np.unique(np.linspace(0, len(self) - 1, _LOOKED_AT).astype(int)):
+            if self._seen is None or self._seen.is_bright:
+                return
+            with contextlib.suppress(BadImageError):  # reading will tell
+                self._decode(int(index))
+
+    def observe(self) -> tuple[float, float]:
+        """Find the lowest and the highest stored value of the set's images; decodes each of them once.
+
+        Raises:
+            UserError: An image cannot be decoded, and `on_bad_image: skip` does not say to leave it out.
+        """
+
+        def find(index: int) -> tuple[float, float]:
+            found = [(np.inf, -np.inf)]
+
+            def watch(values: np.ndarray) -> None:
+                if values.size:
+                    found.append((float(values.min()), float(values.max())))
+
+            section = self._section
+            try:
+                # With any range, values are shown before transparency changes them.
+                decode(self._source(index), section.max_pixels, section.background, (0.0, 1.0), watch)
+            except BadImageError as error:
+                if section.on_bad_image == "error":
+                    raise self._unreadable(index, str(error)) from error
+            return found[-1]
+
+        low, high = np.inf, -np.inf
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for first in range(0, len(self), _IN_FLIGHT):
+                for one in threads.map(find, range(first, min(first + _IN_FLIGHT, len(self)))):
+                    low, high = min(low, one[0]), max(high, one[1])
+        return low, high
+
+    def _decode(self, index: int) -> np.ndarray:
+        def watch(values: np.ndarray) -> None:
+            if self._seen is not None:
+                self._seen.note(values, int(self._numbers[index]))
+
+        section = self._section
+        return decode(self._source(index), section.max_pixels, section.background, self._value_range, watch)
+
+    def _unreadable(self, index: int, reason: str) -> UserError:
+        title = printable(self._title(index))
+        return UserError(f"{title}: the image cannot be read: {reason}; `data.on_bad_image: skip` goes on without it.")
+
     def _load(self, index: int) -> np.ndarray:
         """Load an image, or with `on_bad_image: skip` the next one that can be loaded."""
         reason = ""
@@ -102,12 +165,9 @@ class DecodedSet(ABC):
                 return self._load_one(candidate)
             except BadImageError as error:
                 reason = str(error)
-            title = printable(self._title(candidate))
             if self._section.on_bad_image == "error":
-                raise UserError(
-                    f"{title}: the image cannot be read: {reason}; `data.on_bad_image: skip` goes on without it."
-                )
-            self._replaced[title] = reason
+                raise self._unreadable(candidate, reason)
+            self._replaced[printable(self._title(candidate))] = reason
         raise UserError(
             f"{printable(self._title(index))}: none of the {len(self)} images of a part can be read any more: {reason}."
         )

@@ -16,6 +16,7 @@ from cae.data.file_errors import printable
 from cae.data.folder_files import left_out_in_words
 from cae.data.image_set import ImageSet, Splits
 from cae.errors import UserError
+from cae.run_warning import RunWarning
 
 S = TypeVar("S", bound="DivisibleSet")
 
@@ -47,6 +48,8 @@ class Parts(Generic[S]):
     """How many files are not read, by kind; see `cae.data.folder_files.FileList.left_out`."""
     notes: Sequence[str] = ()
     """What was taken for what, and what is doubtful in it, a sentence each."""
+    warnings: list[RunWarning] = field(default_factory=list)
+    """What makes the images doubtful; more is added while they are read."""
 
 
 def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) -> Splits:
@@ -89,6 +92,7 @@ def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) ->
         origins={**parts.origins, **held_out},
         left_out=parts.left_out,
         notes=parts.notes,
+        warnings=parts.warnings,
     )
 
 

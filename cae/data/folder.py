@@ -16,7 +16,9 @@ from cae.data.header_cache import HeaderCache
 from cae.data.image_file import BadImageError, read_header
 from cae.data.pixel_cache import make_pixel_cache, shortages
 from cae.data.scan import Findings, Progress, bad_images_error, scan
+from cae.data.value_range import given_range, watch_values
 from cae.errors import UserError
+from cae.run_warning import RunWarning
 
 
 def load_folder(section: ImageFolderData, progress: Progress | None = None) -> Parts[FolderSet]:
@@ -73,7 +75,7 @@ def _make_parts(
     section: ImageFolderData, parts: FolderParts, findings: Findings, image_shape: tuple[int, int, int]
 ) -> Parts[FolderSet]:
     files = parts.files
-    dtype = np.dtype(np.float32 if findings.deep else np.uint8)
+    dtype = np.dtype(np.float32 if findings.deep or given_range(section) else np.uint8)
     cache = make_pixel_cache(
         section,
         image_shape,
@@ -83,6 +85,7 @@ def _make_parts(
         sizes=np.stack([findings.headers["height"], findings.headers["width"]], axis=-1),
     )
     replaced: dict[str, str] = {}
+    warnings: list[RunWarning] = []
     sets: dict[str, FolderSet] = {}
     first = 0  # position of the part's first file among all files
     for (name, part), labels in zip(files.items(), number_classes(list(files.values())), strict=True):
@@ -99,6 +102,7 @@ def _make_parts(
             replaced=replaced,
             numbers=first + np.arange(len(part.names)),
             cache=cache,
+            seen=watch_values(section, str(part.root), warnings, first + len(part.names)),
         )
         sets[name] = every_file.take(np.array(good))
         first += len(part.names)
@@ -113,6 +117,7 @@ def _make_parts(
         origins=parts.origins,
         left_out=parts.left_out,
         notes=[*parts.notes, *shortages(cache)],
+        warnings=warnings,
     )
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from cae.config.data import ImageFolderData
 from cae.data.decoded_set import DecodedSet
 from cae.data.file_errors import open_regular
-from cae.data.image_file import decode
 from cae.data.pixel_cache import PixelCache
 from cae.data.user_cache import file_stamp
+from cae.data.value_range import ValuesSeen
 from cae.errors import UserError
 
 # Of two different pictures of one length, these are hardly ever the same.
@@ -32,10 +32,11 @@ class FolderSet(DecodedSet):
         labels: One integer per file.
         section: How files are read and fitted.
         image_shape: (height, width, channels) that every image is brought to, or has.
-        dtype: uint8; float32 when any file of the data has more than 8 bits.
+        dtype: uint8; float32 when any file of the data has more than 8 bits, and on a range.
         replaced: Takes broken files with reasons; shared by the parts of a data set.
         numbers: Each file's number in the data set; None for 0, 1, ...
         cache: Keeps decoded images by these numbers; shared by the parts of a data set.
+        seen: Is shown the stored values of each image that is decoded.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class FolderSet(DecodedSet):
         replaced: MutableMapping[str, str],
         numbers: np.ndarray | None = None,
         cache: PixelCache | None = None,
+        seen: ValuesSeen | None = None,
     ) -> None:
         super().__init__(
             labels,
@@ -59,6 +61,7 @@ class FolderSet(DecodedSet):
             replaced=replaced,
             numbers=np.arange(len(names)) if numbers is None else numbers,
             cache=cache,
+            seen=seen,
         )
         self._names = names
         self._root = root
@@ -81,6 +84,7 @@ class FolderSet(DecodedSet):
             replaced=self._replaced,
             numbers=self._numbers[indices],
             cache=self._cache,
+            seen=self._seen,
         )
 
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
@@ -102,8 +106,8 @@ class FolderSet(DecodedSet):
     def _path(self, index: int) -> str:
         return os.path.join(self._root, self._names[index])
 
-    def _decode(self, index: int) -> np.ndarray:
-        return decode(self._path(index), self._section.max_pixels, self._section.background)
+    def _source(self, index: int) -> str:
+        return self._path(index)
 
     def _stamp(self, index: int) -> bytes:
         try:

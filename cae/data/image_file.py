@@ -10,7 +10,7 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
@@ -65,30 +65,39 @@ def read_header(path: str, max_pixels: int) -> ImageHeader:
         return ImageHeader(height, width, _is_deep(image), _has_its_end(image.format or "", file))
 
 
-def decode(source: str | bytes, max_pixels: int, background: Color) -> np.ndarray:
+def decode(
+    source: str | bytes,
+    max_pixels: int,
+    background: Color,
+    value_range: tuple[float, float] | None = None,
+    watch: Callable[[np.ndarray], None] = lambda values: None,
+) -> np.ndarray:
     """Decode an image, turned upright, transparent pixels over `background`.
 
     Args:
         source: A file's path, or what a file would hold.
         max_pixels: Most pixels that the image may have.
         background: Red, green and blue, 0 to 255.
+        value_range: The stored values that become 0 and 1, see `cae.data.pixels.to_pixels`; None for what the file's
+            depth says.
+        watch: Is shown the values, (1, ...), as they are stored, before the range is applied.
 
     Returns:
         (height, width, 1) for gray and black-and-white files without transparency, else (height, width, 3); uint8, or
-        float32 in [0, 1] for 16-bit files.
+        float32 in [0, 1] for 16-bit files and with a range.
 
     Raises:
         BadImageError: The file cannot be decoded.
     """
     with _opened(source, max_pixels) as (image, file):
         orientation = _orientation(image)
-        if not _is_deep(image):
+        if value_range is None and not _is_deep(image):
             pixels = _decode_8_bit(image, background)
-        elif image.mode.startswith("I"):
-            pixels = _decode_deep_gray(image, background)
+            watch(pixels[np.newaxis])
         else:
-            file.seek(0)
-            pixels = _over(to_pixels(decode_deep_png(file.read())), background)
+            values, opacity = _read_stored(image, file)
+            watch((values if opacity is None else values[opacity[..., 0] > 0])[np.newaxis])
+            pixels = _over(to_pixels(values, value_range), opacity, background)
         return _turn_upright(pixels, orientation)
 
 
@@ -173,23 +182,31 @@ def _decode_8_bit(image: Image.Image, background: Color) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _decode_deep_gray(image: Image.Image, background: Color) -> np.ndarray:
-    """Older versions of Pillow give 16-bit gray as 32-bit integers."""
-    values = np.asarray(image).astype(np.uint16)[..., np.newaxis]
-    gray = to_pixels(values)
-    transparent = image.info.get("transparency")
-    if not isinstance(transparent, int):
-        return gray
-    opaque = (values != transparent).astype(np.float32)
-    return _over(np.concatenate([gray, gray, gray, opaque], axis=-1), background)
+def _read_stored(image: Image.Image, file: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read values as they are stored, (height, width, 1 or 3), and opacity in [0, 1] where there is any."""
+    if image.mode.startswith("I"):
+        # Older versions of Pillow give 16-bit gray as 32-bit integers.
+        values = np.asarray(image).astype(np.uint16)[..., np.newaxis]
+        transparent = image.info.get("transparency")
+        return values, (values != transparent).astype(np.float32) if isinstance(transparent, int) else None
+    if _is_deep(image):
+        file.seek(0)
+        values = decode_deep_png(file.read())
+        has_opacity = values.shape[-1] in (2, 4)
+        return (values[..., :-1], to_pixels(values[..., -1:])) if has_opacity else (values, None)
+    if image.has_transparency_data:
+        values = np.asarray(image.convert("RGBA"))
+        return values[..., :3], to_float(values[..., 3:])
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L"))[..., np.newaxis], None
+    return np.asarray(image.convert("RGB")), None
 
 
-def _over(pixels: np.ndarray, background: Color) -> np.ndarray:
-    """Lay float pixels with alpha over the background; pixels without alpha stay."""
-    if pixels.shape[-1] not in (2, 4):
+def _over(pixels: np.ndarray, opacity: np.ndarray | None, background: Color) -> np.ndarray:
+    """Lay float pixels over the background; where nothing is transparent they stay."""
+    if opacity is None:
         return pixels
-    alpha = pixels[..., -1:]
-    return pixels[..., :-1] * alpha + to_float(np.array(background, np.uint8)) * (1 - alpha)
+    return pixels * opacity + to_float(np.array(background, np.uint8)) * (1 - opacity)
 
 
 def _has_its_end(file_format: str, file: BinaryIO) -> bool:

@@ -74,6 +74,8 @@ class Splits:
     """Where a part comes from: `held out`, `folder test`, `array x_val`, `data.test_path`."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """How many files were left out, by kind: endings, folders, `lost link` and so on; not the bad ones."""
+    value_range: tuple[float, float] | None = None
+    """The stored values that became 0 and 1, where the section says [low, high] or they were observed."""
     notes: Sequence[str] = ()
     """What was taken for what, and what is doubtful in it, a sentence each."""
     warnings: list[RunWarning] = field(default_factory=list)

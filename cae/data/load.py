@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cae.config.data import ArrayData, DataSection, IdxData, ImageFolderData, TfrecordData
+from cae.config.data import ArrayData, DataSection, IdxData, ImageFolderData, StoredData, TfrecordData
+from cae.data.array_set import ArraySet
 from cae.data.arrays import load_arrays, load_idx
 from cae.data.classes import keep_classes
+from cae.data.decoded_set import DecodedSet
 from cae.data.dividing import Parts, divide
+from cae.data.file_errors import printable
 from cae.data.folder import load_folder
 from cae.data.image_set import Splits
 from cae.data.image_shape import find_image_shape
 from cae.data.records import load_records
 from cae.data.scan import Progress
 from cae.data.standard import load_standard
+from cae.data.value_range import given_range
+from cae.errors import UserError
 
-__all__ = ["find_image_shape", "load_splits"]
+__all__ = ["find_image_shape", "load_splits", "look_at_values"]
 
 
 def load_splits(section: DataSection, progress: Progress | None = None) -> Splits:
@@ -38,10 +43,36 @@ def load_splits(section: DataSection, progress: Progress | None = None) -> Split
     Raises:
         UserError: The data are missing, damaged, of the wrong kind, or too few.
     """
+    if isinstance(section, StoredData) and section.value_range == "observed":
+        section = section.model_copy(update={"value_range": _observe(section, progress)})
+    return replace(_divide(section, progress), value_range=given_range(section))
+
+
+def look_at_values(splits: Splits) -> None:
+    """Decode a few pictures of each part, so that `splits.warnings` tells nearly black ones before training does."""
+    for part in (splits.train, splits.validation, splits.test):
+        if isinstance(part, DecodedSet):
+            part.look()
+
+
+def _divide(section: DataSection, progress: Progress | None) -> Splits:
     parts = _load_parts(section, progress)
     splits = divide(parts, section.validation_fraction, section.test_fraction)
     splits = replace(splits, notes=[*splits.notes, *_without_effect(section, parts)])
     return splits if section.classes is None else keep_classes(splits, section.classes)
+
+
+def _observe(section: DataSection, progress: Progress | None) -> tuple[float, float]:
+    """Find the lowest and the highest stored value of the training part; the other parts are not looked at."""
+    images = _divide(section, progress).train
+    assert isinstance(images, ArraySet | DecodedSet)  # what sources of stored images come to
+    low, high = images.observe()
+    if not low < high:
+        raise UserError(
+            f"{printable(section.path or '')}: `data.value_range: observed` needs training images with different"
+            f" values. Received: {low:.6g} only."
+        )
+    return low, high
 
 
 def _without_effect(section: DataSection, parts: Parts[Any]) -> list[str]:

@@ -113,7 +113,8 @@ def make_pixel_cache(
         return MemoryCache(int(total) * dtype.itemsize)
     # Another version of Pillow may decode or resize to other values.
     ways = (image_shape, section.image_size, section.fit, section.random_patches, section.background, PIL.__version__)
-    return DiskCache([*place, *ways], stamps, shapes, dtype)
+    scale = [] if section.value_range == "type" else [section.value_range]
+    return DiskCache([*place, *ways, *scale], stamps, shapes, dtype)
 
 
 def shortages(cache: PixelCache | None) -> list[str]:

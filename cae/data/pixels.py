@@ -9,14 +9,21 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _LUMA_16_BIT = np.array([19595, 38470, 7471], np.uint32)
 
 
-def is_pixel_type(dtype: np.dtype) -> bool:
-    """Whether `to_pixels` takes values of this type: bool, uint8, uint16, float16, float32, float64."""
+def is_pixel_type(dtype: np.dtype, *, on_a_range: bool = False) -> bool:
+    """Whether `to_pixels` takes values of this type: bool, uint8, uint16, float16, float32, float64.
+
+    Args:
+        dtype: The type.
+        on_a_range: Whether it is said which values are black and white: then any integer will do.
+    """
+    if on_a_range and dtype.kind in "iu":
+        return True
     return dtype.kind == "b" or (dtype.kind, dtype.itemsize) in {("u", 1), ("u", 2), ("f", 2), ("f", 4), ("f", 8)}
 
 
-def pixel_type(dtype: np.dtype) -> np.dtype:
-    """The type that `to_pixels` gives: uint8 for up to 8 bits, float32 for more."""
-    return np.dtype(np.uint8 if dtype.itemsize == 1 else np.float32)
+def pixel_type(dtype: np.dtype, value_range: tuple[float, float] | None = None) -> np.dtype:
+    """The type that `to_pixels` gives: uint8 for up to 8 bits, float32 for more and on a range."""
+    return np.dtype(np.uint8 if dtype.itemsize == 1 and value_range is None else np.float32)
 
 
 def batch_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -61,24 +68,34 @@ def unusual_reading(shape: tuple[int, ...]) -> str:
     return f"the shape {tuple(shape)} is read as {single if shape[2] in (1, 3) else several}"
 
 
-def to_pixels(values: np.ndarray) -> np.ndarray:
+def to_pixels(values: np.ndarray, value_range: tuple[float, float] | None = None) -> np.ndarray:
     """Turn stored values into uint8 pixels, or into float32 pixels in [0, 1] where 8 bits are not enough.
 
     >>> to_pixels(np.array([0, 65535], np.uint16))
     array([0., 1.], dtype=float32)
     >>> to_pixels(np.array([False, True]))
     array([  0, 255], dtype=uint8)
+    >>> to_pixels(np.array([-1000, 0, 3000], np.int16), (-1000, 1000))
+    array([0. , 0.5, 1. ], dtype=float32)
 
     Args:
-        values: bool, uint8, uint16 (of 65535), or floating point already in [0, 1]; any shape.
+        values: bool, uint8, uint16 (of 65535), or floating point already in [0, 1]; with a range any integers or
+            floating point; any shape.
+        value_range: The values that become 0 and 1; all others are cut to these. None for what the type says.
     """
+    if value_range is not None:
+        # 16 bits are exact in float32; the difference of large numbers is not.
+        low, high = value_range
+        wide = values.astype(np.result_type(values.dtype, np.float32))
+        return np.clip((wide - low) / (high - low), 0.0, 1.0).astype(np.float32)
     if values.dtype.kind == "b":
         return values.astype(np.uint8) * np.uint8(255)
     if values.dtype.itemsize == 1:
         return values
     if values.dtype.kind == "u":
         return values.astype(np.float32) / np.float32(65535)
-    return values.astype(np.float32)
+    # What exceeds it by a rounding error was let through.
+    return np.clip(values.astype(np.float32), 0.0, 1.0)
 
 
 def to_float(pixels: np.ndarray) -> np.ndarray:

@@ -15,10 +15,11 @@ import numpy as np
 from cae.config.data import TfrecordData
 from cae.data.decoded_set import DecodedSet
 from cae.data.file_errors import why
-from cae.data.image_file import BadImageError, decode
+from cae.data.image_file import BadImageError
 from cae.data.manifest import INDEX_TYPE
 from cae.data.pixel_cache import PixelCache
 from cae.data.positioned_file import PositionedFile
+from cae.data.value_range import ValuesSeen
 
 RECORD_TYPE = np.dtype([*INDEX_TYPE.descr, ("shard", np.uint32), ("record", np.uint32)])
 """A shard's index entry, the shard's number, and the record's number in it, both from 0."""
@@ -105,9 +106,10 @@ class RecordSet(DecodedSet):
         numbers: The images of the set, as places in `records.table`.
         section: How images are decoded and fitted.
         image_shape: (height, width, channels) that every image is brought to, or has.
-        dtype: uint8; float32 when any image of the data has more than 8 bits.
+        dtype: uint8; float32 when any image of the data has more than 8 bits, and on a range.
         replaced: Takes broken records with reasons; shared by the parts of a data set.
         cache: Keeps decoded images by their numbers; shared by the parts of a data set.
+        seen: Is shown the stored values of each image that is decoded.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class RecordSet(DecodedSet):
         dtype: np.dtype,
         replaced: MutableMapping[str, str],
         cache: PixelCache | None,
+        seen: ValuesSeen | None = None,
     ) -> None:
         labels = records.table["label"][numbers].astype(np.int64)
         super().__init__(
@@ -130,6 +133,7 @@ class RecordSet(DecodedSet):
             replaced=replaced,
             numbers=numbers,
             cache=cache,
+            seen=seen,
         )
         self._records = records
         self._record_section = section
@@ -149,6 +153,7 @@ class RecordSet(DecodedSet):
             dtype=self._dtype,
             replaced=self._replaced,
             cache=self._cache,
+            seen=self._seen,
         )
 
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
@@ -165,9 +170,8 @@ class RecordSet(DecodedSet):
         except BadImageError:
             return None
 
-    def _decode(self, index: int) -> np.ndarray:
-        content = self._records.read_image(int(self._numbers[index]))
-        return decode(content, self._section.max_pixels, self._section.background)
+    def _source(self, index: int) -> bytes:
+        return self._records.read_image(int(self._numbers[index]))
 
     def _stamp(self, index: int) -> bytes:
         # Reading has compared the content with this checksum.

@@ -14,6 +14,8 @@ from cae.data.manifest import MANIFEST_NAME, Manifest, Shard, check_index_is_the
 from cae.data.pixel_cache import make_pixel_cache, shortages
 from cae.data.record_set import RECORD_TYPE, Records, RecordSet
 from cae.data.scan import bad_pictures_error
+from cae.data.value_range import given_range, watch_values
+from cae.run_warning import RunWarning
 
 
 def load_records(section: TfrecordData) -> Parts[RecordSet]:
@@ -29,7 +31,8 @@ def load_records(section: TfrecordData) -> Parts[RecordSet]:
     """
     folders, manifests = _find_manifests(section)
     image_shape = _find_shape(section, folders["train"], manifests)
-    dtype = np.dtype(np.float32 if any(manifest.deep for manifest in manifests.values()) else np.uint8)
+    is_deep = any(manifest.deep for manifest in manifests.values()) or given_range(section) is not None
+    dtype = np.dtype(np.float32 if is_deep else np.uint8)
     shards, tables = _read_tables(folders, manifests)
     records = Records(shards, np.concatenate(list(tables.values())))
     bad = _find_bad(section, records.table, shards)
@@ -47,6 +50,7 @@ def load_records(section: TfrecordData) -> Parts[RecordSet]:
     is_good = np.ones(len(records.table), bool)
     is_good[list(bad)] = False
     replaced: dict[str, str] = {}
+    warnings: list[RunWarning] = []
     sets: dict[str, RecordSet] = {}
     first = 0
     for part, table in tables.items():
@@ -57,7 +61,14 @@ def load_records(section: TfrecordData) -> Parts[RecordSet]:
                 folders.get(part, folders["train"]), f"none of the {len(table)} images of the {part} part can be read."
             )
         sets[part] = RecordSet(
-            records, numbers, section=section, image_shape=image_shape, dtype=dtype, replaced=replaced, cache=cache
+            records,
+            numbers,
+            section=section,
+            image_shape=image_shape,
+            dtype=dtype,
+            replaced=replaced,
+            cache=cache,
+            seen=watch_values(section, f"{folders.get(part, folders['train'])}, {part}", warnings, len(records.table)),
         )
     return Parts(
         sets["train"],
@@ -68,6 +79,7 @@ def load_records(section: TfrecordData) -> Parts[RecordSet]:
         manifests["train"].classes,
         origins={part: f"data.{part}_path" if part in folders else "prepared" for part in sets if part != "train"},
         notes=shortages(cache),
+        warnings=warnings,
     )
 
 

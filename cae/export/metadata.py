@@ -37,6 +37,7 @@ def make_metadata(part: Part, config: RunConfig, weights_digest: str, *, quantiz
         "part": part.name,
         "quantized": quantize,
         "image_range": [0.0, 1.0],
+        "value_range": told["data"].get("value_range", "type"),
         "inputs": part.describe_inputs(),
         "outputs": part.describe_outputs(),
         "weights_sha256": weights_digest,

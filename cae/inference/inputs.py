@@ -6,22 +6,25 @@ Images come one by one, each at its own size, so that memory holds a few of them
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from cae.config.data import ArrayData, Channels, IdxData, ImageFolderData, PictureData
+from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
 from cae.data.array_set import ArraySet
-from cae.data.arrays import load_idx, load_one_array
+from cae.data.arrays import load_given
 from cae.data.classes import class_name
 from cae.data.dividing import Parts
-from cae.data.file_errors import file_error
+from cae.data.file_errors import file_error, printable
 from cae.data.folder_files import EXTENSIONS, FileList, list_images
-from cae.data.image_file import BadImageError, decode
+from cae.data.image_file import BadImageError, decode, read_header
 from cae.data.pixels import to_channels
+from cae.data.value_range import Pair, ValuesSeen, given_range, range_for
 from cae.errors import UserError
+from cae.run_warning import RunWarning
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -38,6 +41,8 @@ class Inputs(Protocol):
     """One for each image: a file relative to the folder that was named, or the image's index as text."""
     notes: Sequence[str]
     """What was taken for what, in words."""
+    warnings: list[RunWarning]
+    """What makes the images doubtful; more is added while they are read."""
     classes: Sequence[str | None] | None
     """The class of each image; None where images have none."""
     is_array: bool
@@ -65,24 +70,37 @@ class PictureInputs:
     Args:
         files: the files.
         channels: 1 or 3.
-        section: the run's `data` section; `background` and `max_pixels` of a source of pictures are kept.
+        section: the run's `data` section; `background` and `max_pixels` of a source of pictures are kept, and
+            `value_range` where it can be meant for the depth of a file.
+        value_range: that of the files, in the place of the run's.
     """
 
     is_array = False
     notes: Sequence[str] = ()
 
-    def __init__(self, files: FileList, channels: int, section: DataSection) -> None:
+    def __init__(self, files: FileList, channels: int, section: DataSection, value_range: Pair | None = None) -> None:
         self.names: Sequence[str] = files.names
         self.classes: Sequence[str | None] | None = files.classes if any(files.classes) else None
         self.left_out: Mapping[str, int] = files.left_out
         """How many files are not read, by kind; they have no place among the names."""
         self._paths = files.paths
         self._channels = channels
+        self._given_range, self._own_range = value_range, given_range(section)
+        self.warnings: list[RunWarning] = []
+        self._seen: dict[Pair | None, ValuesSeen] = {}
         self._section = section if isinstance(section, PictureData) else ImageFolderData()
 
     def read(self, index: int) -> np.ndarray:
         """Decode a file."""
-        pixels = decode(self._paths[index], self._section.max_pixels, self._section.background)
+        path, section = self._paths[index], self._section
+        value_range = self._given_range or self._own_range
+        if value_range is not None and self._given_range is None:
+            is_deep = read_header(path, section.max_pixels).deep
+            value_range = range_for(np.dtype(np.uint16 if is_deep else np.uint8), value_range)
+        if value_range not in self._seen:
+            whose = printable(self.names[0]) + " and the like" * (len(self.names) > 1)
+            self._seen[value_range] = ValuesSeen(whose, value_range, warnings=self.warnings)
+        pixels = decode(path, section.max_pixels, section.background, value_range, self._seen[value_range].note)
         return to_channels(pixels, self._channels)
 
 
@@ -94,6 +112,7 @@ class SetInputs:
         class_names: of its labels, where they have names.
         is_array: whether it lies in an array file.
         notes: what was taken for what, in words.
+        warnings: what makes the images doubtful.
     """
 
     def __init__(
@@ -103,6 +122,7 @@ class SetInputs:
         *,
         is_array: bool = False,
         notes: Sequence[str] = (),
+        warnings: list[RunWarning] | None = None,
     ) -> None:
         self.names: Sequence[str] = images.names
         labels = images.labels
@@ -111,6 +131,7 @@ class SetInputs:
         )
         self.is_array = is_array
         self.notes = notes
+        self.warnings = [] if warnings is None else warnings
         self._images = images
 
     def read(self, index: int) -> np.ndarray:
@@ -122,7 +143,9 @@ class SetInputs:
         return pixels
 
 
-def open_inputs(path: Path, section: DataSection, channels: int, array: str | None = None) -> Inputs:
+def open_inputs(
+    path: Path, section: DataSection, channels: int, array: str | None = None, value_range: Pair | None = None
+) -> Inputs:
     """Find the images that a path leads to; image files are only listed.
 
     Args:
@@ -130,6 +153,7 @@ def open_inputs(path: Path, section: DataSection, channels: int, array: str | No
         section: the run's `data` section, for the way in which pictures are read.
         channels: 1 or 3, what the model takes.
         array: name of an array inside an .npz or .h5 file.
+        value_range: the values that are black and white; None for the run's own as far as they can be meant.
 
     Raises:
         UserError: there is nothing, or nothing that can be images.
@@ -137,12 +161,23 @@ def open_inputs(path: Path, section: DataSection, channels: int, array: str | No
     if not path.exists():
         raise file_error(path, "there is no such file or folder.")
     if path.is_dir():
-        return PictureInputs(list_images(path), channels, section)
+        return PictureInputs(list_images(path), channels, section, value_range)
     ending = path.suffix.lower()
     if ending in EXTENSIONS:
-        return PictureInputs(FileList(path.parent, [path.name]), channels, section)
-    parts = _open_array(path, ending, channels, array)
-    return SetInputs(parts.train, is_array=True, notes=parts.notes)
+        return PictureInputs(FileList(path.parent, [path.name]), channels, section, value_range)
+    taken: dict[str, Any] = {"path": os.path.abspath(path), "channels": channels, "value_range": value_range or "type"}
+    parts = _open_array(ending, taken, array, given_range(section))
+    return SetInputs(parts.train, is_array=True, notes=parts.notes, warnings=parts.warnings)
+
+
+def in_options(text: str) -> str:
+    """Say a message about keys of a configuration with the options that take their place for INPUT.
+
+    >>> in_options("Set data.value_range: [0, 4095].")
+    'Give --value-range 0 4095.'
+    """
+    text = re.sub(r"Set data\.value_range: \[([^ ,]+), ([^ ,]+)\]", r"Give --value-range \1 \2", text)
+    return text.replace("`data.array`", "--array").replace("`data.value_range`", "--value-range")
 
 
 def read_groups(
@@ -173,16 +208,11 @@ def read_groups(
         yield Group(indices, np.stack(waiting))
 
 
-def _open_array(path: Path, ending: str, channels: int, array: str | None) -> Parts[ArraySet]:
-    taken: Channels = 1 if channels == 1 else 3
-    if ending not in _ARRAY_ENDINGS:
-        try:
-            return load_idx(IdxData(path=os.path.abspath(path), channels=taken))
-        except UserError as error:
-            endings = ", ".join((*EXTENSIONS, *_ARRAY_ENDINGS))
-            raise UserError(f"{error} (Taken for an IDX file, since its name does not end in {endings}.)") from error
-    section = ArrayData(path=os.path.abspath(path), array=array, channels=taken)
+def _open_array(ending: str, keys: dict[str, Any], array: str | None, trained_on: Pair | None) -> Parts[ArraySet]:
+    is_idx = ending not in _ARRAY_ENDINGS
     try:
-        return load_one_array(section)
+        return load_given(IdxData(**keys) if is_idx else ArrayData(**keys, array=array), trained_on)
     except UserError as error:
-        raise UserError(str(error).replace("`data.array`", "--array")) from error
+        endings = ", ".join((*EXTENSIONS, *_ARRAY_ENDINGS))
+        taken = f" (Taken for an IDX file, since its name does not end in {endings}.)" if is_idx else ""
+        raise UserError(in_options(str(error)) + taken) from error

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cae.data.pixels import to_float
+from cae.data.value_range import given_range
 from cae.engine import start_engine
-from cae.inference.arguments import as_images
+from cae.inference.arguments import Images, as_images
 from cae.inference.fitted import fit_as_trained
 from cae.plan import make_plan
+from cae.run_warning import RunWarning
 from cae.runs import RunDirectory, open_run
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ class TrainedAutoencoder:
 
     Every method takes images as (batch, height, width, 1 or 3), (batch, height, width), (height, width, 1 or 3) or
     (height, width): uint8, uint16, bool, or floating point in [0, 1]. A three-dimensional array whose last side is 1 or
-    3 is one image. Gray is repeated for a model of colours, colour made gray for a model of gray.
+    3 is one image. Gray is repeated for a model of colours, colour made gray for a model of gray. After a training with
+    `data.value_range` they are numbers on that range, unless their type cannot hold it: 8-bit images still go from 0
+    to 255. What lies outside is cut to it, and `tell` is told.
 
     Example:
         model = TrainedAutoencoder.load("runs/quickstart/conv_transpose")
@@ -41,13 +45,23 @@ class TrainedAutoencoder:
         config: its configuration.
         networks: its model.
         weights_digest: SHA-256 of the weights that were loaded.
+        tell: is given a line about images that are doubtful.
     """
 
-    def __init__(self, directory: RunDirectory, config: RunConfig, networks: Networks, weights_digest: str) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        config: RunConfig,
+        networks: Networks,
+        weights_digest: str,
+        tell: Callable[[str], None] = print,
+    ) -> None:
         self.directory = directory
         self.config = config
         self.weights_digest = weights_digest
         self._networks = networks
+        self._tell = tell
+        self._told: set[RunWarning] = set()
 
     @classmethod
     def load(cls, run: str | Path | RunDirectory, tell: Callable[[str], None] = print) -> TrainedAutoencoder:
@@ -55,7 +69,7 @@ class TrainedAutoencoder:
 
         Args:
             run: run directory.
-            tell: is given a line for the user, when the run is not finished.
+            tell: is given a line for the user, when the run is not finished or images are doubtful.
 
         Raises:
             UserError: there is no such run, or it is damaged.
@@ -70,7 +84,7 @@ class TrainedAutoencoder:
         plan = make_plan(config.model, image_shape_of(directory, config))
         autoencoder, digest = load_autoencoder(directory, config, plan)
         networks = Networks(config.model, autoencoder, config.training.precision)
-        return cls(directory, config, networks, digest)
+        return cls(directory, config, networks, digest, tell)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -111,7 +125,7 @@ class TrainedAutoencoder:
         Raises:
             ValueError: the images are not as described, or `size` is not open to them.
         """
-        given = as_images(images, self.image_shape[2])
+        given = self._take(images)
         sizes = self.at_any_size(overlap)
         return given.restore(sizes.reconstruct(given.pixels, _choose(sizes, size, given.pixels)))
 
@@ -131,7 +145,7 @@ class TrainedAutoencoder:
         Raises:
             ValueError: the images are not as described, are smaller than a patch, or a dense code is to be pooled.
         """
-        given = as_images(images, self.image_shape[2])
+        given = self._take(images)
         step = max(1, self.config.training.batch_size)
         batches = (given.pixels[i : i + step] for i in range(0, len(given.pixels), step))
         codes = np.concatenate([self.encode_pixels(batch, pool) for batch in batches])
@@ -182,11 +196,20 @@ class TrainedAutoencoder:
         """
         from cae.anomaly.scores import score_images
 
-        given = as_images(images, self.image_shape[2])
+        given = self._take(images)
         sizes = self.at_any_size(overlap)
         seen, made = sizes.compare(given.pixels, _choose(sizes, size, given.pixels))
         scores = score_images(seen, made, metric)
         return scores[0] if given.is_single else scores
+
+    def _take(self, images: Any) -> Images:
+        warnings: list[RunWarning] = []
+        given = as_images(images, self.image_shape[2], given_range(self.config.data), warnings)
+        for warning in warnings:
+            if warning not in self._told:
+                self._told.add(warning)
+                self._tell(str(warning))
+        return given
 
     def check_decodes(self) -> None:
         """Refuse to decode where a code is not enough.

@@ -6,12 +6,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cae.config import RunConfig, load_config
+from cae.config.data import StoredData
 from cae.errors import ConfigError
 from cae.plan import Plan, PlanError, first_difference, make_plan
 from cae.runs.directory import RunDirectory, open_run
 
 # Says where a run is trained, not what is trained: it may go on elsewhere.
 _FREE_TO_CHANGE = ("training.strategy",)
+
+
+def as_begun(directory: RunDirectory, config: RunConfig) -> RunConfig:
+    """A configuration whose run goes on: the values that it leaves to be observed are those that the run has.
+
+    Args:
+        directory: Where the run was begun.
+        config: What the run is to be.
+
+    Raises:
+        ConfigError: The run's configuration is damaged.
+    """
+    wanted, begun = config.data, load_config(directory.config).data
+    if not (isinstance(wanted, StoredData) and isinstance(begun, StoredData) and wanted.value_range == "observed"):
+        return config
+    return config.model_copy(update={"data": wanted.model_copy(update={"value_range": begun.value_range})})
 
 
 def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwrite: bool, longer: bool = True) -> bool:
@@ -34,6 +51,7 @@ def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwri
         UserError: Something else than a run is there.
     """
     if resume and directory.exists:
+        config = as_begun(directory, config)
         _check_same_config(directory, config, longer)
         return has_ended(directory, config)
     if not overwrite:

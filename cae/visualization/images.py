@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
-from cae.data.arrays import load_idx, load_one_array
+from cae.data.arrays import load_given
 from cae.data.file_errors import file_error
 from cae.data.folder import load_folder
 from cae.data.folder_files import EXTENSIONS, with_bad
 from cae.data.folder_set import FolderSet
 from cae.data.scan import Progress, bad_images_error, scan
+from cae.data.value_range import given_range, range_for
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -52,14 +53,18 @@ def open_images(
     if ending in EXTENSIONS:
         return _open_one(path, _folder_section(path.parent, section, shape), image_shape), {}
     if ending in _ARRAY_ENDINGS:
-        return load_one_array(ArrayData(path=str(path), **shape)).train, {}
-    return load_idx(IdxData(path=str(path), **shape)).train, {}
+        return load_given(ArrayData(path=str(path), **shape), given_range(section)).train, {}
+    return load_given(IdxData(path=str(path), **shape), given_range(section)).train, {}
 
 
 def _folder_section(path: Path, section: DataSection, shape: dict[str, Any]) -> ImageFolderData:
     """The run's own way with image files; one that was trained on something else has no key to say what of bad ones."""
     is_own = isinstance(section, PictureData)
-    own = section.model_dump(exclude={"source", "validation_path", "test_path"}) if is_own else {"on_bad_image": "skip"}
+    own: dict[str, Any] = (
+        section.model_dump(exclude={"source", "validation_path", "test_path"}) if is_own else {"on_bad_image": "skip"}
+    )
+    if not is_own:
+        own["value_range"] = range_for(np.dtype(np.uint8), given_range(section)) or "type"
     return ImageFolderData(**{**own, "path": str(path), **shape})
 
 
@@ -74,6 +79,6 @@ def _open_one(path: Path, section: ImageFolderData, image_shape: tuple[int, int,
         None,
         section=section,
         image_shape=image_shape,
-        dtype=np.dtype(np.float32 if findings.deep else np.uint8),
+        dtype=np.dtype(np.float32 if findings.deep or given_range(section) else np.uint8),
         replaced={},
     )

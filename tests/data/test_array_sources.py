@@ -10,7 +10,7 @@ import pytest
 from cae.config.data import ArrayData
 from cae.data import array_files, arrays
 from cae.data.array_set import ArraySet
-from cae.data.arrays import load_arrays, load_one_array
+from cae.data.arrays import load_arrays, load_given
 from cae.data.load import find_image_shape, load_splits
 from cae.errors import UserError
 
@@ -193,7 +193,7 @@ def test_labels_are_those_of_the_same_name_among_others_of_the_same_length(tmp_p
     others = [pair for pair in BELONG if pair != own]
     named = {name: np.full(9, 7) for _, name in others} | {name: some_images(9, seed=3) for name, _ in others}
     named |= {images: some_images(9), labels: np.arange(9)}
-    parts = load_one_array(section(write(tmp_path / f"a{ending}", **named), array=images))
+    parts = load_given(section(write(tmp_path / f"a{ending}", **named), array=images))
     assert parts.train.labels.tolist() == list(range(9))
     assert parts.notes == [f"{tmp_path / f'a{ending}'}: {images}: labels are those in {labels}"]
 
@@ -212,7 +212,7 @@ def test_labels_are_those_of_the_same_name_among_others_of_the_same_length(tmp_p
 )
 def test_labels_of_other_images_are_never_taken_though_their_number_fits(tmp_path, images, foreign):
     path = write(tmp_path / "a.npz", **{images: some_images(9), foreign: np.arange(9)})
-    parts = load_one_array(section(path, array=images))
+    parts = load_given(section(path, array=images))
     assert parts.train.labels is None
     assert parts.notes == [f"{path}: {images}: no labels, since none of {foreign} belongs to it by its name"]
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cae.config.data import ImageFolderData
-from cae.data import folder_set
+from cae.data import decoded_set
 from cae.data.fitting import crop, stretch
 from cae.data.load import find_image_shape, load_splits
 from cae.errors import UserError
@@ -366,8 +366,8 @@ def test_files_are_decoded_once_with_cache_memory_and_each_time_without(tmp_path
         decoded.append(path)
         return original(path, *rest)
 
-    original = folder_set.decode
-    monkeypatch.setattr(folder_set, "decode", counting_decode)
+    original = decoded_set.decode
+    monkeypatch.setattr(decoded_set, "decode", counting_decode)
     for keys in ({"fit": "stretch"}, {"fit": "patch", "random_patches": True}):
         train = load_splits(section(tmp_path, image_size=(4, 7), cache=cache, **keys)).train
         decoded.clear()

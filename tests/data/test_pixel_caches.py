@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cae.config.data import Augmentation
-from cae.data import folder_set, pixel_cache
+from cae.data import decoded_set, pixel_cache
 from cae.data.disk_cache import DiskCache
 from cae.data.load import load_splits
 from cae.data.positioned_file import PositionedFile
@@ -31,13 +31,13 @@ WAYS = {
 def decoded(monkeypatch):
     """The names of the files that were decoded."""
     names = []
-    original = folder_set.decode
+    original = decoded_set.decode
 
     def counting(path, *rest):
         names.append(os.path.basename(path))
         return original(path, *rest)
 
-    monkeypatch.setattr(folder_set, "decode", counting)
+    monkeypatch.setattr(decoded_set, "decode", counting)
     return names
 
 

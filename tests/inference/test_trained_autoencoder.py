@@ -112,7 +112,7 @@ def test_images_are_fitted_for_encoding_as_the_runs_own_were(tmp_path):
         (np.zeros(9), r"must have shape .*Received: shape=\(9,\)"),
         (np.zeros((0, 14, 9)), "no side of 0"),
         (np.full((14, 9), 200.0), r"must be in \[0, 1\]. Received: values from 200 to 200"),
-        (np.full((14, 9), np.nan), r"must be in \[0, 1\]. Received: values from nan to nan"),
+        (np.full((14, 9), np.nan), "must be finite numbers. Received: nan in image 0"),
         (np.zeros((14, 9), np.int32), "Received: dtype=int32"),
         (np.zeros((14, 9), object), "Received: dtype=object"),
     ],
