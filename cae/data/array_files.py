@@ -21,6 +21,7 @@ from numpy.lib import format as npy_format
 from cae.data.array_set import ImageArray
 from cae.data.claims import check_claim, check_fits_memory, unfolds_usually
 from cae.data.file_errors import file_error, naming, open_regular, printable
+from cae.data.file_kinds import read_start, wrong_kind
 
 # HDF5 data sets up to this size are read into memory once: reading single images out of compressed chunks is slow.
 _IN_MEMORY_BYTES = 1 << 30
@@ -33,6 +34,7 @@ _FILTERS = {
     *(h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_SZIP),
     *(h5py.h5z.FILTER_NBIT, h5py.h5z.FILTER_SCALEOFFSET, h5py.h5z.FILTER_LZF),
 }
+_STARTS = {".npy": b"\x93NUMPY", ".npz": b"PK"}
 
 
 class ArrayHeader(NamedTuple):
@@ -69,11 +71,20 @@ def open_array_file(path: Path) -> ArrayFile:
         ".h5": Hdf5File,
         ".hdf5": Hdf5File,
     }
-    kind = kinds.get(path.suffix.lower())
-    if kind is None:
-        raise file_error(path, f"an array file must end in {', '.join(kinds)}. Received: {path.suffix or 'no ending'}.")
+    ending = path.suffix.lower()
     with naming(path):
-        return kind(path)
+        if ending not in kinds:
+            received = f"Received: {path.suffix or 'no ending'}."
+            if path.is_file():
+                with open_regular(path) as file:
+                    received = wrong_kind(read_start(file))
+            raise file_error(path, f"an array file must end in {', '.join(kinds)}. {received}")
+        with open_regular(path) as file:
+            start = read_start(file)
+        # HDF5 may begin behind a block that belongs to somebody else.
+        if not (start.startswith(_STARTS[ending]) if ending in _STARTS else h5py.is_hdf5(path)):
+            raise file_error(path, f"the name ends in {ending}, but that is not what it is. {wrong_kind(start)}")
+        return kinds[ending](path)
 
 
 class NpyFile:

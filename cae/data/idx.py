@@ -15,6 +15,7 @@ import numpy as np
 
 from cae.data.claims import check_claim, check_fits_memory
 from cae.data.file_errors import file_error, naming
+from cae.data.file_kinds import read_start, wrong_kind
 from cae.errors import UserError
 
 _UNSIGNED_BYTE = 0x08
@@ -61,10 +62,8 @@ def _open(path: Path) -> BinaryIO:
 def _read_header(file: BinaryIO, path: Path) -> tuple[int, ...]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != _UNSIGNED_BYTE or not 1 <= magic[3] <= 4:
-        received = magic.hex(" ") or "an empty file"
-        raise file_error(
-            path, f"an IDX file of unsigned bytes starts with 00 00 08 and 1 to 4 dimensions. Received: {received}."
-        )
+        inside = "gzip-compressed, and inside " if isinstance(file, gzip.GzipFile) else ""
+        raise file_error(path, f"this must be an IDX file of uint8. {wrong_kind(magic + read_start(file), inside)}")
     ndim = magic[3]
     dimensions = file.read(4 * ndim)
     if len(dimensions) < 4 * ndim:

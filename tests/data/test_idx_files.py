@@ -50,8 +50,8 @@ def test_a_plain_file_is_not_held_in_memory(tmp_path):
     [
         (b"", "an empty file"),
         (b"\x00\x00\x08", "00 00 08"),
-        (b"\x89PNG\r\n\x1a\n", "89 50 4e 47"),
-        (b"\x00\x00\x0d\x03" + struct.pack(">3I", 1, 1, 1) + b"\0\0\0\0", "00 00 0d 03"),  # float
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"\x00\x00\x0d\x03" + struct.pack(">3I", 1, 1, 1) + b"\0\0\0\0", "an IDX file of float32"),
         (b"\x00\x00\x08\x03" + struct.pack(">2I", 1, 1), "within its header"),
         (b"\x00\x00\x08\x03" + struct.pack(">3I", 0, 28, 28), "at least one image"),
         (idx_bytes(some_bytes(6, 5, 4))[:-1], "119 bytes"),
