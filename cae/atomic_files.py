@@ -162,6 +162,12 @@ def naming_failures(path: Path) -> Iterator[None]:
         raise OSError(number or errno.EIO, reason, str(path)) from error
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what kills in the middle of writing `path` left beside it, but not what a process still writes."""
+    for leftover in path.parent.glob(f"{UNFINISHED}????????-{glob.escape(path.name)}"):
+        _remove_if_left(leftover)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what kills in the middle of `replacing` left in a folder; nobody else may be writing there."""
     for path in folder.glob(f"{UNFINISHED}*"):
@@ -200,8 +206,7 @@ def write_json(path: Path, value: Any) -> None:
 @contextlib.contextmanager
 def _beside(path: Path, *, is_folder: bool) -> Iterator[Path]:
     """Give a new file or folder beside `path` that is gone after the block, unless it was given another name."""
-    for leftover in path.parent.glob(f"{UNFINISHED}????????-{glob.escape(path.name)}"):
-        _remove_if_left(leftover)
+    remove_leftovers(path)
     temporary, handle = _make_locked(path, is_folder=is_folder)
     try:
         yield temporary

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cae.atomic_files import UNFINISHED, remove_unfinished, replacing_folder, write_text
+from cae.atomic_files import UNFINISHED, remove_leftovers, remove_unfinished, replacing_folder, write_text
 from cae.data.file_errors import naming, open_regular
 from cae.errors import ConfigError, UserError
 from cae.run_warning import RunWarning, from_json
@@ -147,6 +147,7 @@ class RunDirectory:
         """Make the folder; an old run in it goes away whole."""
         self.check_holds_nothing_else()
         try:
+            remove_leftovers(self.path)
             if self.exists:
                 # A kill while deleting must not leave half a run under its name.
                 with replacing_folder(self.path):
