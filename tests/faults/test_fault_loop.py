@@ -1,6 +1,6 @@
 """Every command that writes meets a fault at each of its steps: see `tests.faults.loop`.
 
-`CAE_SLOW=1` tries every step of trainings, too, of which an ordinary run tries one in sixteen.
+`CAE_SLOW=1` tries every step of trainings, too, of which an ordinary run tries some.
 """
 
 import json
@@ -22,10 +22,11 @@ SHIM = Path(__file__).with_name("shim.c")
 GROUPS = {
     "results": ["score", "score into", "reconstruct", "reconstruct over", "encode h5", "encode npz", "decode"],
     "others": ["evaluate", "compare", "visualize", "prepare", "export keras", "export savedmodel", "figure"],
-    "runs": ["train", "overwrite", "grid"],
+    "runs": ["train", "overwrite"],
+    "grids": ["grid"],
 }
-# A training takes two hundred steps, most of them of the same few files.
-EVERY = {} if os.environ.get("CAE_SLOW") else {"runs": 16}
+# A training takes two hundred steps, most of them of the same few files; a grid is several trainings.
+EVERY = {} if os.environ.get("CAE_SLOW") else {"runs": 16, "grids": 64}
 
 
 @pytest.fixture(scope="session")
