@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
 SHIM = Path(__file__).with_name("shim.c")
 # About as long as each other, for two workers.
 GROUPS = {
