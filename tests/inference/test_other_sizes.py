@@ -129,7 +129,7 @@ def test_the_reach_holds_for_windows_of_an_even_side(kernel_size, convolutions):
         assert max(np.abs(rows - row).max(), np.abs(columns - column).max()) <= reach
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.integers(1, 4),
     st.integers(2, 4),
