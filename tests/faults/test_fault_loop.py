@@ -1,6 +1,6 @@
 """Every command that writes meets a fault at each of its steps: see `tests.faults.loop`.
 
-`CAE_SLOW=1` tries every step of trainings, too, of which an ordinary run tries some.
+Trainings and grids, which take hundreds of steps, at some of them unless `CAE_FAULTS=all` is set.
 """
 
 import json
@@ -27,7 +27,7 @@ GROUPS = {
     "grids": ["grid"],
 }
 # A training takes two hundred steps, most of them of the same few files; a grid is several trainings.
-EVERY = {} if os.environ.get("CAE_SLOW") else {"runs": 16, "grids": 64}
+EVERY = {} if os.environ.get("CAE_FAULTS") == "all" else {"runs": 16, "grids": 64}
 
 
 @pytest.fixture(scope="session")
