@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cae.atomic_files import write_text
+from cae.atomic_files import filling_folder, write_text
 from cae.comparison.record import Comparison, Exhibits
 from cae.comparison.report.markdown import render_markdown
 from cae.comparison.report.page import render_page
@@ -14,7 +14,7 @@ from cae.pictures.png import save_png
 
 
 def write_report(comparison: Comparison, exhibits: Exhibits, folder: Path) -> None:
-    """Write comparison.json, comparison.md, comparison.html and comparison.png; each is either old or new.
+    """Write comparison.json, comparison.md, comparison.html and comparison.png; all are either old or new.
 
     Nothing is written unless all of them could be made. Whoever sees a new comparison.json finds the others in place.
 
@@ -31,8 +31,8 @@ def write_report(comparison: Comparison, exhibits: Exhibits, folder: Path) -> No
     picture = comparison_picture(comparison, exhibits)
     page = render_page(comparison, exhibits)
     text = render_markdown(comparison)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_png(picture, folder / "comparison.png")
-    write_text(folder / "comparison.html", page)
-    write_text(folder / "comparison.md", text)
-    write_text(folder / "comparison.json", record)
+    with filling_folder(folder) as new:
+        save_png(picture, new / "comparison.png")
+        write_text(new / "comparison.html", page)
+        write_text(new / "comparison.md", text)
+        write_text(new / "comparison.json", record)
