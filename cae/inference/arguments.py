@@ -60,7 +60,8 @@ def as_images(
     on_range = range_for(array.dtype, value_range)
     if not is_pixel_type(array.dtype, on_a_range=on_range is not None):
         raise ValueError(
-            f"`images` must be bool, uint8, uint16, or floating point in [0, 1]. Received: dtype={array.dtype}."
+            "`images` must be bool, uint8, uint16, or floating point in [0, 1], or after a training with"
+            f" `data.value_range` any integers. Received: dtype={array.dtype}."
         )
     batch = array.reshape(shape)
     if array.dtype.kind == "f":

@@ -155,6 +155,7 @@ def test_the_export_says_what_it_takes_and_where_it_comes_from(format_name, tmp_
     assert found["inputs"] == {"images": {"shape": [None, 9, 12, 1], "dtype": "float32"}}
     assert found["outputs"] == {"reconstructions": {"shape": [None, 9, 12, 1], "dtype": "float32"}}
     assert found["image_range"] == [0, 1]
+    assert found["value_range"] == "type"
     assert found["weights_sha256"] == "digest"
     assert ModelSection.model_validate(found["config"]["model"]) == RunConfig().model
     assert "path" not in found["config"]["data"]
