@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import ctypes
 import errno
 import functools
@@ -12,10 +13,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cae.data.file_errors import printable
 from cae.errors import UserError
 
 try:
@@ -28,6 +30,8 @@ UNFINISHED = ".writing-"
 # Holds files that are whole and only wait to be moved into the folder that it lies in.
 _WHOLE = ".whole"
 _AT_FOLDER, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+# Some spreadsheets take the wide forms as well.
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 @contextlib.contextmanager
@@ -177,7 +181,36 @@ def remove_unfinished(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # A path may hold bytes that are no text.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def writing_table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[object]], object]]:
+    """Write a .csv file atomically; what the block is given adds a row.
+
+    Names in it are made by `table_cell`, so that no spreadsheet takes one for a formula.
+
+    Args:
+        path: of the file.
+        columns: the first line.
+    """
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(columns)
+        yield rows.writerow
+
+
+def table_cell(name: str) -> str:
+    r"""Write a name so that a spreadsheet shows it and computes nothing: an apostrophe goes before = + - @ and itself.
+
+    Control characters and bytes that are no text are escaped. Different names stay different.
+
+    >>> print(table_cell("=1+1.png"), table_cell("a=1.png"), table_cell("caf\udce9.png"))
+    '=1+1.png a=1.png caf\udce9.png
+    """
+    text = printable(name)
+    return f"'{text}" if text.lstrip()[:1] in _FORMULA or text.startswith("'") else text
 
 
 def append_text(path: Path, text: str) -> None:

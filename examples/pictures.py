@@ -1,9 +1,20 @@
-"""What every example here needs: a picture as the model takes it, and the answer as a picture."""
+"""What every example here needs: its arguments, a picture as the model takes it, and the answer as a picture."""
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 from PIL import Image
+
+
+def read_arguments(description: str) -> tuple[str, str, str]:
+    """Read the three paths from the command line: the model, a picture, and where its reconstruction goes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("model", "picture", "out"):
+        parser.add_argument(name)
+    options = parser.parse_args()
+    return options.model, options.picture, options.out
 
 
 def read_picture(path: str, height: int, width: int, channels: int) -> np.ndarray:

@@ -5,14 +5,14 @@ The one format that needs cae: its layers must be known to Keras before the file
 
 from __future__ import annotations
 
-import sys
+from pictures import read_arguments, read_picture, save_picture
 
-import keras
-from pictures import read_picture, save_picture
+file, picture, out = read_arguments(__doc__)
 
-import cae.layers  # noqa: F401, makes the layers known
+import keras  # noqa: E402, not before the arguments are right
 
-file, picture, out = sys.argv[1:]
+import cae.layers  # noqa: E402, F401, makes the layers known
+
 model = keras.models.load_model(file)
 _, height, width, channels = model.input_shape
 save_picture(model.predict(read_picture(picture, height, width, channels), verbose=0), out)

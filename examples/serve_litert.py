@@ -6,12 +6,12 @@ libraries.
 
 from __future__ import annotations
 
-import sys
+from pictures import read_arguments, read_picture, save_picture
 
-from ai_edge_litert.interpreter import Interpreter
-from pictures import read_picture, save_picture
+model, picture, out = read_arguments(__doc__)
 
-model, picture, out = sys.argv[1:]
+from ai_edge_litert.interpreter import Interpreter  # noqa: E402, not before the arguments are right
+
 runner = Interpreter(model).get_signature_runner()
 _, height, width, channels = runner.get_input_details()["images"]["shape"]
 save_picture(runner(images=read_picture(picture, height, width, channels))["reconstructions"], out)

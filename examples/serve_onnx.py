@@ -5,12 +5,12 @@ Needs numpy, onnxruntime and pillow; neither TensorFlow nor cae.
 
 from __future__ import annotations
 
-import sys
+from pictures import read_arguments, read_picture, save_picture
 
-import onnxruntime
-from pictures import read_picture, save_picture
+model, picture, out = read_arguments(__doc__)
 
-model, picture, out = sys.argv[1:]
+import onnxruntime  # noqa: E402, not before the arguments are right
+
 session = onnxruntime.InferenceSession(model)
 (images,) = session.get_inputs()
 _, height, width, channels = images.shape

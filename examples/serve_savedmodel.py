@@ -5,12 +5,12 @@ Needs numpy, pillow and tensorflow, not cae. TensorFlow Serving takes the same f
 
 from __future__ import annotations
 
-import sys
+from pictures import read_arguments, read_picture, save_picture
 
-import tensorflow as tf
-from pictures import read_picture, save_picture
+folder, picture, out = read_arguments(__doc__)
 
-folder, picture, out = sys.argv[1:]
+import tensorflow as tf  # noqa: E402, not before the arguments are right
+
 model = tf.saved_model.load(folder)
 signature = model.signatures["serving_default"]
 _, height, width, channels = signature.structured_input_signature[1]["images"].shape

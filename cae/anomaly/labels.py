@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from cae.data.file_errors import file_error, naming, printable
+from cae.atomic_files import table_cell
+from cae.data.array_files import NpyFile
+from cae.data.file_errors import file_error, naming, printable, read_bytes, why
 from cae.data.idx import read_idx
 from cae.errors import UserError
+
+# A million lines.
+_TABLE_BYTES = 1 << 28
 
 
 def read_classes(path: Path, names: Sequence[str]) -> list[str]:
@@ -29,7 +33,7 @@ def read_classes(path: Path, names: Sequence[str]) -> list[str]:
     if path.suffix.lower() == ".csv":
         return _from_table(path, names)
     with naming(path):
-        labels = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npy" else read_idx(path)
+        labels = NpyFile(path).load("") if path.suffix.lower() == ".npy" else read_idx(path)
     if labels.dtype.kind not in "iu" or labels.shape not in ((len(names),), (len(names), 1)):
         raise file_error(
             path,
@@ -40,15 +44,20 @@ def read_classes(path: Path, names: Sequence[str]) -> list[str]:
 
 
 def _from_table(path: Path, names: Sequence[str]) -> list[str]:
-    with naming(path), open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
+    text = read_bytes(path, _TABLE_BYTES).decode("utf-8-sig", errors="surrogateescape")
+    try:
+        rows = csv.DictReader(io.StringIO(text, newline=""))
         if not {"file", "label"} <= set(rows.fieldnames or ()):
             raise file_error(path, f"the first line must name the columns file and label. Received: {rows.fieldnames}.")
         found = {row["file"]: row["label"] for row in rows}
-    missing = [name for name in names if not found.get(printable(name))]
+    except csv.Error as error:
+        raise file_error(path, f"cannot be read: {why(error)}") from error
+    # As `scores.csv` has them, or as they are.
+    labels = [found.get(table_cell(name)) or found.get(printable(name)) or found.get(name) for name in names]
+    missing = [name for name, label in zip(names, labels, strict=True) if not label]
     if missing:
         raise _missing_error(path, missing, len(names))
-    return [found[printable(name)] for name in names]
+    return [label.removeprefix("'") if label == table_cell(label[1:]) else label for label in labels if label]
 
 
 def _missing_error(path: Path, missing: Sequence[str], total: int) -> UserError:

@@ -35,6 +35,9 @@ COMMANDS = {
     "describe": "print or draw a model's layers, shapes, parameters and code size without training",
 }
 
+# Letters of what a library says: some quote all that they were given.
+_MOST_SAID = 500
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; returns the exit code.
@@ -50,18 +53,18 @@ def _run(arguments: Sequence[str]) -> int:
     for number in stop_signals():
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
-    parser = _make_parser(arguments)
-    options = parser.parse_args(arguments)
+    is_debug = "--debug" in arguments
     try:
+        options = _make_parser(arguments).parse_args(arguments)
         with contextlib.redirect_stdout(results_stream(sys.stdout)):
             return int(options.run(options))
     except UserError as error:
-        _show_traceback(options)
+        _show_traceback(is_debug)
         # A configuration's problems begin with file:line:column, where editors look for them.
         tell(str(error) if isinstance(error, ConfigError) else f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        _show_traceback(options)
+        _show_traceback(is_debug)
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
@@ -70,9 +73,16 @@ def _run(arguments: Sequence[str]) -> int:
         return 1
     except OSError as error:
         # A full disk, a folder that went away: the system's word and the file are what the user needs.
-        _show_traceback(options)
+        _show_traceback(is_debug)
         place = f": {error.filename}" if error.filename else ""
         tell(f"error: {error.strerror or error}{place}")
+        return 1
+    except Exception as error:
+        # What nobody thought of; its traceback is of use to those who mend it, and to nobody else.
+        _show_traceback(is_debug)
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        hint = "" if is_debug else " (--debug shows where)"
+        tell(f"error: {type(error).__name__}{f': {said[:_MOST_SAID]}' if said else ''}{hint}")
         return 1
 
 
@@ -95,8 +105,8 @@ class _Parser(argparse.ArgumentParser):
         super().error(for_terminal(message))
 
 
-def _show_traceback(options: argparse.Namespace) -> None:
-    if options.debug:
+def _show_traceback(is_debug: bool) -> None:
+    if is_debug:
         tell(traceback.format_exc())
 
 

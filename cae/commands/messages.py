@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import io
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from cae.data.file_errors import printable
+
+_NAMES = "cae_names"
 
 
 def for_terminal(text: str) -> str:
@@ -86,11 +89,21 @@ class LastingText:
 
 def results_stream(stream: TextIO) -> TextIO:
     """Make stdout fit for names: escaped for people at a terminal, and byte for byte for programs behind a pipe."""
-    if stream.isatty():
-        return cast(TextIO, LastingText(stream, for_terminal))
+    is_terminal = stream.isatty()
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="surrogateescape")
-    return stream
+        stream.reconfigure(errors="backslashreplace" if is_terminal else _NAMES)
+    return cast(TextIO, LastingText(stream, for_terminal)) if is_terminal else stream
+
+
+def _bytes_of_names(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Give back the bytes of a name that is no text; escape what the stream's encoding does not have."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+codecs.register_error(_NAMES, _bytes_of_names)
 
 
 def messages_stream(stream: TextIO) -> TextIO:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cae.atomic_files import filling_folder
+from cae.atomic_files import filling_folder, table_cell, writing_table
 from cae.commands.given_images import (
     BadImages,
     add_image_arguments,
@@ -24,7 +23,6 @@ from cae.commands.given_images import (
     way_of,
 )
 from cae.commands.messages import progress_bar, tell
-from cae.data.file_errors import printable
 from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import Inputs
@@ -128,9 +126,8 @@ def _writing(folder: Path, options: argparse.Namespace, inputs: Inputs, channels
     pictures = OutputFolder(folder, inputs.names, [ERROR_MAPS])
     with contextlib.ExitStack() as stack:
         array = stack.enter_context(_growing_array(folder, inputs, channels)) if options.format == "npy" else None
-        table = folder / "scores.csv"
-        rows = csv.writer(stack.enter_context(open(table, "w", newline="", encoding="utf-8")))
-        rows.writerow(["file", *_FIGURES, "score", "reconstruction"])
+        columns = ["file", *_FIGURES, "score", "reconstruction"]
+        write_row = stack.enter_context(writing_table(folder / "scores.csv", columns))
 
         def keep(made: Made) -> None:
             if array is None:
@@ -142,7 +139,7 @@ def _writing(folder: Path, options: argparse.Namespace, inputs: Inputs, channels
             if options.error_maps:
                 pictures.save(made.place, _error_picture(made), ERROR_MAPS)
             figures = [*(repr(made.quality[name]) for name in _FIGURES), repr(made.score)]
-            rows.writerow([printable(inputs.names[made.place]), *figures, printable(file)])
+            write_row([table_cell(inputs.names[made.place]), *figures, table_cell(file)])
 
         yield keep
 

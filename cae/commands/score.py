@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from cae.anomaly.labels import read_classes
 from cae.anomaly.report import Scored, report
 from cae.anomaly.scores import METRICS, error_map, score_images
 from cae.anomaly.threshold import Threshold, calibrate
-from cae.atomic_files import filling_folder, write_json
+from cae.atomic_files import filling_folder, table_cell, write_json, writing_table
 from cae.commands.given_images import (
     BadImages,
     add_image_arguments,
@@ -31,7 +30,7 @@ from cae.commands.given_images import (
     way_of,
 )
 from cae.commands.messages import progress_bar, tell
-from cae.data.file_errors import file_error, printable
+from cae.data.file_errors import file_error
 from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import Inputs
@@ -201,14 +200,12 @@ def _writing(
         return
     pictures = OutputFolder(folder / HEAT_MAPS, inputs.names)
     columns = ["file", *(["class"] if classes else []), "score", *(["anomalous"] if threshold else [])]
-    with open(folder / "scores.csv", "w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(columns)
+    with writing_table(folder / "scores.csv", columns) as write_row:
 
         def keep(index: int, image: np.ndarray, errors: np.ndarray, score: float) -> None:
-            named = [printable(classes[index] or "")] if classes else []
+            named = [table_cell(classes[index] or "")] if classes else []
             told = [int(score > threshold.value)] if threshold else []
-            rows.writerow([printable(inputs.names[index]), *named, repr(score), *told])
+            write_row([table_cell(inputs.names[index]), *named, repr(score), *told])
             if not options.no_heat_maps:
                 pictures.save(index, color_errors(errors, image.shape[:2]))
 

@@ -13,9 +13,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cae.config.data import AnyData
 from cae.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from cae.config.data import AnyData
 
 # What readers of arrays and archives have been seen to raise at damaged files.
 PARSING_ERRORS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -12,14 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from cae.atomic_files import replacing
-from cae.data.file_errors import PARSING_ERRORS, printable
+from cae.atomic_files import replacing, table_cell, writing_table
+from cae.data.array_files import NpyFile
+from cae.data.file_errors import PARSING_ERRORS, read_bytes
+from cae.errors import UserError
 from cae.measures.catalogue import metrics_of
 from cae.pictures import save_png
 from cae.runs import checksums
 
 _RESULTS, _PER_IMAGE, _SPECTRUM = "results.json", "per_image.csv", "residual_spectrum.npy"
 _PICTURE = "reconstructions.png"
+# Rows of a million images, or a spectrum of as many pixels.
+_MOST_BYTES = 1 << 28
 # What `cae.features` adds later, of the same weights: old ones must not outlive the figures that they belong to.
 _ADDED = ("neighbours.png", "interpolation.png", "traversal.png", "projector/projector_config.pbtxt")
 
@@ -65,7 +70,9 @@ def write_evaluation(folder: Path, evaluation: Evaluation, names: Sequence[str],
 def write_results(folder: Path, evaluation: Evaluation) -> None:
     """Write results.json, as the last file of an evaluation or when something was added, and the files' checksums."""
     names = (_PER_IMAGE, _SPECTRUM, _PICTURE, *_ADDED[:-1])
-    checksums.write_last(folder / _RESULTS, evaluation.results, [folder / name for name in names])
+    results = json.loads(json.dumps(evaluation.results))
+    sealed = {**results, "seal": _seal(folder, results)}
+    checksums.write_last(folder / _RESULTS, sealed, [folder / name for name in names])
 
 
 def read_evaluation(folder: Path, digest: str, image_shape: tuple[int, int, int]) -> Evaluation | None:
@@ -77,30 +84,33 @@ def read_evaluation(folder: Path, digest: str, image_shape: tuple[int, int, int]
         image_shape: (height, width, channels) of the images.
     """
     try:
-        results = json.loads((folder / _RESULTS).read_text(encoding="utf-8"))
-        if not isinstance(results, dict) or results.get("digest") != digest or not (folder / _PICTURE).exists():
+        results = json.loads(read_bytes(folder / _RESULTS).decode("utf-8"))
+        seal = results.pop("seal")
+        if results["digest"] != digest or seal != _seal(folder, results) or not (folder / _PICTURE).is_file():
             return None
         per_image = _read_per_image(folder / _PER_IMAGE, [metric.name for metric in metrics_of(image_shape)])
-        spectrum = np.load(folder / _SPECTRUM, allow_pickle=False)
-    except PARSING_ERRORS:
-        return None
-    is_complete = all(len(values) == results["images"] for values in per_image.values())
+        spectrum = np.array(NpyFile(folder / _SPECTRUM).load(""))
+        is_complete = all(len(values) == results["images"] for values in per_image.values())
+    except (*PARSING_ERRORS, AttributeError, csv.Error, UserError):
+        return None  # damaged: it is measured again
     return Evaluation(results, per_image, spectrum) if is_complete and spectrum.shape == image_shape[:2] else None
+
+
+def _seal(folder: Path, results: Mapping[str, Any]) -> str:
+    """SHA-256 over what is read back: the results, however they are laid out, and the other files."""
+    seal = hashlib.sha256(json.dumps(results, sort_keys=True).encode())
+    for name in (_PER_IMAGE, _SPECTRUM):
+        seal.update(read_bytes(folder / name, _MOST_BYTES))
+    return seal.hexdigest()
 
 
 def _write_per_image(path: Path, names: Sequence[str], per_image: Mapping[str, np.ndarray]) -> None:
     """One row for each image: its index or file, and its metrics with all their digits."""
-    with (
-        replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        rows = csv.writer(file)
-        rows.writerow(["image", *per_image])
+    with writing_table(path, ["image", *per_image]) as write_row:
         for name, *values in zip(names, *per_image.values(), strict=True):
-            rows.writerow([printable(name), *(repr(float(value)) for value in values)])
+            write_row([table_cell(name), *(repr(float(value)) for value in values)])
 
 
 def _read_per_image(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(io.StringIO(read_bytes(path, _MOST_BYTES).decode("utf-8"), newline="")))
     return {name: np.array([float(row[name]) for row in rows]) for name in names}

@@ -9,9 +9,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from cae.comparison.record import Comparison
+from cae.data.file_errors import read_bytes
 from cae.errors import UserError
 
 _FILE = "comparison.json"
+_MOST_BYTES = 1 << 26
 
 
 def find_comparison(logdir: Path, experiment: str) -> Path | None:
@@ -35,7 +37,7 @@ def read_comparison(path: Path) -> Comparison:
         UserError: it is not one.
     """
     try:
-        return TypeAdapter(Comparison).validate_json(path.read_bytes())
+        return TypeAdapter(Comparison).validate_json(read_bytes(path, _MOST_BYTES))
     except ValidationError as error:
         first = error.errors()[0]
         problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

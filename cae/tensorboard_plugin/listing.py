@@ -29,8 +29,9 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
         logdir: TensorBoard's log directory.
 
     Returns:
-        `runs`, `probes` by their digests, `comparisons` (experiments that were compared), and `metrics` (what the
-        catalogue says of each, in order of importance).
+        `runs`, `refused` (runs of which something cannot be read, with the reason), `probes` by their digests,
+        `comparisons` (experiments that were compared), and `metrics` (what the catalogue says of each, in order of
+        importance).
     """
     probes, pictures = reader.probes(), reader.pictures()
     hyperparameters, last = reader.hyperparameters(), reader.last_values()
@@ -53,6 +54,7 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
     return {
         "logdir": str(logdir),
         "runs": runs,
+        "refused": [{"name": run, "reason": reason} for run, reason in sorted(reader.refused.items())],
         "probes": {found.digest: asdict(found) for found in probes.values()},
         "comparisons": sorted(name for name in experiments if find_comparison(logdir, name) is not None),
         "metrics": _METRICS,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -15,6 +17,7 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
+from cae.data.file_errors import why
 from cae.errors import UserError
 from cae.tensorboard_plugin.comparisons import find_comparison, read_comparison, tell_comparison
 from cae.tensorboard_plugin.listing import list_runs
@@ -26,6 +29,8 @@ _TAB = "Decoders"
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
 # Sheets in one answer: as many as the page asks for (MOST_AT_ONCE in static/api.js).
 _MOST_AT_ONCE = 16
+# In the place of a host's name.
+_EVERYBODY = "*"
 # What a sheet shows, to its tag and its place there.
 _SHEETS = {"reconstruction": (PICTURES_TAG, 0), "input": (INPUTS_TAG, 0), "corrupted": (INPUTS_TAG, 1)}
 
@@ -46,6 +51,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
         self._source = context.data_provider
         self._logdir = Path(os.path.expanduser(context.logdir or ""))
         self._always_active = always_active
+        self._own_host = _served_host(context.flags)
         self._listed: BlobKeys = {}
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE)
 
@@ -71,7 +77,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
         for file in resources.files("cae.tensorboard_plugin").joinpath("static").iterdir():
             kind = _TYPES.get(Path(file.name).suffix)
             if kind is not None:
-                apps[f"/static/{file.name}"] = functools.partial(_serve_file, file.read_bytes(), kind)
+                apps[f"/static/{file.name}"] = self._make_app(functools.partial(_serve_file, file.read_bytes(), kind))
         return apps
 
     def _make_app(self, answer: Answer) -> Any:
@@ -80,6 +86,8 @@ class DecodersPlugin(base_plugin.TBPlugin):
         @wrappers.Request.application
         def app(request: wrappers.Request) -> wrappers.Response:
             try:
+                if refusal := self._refuse(request):
+                    return refusal
                 return answer(self._reader(request), request)
             except (errors.PublicError, UserError) as error:
                 code = error.http_code if isinstance(error, errors.PublicError) else 422
@@ -87,8 +95,29 @@ class DecodersPlugin(base_plugin.TBPlugin):
             except OSError as error:
                 told = f"{error.filename or 'a file'}: cannot be read: {error.strerror or error}"
                 return http_util.Respond(request, {"error": told}, "application/json", code=500)
+            except Exception as error:  # readers of events raise whatever they stumble over
+                told = f"cannot be answered, since event files are damaged: {why(error)}"
+                return http_util.Respond(request, {"error": told}, "application/json", code=500)
 
         return app
+
+    def _refuse(self, request: wrappers.Request) -> wrappers.Response | None:
+        """The answer to a request that changes something, or comes by a name that somebody else gave this machine.
+
+        A page of another site can have its own name lead to this machine, and then read what is answered here.
+        """
+        if request.method not in ("GET", "HEAD"):
+            told = {"error": f"Only GET and HEAD are answered. Received: {request.method}."}
+            response = http_util.Respond(request, told, "application/json", code=405)
+            response.headers["Allow"] = "GET, HEAD"
+            return response
+        name = _host_name(request.environ.get("HTTP_HOST", ""))
+        if self._own_host == _EVERYBODY or _is_loopback(name) or (name and name == self._own_host):
+            return None
+        told = {
+            "error": f"Only this machine's own names are answered. Received: {name!r}. Start TensorBoard with --host."
+        }
+        return http_util.Respond(request, told, "application/json", code=403)
 
     def _reader(self, request: wrappers.Request) -> Reader:
         # Brings a library with it that warns of its age when it is imported.
@@ -151,9 +180,32 @@ class DecodersPlugin(base_plugin.TBPlugin):
         return http_util.Respond(request, told, "application/json")
 
 
-def _serve_file(content: bytes, kind: str, environ: Any, start_response: Any) -> Any:
-    response = http_util.Respond(wrappers.Request(environ), content, kind)
-    return response(environ, start_response)
+def _serve_file(content: bytes, kind: str, reader: Reader, request: wrappers.Request) -> wrappers.Response:
+    return http_util.Respond(request, content, kind)
+
+
+def _served_host(flags: Any) -> str:
+    """The host name that TensorBoard was started for; `_EVERYBODY` where it was started for all."""
+    host = str(getattr(flags, "host", None) or "").strip("[]").lower()
+    is_open = getattr(flags, "bind_all", False) or host in ("0.0.0.0", "::")
+    return _EVERYBODY if is_open else host
+
+
+def _host_name(header: str) -> str:
+    """The name in a Host header, without the port.
+
+    >>> _host_name("LocalHost:6006"), _host_name("[::1]:6006"), _host_name("evil.example")
+    ('localhost', '::1', 'evil.example')
+    """
+    found = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?", header)
+    return (found[1] or found[2] or "").lower() if found else ""
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _argument(request: wrappers.Request, name: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from tensorboard import errors
 from tensorboard.context import RequestContext
@@ -12,6 +12,7 @@ from tensorboard.data import provider
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 
+from cae.data.file_errors import why
 from cae.tensorboard_plugin.summaries import (
     FIGURES,
     FIGURES_TAG,
@@ -28,6 +29,10 @@ BlobKeys = dict[tuple[str, str], dict[int, list[str]]]
 _ALL = 2**31 - 1
 # Points of a curve that a chart of a few hundred pixels can still show.
 _CURVE_POINTS = 400
+_PLAIN_KINDS = ("number_value", "string_value", "bool_value")
+# Letters of what a parser says.
+_MOST_SAID = 300
+Value = TypeVar("Value")
 # Folders of a run directory whose events TensorBoard takes for runs of their own.
 PARTS = ("validation", "train", "evaluation")
 
@@ -47,19 +52,13 @@ class Reader:
     context: RequestContext
     experiment: str
     listed: BlobKeys = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Runs of which something could not be read, to the reason: one damaged run must not hide the others."""
 
     def probes(self) -> dict[str, Probes]:
         """Each run's description of its probe images; runs without one have nothing to show."""
-        listed = self.source.list_blob_sequences(
-            self.context, experiment_id=self.experiment, plugin_name=PLUGIN_NAME, run_tag_filter=_only(INPUTS_TAG)
-        )
-        found = {}
-        for events, tags in listed.items():
-            try:
-                found[run_of(events)] = Probes.from_json(tags[INPUTS_TAG].plugin_content)
-            except ValueError:
-                continue  # of another version of this program
-        return found
+        listed = self._ask(self.source.list_blob_sequences, PLUGIN_NAME, INPUTS_TAG)
+        return self._of_each(listed, run_of, lambda tags: Probes.from_json(tags[INPUTS_TAG].plugin_content))
 
     def pictures(self) -> dict[str, dict[int, float]]:
         """Each run's steps that have pictures, to the time of their writing."""
@@ -84,13 +83,7 @@ class Reader:
 
     def figures(self, run: str) -> dict[int, dict[str, list[float]]]:
         """A run's steps to each figure of all its probe images."""
-        found = self.source.read_tensors(
-            self.context,
-            experiment_id=self.experiment,
-            plugin_name=PLUGIN_NAME,
-            downsample=_ALL,
-            run_tag_filter=_only(FIGURES_TAG, run),
-        )
+        found = self._ask(self.source.read_tensors, PLUGIN_NAME, FIGURES_TAG, run, downsample=_ALL)
         return {
             one.step: {name: values.tolist() for name, values in zip(FIGURES, one.numpy, strict=True)}
             for tags in found.values()
@@ -100,24 +93,16 @@ class Reader:
     def hyperparameters(self) -> dict[str, dict[str, Any]]:
         """Each run's hyperparameters, as training wrote them for TensorBoard's own table."""
         tag = hparams_metadata.SESSION_START_INFO_TAG
-        listed = self.source.list_tensors(
-            self.context,
-            experiment_id=self.experiment,
-            plugin_name=hparams_metadata.PLUGIN_NAME,
-            run_tag_filter=_only(tag),
+        listed = self._ask(self.source.list_tensors, hparams_metadata.PLUGIN_NAME, tag)
+        return self._of_each(
+            listed,
+            lambda run: run.replace("\\", "/") or ".",
+            lambda tags: _hyperparameters(tags[tag].plugin_content),
         )
-        found = {}
-        for run, tags in listed.items():
-            content = hparams_metadata.parse_session_start_info_plugin_data(tags[tag].plugin_content)
-            values = {name: getattr(one, one.WhichOneof("kind")) for name, one in content.hparams.items()}
-            found[run.replace("\\", "/") or "."] = dict(sorted(values.items()))
-        return found
 
     def last_values(self) -> dict[str, dict[str, float]]:
         """Each run's curves, named `PART/TAG`, to their last values."""
-        last = self.source.read_last_scalars(
-            self.context, experiment_id=self.experiment, plugin_name=scalar_metadata.PLUGIN_NAME
-        )
+        last = self._ask(self.source.read_last_scalars, scalar_metadata.PLUGIN_NAME)
         found: dict[str, dict[str, float]] = {}
         for events, tags in last.items():
             part = part_of(events)
@@ -128,27 +113,57 @@ class Reader:
 
     def curves(self, part: str, tag: str) -> dict[str, list[tuple[int, float]]]:
         """Each run's points of a curve, step and value."""
-        found = self.source.read_scalars(
-            self.context,
-            experiment_id=self.experiment,
-            plugin_name=scalar_metadata.PLUGIN_NAME,
-            downsample=_CURVE_POINTS,
-            run_tag_filter=_only(tag),
-        )
+        found = self._ask(self.source.read_scalars, scalar_metadata.PLUGIN_NAME, tag, downsample=_CURVE_POINTS)
         return {
             run_of(events): [(one.step, one.value) for one in tags[tag]]
             for events, tags in found.items()
             if part_of(events) == part
         }
 
+    def _ask(
+        self, what: Callable[..., Any], plugin: str, tag: str | None = None, run: str | None = None, **more: int
+    ) -> Mapping[str, Any]:
+        """Ask the provider of all runs, or of one; where that fails, of each run alone."""
+
+        def ask(runs: Sequence[str] | None) -> Mapping[str, Any]:
+            chosen = provider.RunTagFilter(runs=runs, tags=None if tag is None else [tag])
+            found: Mapping[str, Any] = what(
+                self.context, experiment_id=self.experiment, plugin_name=plugin, run_tag_filter=chosen, **more
+            )
+            return found
+
+        try:
+            return ask(None if run is None else list(_folders(run)))
+        except errors.PublicError:
+            raise
+        except Exception:  # providers raise whatever they stumble over
+            runs = [one.run_name for one in self.source.list_runs(self.context, experiment_id=self.experiment)]
+            found: dict[str, Any] = {}
+            for events in runs:
+                if run in (None, run_of(events)):
+                    try:
+                        found.update(ask([events]))
+                    except Exception as error:
+                        self._refuse(run_of(events), error)
+            return found
+
+    def _of_each(
+        self, listed: Mapping[str, Any], name_of: Callable[[str], str], read: Callable[[Any], Value]
+    ) -> dict[str, Value]:
+        """What each run has, by its name; one that cannot be read is noted and left out."""
+        found = {}
+        for events, tags in listed.items():
+            try:
+                found[name_of(events)] = read(tags)
+            except Exception as error:  # so do parsers of what a stranger wrote
+                self._refuse(name_of(events), error)
+        return found
+
+    def _refuse(self, run: str, error: Exception) -> None:
+        self.refused.setdefault(run, why(error)[:_MOST_SAID])
+
     def _list_blobs(self, tag: str, run: str | None = None) -> dict[str, Sequence[provider.BlobSequenceDatum]]:
-        found: Mapping[str, Any] = self.source.read_blob_sequences(
-            self.context,
-            experiment_id=self.experiment,
-            plugin_name=PLUGIN_NAME,
-            downsample=_ALL,
-            run_tag_filter=_only(tag, run),
-        )
+        found = self._ask(self.source.read_blob_sequences, PLUGIN_NAME, tag, run, downsample=_ALL)
         data = {run_of(events): tags[tag] for events, tags in found.items()}
         for name, steps in data.items():
             self.listed[name, tag] = {one.step: [value.blob_key for value in one.values] for one in steps}
@@ -165,6 +180,13 @@ class Reader:
         except (errors.NotFoundError, LookupError):  # of fast data loading and of the other one
             return None
         return blob
+
+
+def _hyperparameters(content: bytes) -> dict[str, Any]:
+    """Numbers, texts and truth values; whatever else there is does not stand in a table."""
+    parsed = hparams_metadata.parse_session_start_info_plugin_data(content)
+    kinds = {name: one.WhichOneof("kind") for name, one in parsed.hparams.items()}
+    return {name: getattr(parsed.hparams[name], kind) for name, kind in sorted(kinds.items()) if kind in _PLAIN_KINDS}
 
 
 def run_of(events: str) -> str:
@@ -187,11 +209,6 @@ def part_of(events: str) -> str | None:
     """
     last = events.replace("\\", "/").rpartition("/")[2]
     return last if last in PARTS else None
-
-
-def _only(tag: str, run: str | None = None) -> provider.RunTagFilter:
-    """Pass one tag, of one run's folders or of all."""
-    return provider.RunTagFilter(runs=None if run is None else list(_folders(run)), tags=[tag])
 
 
 def _folders(run: str) -> Iterator[str]:

@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 from tensorboard.compat.proto import summary_pb2
 from tensorboard.util import tensor_util
 
@@ -20,6 +22,7 @@ PICTURES_TAG = "probes/reconstructions"
 FIGURES_TAG = "probes/figures"
 # Rows of the tensor of figures.
 FIGURES = ("psnr", "ssim", "mse")
+Side = Annotated[int, Field(ge=1, le=2**16)]
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,10 @@ class Probes:
 
     digest: str
     names: tuple[str, ...]
-    height: int
-    width: int
-    channels: int
-    columns: int
+    height: Side
+    width: Side
+    channels: Literal[1, 3]
+    columns: Side
     corruption: str = ""
 
     @classmethod
@@ -52,10 +55,11 @@ class Probes:
             ValueError: it is something else.
         """
         try:
-            found = json.loads(content)
-            return cls(**{**found, "names": tuple(found["names"])})
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"not a description of probe images: {error}") from error
+            return TypeAdapter(cls).validate_json(content, strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ValueError(f"not a description of probe images: {place or 'text'}: {first['msg']}") from error
 
 
 def inputs_summary(

@@ -5,7 +5,7 @@ import { choice, h } from "./dom.js";
 import * as host from "./host.js";
 import { mountKeyboard } from "./keyboard.js";
 import { holdLoupe, mountLoupe, updateLoupe } from "./loupe.js";
-import { failureNotice, loadingNotice } from "./notices.js";
+import { failureNotice, loadingNotice, refusedNotice } from "./notices.js";
 import { updatePicker } from "./picker.js";
 import { fail, failureText, refresh, retry, session } from "./session.js";
 import { watchSheets } from "./sheets.js";
@@ -97,7 +97,11 @@ function layOut() {
 function update() {
   const { view } = state.get();
   const found = session();
-  parts.failure.replaceChildren(...(failureText() ? [failureNotice(failureText(), retry)] : []));
+  const refused = session()?.listing.refused ?? [];
+  parts.failure.replaceChildren(
+    ...(failureText() ? [failureNotice(failureText(), retry)] : []),
+    ...(refused.length ? [refusedNotice(refused)] : []),
+  );
   if (!found) return;
   host.writeView(state.encode());
   updateViews(view);

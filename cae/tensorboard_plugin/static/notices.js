@@ -21,6 +21,15 @@ export function failureNotice(text, retry) {
   );
 }
 
+/** Runs of which something cannot be read, with the reasons. */
+export function refusedNotice(refused) {
+  return h(
+    "div",
+    { class: "failure", role: "status" },
+    h("span", {}, refused.map((run) => `${run.name} cannot be read in full: ${run.reason}.`).join(" ")),
+  );
+}
+
 /** Why the grid is empty, and what to do. */
 export function emptyNotice(found) {
   if (!found.listing.runs.length) return noRuns(found.listing.logdir);
