@@ -159,6 +159,7 @@ def compute_once():
     import cae.inference.trained_autoencoder
     import cae.plan_figure.file
     import cae.runs.trained
+    import cae.training.tensorboard
     import cae.visualization.results
     from cae.grid.children import Children
     from cae.training.train import Training
@@ -178,6 +179,8 @@ def compute_once():
     once(cae.comparison.report.write, "comparison_picture")
     once(cae.comparison.events.write, "comparison_picture")
     once(cae.plan_figure.file, "draw_plan")
+    # Four tenths of a training of this size, and one event of many.
+    cae.training.tensorboard._write_graphs = lambda autoencoder: None
     cae.export.export.check_parity = lambda *args, **options: []
     if os.environ.get("CAE_FAULTS") != "all":
         copy_exports(cae.export.export.WRITERS)
@@ -342,7 +345,8 @@ class Loop:
             self.reset()
             with faults(self.root, 0, COUNT) as self.steps:
                 check(call(*self.case.arguments))
-        self.expected = names_in(self.root)
+        # What only saves time may be missing: commands go on without a cache.
+        self.expected = {name for name in names_in(self.root) if not name.startswith("cache/")}
         self.folders_after = {folder: names_in(folder) for folder in self.case.folders}
         return len(self.steps)
 
