@@ -76,7 +76,8 @@ def only(lines):
         ("model: {decoder: {tied_weights: 1}}",
          "1:33: model.decoder.tied_weights: must be true or false; received 1"),
         ("training: 3", "1:11: training: must be a mapping with keys from epochs, batch_size, optimizer, schedule, "
-         "global_clipnorm, precision, strategy, xla, deterministic, early_stopping, checkpoint_minutes; received 3"),
+         "global_clipnorm, precision, strategy, xla, deterministic, early_stopping, start_from, "
+         "checkpoint_minutes; received 3"),
         ("logging:", "1:9: logging: must be a mapping with keys from probe_images, image_epochs, histograms; "
          "received null; leave the key out for its defaults"),
         ("grid: [1]", "1:7: grid: must be a mapping; received [1]"),
