@@ -1,8 +1,7 @@
 """How unlike its training images something is: scores, a threshold with a guarantee, and what labels say of both."""
 
-from cae.anomaly.detection import Detection, measure_detection
+from cae.anomaly.detection import Detection, Threshold, calibrate, measure_detection
 from cae.anomaly.scores import METRICS, Metric, error_map, score_images
-from cae.anomaly.threshold import Threshold, calibrate
 
 __all__ = [
     "METRICS",

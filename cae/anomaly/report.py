@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cae.anomaly.detection import Detection, measure_detection
-from cae.anomaly.threshold import Threshold
+from cae.anomaly.detection import Detection, Threshold, measure_detection
 from cae.data.file_errors import printable
 
 _SHOWN_IMAGES = 5

@@ -2,12 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, get_args
 
 import numpy as np
+from PIL import Image
 
-from cae.anomaly.strips import row_strips
 from cae.data.pixels import to_float
+from cae.measures.pixel_errors import mse_per_image, psnr_from_mse
+from cae.measures.ssim import ssim_per_image
+from cae.pictures.colors import LARGEST_ERROR, scale_colors
+
+_MOST_PIXELS = 2**20
+
+
+def row_strips(height: int, width: int) -> Iterator[slice]:
+    """Give the rows of a picture in strips of about a million pixels, at least a row each.
+
+    >>> [(strip.start, strip.stop) for strip in row_strips(1500, 2000)]
+    [(0, 524), (524, 1048), (1048, 1500)]
+    """
+    rows = max(1, _MOST_PIXELS // width)
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
+
+
+_WINDOW = 11  # of SSIM, in pixels
+
+
+def measure_quality(images: np.ndarray, reconstructions: np.ndarray) -> dict[str, np.ndarray]:
+    """MSE, PSNR in dB and SSIM of each picture, as `cae.measures` defines them.
+
+    Large pictures are measured strip by strip; the mean over all pixels, and over all places of SSIM's window, is the
+    same.
+
+    Example:
+        >>> images = np.zeros((1, 8, 8, 1), np.uint8)
+        >>> {name: values.round(3).tolist() for name, values in measure_quality(images, to_float(images) + 0.1).items()}
+        {'mse': [0.01], 'psnr': [20.0], 'ssim': [0.01]}
+
+    Args:
+        images: (batch, height, width, channels), uint8 or float32 in [0, 1].
+        reconstructions: The same shape, float32 in [0, 1].
+
+    Returns:
+        `mse`, `psnr` and `ssim`, each (batch,).
+    """
+    height, width = images.shape[1:3]
+    halo = min(_WINDOW, _largest_odd(min(height, width))) - 1
+    mse = ssim = np.zeros(len(images))
+    for strip, inner, places in _strips(height, halo, max(1, _MOST_PIXELS // (width * len(images)))):
+        seen, made = to_float(images[:, strip]), reconstructions[:, strip]
+        here = slice(0, inner)
+        mse = mse + mse_per_image(seen[:, here], made[:, here]).numpy() * (inner / height)
+        ssim = ssim + ssim_per_image(seen, made).numpy() * (places / (height - halo))
+    return {"mse": mse, "psnr": psnr_from_mse(mse).numpy(), "ssim": ssim}
+
+
+def _strips(height: int, halo: int, rows: int) -> Iterator[tuple[slice, int, int]]:
+    """Cut a height into strips that share `halo` rows with the next.
+
+    Each is given with the number of rows that are its alone, and the number of places that a window of halo + 1 rows
+    has in it. The last strip's own rows are all that are left.
+    """
+    places = height - halo
+    for first in range(0, places, rows):
+        here = min(rows, places - first)
+        is_last = first + here == places
+        yield slice(first, first + here + halo), here + (halo if is_last else 0), here
+
+
+def _largest_odd(side: int) -> int:
+    return side if side % 2 else side - 1
+
 
 Metric = Literal["mse", "mae", "ssim", "peak"]
 METRICS: tuple[str, ...] = get_args(Metric)
@@ -46,7 +113,7 @@ def score_images(images: np.ndarray, reconstructions: np.ndarray, metric: Metric
     if metric not in METRICS:
         raise ValueError(f"`metric` must be one of {', '.join(METRICS)}. Received: metric={metric!r}.")
     if metric in ("mse", "ssim"):
-        from cae.anomaly.quality import measure_quality
+        from cae.anomaly.scores import measure_quality
 
         quality = measure_quality(images, reconstructions)
         return np.asarray(quality["mse"] if metric == "mse" else 1.0 - quality["ssim"], np.float64)
@@ -78,3 +145,23 @@ def _peak(image: np.ndarray, reconstruction: np.ndarray) -> float:
     squares = np.concatenate(parts)  # [H, W]
     sigma = min(squares.shape) * _PEAK_SIGMA
     return float(ndimage.gaussian_filter(squares, sigma, mode="reflect", truncate=3.0).max())
+
+
+def color_errors(errors: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Draw absolute errors on the colour scale of all error maps: black at 0, pale yellow from 0.25 on.
+
+    Example:
+        >>> color_errors(np.array([[0.0, 0.125, 0.9]], np.float32))[0].tolist()
+        [[0, 0, 4], [188, 55, 84], [252, 255, 164]]
+
+    Args:
+        errors: (height, width), float32.
+        size: Height and width of the picture; others than the errors' where images were resized for the model.
+
+    Returns:
+        uint8, (height, width, 3).
+    """
+    if size is not None and size != errors.shape:
+        errors = np.asarray(Image.fromarray(errors).resize(size[::-1], Image.Resampling.BILINEAR))
+    # Colours are found in 64 bits.
+    return np.concatenate([scale_colors(errors[strip] / LARGEST_ERROR) for strip in row_strips(*errors.shape)])

@@ -11,12 +11,10 @@ from cae.atomic_files import write_json
 from cae.commands.planning import add_override_argument, memory_of_step, optimizer_slots, plan_for
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.data.file_errors import printable
-from cae.doctor.engine import Engine, EngineTrial
+from cae.doctor.engine import Engine, EngineTrial, ask_driver
 from cae.doctor.examine import examine_engine, examine_machine, examine_program
 from cae.doctor.finding import Finding, as_json, format_finding, ok, problem, worst
-from cae.doctor.gpu_memory import ask_driver
-from cae.doctor.memory import check_step_memory
-from cae.doctor.storage import check_disk, checkpoint_bytes
+from cae.doctor.memory import check_disk, check_step_memory, checkpoint_bytes
 from cae.errors import UserError
 from cae.machine import Limits, Machine, available_memory, find_limits, this_machine
 from cae.training.cluster import find_cluster

@@ -121,7 +121,7 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
         print(results["ablations_in_words"])
     pictures = [str(out / "reconstructions.png")]
     if "features" in results and options.features is not False:
-        from cae.features.words import format_features, picture_files
+        from cae.features.quality import format_features, picture_files
 
         print(format_features(results["features"], options.split))
         pictures += [str(out / name) for name in picture_files(results["features"])]

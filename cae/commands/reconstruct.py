@@ -102,8 +102,7 @@ def _reconstruct_all(
     inputs: Inputs, sizes: AnySize, options: argparse.Namespace, bad: BadImages, keep: Keep
 ) -> dict[str, list[float]]:
     """Keep each image's reconstruction; gives the figures of all."""
-    from cae.anomaly.quality import measure_quality
-    from cae.anomaly.scores import score_images
+    from cae.anomaly.scores import measure_quality, score_images
     from cae.inference.any_size import resize_back
 
     quality: dict[str, list[float]] = {name: [] for name in _FIGURES}
@@ -164,7 +163,6 @@ def _growing_array(folder: Path, inputs: Inputs, channels: int) -> Iterator[Call
 
 
 def _error_picture(made: Made) -> np.ndarray:
-    from cae.anomaly.heat_maps import color_errors
-    from cae.anomaly.scores import error_map
+    from cae.anomaly.scores import color_errors, error_map
 
     return color_errors(error_map(made.image, made.reconstruction))

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cae.anomaly.detection import check_normal
-from cae.anomaly.heat_maps import color_errors
+from cae.anomaly.detection import Threshold, calibrate, check_normal
 from cae.anomaly.labels import read_classes
 from cae.anomaly.report import Scored, report
-from cae.anomaly.scores import METRICS, error_map, score_images
-from cae.anomaly.threshold import Threshold, calibrate
+from cae.anomaly.scores import METRICS, color_errors, error_map, score_images
 from cae.atomic_files import filling_folder, table_cell, write_json, writing_table
 from cae.commands.given_images import (
     BadImages,

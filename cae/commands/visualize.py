@@ -12,7 +12,7 @@ from cae.engine import start_engine
 from cae.errors import ConfigError
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.visualization.map_choice import MapChoice, parse_maps
-from cae.visualization.methods import METHODS
+from cae.visualization.rectifiers import METHODS
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cae.comparison.record import Comparison, Contender, Estimate
-from cae.comparison.report.words import compared_title, metric_names, metric_text, metric_title
+from cae.comparison.report.formatting import compared_title, metric_names, metric_text, metric_title
 
 
 def format_comparison(comparison: Comparison) -> str:

@@ -1,15 +1,18 @@
-"""TensorFlow itself, tried in a process of its own: where it is broken, that is found out and not suffered."""
+"""TensorFlow, its GPUs and the processes that train together."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from cae.doctor.finding import Finding, ok, problem, warning
+from cae.errors import ConfigError
 from cae.machine import Machine
+from cae.training.cluster import find_cluster
 
 # The smallest thing that needs everything: import, devices, a compiled convolution.
 _PROBE = """
@@ -116,3 +119,55 @@ def check_gpus(engine: Engine, machine: Machine) -> Finding:
 
 def _nvidia_devices(machine: Machine) -> list[str]:
     return sorted(path.name for path in (machine.root / "dev").glob("nvidia[0-9]*"))
+
+
+_QUERY = ["nvidia-smi", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
+_MIB = 2**20
+
+
+def ask_driver() -> list[tuple[int, int]]:
+    """Free and total bytes of each GPU; nothing where there is no driver."""
+    try:
+        answer = subprocess.run(_QUERY, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return read_answer(answer)
+
+
+def read_answer(answer: str) -> list[tuple[int, int]]:
+    r"""Read what nvidia-smi prints.
+
+    Example:
+        >>> read_answer("1024, 2048\n[N/A], [N/A]\n")
+        [(1073741824, 2147483648)]
+    """
+    lines = ([word.strip() for word in line.split(",")] for line in answer.splitlines())
+    return [
+        (int(words[0]) * _MIB, int(words[1]) * _MIB)
+        for words in lines
+        if len(words) == 2 and all(map(str.isdigit, words))
+    ]
+
+
+def check_gpu_memory(memory: list[tuple[int, int]]) -> Finding:
+    """Whether another program holds the GPUs' memory."""
+    shown = ", ".join(f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free" for free, total in memory)
+    if any(free < total / 2 for free, total in memory):
+        return warning("gpu memory", shown, "see in nvidia-smi which program holds it")
+    return ok("gpu memory", shown)
+
+
+_EXAMPLE = """{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}"""
+
+
+def check_cluster() -> Finding:
+    """Whether this process's TF_CONFIG can be understood, as training on several machines will read it."""
+    if "TF_CONFIG" not in os.environ:
+        return ok("TF_CONFIG", "not set: this machine trains alone")
+    try:
+        cluster = find_cluster()
+    except ConfigError as error:
+        return problem("TF_CONFIG", str(error).rstrip("."), f"unset TF_CONFIG, or write it like {_EXAMPLE}")
+    if cluster.num_workers == 1:
+        return warning("TF_CONFIG", "names this process only", "unset TF_CONFIG to train on one machine")
+    return ok("TF_CONFIG", f"{cluster.num_workers} processes, of which this is {cluster.job} {cluster.index}")

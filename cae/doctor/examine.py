@@ -8,14 +8,18 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from cae.doctor.cluster import check_cluster
-from cae.doctor.engine import Engine, check_engine, check_gpus
+from cae.doctor.engine import Engine, check_cluster, check_engine, check_gpu_memory, check_gpus
 from cae.doctor.finding import Finding
-from cae.doctor.gpu_memory import check_gpu_memory
-from cae.doctor.memory import check_allocator, check_memory, check_open_files, check_shared_memory
-from cae.doctor.packages import check_packages, check_python, read_requirements
-from cae.doctor.processor import check_cores, check_instructions, check_onednn, check_threads
-from cae.doctor.storage import check_runs_folder
+from cae.doctor.memory import check_allocator, check_memory, check_open_files, check_runs_folder, check_shared_memory
+from cae.doctor.processor import (
+    check_cores,
+    check_instructions,
+    check_onednn,
+    check_packages,
+    check_python,
+    check_threads,
+    read_requirements,
+)
 from cae.machine import Limits, Machine
 
 _REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"

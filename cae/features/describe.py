@@ -17,9 +17,8 @@ from cae.evaluation.baselines import code_image_size
 from cae.evaluation.files import Evaluation, write_results
 from cae.features.exhibits import names_of_classes, save_exhibits
 from cae.features.projector import num_points, thumbnail_size, write_projector
-from cae.features.quality import measure_quality
-from cae.features.sample import Sample, take_sample
-from cae.features.words import picture_files
+from cae.features.quality import measure_quality, picture_files
+from cae.features.representations import Sample, take_sample
 from cae.inference.network import Network
 from cae.runs import check_is_writable
 

@@ -1,4 +1,4 @@
-"""Which images the pictures of codes show: the same ones every time."""
+"""The pictures of codes: nearest neighbours, interpolation, traversal, always of the same images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import numpy as np
 from cae.data.classes import class_name
 from cae.data.file_errors import printable
 from cae.data.pixels import to_float
-from cae.features.figures import draw_interpolation, draw_neighbours, draw_traversal
-from cae.features.neighbours import find_nearest
-from cae.features.sample import even_positions
-from cae.features.walks import interpolate, traverse
+from cae.features.probes import find_nearest
+from cae.features.representations import even_positions
+from cae.features.walks import DEVIATIONS, STEPS, Traversal, interpolate, traverse
 from cae.pictures import save_png
+from cae.pictures.canvas import Canvas, choose_cell, draw_block, line_height, text_width
+from cae.pictures.colors import image_colors
+from cae.pictures.grid import stack
 
 if TYPE_CHECKING:
-    from cae.features.sample import Sample
+    from cae.features.representations import Sample
     from cae.model import Autoencoder
+
 
 _MOST_QUERIES, _SHOWN_NEIGHBOURS, _MOST_PAIRS = 10, 8, 8
 
@@ -104,3 +107,124 @@ def _interpolation(autoencoder: Autoencoder, scored: Sample, class_names: Sequen
     captions = [f"{classes[first]} to {classes[last]}" if classes else "" for first, last in pairs]
     note = "All of a row are decoded with the switches of its first image." if autoencoder.plan.switches else ""
     return draw_interpolation(ends, np.stack([interpolate(autoencoder, *pair) for pair in ends]), captions, note)
+
+
+_MARGIN = 8
+_PLAIN, _GIVEN = (238, 238, 238), (40, 40, 40)
+# Blue and vermilion differ for colour-blind eyes, too; words below the pictures say the same.
+_ALIKE, _OTHER = (0, 114, 178), (213, 94, 0)
+
+
+def draw_neighbours(
+    queries: np.ndarray, found: np.ndarray, query_classes: Sequence[str], found_classes: Sequence[Sequence[str]]
+) -> np.ndarray:
+    """Draw a row for each query: the image, and the training images with the nearest codes.
+
+    With classes, a neighbour's frame is blue where it has the query's class and orange where not, and each class stands
+    below its image.
+
+    Example:
+        >>> images = np.zeros((2, 8, 8, 1))
+        >>> draw_neighbours(images, np.zeros((2, 5, 8, 8, 1)), ["a", "b"], [["a"] * 5, ["b"] * 5]).shape[2]
+        3
+
+    Args:
+        queries: in [0, 1], (queries, height, width, 1 or 3).
+        found: the nearest first, (queries, neighbours, height, width, 1 or 3).
+        query_classes: one each, or none at all.
+        found_classes: the same of their neighbours.
+
+    Returns:
+        uint8, (picture height, picture width, 3).
+    """
+    parts = [_text("Left: an image. Right: the training images with the nearest codes, the nearest first.")]
+    for row, (query, nearest) in enumerate(zip(queries, found, strict=True)):
+        others: Sequence[str] = found_classes[row] if query_classes else [""] * len(nearest)
+        frames = [
+            _PLAIN if not query_classes else _ALIKE if other == query_classes[row] else _OTHER for other in others
+        ]
+        pictures = _framed(np.concatenate([query[np.newaxis], nearest]), [_GIVEN, *frames])
+        labels = [_short(name) for name in (query_classes[row], *others)] if query_classes else []
+        parts.append(_block({"": pictures}, labels))
+    if query_classes:
+        parts.append(_legend([(_ALIKE, "same class"), (_OTHER, "another class")]))
+    return stack(parts)
+
+
+def draw_interpolation(ends: np.ndarray, between: np.ndarray, captions: Sequence[str], note: str) -> np.ndarray:
+    """Draw a row for each pair of images: one, the decoded line between their codes, the other.
+
+    Args:
+        ends: in [0, 1], (pairs, 2, height, width, 1 or 3).
+        between: (pairs, `STEPS`, height, width, 1 or 3).
+        captions: of the pairs.
+        note: stands above; may be empty.
+
+    Returns:
+        uint8, (picture height, picture width, 3).
+    """
+    frames = [_GIVEN, *[_PLAIN] * STEPS, _GIVEN]
+    rows = {
+        f"{number}: {_short(caption, 24)}" if caption else f"{number}": _framed(
+            np.concatenate([pair[:1], line, pair[1:]]), frames
+        )
+        for number, (pair, line, caption) in enumerate(zip(ends, between, captions, strict=True), start=1)
+    }
+    labels = ["image", *(f"{share:.0%}" for share in np.linspace(0, 1, STEPS)), "image"]
+    heading = "Two images (dark frames), and what the decoder makes of the straight line between their codes."
+    return stack([_text(heading), *([_text(note)] if note else []), _block(rows, labels)])
+
+
+def draw_traversal(traversal: Traversal) -> np.ndarray:
+    """Draw a row for each principal component of the codes: from -3 to 3 standard deviations around the mean code.
+
+    Args:
+        traversal: from `cae.features.walks.traverse`.
+
+    Returns:
+        uint8, (picture height, picture width, 3).
+    """
+    rows = {
+        f"component {number} ({share:.1%})": _framed(pictures, [_PLAIN] * len(pictures))
+        for number, (pictures, share) in enumerate(zip(traversal.pictures, traversal.shares, strict=True), start=1)
+    }
+    labels = [f"{place:+.0f} sd" if place else "mean code" for place in DEVIATIONS]
+    heading = "What the decoder makes of codes along their principal components (share of the codes' variance)."
+    return stack([_text(heading), _block(rows, labels)])
+
+
+def _framed(images: np.ndarray, frames: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """Colours of images, each in a frame of a colour: uint8, (batch, height + 2 w, width + 2 w, 3)."""
+    colors = image_colors(images)
+    width = max(1, round(max(colors.shape[1:3]) / 24))
+    framed = np.empty((len(colors), colors.shape[1] + 2 * width, colors.shape[2] + 2 * width, 3), np.uint8)
+    framed[:] = np.array(frames, np.uint8).reshape(-1, 1, 1, 3)
+    framed[:, width:-width, width:-width] = colors
+    return framed
+
+
+def _block(rows: dict[str, np.ndarray], labels: Sequence[str]) -> np.ndarray:
+    pictures = next(iter(rows.values()))
+    return draw_block(rows, choose_cell(pictures.shape[1:3], len(pictures), rows), labels)
+
+
+def _short(name: str, most: int = 14) -> str:
+    return name if len(name) <= most else f"{name[: most - 3]}..."
+
+
+def _text(line: str) -> np.ndarray:
+    canvas = Canvas(text_width(line) + 2 * _MARGIN, line_height() + _MARGIN)
+    canvas.write(line, _MARGIN, _MARGIN)
+    return canvas.pixels()
+
+
+def _legend(entries: Sequence[tuple[tuple[int, int, int], str]]) -> np.ndarray:
+    side = line_height() - 5
+    width = sum(side + text_width(words) + 4 * _MARGIN for _, words in entries)
+    canvas = Canvas(width, line_height() + 2 * _MARGIN)
+    left = _MARGIN
+    for color, words in entries:
+        canvas.paste(np.full((side, side, 3), color, np.uint8), left, _MARGIN + 3)
+        canvas.write(words, left + side + _MARGIN, _MARGIN)
+        left += side + text_width(words) + 4 * _MARGIN
+    return canvas.pixels()

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from cae.anomaly.strips import row_strips
+from cae.anomaly.scores import row_strips
 from cae.atomic_files import is_usable
 from cae.data.file_errors import file_error, printable
 from cae.data.folder_files import EXTENSIONS

@@ -1,8 +1,13 @@
-"""Pixels as colours: images as they are, errors on a scale that is the same in every picture."""
+"""Error maps as colours, and pictures as PNG files."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from PIL import Image
+
+from cae.atomic_files import replacing
 
 # Absolute errors from here on have the last colour. Fixed, so that the pictures of different runs can be
 # compared.
@@ -66,3 +71,25 @@ def scale_colors(shares: np.ndarray) -> np.ndarray:
     places = np.linspace(0.0, 1.0, len(_ANCHORS))
     channels = [np.interp(shares, places, anchors) for anchors in np.transpose(_ANCHORS)]
     return (np.stack(channels, axis=-1) + 0.5).astype(np.uint8)
+
+
+def save_png(picture: np.ndarray, path: Path) -> None:
+    """Write a picture as PNG; the file is either old or new, never half.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "black.png"
+        >>> save_png(np.zeros((8, 6, 3), np.uint8), path)
+        >>> with Image.open(path) as image:
+        ...     image.size
+        (6, 8)
+
+    Args:
+        picture: uint8, shape (height, width, 3) or (height, width).
+        path: Where to; the folder exists.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with replacing(Path(path)) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")

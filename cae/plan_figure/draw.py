@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
 
-from cae.plan_figure.boxes import FONT, LINE_HEIGHT, Box, Line
+from cae.plan_figure.boxes import FONT, LINE_HEIGHT, Box, Line, head_lines, link_line
 from cae.plan_figure.layout import BESIDE, MARGIN, TITLE_HEIGHT, Layout, PlacedLink, make_layout
-from cae.plan_figure.words import head_lines, link_line
 
 if TYPE_CHECKING:
     from cae.plan.plan import Plan

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from cae.atomic_files import replacing
 from cae.errors import ConfigError, UserError
+from cae.plan_figure.boxes import description, title
 from cae.plan_figure.draw import draw_plan, house_style
-from cae.plan_figure.words import description, title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,9 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cae.plan_figure.boxes import DEEPEST, LINE_HEIGHT, WIDEST, Box, Scale, widest
+from cae.plan_figure.boxes import (
+    DEEPEST,
+    LINE_HEIGHT,
+    WIDEST,
+    Box,
+    Scale,
+    code_lines,
+    end_lines,
+    head_lines,
+    link_line,
+    step_lines,
+    widest,
+)
 from cae.plan_figure.steps import Link, Row, Step, make_links, make_rows
-from cae.plan_figure.words import code_lines, end_lines, head_lines, link_line, step_lines
 
 if TYPE_CHECKING:
     from cae.plan.plan import Plan

@@ -52,8 +52,8 @@ def tell_comparison(comparison: Comparison, experiment: str) -> dict[str, Any]:
         experiment: folder of the runs below the log directory, which their names begin with there.
     """
     # These take half a second to import: not before somebody looks.
+    from cae.comparison.report.formatting import metric_names, metric_title
     from cae.comparison.report.sections import tell
-    from cae.comparison.report.words import metric_names, metric_title
 
     told = asdict(tell(comparison))
     prefix = f"{experiment}/" if experiment else ""

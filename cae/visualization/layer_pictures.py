@@ -10,19 +10,17 @@ import numpy as np
 
 from cae.data.file_errors import printable
 from cae.data.pixels import to_float
-from cae.visualization.activations_figure import draw_activations
-from cae.visualization.features_figure import Feature, draw_feature, draw_features
-from cae.visualization.kernels_figure import draw_kernels
-from cae.visualization.projection import Projector
-from cae.visualization.receptive import crop_to_field, receptive_field
+from cae.visualization.backward import Projector
+from cae.visualization.feature_layers import crop_to_field, receptive_field
+from cae.visualization.layer_figures import Feature, draw_activations, draw_feature, draw_features, draw_kernels
 
 if TYPE_CHECKING:
     import keras
 
     from cae.data.image_set import ImageSet
     from cae.visualization.feature_layers import FeatureLayer
-    from cae.visualization.methods import Method
-    from cae.visualization.survey import Survey
+    from cae.visualization.rectifiers import Method
+    from cae.visualization.responses import Survey
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from cae.data.file_errors import printable
 
 if TYPE_CHECKING:
     from cae.visualization.feature_layers import FeatureLayer
-    from cae.visualization.survey import Survey
+    from cae.visualization.responses import Survey
 
 
 def layer_record(layer: FeatureLayer, surveyed: Survey, names: Sequence[str]) -> dict[str, Any]:

@@ -1,11 +1,15 @@
-"""Where the methods differ: what becomes of a backward signal at an activation."""
+"""Where the methods of carrying a signal back differ: what becomes of it at an activation."""
 
 from __future__ import annotations
+
+from typing import Literal, get_args
 
 import keras
 import tensorflow as tf
 
-from cae.visualization.methods import Method
+Method = Literal["deconvnet", "gradient", "guided"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
 
 # What is left of a negative backward signal: the slope of each activation on its negative side, as far as it rectifies.
 # Those with 1 do not: they let both signs through alike, shifted or flattened at most.

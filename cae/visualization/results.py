@@ -21,14 +21,14 @@ from cae.runs.events import image_summary, replace_events
 from cae.visualization.layer_pictures import LayerPicture, draw_layer
 from cae.visualization.page import PagePicture, PageSection, make_page
 from cae.visualization.record import in_words, layer_record
-from cae.visualization.survey import Survey, features_model, survey
+from cae.visualization.responses import Survey, features_model, survey
 
 if TYPE_CHECKING:
     from cae.data.image_set import ImageSet
     from cae.runs.trained import TrainedRun
     from cae.visualization.feature_layers import FeatureLayer
     from cae.visualization.map_choice import MapChoice
-    from cae.visualization.methods import Method
+    from cae.visualization.rectifiers import Method
 
 PAGE, RECORD = "index.html", "visualization.json"
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from cae.anomaly import error_map, quality, score_images
-from cae.anomaly.heat_maps import color_errors
+from cae.anomaly import error_map, score_images
+from cae.anomaly import scores as quality
+from cae.anomaly.scores import color_errors
 from cae.measures.catalogue import metrics_per_image
 from tests.conftest import make_images
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cae.anomaly import calibrate
-from cae.anomaly.threshold import least_images
+from cae.anomaly.detection import least_images
 from cae.errors import UserError
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cae.comparison.differences import compare_pairs
-from cae.comparison.statistics import bootstrap_intervals
+from cae.comparison.statistics import bootstrap_intervals, compare_pairs
 
 
 def noise(*shape, seed=0):
@@ -93,6 +92,6 @@ def test_a_single_image_tells_nothing():
 def test_pairs_are_the_same_however_many_are_drawn_together(monkeypatch):
     figures = {str(number): {0: noise(30, seed=number), 1: noise(30, seed=10 + number)} for number in range(5)}
     together = compare_pairs(figures)
-    monkeypatch.setattr("cae.comparison.differences._PAIRS_AT_ONCE", 3)
+    monkeypatch.setattr("cae.comparison.statistics._PAIRS_AT_ONCE", 3)
     for pair, other in zip(compare_pairs(figures), together, strict=True):
         assert pair.images_low == pytest.approx(other.images_low, abs=1e-6)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cae.comparison.contenders import group_runs
-from cae.comparison.differences import compare_pairs
+from cae.comparison.figures import sort_groups
 from cae.comparison.measuring import MeasuredRun
-from cae.comparison.sorting import sort_groups
+from cae.comparison.statistics import compare_pairs
 from tests.comparison.runs import make_run
 
 # Of four images and two seeds. `mixed` has the mean ratio 1 and is never near it; `even` is 0.9 everywhere.

@@ -4,20 +4,26 @@ import json
 
 import pytest
 
-from cae.doctor.cluster import check_cluster
-from cae.doctor.engine import Engine, EngineTrial, check_engine, check_gpus
+from cae.doctor.engine import Engine, EngineTrial, check_cluster, check_engine, check_gpu_memory, check_gpus
 from cae.doctor.finding import as_json, format_finding, ok, problem, warning, worst
-from cae.doctor.gpu_memory import check_gpu_memory
 from cae.doctor.memory import (
     check_allocator,
+    check_disk,
     check_memory,
     check_open_files,
+    check_runs_folder,
     check_shared_memory,
     check_step_memory,
+    checkpoint_bytes,
 )
-from cae.doctor.packages import check_packages, check_python
-from cae.doctor.processor import check_cores, check_instructions, check_onednn, check_threads
-from cae.doctor.storage import check_disk, check_runs_folder, checkpoint_bytes
+from cae.doctor.processor import (
+    check_cores,
+    check_instructions,
+    check_onednn,
+    check_packages,
+    check_python,
+    check_threads,
+)
 from cae.machine import Limits, Machine, available_memory, find_limits
 from cae.plan.memory import StepMemory
 

@@ -152,7 +152,7 @@ def compute_once():
     import cae.comparison.compare
     import cae.comparison.events.write
     import cae.comparison.measuring
-    import cae.comparison.report.write
+    import cae.comparison.report.page
     import cae.evaluation.results
     import cae.export.export
     import cae.features.describe

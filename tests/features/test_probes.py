@@ -6,9 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cae.features import probe
-from cae.features.neighbours import find_nearest, vote
-from cae.features.probe import STRENGTHS, run_probe, standardise
+from cae.features import probes as probe
+from cae.features.probes import STRENGTHS, find_nearest, run_probe, standardise, vote
 
 
 def clouds(number, values=6, classes=3, apart=2.0, seed=0):

@@ -5,10 +5,8 @@ import pytest
 from sklearn.decomposition import PCA
 
 from cae.data.array_set import ArraySet
-from cae.features.quality import measure_quality
-from cae.features.representations import represent
-from cae.features.sample import Sample, even_positions
-from cae.features.words import format_features
+from cae.features.quality import format_features, measure_quality
+from cae.features.representations import Sample, even_positions, represent
 
 
 def make_sample(number, code_shape=(2, 3, 4), size=(6, 5), seed=0, source_size=None):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cae.config.model import ModelSection
-from cae.features.figures import draw_interpolation, draw_neighbours, draw_traversal
+from cae.features.exhibits import draw_interpolation, draw_neighbours, draw_traversal
 from cae.features.walks import STEPS, Traversal, interpolate, traverse
 from cae.model import build_autoencoder
 from cae.plan import make_plan

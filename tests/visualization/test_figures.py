@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from cae.visualization.activations_figure import draw_activations
-from cae.visualization.features_figure import Feature, draw_feature
-from cae.visualization.kernels_figure import draw_kernels
+from cae.visualization.layer_figures import Feature, draw_activations, draw_feature, draw_kernels
 from cae.visualization.page import PagePicture, PageSection, make_page
-from cae.visualization.shades import centred, signed_colors
+from cae.visualization.sheets import centred, signed_colors
 
 
 def colors_of(picture):

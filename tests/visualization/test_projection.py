@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.visualization.projection import Projector
-from cae.visualization.receptive import receptive_field
+from cae.visualization.backward import Projector
+from cae.visualization.feature_layers import receptive_field
 from tests.visualization.encoders import ENCODERS, autodiff, build, images_for, layers_of, telling_layers
 
 RELU = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.visualization.receptive import Span, crop_to_field, receptive_field
+from cae.visualization.feature_layers import Span, crop_to_field, receptive_field
 from tests.visualization.encoders import ENCODERS, build, telling_layers
 
 LINEAR = [name for name in ENCODERS if "max" not in name and "strides beyond" not in name]

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from cae.data.array_set import ArraySet
-from cae.visualization.responses import TopResponses
-from cae.visualization.survey import survey
+from cae.visualization.responses import TopResponses, survey
 from tests.visualization.encoders import build, images_for, layers_of
 
 

@@ -12,7 +12,7 @@ from tensorboard.util import tensor_util
 
 from cae.comparison.events.names import folder_names
 from cae.comparison.record import Contender, Curve
-from cae.comparison.report.words import metric_title
+from cae.comparison.report.formatting import metric_title
 from cae.measures.catalogue import by_importance
 from cae.runs.events import remove_events, replace_events
 

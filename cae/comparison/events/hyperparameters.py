@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from cae.comparison.record import Comparison, RunFigures
-from cae.comparison.report.words import metric_names, metric_title
+from cae.comparison.report.formatting import metric_names, metric_title
 from cae.measures.catalogue import metric
 from cae.runs import RunDirectory
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cae.comparison.record import Comparison, Contender
-from cae.comparison.report.words import (
+from cae.comparison.report.formatting import (
     amount_text,
     has_switches,
     interval_text,

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cae.comparison.record import Comparison, Contender, Difference
-from cae.comparison.report.table import Table, estimates_table
-from cae.comparison.report.words import (
+from cae.comparison.report.formatting import (
     NOTHING,
     better_above_zero,
     compared_title,
@@ -19,6 +18,7 @@ from cae.comparison.report.words import (
     metric_text,
     metric_title,
 )
+from cae.comparison.report.ranking import Table, estimates_table
 from cae.measures.catalogue import metric as find_metric
 
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from cae.comparison.record import Comparison
-from cae.comparison.report.words import shortened
+from cae.comparison.report.formatting import shortened
 
 # Okabe and Ito, "Color Universal Design" (2008), without the yellow, which is too light on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")

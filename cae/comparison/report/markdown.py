@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from cae.comparison.record import Comparison
 from cae.comparison.report.answer import about_pictures
+from cae.comparison.report.formatting import code_spans, sentence
+from cae.comparison.report.ranking import Table
 from cae.comparison.report.sections import Told, tell
-from cae.comparison.report.table import Table
-from cae.comparison.report.words import code_spans, sentence
 from cae.data.file_errors import printable
 
 # What would begin something in Markdown or HTML. An underscore inside a word does not, and names have many of them.

@@ -1,20 +1,23 @@
-"""The report as one HTML file that needs nothing else."""
+"""The report's files: the page, written with the others."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from cae.atomic_files import filling_folder, write_text
 from cae.comparison.record import Comparison, Exhibits
 from cae.comparison.report.answer import about_pictures
-from cae.comparison.report.curves import draw_curves
-from cae.comparison.report.exhibit import error_scale, images_on_page
-from cae.comparison.report.rates import draw_rates
+from cae.comparison.report.charts import draw_curves, draw_rates, draw_spectra
+from cae.comparison.report.formatting import code_spans
+from cae.comparison.report.markdown import render_markdown
+from cae.comparison.report.picture import comparison_picture, error_scale, images_on_page
 from cae.comparison.report.sections import tell
-from cae.comparison.report.spectra import draw_spectra
-from cae.comparison.report.words import code_spans
 from cae.data.file_errors import printable
+from cae.pictures.colors import save_png
 
 
 def render_page(comparison: Comparison, exhibits: Exhibits) -> str:
@@ -50,3 +53,28 @@ def render_page(comparison: Comparison, exhibits: Exhibits) -> str:
 def _one_line(value: Any) -> Any:
     """Names of files may hold control characters, and bytes that no encoding knows."""
     return printable(value) if type(value) is str else value
+
+
+def write_report(comparison: Comparison, exhibits: Exhibits, folder: Path) -> None:
+    """Write comparison.json, comparison.md, comparison.html and comparison.png; all are either old or new.
+
+    Nothing is written unless all of them could be made. Whoever sees a new comparison.json finds the others in place.
+
+    Args:
+        comparison: what was found; all its figures are finite.
+        exhibits: its pictures.
+        folder: where to; made where it is missing.
+
+    Raises:
+        ValueError: there is no image to show, or a figure is not finite.
+        OSError: a file cannot be written.
+    """
+    record = json.dumps(comparison.as_dict(), indent=2, allow_nan=False) + "\n"
+    picture = comparison_picture(comparison, exhibits)
+    page = render_page(comparison, exhibits)
+    text = render_markdown(comparison)
+    with filling_folder(folder) as new:
+        save_png(picture, new / "comparison.png")
+        write_text(new / "comparison.html", page)
+        write_text(new / "comparison.md", text)
+        write_text(new / "comparison.json", record)

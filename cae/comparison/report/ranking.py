@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from cae.comparison.record import Comparison, Estimate, RunFigures
-from cae.comparison.report.table import Table, estimates_table
-from cae.comparison.report.words import (
+from cae.comparison.record import Comparison, Contender, Estimate, RunFigures
+from cae.comparison.report.formatting import (
     NOTHING,
     compared_title,
+    estimate_text,
     has_switches,
     interval_text,
     listing,
@@ -20,6 +20,40 @@ from cae.comparison.report.words import (
     places,
 )
 from cae.measures.catalogue import metric
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Args:
+        caption: what it shows.
+        columns: names of the columns.
+        rows: cells, as many in each row as there are columns.
+        row_header: the column that names each row.
+        note: what must be known to read it; may be empty.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    row_header: int = 0
+    note: str = ""
+
+
+def estimates_table(
+    caption: str,
+    comparison: Comparison,
+    names: Sequence[str],
+    estimates_of: Callable[[Contender], Mapping[str, Estimate]],
+    note: str = "",
+) -> Table:
+    """Make a table of estimates with their intervals: a row for each contender, a column for each name."""
+    rows = [
+        (contender.label, *(estimate_text(name, estimates_of(contender).get(name)) for name in names))
+        for contender in comparison.contenders
+    ]
+    return Table(caption, ("decoder", *map(metric_title, names)), tuple(rows), 0, note)
 
 
 def ranking(comparison: Comparison) -> Table:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from cae.comparison.record import Comparison
 from cae.comparison.report import controls, ranking
 from cae.comparison.report.answer import answer, statistics
-from cae.comparison.report.table import Table
-from cae.comparison.report.words import compared_title, has_switches, switches_text
+from cae.comparison.report.formatting import compared_title, has_switches, switches_text
+from cae.comparison.report.ranking import Table
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Figures and names as text: the same in the Markdown, the page and the figures."""
+"""Figures and names as text: the same in Markdown, the page, the terminal and charts."""
 
 from __future__ import annotations
 
