@@ -1,8 +1,8 @@
 """Train convolutional autoencoders with any decoder upsampling, and compare them fairly.
 
 >>> import cae
->>> cae.RunConfig().training.epochs
-10
+>>> cae.RunConfig().training.optimizer.learning_rate
+0.001
 
 What is named here is imported when it is first asked for: `import cae` alone waits for nothing. `load`, `train`,
 `evaluate` and `layers` start TensorFlow.

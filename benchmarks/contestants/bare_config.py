@@ -30,8 +30,8 @@ class BareConfig:
         loaded = load_config(Path(config), overrides)
         images = load_splits(loaded.data).train
         pixels = images.read(np.arange(len(images)))
-        self._number = len(images) // loaded.training.batch_size
-        self._images = self._number * loaded.training.batch_size
+        self._number = len(images) // loaded.training.images_at_once
+        self._images = self._number * loaded.training.images_at_once
         plan = make_plan(loaded.model, images.image_shape)
         self._bare = BareSteps(loaded, plan, ArraySet(pixels[: self._images]))
 

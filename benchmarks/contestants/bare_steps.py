@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from cae.data.pipeline import make_training_batches, steps_per_epoch
+from cae.data.pipeline import make_training_batches
 from cae.model import build_autoencoder
+from cae.training.amount import Amount, resolve
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer
 from cae.training.step import Steps
@@ -31,9 +32,10 @@ class BareSteps:
 
     def __init__(self, config: RunConfig, plan: Plan, images: ImageSet) -> None:
         section = config.training
+        amount = Amount.of(resolve(section, len(images), bytes_per_image=1), len(images))
         strategy = make_strategy("one_device")
         self.autoencoder = build_autoencoder(plan, seed=config.seed, precision=section.precision)
-        optimizer = make_optimizer(section, steps_per_epoch(len(images), section.batch_size))
+        optimizer = make_optimizer(section, amount)
         optimizer.build(self.autoencoder.model.trainable_variables)
         self.steps = Steps(
             self.autoencoder,
@@ -45,7 +47,7 @@ class BareSteps:
             xla=uses_xla(section.xla, strategy),
         )
         self.batches = iter(
-            make_training_batches(images, section.batch_size, seed=config.seed, augmentation=config.data.augmentation)
+            make_training_batches(images, amount.batch_size, seed=config.seed, augmentation=config.data.augmentation)
         )
 
     def take(self, number: int) -> float:

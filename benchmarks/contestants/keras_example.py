@@ -57,7 +57,7 @@ def main(config: str, epochs: str, *overrides: str) -> None:
         x=train,
         y=train,
         epochs=int(epochs),
-        batch_size=loaded.training.batch_size,
+        batch_size=loaded.training.images_at_once,
         shuffle=True,
         validation_data=(validation, validation),
         callbacks=[EpochLines()],

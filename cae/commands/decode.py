@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UserError(f"{directory.path}: {error}") from error
     _check_is_for(codes, model, options.codes)
-    step = max(1, model.config.training.batch_size)
+    step = model.config.training.images_at_once
     with filling_folder(options.out) as folder, progress_bar("decoding", "image") as show:
         pictures = OutputFolder(folder, codes.names)
         for first in range(0, len(codes.codes), step):

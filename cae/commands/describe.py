@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cae.commands.planning import add_override_argument, memory_of_step, plan_for
+from cae.commands.planning import add_override_argument, batch_size_of, memory_of_step, plan_for
 from cae.config import load_config
 from cae.data.image_shape import find_image_shape
 from cae.plan.forms import format_forms
@@ -36,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
     print(format_plan(plan))
     for line in format_forms(plan, config.training.precision):
         print(line)
-    print(format_step_memory(memory_of_step(config, plan), config.training.batch_size, config.training.precision))
+    batch_size = batch_size_of(config, plan)
+    print(format_step_memory(memory_of_step(config, plan, batch_size), batch_size, config.training.precision))
     if figure is not None:
         print(f"\n{figure}")
     return 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cae.atomic_files import write_json
-from cae.commands.planning import add_override_argument, memory_of_step, optimizer_slots, plan_for
+from cae.commands.planning import add_override_argument, batch_size_of, memory_of_step, optimizer_slots, plan_for
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.data.file_errors import printable
 from cae.doctor.engine import Engine, EngineTrial, ask_driver
@@ -108,14 +109,14 @@ def _check_step(
 
     A batch is divided between all processes of a training, and between the devices of each.
     """
-    training = config.training
+    training, batch_size = config.training, batch_size_of(config, plan)
     num_workers = _num_workers() if training.strategy == "multi_worker" else 1
     if engine.gpus and gpu_memory:
         num_devices = 1 if training.strategy == "one_device" else len(engine.gpus)
-        step = memory_of_step(config, plan, num_workers * num_devices)
-        return check_step_memory(step, training.batch_size, min(free for free, _ in gpu_memory), "each GPU's memory")
-    step = memory_of_step(config, plan, num_workers)
-    return check_step_memory(step, training.batch_size, available_memory(machine, limits))
+        step = memory_of_step(config, plan, math.ceil(batch_size / (num_workers * num_devices)))
+        return check_step_memory(step, batch_size, min(free for free, _ in gpu_memory), "each GPU's memory")
+    step = memory_of_step(config, plan, math.ceil(batch_size / num_workers))
+    return check_step_memory(step, batch_size, available_memory(machine, limits))
 
 
 def _num_workers() -> int:

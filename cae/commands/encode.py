@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _encode_all(model: TrainedAutoencoder, inputs: Inputs, pool: Pool, bad: BadImages, writer: CodesWriter) -> None:
-    batch_size = max(1, model.config.training.batch_size)
+    batch_size = model.config.training.images_at_once
     total = len(inputs.names)
     with progress_bar("encoding", "image") as show:
         for group in read_groups(inputs, lambda size: batch_size, bad):

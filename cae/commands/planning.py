@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +11,11 @@ from cae.commands.messages import progress_bar, tell
 from cae.config import ConfigError, RunConfig
 from cae.config.data import StoredData
 from cae.config.training import Adam, Sgd
+from cae.errors import UserError
 from cae.plan import Plan, PlanError, make_plan
 from cae.plan.memory import StepMemory, predict_step_memory
+from cae.training.amount import auto_batch_size
+from cae.training.amount import resolve as resolve_training
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -68,12 +70,51 @@ def plan_for(config: RunConfig, image_shape: tuple[int, int, int], path: Path) -
         raise ConfigError(f"{path}: {error}") from error
 
 
-def memory_of_step(config: RunConfig, plan: Plan, num_devices: int = 1) -> StepMemory:
-    """Predict the memory that a training step takes on each of so many devices, between which a batch is split."""
+def resolve(config: RunConfig, plan: Plan, num_images: int, path: Path) -> RunConfig:
+    """Put numbers where the configuration says `auto`: images in a step, and epochs.
+
+    Args:
+        config: of one run.
+        plan: of its model.
+        num_images: for training.
+        path: the configuration file, for messages.
+
+    Raises:
+        ConfigError: a schedule does not fit the epochs.
+    """
+    try:
+        training = resolve_training(config.training, num_images, memory_of_step(config, plan, 1).activations)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return config.model_copy(update={"training": training})
+
+
+def batch_size_of(config: RunConfig, plan: Plan) -> int:
+    """Images in a step, for who does not train: where it is `auto` and images are not at hand, the most it can be."""
+    size = config.training.batch_size
+    if size != "auto":
+        return size
+    return auto_batch_size(_num_training_images(config.data), memory_of_step(config, plan, 1).activations)
+
+
+def _num_training_images(section: DataSection) -> int | None:
+    from cae.config.data import StandardData
+    from cae.data.standard import is_on_this_machine
+
+    try:
+        if isinstance(section, StandardData) and not is_on_this_machine(section):
+            return None
+        return len(load_splits_with_progress(section).train)
+    except UserError:
+        return None
+
+
+def memory_of_step(config: RunConfig, plan: Plan, batch_size: int) -> StepMemory:
+    """Predict the memory that a training step takes on a device for so many images."""
     training = config.training
     return predict_step_memory(
         plan,
-        batch_size=math.ceil(training.batch_size / num_devices),
+        batch_size=batch_size,
         precision=training.precision,
         optimizer_slots=optimizer_slots(training.optimizer),
     )

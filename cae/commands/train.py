@@ -7,7 +7,16 @@ from pathlib import Path
 
 from cae.commands.messages import next_steps, tell
 from cae.commands.planning import add_override_argument
-from cae.commands.training_order import Order, check_objective, find_grid, prepare, train_grid, train_one
+from cae.commands.training_order import (
+    Order,
+    amount_in_words,
+    check_objective,
+    find_amounts,
+    find_grid,
+    prepare,
+    train_grid,
+    train_one,
+)
 from cae.config import ConfigError, load_config
 from cae.grid import Shard, check_plans, format_combinations
 from cae.plan.table import format_plan
@@ -64,12 +73,13 @@ def run(options: argparse.Namespace) -> int:
 def _run_one(order: Order, options: argparse.Namespace) -> int:
     directory = order.directory
     if options.dry_run:
-        plan, splits = prepare(order)
+        order, plan, splits = prepare(order)
         for warning in splits.warnings:
             tell(str(warning))
         if directory.exists and not (order.resume or order.overwrite):
             tell(f"{directory.path}: this run exists already; training needs --resume or --overwrite.")
         print(format_plan(plan))
+        print(f"training       {amount_in_words(order.config, len(splits.train))}")
         return 0
     end = train_one(order)
     if not end.is_chief:
@@ -87,7 +97,7 @@ def _run_grid(order: Order, options: argparse.Namespace) -> int:
         for combination in combinations:
             if combination.reason:
                 tell(f"{combination.config.name}: {combination.reason}")
-        print(format_combinations(combinations, plans))
+        print(format_combinations(combinations, plans, find_amounts(order, combinations, plans)))
         return 0
     trained, exit_code = train_grid(order, combinations, debug=options.debug)
     for path in trained:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cae.commands.messages import tell
-from cae.commands.planning import load_splits_with_progress, plan_for, with_range_stated
+from cae.commands.planning import load_splits_with_progress, plan_for, resolve, with_range_stated
 from cae.config import ConfigError, RunConfig, expand_grid
 from cae.engine import start_engine
 from cae.grid import Combination, Shard, check_plans, find_combinations, match_parameters, train_combinations
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.runs.begun import as_begun, check_start, has_ended, is_done
+from cae.training.amount import Amount
 from cae.training.cluster import Cluster, find_cluster
 from cae.training.outcome import Outcome
 
@@ -55,10 +56,21 @@ class Order:
         """The folder of all runs that belong together."""
         return self.runs_dir / self.config.experiment
 
+    def image_shape_of(self, section: DataSection) -> tuple[int, int, int]:
+        """Find images and let go of them: only shape and number are kept while others train on them."""
+        return self._found(section)[0]
+
+    def num_training_images(self, section: DataSection) -> int:
+        """Find images, and say how many there are for training."""
+        return self._found(section)[1]
+
     @functools.cached_property
-    def image_shape_of(self) -> Callable[[DataSection], tuple[int, int, int]]:
-        """Finds images and lets go of them: only their shape is kept while others train on them."""
-        return functools.cache(lambda section: load_splits_with_progress(section, self.tell).image_shape)
+    def _found(self) -> Callable[[DataSection], tuple[tuple[int, int, int], int]]:
+        def find(section: DataSection) -> tuple[tuple[int, int, int], int]:
+            splits = load_splits_with_progress(section, self.tell)
+            return splits.image_shape, len(splits.train)
+
+        return functools.cache(find)
 
 
 class End(NamedTuple):
@@ -90,7 +102,7 @@ def train_one(order: Order) -> End:
         if _is_done(order):
             return End(0)
         check_is_writable(directory.path)
-    plan, splits = prepare(order, is_chief=is_chief)
+    order, plan, splits = prepare(order, is_chief=is_chief)
     if not is_chief:
         return _train(order, plan, splits, cluster)
     with directory.lock.held(order.tell):
@@ -98,17 +110,22 @@ def train_one(order: Order) -> End:
         if _is_done(order):
             return End(0)
         order.tell(_headline(order.config, plan))
+        order.tell(f"{amount_in_words(order.config, len(splits.train))}.")
         for warning in _foreseen(order.config, splits):
             order.tell(str(warning))
         return _train(order, plan, splits, cluster)
 
 
-def prepare(order: Order, *, is_chief: bool = True) -> tuple[Plan, Splits]:
-    """Find the images, and check all that can be checked without training; a run to start from is the chief's."""
+def prepare(order: Order, *, is_chief: bool = True) -> tuple[Order, Plan, Splits]:
+    """Find the images, and check all that can be checked without training; a run to start from is the chief's.
+
+    The order then leaves nothing open.
+    """
     from cae.data.leaks import warn_of_leaks
 
     splits = load_splits_with_progress(order.config.data, order.tell)
     plan = plan_for(order.config, splits.image_shape, order.source)
+    order = replace(order, config=resolve(order.config, plan, len(splits.train), order.source))
     try:
         if is_chief and not (order.resume and order.directory.has_checkpoint):
             check_start(order.config, plan, order.tell)
@@ -116,7 +133,7 @@ def prepare(order: Order, *, is_chief: bool = True) -> tuple[Plan, Splits]:
     except ConfigError as error:
         raise ConfigError(f"{order.source}: {error}") from error
     splits.warnings.extend(warn_of_leaks(splits))
-    return plan, splits
+    return order, plan, splits
 
 
 def _find_cluster(config: RunConfig) -> Cluster | None:
@@ -206,4 +223,23 @@ def _headline(config: RunConfig, plan: Plan) -> str:
         f"Training {config.experiment}/{config.name}: {plan.parameters:,} parameters,"
         f" {plan.macs / 1e6:,.1f} million MACs an image, code of {plan.code.values:,} values,"
         f" upsampling {', '.join(kinds)}."
+    )
+
+
+def find_amounts(order: Order, combinations: Sequence[Combination], plans: Sequence[Plan]) -> list[Amount]:
+    """How much each combination of a grid is trained."""
+    amounts = []
+    for combination, plan in zip(combinations, plans, strict=True):
+        num_images = order.num_training_images(combination.config.data)
+        config = resolve(combination.config, plan, num_images, order.source)
+        amounts.append(Amount.of(config.training, num_images))
+    return amounts
+
+
+def amount_in_words(config: RunConfig, num_images: int) -> str:
+    """How much is to be done, for people."""
+    amount = Amount.of(config.training, num_images)
+    return (
+        f"{amount.steps:,} steps of {amount.batch_size} images: {amount.epochs:,}"
+        f" {'epoch' if amount.epochs == 1 else 'epochs'} of {num_images:,} training images"
     )

@@ -121,8 +121,8 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
     Example:
         >>> from cae.config import RunConfig
         >>> settings = settings_of(RunConfig())
-        >>> settings["model.decoder.upsampling.kind"], settings["training.epochs"], "seed" in settings
-        ('conv_transpose', 10, False)
+        >>> settings["model.decoder.upsampling.kind"], settings["training.optimizer.name"], "seed" in settings
+        ('conv_transpose', 'adam', False)
     """
     sections = config.model_dump(mode="json", include={"data", "model", "objective", "training"})
     stages = config.model.upsampling_per_stage

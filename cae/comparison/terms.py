@@ -99,7 +99,7 @@ def _training(groups: Sequence[Group], terms: Found) -> None:
     terms.compare(groups, "Objective", lambda config: leaves_of(config.objective))
     for name in ("optimizer", "schedule"):
         terms.compare(groups, name.capitalize(), lambda config, name=name: leaves_of(getattr(config.training, name)))  # type: ignore[misc]
-    names = ("precision", "global_clipnorm", "epochs", "strategy", "deterministic")
+    names = ("precision", "global_clipnorm", "epochs", "steps", "strategy", "deterministic")
     terms.compare(
         groups,
         "Training",

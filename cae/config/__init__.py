@@ -1,7 +1,7 @@
 """Configuration: YAML to checked, frozen, typed sections; imports neither TensorFlow nor Keras.
 
->>> RunConfig().training.epochs
-10
+>>> RunConfig().training.optimizer.learning_rate
+0.001
 """
 
 from __future__ import annotations

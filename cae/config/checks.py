@@ -34,6 +34,8 @@ DOWNSAMPLING: Path = ("model", "encoder", "downsampling")
 GROUPS: Path = ("model", "encoder", "normalization", "groups")
 RECONSTRUCTION: Path = ("objective", "reconstruction")
 HUBER_DELTA: Path = ("objective", "huber_delta")
+EPOCHS: Path = ("training", "epochs")
+STEPS: Path = ("training", "steps")
 WARMUP: Path = ("training", "schedule", "warmup_epochs")
 PATIENCE: Path = ("training", "schedule", "patience")
 LOWEST_RATE: Path = ("training", "schedule", "min_learning_rate")
@@ -123,9 +125,12 @@ def _objective(config: RunConfig) -> Iterator[Conflict]:
 
 def _training(config: RunConfig) -> Iterator[Conflict]:
     schedule, optimizer, epochs = config.training.schedule, config.training.optimizer, config.training.epochs
-    if isinstance(schedule, CosineSchedule) and schedule.warmup_epochs > epochs:
+    if epochs != "auto" and config.training.steps is not None:
+        rule = "only one of epochs and steps can count: leave epochs away, or set it to auto"
+        yield (STEPS, EPOCHS), f"{rule}; received epochs: {epochs} and steps: {config.training.steps}"
+    if isinstance(schedule, CosineSchedule) and epochs != "auto" and schedule.warmup_epochs > epochs:
         rule = f"warmup_epochs must be at most training.epochs, which is {epochs}"
-        yield (WARMUP, ("training", "epochs")), f"{rule}; received {schedule.warmup_epochs:g}"
+        yield (WARMUP, EPOCHS), f"{rule}; received {schedule.warmup_epochs:g}"
     if isinstance(schedule, PlateauSchedule):
         stopping, rate = config.training.early_stopping, optimizer.learning_rate
         if stopping is not None and schedule.patience >= stopping.patience:

@@ -55,7 +55,7 @@ def check_config(values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Ru
     3
     >>> check_config({"training": {"epochs": 0}})
     Traceback (most recent call last):
-    cae.errors.ConfigError: config: training.epochs: must be an integer of at least 1; received 0
+    cae.errors.ConfigError: config: training.epochs: must be an integer of at least 1 or auto; received 0
 
     Args:
         values: Nested mappings of text, numbers, truth values, None, paths, and lists or tuples of these; `extends`

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from cae.config.nodes import Node, Path, Problem, dotted, from_plain
 from cae.config.shape import Options, Shape, as_index, root_shape
 
+# Keys of `training` of which only one counts: the one that is stated last takes the other's place.
+_RIVALS = {"epochs": "steps", "steps": "epochs"}
+
 
 def merge(low: Node, high: Node, shape: Shape | None = None) -> Node:
     """Lay one configuration on top of another: mappings are merged, everything else is replaced.
@@ -20,7 +23,26 @@ def merge(low: Node, high: Node, shape: Shape | None = None) -> Node:
         high: The configuration that extends it.
         shape: What may stand there; the whole configuration when left out.
     """
-    return _merge(low, high, shape or root_shape())
+    return _merge(_without_rivals(low, _stated_rivals(high)), high, shape or root_shape())
+
+
+def _stated_rivals(tree: Node) -> set[str]:
+    training = tree.value.get("training") if isinstance(tree.value, dict) else None
+    keys = training.value if training is not None and isinstance(training.value, dict) else {}
+    return {key for key in _RIVALS if key in keys and keys[key].value is not None}
+
+
+def _without_rivals(tree: Node, stated: set[str]) -> Node:
+    """Drop the keys whose place is taken by what is stated on top of a tree."""
+    sections = tree.value
+    if not stated or not isinstance(sections, dict) or "training" not in sections:
+        return tree
+    training = sections["training"]
+    if not isinstance(training.value, dict):
+        return tree
+    dropped = {_RIVALS[key] for key in stated} - stated
+    rest = {key: child for key, child in training.value.items() if key not in dropped}
+    return replace(tree, value={**sections, "training": replace(training, value=rest)})
 
 
 def _merge(low: Node, high: Node, shape: Shape | None) -> Node:
@@ -71,6 +93,8 @@ def apply(root: Node, overrides: Sequence[Override]) -> tuple[Node, list[Problem
     Returns:
         The new tree, and what could not be set.
     """
+    keys = {override.path[1]: override.value for override in overrides if override.path[:-1] == ("training",)}
+    root = _without_rivals(root, {key for key in _RIVALS if key in keys and keys[key].value is not None})
     problems: list[Problem] = []
     applied: list[Path] = []
     for override in sorted(overrides, key=_precedence):

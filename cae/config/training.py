@@ -140,10 +140,12 @@ class EarlyStopping(Section):
 class TrainingSection(Section):
     """How long and how the weights are changed."""
 
-    epochs: PositiveInt = 10
-    """Passes over the training images."""
-    batch_size: PositiveInt = 128
-    """Images in a step, of all devices together."""
+    epochs: PositiveInt | Literal["auto"] = "auto"
+    """Passes over the training images; auto is as many as make 2,000 steps, but from 10 to 500."""
+    steps: PositiveInt | None = None
+    """Instead of epochs: steps of the whole training; the last epoch ends with them."""
+    batch_size: PositiveInt | Literal["auto"] = "auto"
+    """Images in a step, of all devices; auto: a power of 2 from 8 to 128, for 32 steps an epoch and at most 2 GB."""
     optimizer: Optimizer = Adam()
     """How gradients change weights."""
     schedule: Schedule = ConstantSchedule()
@@ -164,3 +166,13 @@ class TrainingSection(Section):
     """A run whose best weights are the first ones, relative to the configuration file; null takes random ones."""
     checkpoint_minutes: Annotated[float, Field(gt=0.0)] = 10.0
     """A checkpoint is written after every epoch, and within an epoch after this many minutes."""
+
+    @property
+    def length(self) -> str:
+        """How long training lasts, in words."""
+        return f"{self.epochs} epochs" if self.steps is None else f"{self.steps} steps"
+
+    @property
+    def images_at_once(self) -> int:
+        """For all that works on batches after training: `batch_size`, which a run's configuration always states."""
+        return 128 if self.batch_size == "auto" else self.batch_size

@@ -39,7 +39,7 @@ def measure_ablations(
         changes["switches_fixed"] = _fix_switches(trained.plan)
         if len(images) > 1:
             changes["switches_shuffled"] = _shuffle_switches
-    batch_size = _batch_size_without_a_single_image(len(images), trained.config.training.batch_size)
+    batch_size = _batch_size_without_a_single_image(len(images), trained.config.training.images_at_once)
     return {
         name: Measurer(trained.autoencoder, objective, corruption, batch_size, change).measure(images).means()
         for name, change in changes.items()

@@ -68,7 +68,7 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         "artefacts": {**meter.result(), "layers": _finite(stage_unevenness(trained.autoencoder))},
         "ablations": ablations,
         "ablations_in_words": in_words(measured.means()["mse"], ablations, trained.plan.code.switch_bits),
-        "baselines": measured_on.baselines(trained.plan.code.values, trained.config.training.batch_size),
+        "baselines": measured_on.baselines(trained.plan.code.values, trained.config.training.images_at_once),
         "warnings": as_json(_warnings(trained.directory, measured_on)),
         "digest": _digest(trained.weights_digest, trained.config, measured_on, trained.directory),
     }
@@ -104,7 +104,7 @@ def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False) -> Meas
     """The measurer of a run as it was trained: its objective, its batch size, its corruption unless told otherwise."""
     section = trained.config.objective
     corruption = NoCorruption() if on_clean_inputs else section.corruption
-    return Measurer(trained.autoencoder, Objective(section), corruption, trained.config.training.batch_size)
+    return Measurer(trained.autoencoder, Objective(section), corruption, trained.config.training.images_at_once)
 
 
 def _warnings(directory: RunDirectory, measured_on: EvaluationSet) -> list[RunWarning]:

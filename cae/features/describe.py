@@ -117,7 +117,7 @@ def add_projector(
         measured_on.images,
         most=num_points(trained.plan.code.values),
         pixel_size=thumbnail_size(height, width),
-        batch_size=trained.config.training.batch_size,
+        batch_size=trained.config.training.images_at_once,
     )
     if not np.isfinite(sample.codes).all():
         raise UserError(f"{trained.directory.path}: --projector: codes are not finite numbers, which have no place.")
@@ -150,7 +150,7 @@ def _describe(
             images,
             most=most_images,
             pixel_size=code_image_size(shape, _MOST_PIXEL_VALUES),
-            batch_size=trained.config.training.batch_size,
+            batch_size=trained.config.training.images_at_once,
         )
         for images in (measured_on.splits.train, measured_on.images)
     )

@@ -13,6 +13,7 @@ from cae.runs.begun import check_start
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
+    from cae.training.amount import Amount
 
 ImageShape = tuple[int, int, int]
 
@@ -51,11 +52,13 @@ def check_plans(
     return plans
 
 
-def format_combinations(combinations: Sequence[Combination], plans: Sequence[Plan]) -> str:
-    """Table of the runs: what is to be done with each, and the sizes of its model."""
-    rows: list[tuple[str, ...]] = [("run", "to do", "parameters", "MACs", "code values", "switch bits")]
-    for combination, plan in zip(combinations, plans, strict=True):
-        sizes = (plan.parameters, plan.macs, plan.code.values, plan.code.switch_bits)
+def format_combinations(combinations: Sequence[Combination], plans: Sequence[Plan], amounts: Sequence[Amount]) -> str:
+    """Table of the runs: what is to be done with each, the sizes of its model, and how much it is trained."""
+    heads = ("run", "to do", "parameters", "MACs", "code values", "switch bits", "batch size", "epochs", "steps")
+    rows: list[tuple[str, ...]] = [heads]
+    for combination, plan, amount in zip(combinations, plans, amounts, strict=True):
+        model = (plan.parameters, plan.macs, plan.code.values, plan.code.switch_bits)
+        sizes = (*model, amount.batch_size, amount.epochs, amount.steps)
         rows.append((combination.config.name, combination.intent, *(f"{size:,}" for size in sizes)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

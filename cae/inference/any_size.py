@@ -42,7 +42,7 @@ class AnySize:
 
     def __init__(self, networks: Networks, config: RunConfig, overlap: int | None = None) -> None:
         self._networks = networks
-        self._batch_size = min(config.training.batch_size, _MOST_IN_A_BATCH)
+        self._batch_size = min(config.training.images_at_once, _MOST_IN_A_BATCH)
         self._factor = networks.factor
         self._fit = getattr(config.data, "fit", "stretch")
         self._own_size: Size = networks.own.plan.image_shape[:2]

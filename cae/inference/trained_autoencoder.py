@@ -146,7 +146,7 @@ class TrainedAutoencoder:
             ValueError: the images are not as described, are smaller than a patch, or a dense code is to be pooled.
         """
         given = self._take(images)
-        step = max(1, self.config.training.batch_size)
+        step = self.config.training.images_at_once
         batches = (given.pixels[i : i + step] for i in range(0, len(given.pixels), step))
         codes = np.concatenate([self.encode_pixels(batch, pool) for batch in batches])
         return codes[0] if given.is_single else codes
@@ -173,7 +173,7 @@ class TrainedAutoencoder:
             raise ValueError(f"`codes` must have shape (batch, {wanted}). Received: shape={np.shape(codes)}.")
         if not np.isfinite(array).all():
             raise ValueError("`codes` must be finite numbers. Received: infinity or not-a-number.")
-        step = max(1, self.config.training.batch_size)
+        step = self.config.training.images_at_once
         images = np.concatenate([self._networks.own.decode(array[i : i + step]) for i in range(0, len(array), step)])
         return images[0] if is_single else images
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cae.config import RunConfig, load_config
 from cae.config.data import StoredData
+from cae.config.training import TrainingSection
 from cae.errors import ConfigError
 from cae.plan import Plan, PlanError, first_difference, make_plan
 from cae.runs.directory import RunDirectory, open_run
@@ -16,7 +17,7 @@ _FREE_TO_CHANGE = ("training.strategy",)
 
 
 def as_begun(directory: RunDirectory, config: RunConfig) -> RunConfig:
-    """A configuration whose run goes on: the values that it leaves to be observed are those that the run has.
+    """A configuration whose run goes on: what it leaves open, or to be observed, is as the run has it.
 
     Args:
         directory: Where the run was begun.
@@ -25,10 +26,24 @@ def as_begun(directory: RunDirectory, config: RunConfig) -> RunConfig:
     Raises:
         ConfigError: The run's configuration is damaged.
     """
-    wanted, begun = config.data, load_config(directory.config).data
-    if not (isinstance(wanted, StoredData) and isinstance(begun, StoredData) and wanted.value_range == "observed"):
-        return config
-    return config.model_copy(update={"data": wanted.model_copy(update={"value_range": begun.value_range})})
+    begun = load_config(directory.config)
+    training, data = config.training, config.data
+    if training.batch_size == "auto":
+        training = training.model_copy(update={"batch_size": begun.training.batch_size})
+    if training.epochs == "auto" and training.steps is None:
+        update = {"epochs": begun.training.epochs, "steps": begun.training.steps}
+        training = training.model_copy(update=update)
+    if isinstance(data, StoredData) and isinstance(begun.data, StoredData) and data.value_range == "observed":
+        data = data.model_copy(update={"value_range": begun.data.value_range})
+    return config.model_copy(update={"training": training, "data": data})
+
+
+def is_longer(wanted: TrainingSection, begun: TrainingSection) -> bool:
+    """Whether a run that goes on is to have more epochs than it was begun with, or more steps where it has these."""
+    for more, before in ((wanted.epochs, begun.epochs), (wanted.steps, begun.steps)):
+        if isinstance(more, int) and isinstance(before, int):
+            return more > before
+    return False
 
 
 def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwrite: bool, longer: bool = True) -> bool:
@@ -61,8 +76,8 @@ def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwri
 
 
 def has_ended(directory: RunDirectory, config: RunConfig) -> bool:
-    """Whether the run has come to its end, and `config` asks for no more epochs than it was to have."""
-    return directory.has_ended and config.training.epochs <= load_config(directory.config).training.epochs
+    """Whether the run has come to its end, and `config` asks for no more than it was to have."""
+    return directory.has_ended and not is_longer(config.training, load_config(directory.config).training)
 
 
 def check_start(config: RunConfig, plan: Plan, tell: Callable[[str], None]) -> None:
@@ -93,15 +108,15 @@ def check_start(config: RunConfig, plan: Plan, tell: Callable[[str], None]) -> N
 
 def _check_same_config(directory: RunDirectory, config: RunConfig, longer: bool) -> None:
     stored = load_config(directory.config)
-    is_longer = longer and config.training.epochs > stored.training.epochs
-    free = (*_FREE_TO_CHANGE, "training.epochs") if is_longer else _FREE_TO_CHANGE
+    may_differ = longer and is_longer(config.training, stored.training)
+    free = (*_FREE_TO_CHANGE, "training.epochs", "training.steps") if may_differ else _FREE_TO_CHANGE
     lines = _differences("", stored.model_dump(), config.model_dump())
     different = [line for line in lines if line.split(":")[0] not in free]
     if different:
         raise ConfigError(
             f"{directory.config}: a run goes on with the same configuration only; with --resume, `training.epochs` may"
-            " be more than before. Use --overwrite to start it afresh, or another `name`. Different now:\n  "
-            + "\n  ".join(different)
+            " be more than before, or `training.steps` where it has these. Use --overwrite to start it afresh, or"
+            " another `name`. Different now:\n  " + "\n  ".join(different)
         )
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from cae.data.pipeline import make_batches, steps_per_epoch
+from cae.data.pipeline import make_batches
 from cae.training.agreement import Alone
+from cae.training.amount import Amount
 from cae.training.checkpoints import CheckpointFolder
 from cae.training.optimizer import lower_on_plateau
 from cae.training.outcome import NonFiniteLossError, Outcome
@@ -37,9 +38,9 @@ class Loop:
 
     Args:
         section: the `training` section.
+        amount: how much is to be done.
         steps: compiled steps.
         state: what training changes; restored beforehand when resuming.
-        images: training images.
         validation_images: images that decide which epoch is best.
         checkpoints: where states are saved; None where another process does so.
         journal: is told of steps and epochs, and writes them down.
@@ -48,9 +49,9 @@ class Loop:
     """
 
     section: TrainingSection
+    amount: Amount
     steps: Steps
     state: TrainingState
-    images: ImageSet
     validation_images: ImageSet
     checkpoints: CheckpointFolder | None
     journal: Journal | NoJournal
@@ -63,13 +64,12 @@ class Loop:
         Raises:
             NonFiniteLossError: names the step; the last checkpoint stays as it was.
         """
-        counters, per_epoch = self.state.counters, self.steps_per_epoch
-        first_step = self.state.step
+        counters, first_step = self.state.counters, self.state.step
         batches = iter(self.make_training_batches(first_step))
         # A run that starts has no checkpoint yet, not even of its beginning.
         saved_at, saved_step = time.monotonic(), first_step or None
-        while counters.epoch < self.section.epochs and not has_stopped_improving(self.section, counters):
-            epoch_end = (counters.epoch + 1) * per_epoch
+        while not self._is_done and not has_stopped_improving(self.section, counters):
+            epoch_end = self._epoch_end
             signal, number, due = self._look(stop, epoch_end, saved_at)
             while self.state.step < epoch_end and not signal:
                 self._take_steps(batches, number)
@@ -88,12 +88,22 @@ class Loop:
                 if self.state.step != saved_step:
                     self._save()
                 return Outcome.INTERRUPTED
-        return Outcome.STOPPED_EARLY if counters.epoch < self.section.epochs else Outcome.FINISHED
+        return Outcome.FINISHED if self._is_done else Outcome.STOPPED_EARLY
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Steps in an epoch; the last may have fewer images."""
-        return steps_per_epoch(len(self.images), self.section.batch_size)
+    def _epoch_start(self) -> int:
+        """The step at which the running epoch began."""
+        return self.state.step - round(self.state.counters.sums[-1])
+
+    @property
+    def _epoch_end(self) -> int:
+        """The step with which the running epoch ends: of the last one, that of the whole training."""
+        per_epoch = self.amount.steps_per_epoch
+        return min((self._epoch_start // per_epoch + 1) * per_epoch, self.amount.steps)
+
+    @property
+    def _is_done(self) -> bool:
+        return self._epoch_start >= self.amount.steps
 
     def _look(self, stop: StopSignals, epoch_end: int, saved_at: float) -> tuple[int | None, int, bool]:
         """What all processes do next: the signal to stop for, steps until the next look, whether to save."""
@@ -115,7 +125,7 @@ class Loop:
 
     def _end_epoch(self) -> None:
         counters, started = self.state.counters, time.perf_counter()
-        train = means(counters.sums)
+        train, num_images = means(counters.sums), counters.sums[len(IMAGE_METRICS)]
         train["gradient_norm"] = counters.sums[-2] / counters.sums[-1]
         validation = self._validate()
         if not math.isfinite(validation["loss"]):
@@ -124,7 +134,7 @@ class Loop:
         counters.epoch += 1
         seconds = training_seconds + time.perf_counter() - started
         counters.seconds += seconds
-        row = self.journal.row(self.state, train, validation, len(self.images) / training_seconds, seconds)
+        row = self.journal.row(self.state, train, validation, num_images / training_seconds, seconds)
         counters.last_metrics = row
         self._judge(row)
         lower_on_plateau(self.section.schedule, self.steps.optimizer, counters.epochs_without_improvement)
@@ -145,14 +155,14 @@ class Loop:
             self.state.keep_best()
 
     def _validate(self) -> dict[str, float]:
-        number = math.ceil(len(self.validation_images) / self.section.batch_size)
+        number = math.ceil(len(self.validation_images) / self.amount.batch_size)
         sums = self.steps.validate(iter(self._validation_batches), tf.constant(number, tf.int64))
         return means(sums.numpy().tolist())
 
     @functools.cached_property
     def _validation_batches(self) -> tf.data.Dataset:
         # Made once, since TensorFlow keeps something of every data set that was ever made.
-        return make_batches(self.validation_images, self.section.batch_size, self.steps.shares)
+        return make_batches(self.validation_images, self.amount.batch_size, self.steps.shares)
 
     def _save(self) -> None:
         if self.checkpoints is not None:

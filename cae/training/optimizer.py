@@ -8,14 +8,15 @@ import keras
 
 if TYPE_CHECKING:
     from cae.config.training import Schedule, TrainingSection
+    from cae.training.amount import Amount
 
 
-def make_optimizer(section: TrainingSection, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def make_optimizer(section: TrainingSection, amount: Amount) -> keras.optimizers.Optimizer:
     """Make the optimizer with its schedule, clipping and, for float16, loss scaling.
 
     Args:
         section: the `training` section.
-        steps_per_epoch: turns the schedule's epochs into steps.
+        amount: turns the schedule's epochs into steps, and says when it ends.
     """
     arguments = section.optimizer.model_dump()
     name = arguments.pop("name")
@@ -26,7 +27,7 @@ def make_optimizer(section: TrainingSection, steps_per_epoch: int) -> keras.opti
         "sgd": keras.optimizers.SGD,
         "rmsprop": keras.optimizers.RMSprop,
     }
-    learning_rate = make_schedule(section.schedule, rate, section.epochs, steps_per_epoch)
+    learning_rate = make_schedule(section.schedule, rate, amount)
     optimizer = optimizers[name](learning_rate, global_clipnorm=section.global_clipnorm, **arguments)
     if section.precision == "mixed_float16":
         # Gradients below 6e-8 vanish in float16; the scale is part of the optimizer's state.
@@ -43,21 +44,21 @@ def expect_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
     inner._all_reduce_sum_gradients = list
 
 
-def make_schedule(section: Schedule, rate: float, epochs: int, steps_per_epoch: int) -> Any:
+def make_schedule(section: Schedule, rate: float, amount: Amount) -> Any:
     """The learning rate as a number, or as a Keras schedule over steps; that of a plateau starts from the number."""
     if section.kind == "cosine":
-        warmup_steps = round(section.warmup_epochs * steps_per_epoch)
+        warmup_steps = round(section.warmup_epochs * amount.steps_per_epoch)
         return keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0 if warmup_steps else rate,
             warmup_target=rate if warmup_steps else None,
             warmup_steps=warmup_steps,
-            decay_steps=max(1, epochs * steps_per_epoch - warmup_steps),
+            decay_steps=max(1, amount.steps - warmup_steps),
             alpha=section.final_fraction,
         )
     if section.kind in ("step", "exponential"):
         return keras.optimizers.schedules.ExponentialDecay(
             rate,
-            decay_steps=section.every_epochs * steps_per_epoch,
+            decay_steps=section.every_epochs * amount.steps_per_epoch,
             decay_rate=section.factor,
             staircase=section.kind == "step",
         )

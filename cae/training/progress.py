@@ -8,23 +8,23 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
+from cae.training.amount import Amount
+
 
 class Progress:
     """Tells how far training is and how long it will still take.
 
     Args:
-        total_steps: steps of the whole run.
-        steps_per_epoch: steps of an epoch.
+        amount: of the whole run.
         first_step: where this session starts.
     """
 
-    def __init__(self, total_steps: int, steps_per_epoch: int, first_step: int) -> None:
-        self._total = total_steps
-        self._steps_per_epoch = steps_per_epoch
+    def __init__(self, amount: Amount, first_step: int) -> None:
+        self._amount = amount
         self._first = self._done = first_step
         self._started = time.monotonic()
         self._bar = tqdm(
-            total=total_steps,
+            total=amount.steps,
             initial=first_step,
             file=sys.stderr,
             disable=not sys.stderr.isatty(),
@@ -36,17 +36,15 @@ class Progress:
     def steps_taken(self, number: int, loss: float, images_per_second: float) -> None:
         """Some steps are done."""
         self._done += number
-        epochs = self._total // self._steps_per_epoch
-        epoch = min((self._done - 1) // self._steps_per_epoch + 1, epochs)
-        self._bar.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
+        epoch = (self._done - 1) // self._amount.steps_per_epoch + 1
+        self._bar.set_description_str(f"epoch {epoch}/{self._amount.epochs}", refresh=False)
         self._bar.set_postfix_str(f"{images_per_second:,.0f} images/s, loss {loss:.5f}", refresh=False)
         self._bar.update(number)
 
     def epoch_ended(self, row: Mapping[str, float], best: bool) -> None:
         """An epoch is done: one line that stays."""
-        epochs = self._total // self._steps_per_epoch
         line = (
-            f"epoch {row['epoch']:.0f}/{epochs}: loss {row['loss']:.5f}, val_loss {row['val_loss']:.5f},"
+            f"epoch {row['epoch']:.0f}/{self._amount.epochs}: loss {row['loss']:.5f}, val_loss {row['val_loss']:.5f},"
             f" val_psnr {row['val_psnr']:.2f} dB, val_ssim {row['val_ssim']:.4f},"
             f" {row['images_per_second']:,.0f} images/s, {self._time_left()} left{', best so far' if best else ''}"
         )
@@ -61,5 +59,5 @@ class Progress:
         done = self._done - self._first
         if not done:
             return "unknown time"
-        seconds = (time.monotonic() - self._started) / done * (self._total - self._done)
+        seconds = (time.monotonic() - self._started) / done * (self._amount.steps - self._done)
         return tqdm.format_interval(seconds)

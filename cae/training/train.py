@@ -15,16 +15,18 @@ import tensorflow as tf
 from cae.atomic_files import write_json
 from cae.config import RunConfig, load_config, save_config
 from cae.config.data import PATH_KEYS
-from cae.data.pipeline import make_training_batches, steps_per_epoch
+from cae.data.pipeline import make_training_batches
 from cae.data.read_failures import user_errors
 from cae.errors import UserError
 from cae.model import build_autoencoder
 from cae.plan.table import format_plan
+from cae.runs.begun import is_longer
 from cae.runs.directory import RunDirectory
 from cae.runs.environment import describe_environment
 from cae.runs.events import cut_events
 from cae.runs.trained import load_best_weights
 from cae.training.agreement import Alone, Together
+from cae.training.amount import Amount
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
 from cae.training.counters import parse_counters
 from cae.training.follower import NoJournal
@@ -58,7 +60,7 @@ class Training:
     """One run: what to train on what, and where to write it.
 
     Args:
-        config: the whole configuration.
+        config: the whole configuration, with nothing left open; see `cae.training.amount`.
         plan: of the model, for the images at hand.
         splits: the images.
         run: the run directory.
@@ -110,15 +112,15 @@ class Training:
         return [*self.splits.warnings, *foreseen(self.config.training, len(self.splits.train))]
 
     def _naming_memory(self) -> contextlib.AbstractContextManager[None]:
-        return naming_memory(self.config.training.batch_size, self.plan.image_shape)
+        return naming_memory(self.amount.batch_size, self.plan.image_shape)
 
     def _make_state(self) -> TrainingState:
         section = self.config.training
         strategy = make_strategy(section.strategy, self.cluster)
-        check_batch_size(section.batch_size, strategy)
+        check_batch_size(self.amount.batch_size, strategy)
         with strategy.scope():
             autoencoder = build_autoencoder(self.plan, seed=self.config.seed, precision=section.precision)
-            optimizer = make_optimizer(section, self._steps_per_epoch)
+            optimizer = make_optimizer(section, self.amount)
             optimizer.build(autoencoder.model.trainable_variables)
             steps = Steps(
                 autoencoder,
@@ -178,9 +180,9 @@ class Training:
     ) -> Loop:
         return Loop(
             self.config.training,
+            self.amount,
             state.steps,
             state,
-            self.splits.train,
             self.splits.validation,
             checkpoints,
             journal,
@@ -205,25 +207,26 @@ class Training:
             self.run.create()
             return None, False
         checkpoint = checkpoints.load_newest(self.tell)
-        before = load_config(self.run.config).training.epochs
-        if self.config.training.epochs <= before:
+        wanted, begun = self.config.training, load_config(self.run.config).training
+        if not is_longer(wanted, begun):
             return checkpoint, False
         if checkpoint is None and self.run.has_ended:
             raise UserError(
                 f"{self.run.path}: has no checkpoint any more to go on from. `training.start_from` of another run takes"
                 " its weights."
             )
-        self.tell(f"Training for longer: {self.config.training.epochs:,} epochs instead of {before:,}.")
+        self.tell(f"Training for longer: {wanted.length} instead of {begun.length}.")
         return checkpoint and self._lengthen(checkpoints, checkpoint), True
 
     def _lengthen(self, checkpoints: CheckpointFolder, checkpoint: Checkpoint) -> Checkpoint:
         """Say what more epochs change besides; let a training that had stopped early wait for improvements anew."""
         section = self.config.training
         if section.schedule.kind == "cosine":
+            key = "training.epochs" if section.steps is None else "training.steps"
             self.tell(
-                "warning: the cosine schedule depends on training.epochs. The learning rate goes on along the cosine of"
-                f" {section.epochs:,} epochs, but the steps until now followed a shorter one: the result is not that of"
-                f" a training of {section.epochs:,} epochs from the start."
+                f"warning: the cosine schedule depends on {key}. The learning rate goes on along the cosine of"
+                f" {section.length}, but the steps until now followed a shorter one: the result is not that of a"
+                f" training of {section.length} from the start."
             )
         counters = parse_counters(checkpoint.counters)
         if not has_stopped_improving(section, counters):
@@ -267,9 +270,9 @@ class Training:
         section = self.config.training
         probes = self._probe_images()
         writer = TensorBoardWriter(self.run)
-        progress = Progress(section.epochs * self._steps_per_epoch, self._steps_per_epoch, state.step)
-        rates = make_schedule(section.schedule, section.optimizer.learning_rate, section.epochs, self._steps_per_epoch)
-        journal = Journal(self.run, self.config.logging, section.epochs, probes, rates, writer, progress)
+        progress = Progress(self.amount, state.step)
+        rates = make_schedule(section.schedule, section.optimizer.learning_rate, self.amount)
+        journal = Journal(self.run, self.config.logging, self.amount.epochs, probes, rates, writer, progress)
         if state.step == 0 or is_longer:
             text = self.run.config.read_text(encoding="utf-8")
             writer.write_configuration(text, hyperparameters(self.config, self.plan), state.step)
@@ -283,12 +286,12 @@ class Training:
     def _probe_images(self) -> ProbeImages:
         """The first validation images: the split does not depend on the seed, so they are the same in every run."""
         number = self.config.logging.probe_images
-        return ProbeImages.first_of(self.splits.validation, number, self.config.training.batch_size)
+        return ProbeImages.first_of(self.splits.validation, number, self.amount.batch_size)
 
     def _make_training_batches(self, first_step: int, shares: Shares | None) -> tf.data.Dataset:
         return make_training_batches(
             self.splits.train,
-            self.config.training.batch_size,
+            self.amount.batch_size,
             seed=self.config.seed,
             first_step=first_step,
             augmentation=self.config.data.augmentation,
@@ -296,8 +299,9 @@ class Training:
         )
 
     @property
-    def _steps_per_epoch(self) -> int:
-        return steps_per_epoch(len(self.splits.train), self.config.training.batch_size)
+    def amount(self) -> Amount:
+        """How much is to be done."""
+        return Amount.of(self.config.training, len(self.splits.train))
 
     def _write_summary(self, state: TrainingState, outcome: Outcome, started: float, error: str | None = None) -> None:
         if self.cluster is None or self.cluster.is_chief:

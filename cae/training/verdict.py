@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cae.data.order import steps_per_epoch
 from cae.run_warning import RunWarning
+from cae.training.amount import Amount
 
 if TYPE_CHECKING:
     from cae.config.training import TrainingSection
@@ -22,18 +22,21 @@ def foreseen(section: TrainingSection, num_images: int) -> list[RunWarning]:
     ['few_steps']
 
     Args:
-        section: the `training` section.
+        section: the `training` section, with nothing left open.
         num_images: for training.
     """
-    per_epoch = steps_per_epoch(num_images, section.batch_size)
-    total = section.epochs * per_epoch
-    if total >= FEW_STEPS:
+    amount = Amount.of(section, num_images)
+    if amount.steps >= FEW_STEPS:
         return []
+    if section.steps is None:
+        enough = -(-FEW_STEPS // amount.steps_per_epoch)
+        remedy = f"Raise training.epochs to {enough} or more, or leave it and training.batch_size to `auto`."
+    else:
+        remedy = f"Raise training.steps to {FEW_STEPS} or more."
     return [
         RunWarning(
             "few_steps",
-            f"the whole training has {total} steps ({section.epochs} epochs of {per_epoch}, with {num_images} images in"
-            f" batches of {section.batch_size}), too few to learn much. Raise training.epochs to"
-            f" {-(-FEW_STEPS // per_epoch)} or more, or lower training.batch_size.",
+            f"the whole training has {amount.steps} steps (epochs of {amount.steps_per_epoch}, with {num_images} images"
+            f" in batches of {amount.batch_size}), too few to learn much. {remedy}",
         )
     ]

@@ -97,7 +97,7 @@ def _survey(trained: TrainedRun, images: ImageSet, wish: Wish) -> dict[str, Surv
             wish.layers,
             images,
             top=wish.top,
-            batch_size=trained.config.training.batch_size,
+            batch_size=trained.config.training.images_at_once,
             progress=bar.update,
         )
     for name, surveyed in surveys.items():
@@ -123,7 +123,7 @@ def _draw(
                 chosen[layer.name],
                 first_maps=np.asarray(first_maps[layer.name], np.float32)[0],
                 method=wish.method,
-                batch_size=trained.config.training.batch_size,
+                batch_size=trained.config.training.images_at_once,
                 progress=bar.update,
             )
             for layer in wish.layers

@@ -55,7 +55,7 @@ def test_a_mapping_extends_a_file_of_the_current_folder(tmp_path, monkeypatch):
 def test_problems_name_keys_where_files_have_lines():
     found = problems_of({"training": {"epochs": 0, "batchsize": 3}, "model": {"decoder": {"upsampling": "max_unpol"}}})
     assert len(found) == 3
-    assert "config: training.epochs: must be an integer of at least 1; received 0" in found
+    assert "config: training.epochs: must be an integer of at least 1 or auto; received 0" in found
     assert "config: training.batchsize: unknown key; did you mean batch_size?" in found
     assert any(line.startswith("config: model.decoder.upsampling") and "max_unpool?" in line for line in found)
 

@@ -62,7 +62,7 @@ def test_equal_terms_are_told_one_by_one_without_a_warning():
         (
             {"training__batch_size": 32},
             "Order",
-            "batch_size is 128 for `resize nearest, batch_size=128`, 32 for `subpixel",
+            'batch_size is "auto" for `resize nearest, batch_size=auto`, 32 for `subpixel',
         ),
         ({"data__augmentation": {"horizontal_flip": True}}, "Order", "horizontal_flip is false for"),
         ({"model__encoder__activation": "gelu"}, "Start", 'encoder.activation is "relu" for `resize nearest'),

@@ -133,7 +133,7 @@ def test_overrides_reach_into_the_grid(load, problems):
     assert config.grid == {"seed": (1, 2), "model.decoder.upsampling.kind": ("resize", "subpixel")}
     assert load("grid: {seed: [1, 2]}", "grid={}").grid == {}
     assert problems("", "grid.training.epochs=[0]") == [
-        "--set grid.training.epochs=[0]: training.epochs: must be an integer of at least 1; received 0"
+        "--set grid.training.epochs=[0]: training.epochs: must be an integer of at least 1 or auto; received 0"
     ]
 
 

@@ -238,13 +238,13 @@ def test_overrides_are_reported_with_what_was_typed(problems):
         '--set model.encoder.filters=[1, x]: model.encoder.filters.1: must be an integer of at least 1; received "x"',
         "--set seed=[: not YAML: a value is missing here",
         "--set trainig.epochs=3: trainig: unknown key; did you mean training?",
-        "--set training.epochs=0: must be an integer of at least 1; received 0",
+        "--set training.epochs=0: must be an integer of at least 1 or auto; received 0",
     ]
 
 
 def test_an_override_inside_a_number_is_reported_as_what_it_makes(problems):
     assert problems("training: {epochs: 3}", "training.epochs.x=3") == [
-        "--set training.epochs.x=3: training.epochs: must be an integer of at least 1; received {x: 3}"
+        "--set training.epochs.x=3: training.epochs: must be an integer of at least 1 or auto; received {x: 3}"
     ]
 
 
@@ -332,7 +332,7 @@ def test_a_problem_in_an_extended_file_names_that_file(files, tmp_path):
         'sub/base.yaml:1:7: seed: must be an integer from 0 to 2147483647; received "x"',
         "sub/base.yaml:3:3: model.encodr: unknown key; did you mean encoder?",
         "variant.yaml:2:1: nam: unknown key; did you mean name?",
-        "--set training.epochs=0: must be an integer of at least 1; received 0",
+        "--set training.epochs=0: must be an integer of at least 1 or auto; received 0",
     ]
 
 

@@ -31,7 +31,7 @@ model:
 objective: {reconstruction: {mse: 0}}
 """
     assert problems(text, "logging.probe_images=65") == [
-        "a.yaml:1:20: training.epochs: must be an integer of at least 1; received 0",
+        "a.yaml:1:20: training.epochs: must be an integer of at least 1 or auto; received 0",
         "a.yaml:1:34: training.precision: must be one of float32, mixed_bfloat16, mixed_float16; "
         'received "float16"; did you mean mixed_float16?',
         "a.yaml:2:7: seed: must be an integer from 0 to 2147483647; received 1.0; write 1",
@@ -70,14 +70,14 @@ def only(lines):
         ("training: {deterministic: no}",
          '1:27: training.deterministic: must be true or false; received "no"; write false'),
         ("training: {batch_size: 1_000}",
-         '1:24: training.batch_size: must be an integer of at least 1; received "1_000"; write 1000'),
+         '1:24: training.batch_size: must be an integer of at least 1 or auto; received "1_000"; write 1000'),
         ("model: {encoder: {dropout: '0,5'}}",
          '1:28: model.encoder.dropout: must be a number of at least 0 and below 1; received "0,5"; write 0.5'),
         ("model: {decoder: {tied_weights: 1}}",
          "1:33: model.decoder.tied_weights: must be true or false; received 1"),
-        ("training: 3", "1:11: training: must be a mapping with keys from epochs, batch_size, optimizer, schedule, "
-         "global_clipnorm, precision, strategy, xla, deterministic, early_stopping, start_from, "
-         "checkpoint_minutes; received 3"),
+        ("training: 3", "1:11: training: must be a mapping with keys from epochs, steps, batch_size, optimizer, "
+         "schedule, global_clipnorm, precision, strategy, xla, deterministic, early_stopping, "
+         "start_from, checkpoint_minutes; received 3"),
         ("logging:", "1:9: logging: must be a mapping with keys from probe_images, image_epochs, histograms; "
          "received null; leave the key out for its defaults"),
         ("grid: [1]", "1:7: grid: must be a mapping; received [1]"),

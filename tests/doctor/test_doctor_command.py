@@ -39,7 +39,7 @@ def test_a_sound_machine_and_configuration_end_with_0_and_write_nothing_else(doc
     code, found, out = doctor(write_config())
     assert code == 0, out
     assert statuses(found, "configuration", "images", "model", "tensorflow") == ["ok"] * 4
-    assert "batch size 128" in found["step memory"]["found"]
+    assert "batch size 8" in found["step memory"]["found"]  # of 162 training images
     assert not (tmp_path / "runs").exists()
 
 

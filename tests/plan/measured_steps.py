@@ -16,13 +16,14 @@ def measure(model, image_shape, batch_size, precision):
     import tensorflow as tf
 
     from cae.model import build_autoencoder
+    from cae.training.amount import Amount
     from cae.training.objective import Objective
     from cae.training.optimizer import make_optimizer
     from cae.training.step import Steps
 
     config = RunConfig.model_validate({"model": model, "training": {"precision": precision}})
     autoencoder = build_autoencoder(make_plan(config.model, tuple(image_shape)), precision=precision)
-    optimizer = make_optimizer(config.training, steps_per_epoch=10)
+    optimizer = make_optimizer(config.training, Amount(1, steps_per_epoch=10, steps=100))
     optimizer.build(autoencoder.model.trainable_variables)
     objective = Objective(config.objective)
     strategy = tf.distribute.get_strategy()

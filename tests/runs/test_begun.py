@@ -5,20 +5,27 @@ import pytest
 from cae.config import RunConfig, save_config
 from cae.errors import ConfigError
 from cae.runs import RunDirectory
-from cae.runs.begun import is_done
+from cae.runs.begun import as_begun, is_done
 
 
 @pytest.fixture
 def directory(tmp_path):
     run = RunDirectory(tmp_path / "experiment" / "name")
     run.create()
-    save_config(RunConfig(), run.config)
+    save_config(changed("training", epochs=10, batch_size=128), run.config)
     return run
 
 
 def changed(section, **values):
     config = RunConfig()
     return config.model_copy(update={section: getattr(config, section).model_copy(update=values)})
+
+
+def test_what_is_left_open_goes_on_as_it_was_begun(directory):
+    training = as_begun(directory, RunConfig()).training
+    assert (training.epochs, training.steps, training.batch_size) == (10, None, 128)
+    assert not is_done(directory, RunConfig(), resume=True, overwrite=False)
+    assert as_begun(directory, changed("training", epochs=11)).training.epochs == 11
 
 
 def test_a_run_may_go_on_with_other_devices(directory):

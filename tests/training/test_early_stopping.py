@@ -14,7 +14,7 @@ def epochs_until_stop(losses, min_delta, patience):
         {"epochs": 1000, "early_stopping": {"patience": patience, "min_delta": min_delta}}
     )
     state = SimpleNamespace(counters=Counters(), keep_best=lambda: None)
-    loop = Loop(section, None, state, None, None, None, None, None, agreement=None)
+    loop = Loop(section, None, None, state, None, None, None, None, agreement=None)
     for epoch, loss in enumerate(losses, start=1):
         state.counters.epoch = epoch
         loop._judge({"val_loss": loss})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cae.config.training import TrainingSection
+from cae.training.amount import Amount
 from cae.training.counters import Counters
 from cae.training.loop import Loop
 from cae.training.optimizer import lower_on_plateau, make_optimizer
@@ -17,7 +18,7 @@ def rates(schedule, epochs, steps_per_epoch, rate=0.1):
     section = TrainingSection.model_validate(
         {"epochs": epochs, "schedule": schedule, "optimizer": {"name": "sgd", "learning_rate": rate}}
     )
-    optimizer = make_optimizer(section, steps_per_epoch)
+    optimizer = make_optimizer(section, Amount(1, steps_per_epoch, epochs * steps_per_epoch))
     weight = keras.Variable(0.0)
     optimizer.build([weight])
     found = []
@@ -52,14 +53,14 @@ def test_step_multiplies_every_few_epochs():
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
 def test_the_global_norm_of_gradients_is_clipped(name):
     section = TrainingSection.model_validate({"optimizer": {"name": name}, "global_clipnorm": 5.0})
-    optimizer = make_optimizer(section, 10)
+    optimizer = make_optimizer(section, Amount(1, 10, 100))
     assert type(optimizer).__name__.lower() == name
     assert optimizer.global_clipnorm == 5.0
 
 
 def test_float16_scales_the_loss_and_bfloat16_needs_not():
     for precision, scaled in (("mixed_float16", True), ("mixed_bfloat16", False), ("float32", False)):
-        optimizer = make_optimizer(TrainingSection.model_validate({"precision": precision}), 10)
+        optimizer = make_optimizer(TrainingSection.model_validate({"precision": precision}), Amount(1, 10, 100))
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer) is scaled
 
 
@@ -73,9 +74,9 @@ def test_plateau_lowers_the_rate_where_keras_reduces_it(precision):
     losses = [3.0, 2.0, 2.0, 2.5, 2.1, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5]
     schedule = {"kind": "plateau", "patience": 2, "factor": 0.4, "min_learning_rate": 2e-4}
     section = TrainingSection.model_validate({"schedule": schedule, "precision": precision})
-    optimizer = make_optimizer(section, 10)
+    optimizer = make_optimizer(section, Amount(1, 10, 100))
     state = SimpleNamespace(counters=Counters(), keep_best=lambda: None)
-    loop = Loop(section, None, state, None, None, None, None, None, agreement=None)
+    loop = Loop(section, None, None, state, None, None, None, None, agreement=None)
     reference = keras.callbacks.ReduceLROnPlateau("val_loss", 0.4, patience=2, min_delta=0.0, min_lr=2e-4)
     reference.set_model(SimpleNamespace(optimizer=keras.optimizers.Adam(1e-3)))
     reference.on_train_begin()

@@ -11,6 +11,7 @@ from cae.config.objective import ObjectiveSection
 from cae.config.training import Sgd, TrainingSection
 from cae.model import build_autoencoder
 from cae.plan import make_plan
+from cae.training.amount import Amount
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer
 from cae.training.step import IMAGE_METRICS, TRAINING_SAMPLE_EVERY, Steps
@@ -22,7 +23,7 @@ SHAPE = (16, 13, 1)
 def steps():
     autoencoder = build_autoencoder(make_plan(ModelSection(encoder=EncoderSection(filters=(3,))), SHAPE))
     # So small a rate that the second batch meets the same weights as the first.
-    optimizer = make_optimizer(TrainingSection(optimizer=Sgd(learning_rate=1e-30)), 1)
+    optimizer = make_optimizer(TrainingSection(optimizer=Sgd(learning_rate=1e-30)), Amount(1, 1, 10))
     optimizer.build(autoencoder.model.trainable_variables)
     section = ObjectiveSection()
     strategy = tf.distribute.get_strategy()
