@@ -13,3 +13,30 @@ class ConfigError(UserError):
     """The command line or the configuration is wrong; the message may have one line for each problem."""
 
     exit_code = 2
+
+
+class NonFiniteOutputError(UserError):
+    """A network gave infinity or not-a-number, of which nothing can be made.
+
+    Args:
+        run: whose network it is.
+        what: the network gave.
+        index: of the first image concerned.
+        name: what this image is called; None for its index.
+    """
+
+    def __init__(self, run: str, what: str, index: int, name: str | None = None) -> None:
+        super().__init__(
+            f"{run}: {what} {name or f'image {index}'} has values that are infinite or not a number: the weights are so"
+            " large that the computation overflows. Train again, with a lower training.optimizer.learning_rate or with"
+            " training.precision: float32."
+        )
+        self._run, self._what, self.index = run, what, index
+
+    def at(self, index: int) -> NonFiniteOutputError:
+        """The same error, told to who counts images otherwise."""
+        return NonFiniteOutputError(self._run, self._what, index)
+
+    def named(self, name: str) -> NonFiniteOutputError:
+        """The same error with the image's name."""
+        return NonFiniteOutputError(self._run, self._what, self.index, name)

@@ -10,7 +10,7 @@ import numpy as np
 from cae.atomic_files import filling_folder
 from cae.commands.messages import progress_bar, tell
 from cae.data.file_errors import file_error, printable
-from cae.errors import UserError
+from cae.errors import NonFiniteOutputError, UserError
 from cae.inference import TrainedAutoencoder
 from cae.inference.codes_file import Codes, read_codes
 from cae.inference.output_folder import OutputFolder, check_is_usable
@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
 def _decode(model: TrainedAutoencoder, codes: Codes, first: int, step: int, path: Path) -> np.ndarray:
     try:
         return model.decode(codes.codes[first : first + step])
+    except NonFiniteOutputError as error:
+        raise error.named(printable(codes.names[first + error.index])) from None
     except ValueError as error:
         raise file_error(path, str(error)) from error
 

@@ -14,7 +14,7 @@ from cae.commands.given_images import (
 )
 from cae.commands.messages import next_steps, progress_bar, tell
 from cae.data.file_errors import printable
-from cae.errors import ConfigError
+from cae.errors import ConfigError, NonFiniteOutputError
 from cae.inference import TrainedAutoencoder
 from cae.inference.codes_file import ENDINGS, Description, check_format
 from cae.inference.codes_writer import CodesWriter, writing_codes
@@ -91,6 +91,8 @@ def _encode(
 ) -> None:
     try:
         codes = model.encode_pixels(group.pixels, pool)
+    except NonFiniteOutputError as error:
+        raise error.named(printable(inputs.names[group.indices[error.index]])) from None
     except ValueError as error:  # all of a group have one size
         for index in group.indices:
             bad(inputs.names[index], str(error))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config.objective import NoCorruption
+from cae.data.file_errors import printable
+from cae.errors import NonFiniteOutputError
 from cae.evaluation.ablations import in_words, measure_ablations
 from cae.evaluation.digest import digest_evaluation
 from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
@@ -55,6 +57,7 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     tell(f"{trained.directory.path}: measuring {len(images):,} {measured_on.split} images")
     meter = ArtefactMeter()
     measured = measurer.measure(images, meter.add)
+    _check_is_finite(trained.directory, measured, images)
     tell(f"{trained.directory.path}: measuring ablations and baselines")
     ablations = measure_ablations(trained, Objective(trained.config.objective), corruption, images)
     results: dict[str, Any] = {
@@ -111,6 +114,15 @@ def _warnings(directory: RunDirectory, measured_on: EvaluationSet) -> list[RunWa
     """What makes the run and its images doubtful; what is measured here anew is left out."""
     of_the_run = [warning for warning in directory.read_warnings() if warning.code not in _MEASURED_HERE]
     return [*of_the_run, *measured_on.splits.warnings]
+
+
+def _check_is_finite(directory: RunDirectory, measured: Measured, images: ImageSet) -> None:
+    # The loss is that of reconstructions before they are kept within [0, 1], which makes 1 of infinity.
+    finite = np.logical_and.reduce([np.isfinite(values) for values in measured.per_image.values()])
+    if not finite.all():
+        index = int(np.argmin(finite))
+        error = NonFiniteOutputError(printable(str(directory.path)), "the reconstruction of", index)
+        raise error.named(printable(images.names[index]))
 
 
 def _digest(weights: str, config: RunConfig, measured_on: EvaluationSet, directory: RunDirectory) -> str:

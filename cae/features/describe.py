@@ -110,7 +110,7 @@ def add_projector(
         UserError: a file cannot be read, or codes are not finite.
         OSError: a file cannot be written.
     """
-    network = Network(trained.autoencoder)
+    network = Network(trained.autoencoder, printable(str(trained.directory.path)))
     height, width, _ = trained.plan.image_shape
     sample = take_sample(
         network,
@@ -143,7 +143,7 @@ def _describe(
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     shape = trained.plan.image_shape
-    network = Network(trained.autoencoder)
+    network = Network(trained.autoencoder, printable(str(trained.directory.path)))
     fitted, scored = (
         take_sample(
             network,

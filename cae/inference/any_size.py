@@ -10,7 +10,7 @@ import numpy as np
 
 from cae.data.fitting import Size, stretch
 from cae.data.pixels import to_float
-from cae.errors import ConfigError
+from cae.errors import ConfigError, NonFiniteOutputError
 from cae.inference.tiles import Axis, cover, process_in_tiles
 from cae.plan import Plan, PlanError
 
@@ -143,15 +143,19 @@ class AnySize:
         size: Size = images.shape[1:3]
         self.check(way, size)
         if way == "tile":
-            made = [self._in_tiles(image, progress) for image in images]
+            made = []
+            for index, image in enumerate(images):
+                try:
+                    made.append(self._in_tiles(image, progress))
+                except NonFiniteOutputError as error:
+                    raise error.at(index) from None
             # One large picture is not copied.
             return images, made[0][np.newaxis] if len(made) == 1 else np.stack(made)
         if way == "resize":
             images = np.stack([stretch(image, self._training_size(size)) for image in images])
         network = self._networks.at(images.shape[1:3])
         step = self.batch_size(images.shape[1:3])
-        starts = range(0, len(images), step)
-        return images, np.concatenate([network.reconstruct(to_float(images[i : i + step])) for i in starts])
+        return images, in_parts(images, step, lambda batch: network.reconstruct(to_float(batch)))
 
     def reconstruct(
         self, images: np.ndarray, way: Way, progress: Callable[[int, int], None] = lambda done, total: None
@@ -206,6 +210,21 @@ class AnySize:
         tile = min(tile, fit(length, axis))
         overlap = self._overlap if tile < length else 0
         return cover(length, tile, overlap, multiple=self._factor, margin=margin if overlap else 0)
+
+
+def in_parts(values: np.ndarray, size: int, use: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Give a network so many images or codes at a time; an output that is not finite is told by its place in all.
+
+    Raises:
+        NonFiniteOutputError: as from `use`.
+    """
+    made = []
+    for first in range(0, len(values), size):
+        try:
+            made.append(use(values[first : first + size]))
+        except NonFiniteOutputError as error:
+            raise error.at(first + error.index) from None
+    return np.concatenate(made)
 
 
 def resize_back(reconstructions: np.ndarray, size: Size) -> np.ndarray:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from cae.errors import NonFiniteOutputError
 from cae.model import Autoencoder, build_autoencoder
 from cae.plan import Plan, make_plan
 from cae.plan.encoder import check_image_is_large_enough
@@ -28,15 +29,20 @@ _MOST_KEPT = 4
 
 
 class Network:
-    """An autoencoder for images of one shape, and for somewhat smaller ones; with NumPy in and out.
+    """An autoencoder for images of one shape, and for somewhat smaller ones; with NumPy in and out, always finite.
 
     Args:
         autoencoder: with its weights.
+        run: whose weights they are, for messages.
+
+    Raises:
+        NonFiniteOutputError: from every method, where an output would not be finite.
     """
 
-    def __init__(self, autoencoder: Autoencoder) -> None:
+    def __init__(self, autoencoder: Autoencoder, run: str) -> None:
         self.plan: Plan = autoencoder.plan
         self._autoencoder = autoencoder
+        self._run = run
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
         """Reconstruct float32 images (batch, height, width, channels); reconstructions are kept within [0, 1].
@@ -47,18 +53,23 @@ class Network:
         missing = [(0, full - side) for full, side in zip(self.plan.image_shape, (height, width), strict=False)]
         if missing != [(0, 0), (0, 0)]:
             images = np.pad(images, [(0, 0), *missing, (0, 0)], mode="symmetric")
-        reconstructions: np.ndarray = self._compiled_reconstruct(tf.constant(images)).numpy()
+        reconstructions = self._finite("the reconstruction of", *self._compiled_reconstruct(tf.constant(images)))
         return reconstructions[:, :height, :width]
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Codes of images, float32: (batch, height, width, channels), or (batch, units) of a dense bottleneck."""
-        codes: np.ndarray = self._compiled_encode(tf.constant(images)).numpy()
-        return codes
+        return self._finite("the code of", *self._compiled_encode(tf.constant(images)))
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Images of codes, for a decoder without switches; kept within [0, 1]."""
-        images: np.ndarray = self._compiled_decode(tf.constant(codes)).numpy()
-        return images
+        return self._finite("the image decoded from", *self._compiled_decode(tf.constant(codes)))
+
+    def _finite(self, what: str, values: tf.Tensor, are_finite: tf.Tensor) -> np.ndarray:
+        """Outputs as an array, once each is known to be finite."""
+        if not np.all(are_finite):
+            raise NonFiniteOutputError(self._run, what, int(np.argmin(are_finite)))
+        found: np.ndarray = values.numpy()
+        return found
 
     @property
     def code_shape(self) -> tuple[int, ...]:
@@ -67,20 +78,24 @@ class Network:
 
     @cached_property
     def _compiled_reconstruct(self) -> Any:
-        def reconstruct(images: tf.Tensor) -> tf.Tensor:
+        def reconstruct(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return _as_picture(self._autoencoder.decode(*self._autoencoder.encode(images)))
 
         return _compile(reconstruct, self.plan.image_shape)
 
     @cached_property
     def _compiled_encode(self) -> Any:
-        return _compile(lambda images: tf.cast(self._autoencoder.encode(images)[0], tf.float32), self.plan.image_shape)
+        def encode(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            codes = tf.cast(self._autoencoder.encode(images)[0], tf.float32)
+            return codes, _are_finite(codes)
+
+        return _compile(encode, self.plan.image_shape)
 
     @cached_property
     def _compiled_decode(self) -> Any:
         dtype = self._autoencoder.decoder.inputs[0].dtype
 
-        def decode(codes: tf.Tensor) -> tf.Tensor:
+        def decode(codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return _as_picture(self._autoencoder.decode(tf.cast(codes, dtype), []))
 
         return _compile(decode, self.code_shape)
@@ -93,10 +108,12 @@ class Networks:
         section: the `model` section.
         autoencoder: the trained model.
         precision: Keras dtype policy that it was built with.
+        run: whose weights they are, for messages.
     """
 
-    def __init__(self, section: ModelSection, autoencoder: Autoencoder, precision: str) -> None:
-        self.own = Network(autoencoder)
+    def __init__(self, section: ModelSection, autoencoder: Autoencoder, precision: str, run: str) -> None:
+        self.own = Network(autoencoder, run)
+        self._run = run
         self._section = section
         self._autoencoder = autoencoder
         self._precision = precision
@@ -147,7 +164,7 @@ class Networks:
         if size not in self._kept:
             built = build_autoencoder(plan, precision=self._precision)
             built.model.set_weights(self._autoencoder.model.get_weights())
-            self._kept[size] = Network(built)
+            self._kept[size] = Network(built, self._run)
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(size)
@@ -159,5 +176,11 @@ def _compile(function: Any, shape: tuple[int, ...]) -> Any:
     return tf.function(function, input_signature=[tf.TensorSpec((None, *shape), tf.float32)], autograph=False)
 
 
-def _as_picture(reconstructions: tf.Tensor) -> tf.Tensor:
-    return tf.clip_by_value(tf.cast(reconstructions, tf.float32), 0.0, 1.0)
+def _as_picture(reconstructions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images within [0, 1], and whether each was finite before: clipping makes 1 of infinity."""
+    return tf.clip_by_value(tf.cast(reconstructions, tf.float32), 0.0, 1.0), _are_finite(reconstructions)
+
+
+def _are_finite(values: tf.Tensor) -> tf.Tensor:
+    """Of each image, (batch,)."""
+    return tf.reduce_all(tf.math.is_finite(values), axis=tf.range(1, tf.rank(values)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cae.data.file_errors import printable
 from cae.data.pixels import to_float
 from cae.data.value_range import given_range
 from cae.engine import start_engine
@@ -83,7 +84,7 @@ class TrainedAutoencoder:
         config = load_config(directory.config)
         plan = make_plan(config.model, image_shape_of(directory, config))
         autoencoder, digest = load_autoencoder(directory, config, plan)
-        networks = Networks(config.model, autoencoder, config.training.precision)
+        networks = Networks(config.model, autoencoder, config.training.precision, printable(str(directory.path)))
         return cls(directory, config, networks, digest, tell)
 
     @property
@@ -147,8 +148,9 @@ class TrainedAutoencoder:
         """
         given = self._take(images)
         step = self.config.training.images_at_once
-        batches = (given.pixels[i : i + step] for i in range(0, len(given.pixels), step))
-        codes = np.concatenate([self.encode_pixels(batch, pool) for batch in batches])
+        from cae.inference.any_size import in_parts
+
+        codes = in_parts(given.pixels, step, lambda batch: self.encode_pixels(batch, pool))
         return codes[0] if given.is_single else codes
 
     def decode(self, codes: Any) -> np.ndarray:
@@ -174,7 +176,9 @@ class TrainedAutoencoder:
         if not np.isfinite(array).all():
             raise ValueError("`codes` must be finite numbers. Received: infinity or not-a-number.")
         step = self.config.training.images_at_once
-        images = np.concatenate([self._networks.own.decode(array[i : i + step]) for i in range(0, len(array), step)])
+        from cae.inference.any_size import in_parts
+
+        images = in_parts(array, step, self._networks.own.decode)
         return images[0] if is_single else images
 
     def score(

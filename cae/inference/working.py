@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cae.data.file_errors import printable
+from cae.errors import NonFiniteOutputError
 from cae.inference.inputs import Group, Inputs, read_groups
 from cae.plan import PlanError
 
@@ -54,6 +55,8 @@ def compare_all(
         chosen = sizes.choose(way, size)
         try:
             seen, made = sizes.compare(group.pixels, chosen, progress if total == 1 else lambda done, total: None)
+        except NonFiniteOutputError as error:
+            raise error.named(printable(inputs.names[group.indices[error.index]])) from None
         except PlanError as error:
             _leave_out(group, inputs, str(error), on_bad)
             continue

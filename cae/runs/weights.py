@@ -76,6 +76,13 @@ def load_weights(path: Path, autoencoder: Autoencoder) -> None:
                     f" {printable(name)}, {problem}.",
                 )
         values = [file[name][()] for name in names]
+    for name, value in zip(names, values, strict=True):
+        if not np.isfinite(value).all():
+            raise file_error(
+                path,
+                f"weights must be finite numbers. Received: {printable(name)}, with"
+                f" {np.count_nonzero(~np.isfinite(value)):,} of {value.size:,} values infinite or not a number.",
+            )
     autoencoder.model.set_weights(values)
 
 
