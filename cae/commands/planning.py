@@ -98,13 +98,16 @@ def batch_size_of(config: RunConfig, plan: Plan) -> int:
 
 
 def _num_training_images(section: DataSection) -> int | None:
+    path = getattr(section, "path", None)
+    if path is not None and not Path(path).exists():
+        return None
     from cae.config.data import StandardData
     from cae.data.standard import is_on_this_machine
 
     try:
         if isinstance(section, StandardData) and not is_on_this_machine(section):
             return None
-        return len(load_splits_with_progress(section).train)
+        return len(load_splits_with_progress(section, lambda line: None).train)
     except UserError:
         return None
 

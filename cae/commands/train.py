@@ -13,6 +13,7 @@ from cae.commands.training_order import (
     check_objective,
     find_amounts,
     find_grid,
+    find_warnings,
     prepare,
     train_grid,
     train_one,
@@ -74,7 +75,7 @@ def _run_one(order: Order, options: argparse.Namespace) -> int:
     directory = order.directory
     if options.dry_run:
         order, plan, splits = prepare(order)
-        for warning in splits.warnings:
+        for warning in find_warnings(order.config, plan, splits):
             tell(str(warning))
         if directory.exists and not (order.resume or order.overwrite):
             tell(f"{directory.path}: this run exists already; training needs --resume or --overwrite.")

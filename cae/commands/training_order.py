@@ -111,7 +111,7 @@ def train_one(order: Order) -> End:
             return End(0)
         order.tell(_headline(order.config, plan))
         order.tell(f"{amount_in_words(order.config, len(splits.train))}.")
-        for warning in _foreseen(order.config, splits):
+        for warning in find_warnings(order.config, plan, splits):
             order.tell(str(warning))
         return _train(order, plan, splits, cluster)
 
@@ -211,10 +211,11 @@ def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> Non
     Objective(config.objective).check_image_shape(image_shape)
 
 
-def _foreseen(config: RunConfig, splits: Splits) -> list[RunWarning]:
+def find_warnings(config: RunConfig, plan: Plan, splits: Splits) -> list[RunWarning]:
+    """What makes a run doubtful before its first step."""
     from cae.training.verdict import foreseen
 
-    return list(dict.fromkeys([*splits.warnings, *foreseen(config.training, len(splits.train))]))
+    return list(dict.fromkeys([*splits.warnings, *foreseen(config.training, plan, len(splits.train))]))
 
 
 def _headline(config: RunConfig, plan: Plan) -> str:

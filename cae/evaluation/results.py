@@ -23,6 +23,7 @@ from cae.measures.stages import stage_unevenness
 from cae.pictures import best_median_worst
 from cae.run_warning import RunWarning, as_json
 from cae.training.objective import Objective
+from cae.training.verdict import Spread, below_mean_image
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
@@ -55,11 +56,23 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     measurer = make_measurer(trained)
     corruption = trained.config.objective.corruption
     tell(f"{trained.directory.path}: measuring {len(images):,} {measured_on.split} images")
-    meter = ArtefactMeter()
-    measured = measurer.measure(images, meter.add)
+    meter, spread = ArtefactMeter(), Spread()
+
+    def watch(batch: np.ndarray, reconstructions: np.ndarray) -> None:
+        meter.add(batch, reconstructions)
+        spread.add(batch, reconstructions)
+
+    measured = measurer.measure(images, watch)
     _check_is_finite(trained.directory, measured, images)
     tell(f"{trained.directory.path}: measuring ablations and baselines")
     ablations = measure_ablations(trained, Objective(trained.config.objective), corruption, images)
+    baselines = measured_on.baselines(trained.plan.code.values, trained.config.training.images_at_once)
+    mse = measured.means()["mse"]
+    warnings = [
+        *_warnings(trained.directory, measured_on),
+        *spread.doubts(),
+        *below_mean_image(mse, baselines["mean_image"]["mse"]),
+    ]
     results: dict[str, Any] = {
         "images": len(images),
         "split": measured_on.split,
@@ -70,9 +83,9 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         "macs_per_image": trained.plan.macs,
         "artefacts": {**meter.result(), "layers": _finite(stage_unevenness(trained.autoencoder))},
         "ablations": ablations,
-        "ablations_in_words": in_words(measured.means()["mse"], ablations, trained.plan.code.switch_bits),
-        "baselines": measured_on.baselines(trained.plan.code.values, trained.config.training.images_at_once),
-        "warnings": as_json(_warnings(trained.directory, measured_on)),
+        "ablations_in_words": in_words(mse, ablations, trained.plan.code.switch_bits),
+        "baselines": baselines,
+        "warnings": as_json(warnings),
         "digest": _digest(trained.weights_digest, trained.config, measured_on, trained.directory),
     }
     if corruption.kind != "none":

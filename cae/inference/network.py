@@ -39,7 +39,7 @@ class Network:
         NonFiniteOutputError: from every method, where an output would not be finite.
     """
 
-    def __init__(self, autoencoder: Autoencoder, run: str) -> None:
+    def __init__(self, autoencoder: Autoencoder, run: str = "the model") -> None:
         self.plan: Plan = autoencoder.plan
         self._autoencoder = autoencoder
         self._run = run
@@ -111,7 +111,7 @@ class Networks:
         run: whose weights they are, for messages.
     """
 
-    def __init__(self, section: ModelSection, autoencoder: Autoencoder, precision: str, run: str) -> None:
+    def __init__(self, section: ModelSection, autoencoder: Autoencoder, precision: str, run: str = "the model") -> None:
         self.own = Network(autoencoder, run)
         self._run = run
         self._section = section

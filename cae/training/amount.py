@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cae.data.order import steps_per_epoch
 from cae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Amount:
             num_images: for training.
         """
         assert section.batch_size != "auto"
-        per_epoch = steps_per_epoch(num_images, section.batch_size)
+        per_epoch = _steps_per_epoch(num_images, section.batch_size)
         if section.steps is not None:
             return cls(section.batch_size, per_epoch, section.steps)
         assert section.epochs != "auto"
@@ -79,7 +78,7 @@ def resolve(section: TrainingSection, num_images: int, bytes_per_image: int) -> 
     batch_size = section.batch_size
     if batch_size == "auto":
         batch_size = auto_batch_size(num_images, bytes_per_image)
-    per_epoch = steps_per_epoch(num_images, batch_size)
+    per_epoch = _steps_per_epoch(num_images, batch_size)
     epochs = section.epochs
     if epochs == "auto" and section.steps is None:
         epochs = min(max(-(-_STEPS // per_epoch), _EPOCHS[0]), _EPOCHS[1])
@@ -107,6 +106,12 @@ def auto_batch_size(num_images: int | None, bytes_per_image: int) -> int:
     fewest, most = _BATCH_SIZES
     wanted = most if num_images is None else max(fewest, _power_of_two(num_images // _STEPS_PER_EPOCH))
     return min(wanted, most, _power_of_two(_BYTES_OF_STEP // max(1, bytes_per_image)))
+
+
+def _steps_per_epoch(num_images: int, batch_size: int) -> int:
+    from cae.data.order import steps_per_epoch  # and with it NumPy, for which wrong configurations need not wait
+
+    return steps_per_epoch(num_images, batch_size)
 
 
 def _power_of_two(number: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ from cae.training.step import Steps
 from cae.training.strategy import SECONDS_TO_JOIN, check_batch_size, make_shares, make_strategy, uses_xla
 from cae.training.summary import hyperparameters, write_summary
 from cae.training.tensorboard import TensorBoardWriter
-from cae.training.verdict import foreseen
+from cae.training.verdict import foreseen, measured, not_converged
 
 if TYPE_CHECKING:
     from cae.data.image_set import Splits
@@ -98,18 +98,35 @@ class Training:
                 with contextlib.suppress(OSError, UserError):
                     journal.close()
                 with contextlib.suppress(OSError, UserError):
-                    self._write_summary(state, Outcome.FAILED, started, error=str(error).split("\n")[0])
+                    self._write_summary(
+                        state, Outcome.FAILED, started, warnings=self._warnings(), error=str(error).split("\n")[0]
+                    )
                 raise
-            self._write_summary(state, outcome, started)
+            warnings = [*self._warnings(), *self._hindsight(state, outcome)]
+            self._write_summary(state, outcome, started, warnings=warnings)
             for name, reason in self.splits.replaced.items():
                 self.tell(f"{name}: another image was taken in its place: {reason}")
-            for warning in dict.fromkeys(self._warnings()):
+            for warning in dict.fromkeys(warnings):
                 self.tell(str(warning))
             return outcome, stop.exit_code if outcome is Outcome.INTERRUPTED else 0
 
     def _warnings(self) -> list[RunWarning]:
-        """What makes the run doubtful, as far as it is known by now."""
-        return [*self.splits.warnings, *foreseen(self.config.training, len(self.splits.train))]
+        """What makes the run doubtful whatever comes out."""
+        return [*self.splits.warnings, *foreseen(self.config.training, self.plan, len(self.splits.train))]
+
+    def _hindsight(self, state: TrainingState, outcome: Outcome) -> list[RunWarning]:
+        """What makes it doubtful once it has come to its end; the model has its best weights then."""
+        has_ended = outcome in (Outcome.FINISHED, Outcome.STOPPED_EARLY)
+        if not has_ended or not (self.cluster is None or self.cluster.is_chief):
+            return []
+        found: list[RunWarning] = []
+        # Images that have gone away since must not make a failure of what is trained.
+        with contextlib.suppress(OSError, UserError):
+            state.steps.autoencoder.model.set_weights(state.best_weights)
+            found += measured(self.splits, state.steps, self.amount.batch_size)
+        if outcome is Outcome.FINISHED:
+            found += not_converged(self.run.read_metrics())
+        return found
 
     def _naming_memory(self) -> contextlib.AbstractContextManager[None]:
         return naming_memory(self.amount.batch_size, self.plan.image_shape)
@@ -303,7 +320,15 @@ class Training:
         """How much is to be done."""
         return Amount.of(self.config.training, len(self.splits.train))
 
-    def _write_summary(self, state: TrainingState, outcome: Outcome, started: float, error: str | None = None) -> None:
+    def _write_summary(
+        self,
+        state: TrainingState,
+        outcome: Outcome,
+        started: float,
+        *,
+        warnings: Sequence[RunWarning],
+        error: str | None = None,
+    ) -> None:
         if self.cluster is None or self.cluster.is_chief:
             seconds = time.monotonic() - started
             write_summary(
@@ -313,6 +338,6 @@ class Training:
                 state,
                 outcome,
                 wall_seconds=seconds,
-                warnings=self._warnings(),
+                warnings=warnings,
                 error=error,
             )

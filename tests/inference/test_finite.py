@@ -34,26 +34,33 @@ def folder(tmp_path_factory):
     return path
 
 
-def damage(run, change):
-    """Change the first kernel in the weights; gives its name and what puts it back."""
+def damage(run, change, most=None):
+    """Change the weights; gives the first one's name and what puts them back."""
     with h5py.File(run / "model.weights.h5", "r+") as file:
         names = []
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-        name = next(name for name in names if file[name].ndim == 4)
-        before = file[name][()]
-        file[name][...] = change(before)
+        names = names[:most]
+        before = {name: file[name][()] for name in names}
+        for name in names:
+            file[name][...] = change(before[name])
 
     def restore():
         with h5py.File(run / "model.weights.h5", "r+") as file:
-            file[name][...] = before
+            for name in names:
+                file[name][...] = before[name]
 
-    return name, restore
+    return names[0], restore
 
 
-def one_nan(kernel):
-    kernel = kernel.copy()
-    kernel.flat[3] = np.nan
-    return kernel
+def one_nan(weights):
+    weights = weights.copy()
+    weights.flat[0] = np.nan
+    return weights
+
+
+def overflowing(weights):
+    """Kernels that give infinity for all but black, which biases of 0 leave black."""
+    return np.full_like(weights, 3e38 if weights.ndim == 4 else 0.0)
 
 
 COMMANDS = {
@@ -62,7 +69,7 @@ COMMANDS = {
     "encode": ["{run}", "{folder}", "--out", "{out}.npz"],
     "evaluate": ["{run}", "--out", "{out}"],
     "visualize": ["{run}", "--out", "{out}"],
-    "export": ["{run}", "--format", "keras", "--out", "{out}"],
+    "export": ["{run}", "--format", "keras", "--out", "{out}.keras"],
 }
 
 
@@ -72,7 +79,7 @@ def arguments(command, run, folder, out):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_weight_that_is_not_a_number_ends_every_command_with_its_name(run_command, run, folder, tmp_path, command):
-    name, restore = damage(run, one_nan)
+    name, restore = damage(run, one_nan, 1)
     try:
         code, _, err = run_command(*arguments(command, run, folder, tmp_path / "out"))
     finally:
@@ -86,7 +93,7 @@ def test_a_weight_that_is_not_a_number_ends_every_command_with_its_name(run_comm
 
 @pytest.mark.parametrize("command", ["reconstruct", "score", "encode", "evaluate"])
 def test_an_output_that_overflows_ends_with_run_and_image(run_command, run, folder, tmp_path, command):
-    _, restore = damage(run, lambda kernel: np.full_like(kernel, 3e38))
+    _, restore = damage(run, overflowing)
     try:
         code, out, err = run_command(*arguments(command, run, folder, tmp_path / "out"))
     finally:
@@ -100,7 +107,7 @@ def test_an_output_that_overflows_ends_with_run_and_image(run_command, run, fold
 
 
 def test_python_refuses_what_overflows_by_the_images_index(run):
-    _, restore = damage(run, lambda kernel: np.full_like(kernel, 3e38))
+    _, restore = damage(run, overflowing)
     images = np.concatenate([np.zeros((70, 15, 10, 1), np.uint8), make_images(1, 15, 10)])
     try:
         model = cae.load(run)

@@ -2,8 +2,13 @@
 
 import json
 
+import numpy as np
+import pytest
+
 import cae
 from cae.run_warning import RunWarning, from_json
+from cae.training.verdict import Spread, below_mean_image
+from tests.conftest import make_images
 
 SMALL = (
     "model: {encoder: {filters: [4]}, bottleneck: {kind: spatial, channels: 2}}\n"
@@ -48,3 +53,83 @@ def test_a_warning_given_twice_is_written_once():
 
     twice = [RunWarning("few_steps", "6 steps")] * 2
     assert from_json(as_json(twice)) == twice[:1]
+
+
+def spread_of(images, outputs):
+    spread = Spread()
+    for first in range(0, len(images), 3):
+        spread.add(images[first : first + 3], outputs[first : first + 3])
+    return [(warning.code, warning.message) for warning in spread.doubts()]
+
+
+def test_outputs_that_do_not_vary_are_told_from_those_that_do():
+    images = make_images(10, 12, 9, 3) / np.float32(255)
+    generator = np.random.default_rng(0)
+    (found,) = spread_of(images, np.full_like(images, 0.25))
+    assert found[0] == "output_constant"
+    assert "every pixel of every reconstruction is about 0.250" in found[1]
+    (found,) = spread_of(images, np.full_like(images, 0.25) + 1e-4 * generator.standard_normal(images.shape))
+    assert "every pixel" in found[1]
+    (found,) = spread_of(images, np.broadcast_to(images.mean(axis=0), images.shape))
+    assert found[0] == "output_constant"
+    assert "the same picture whatever the image is" in found[1]
+    assert spread_of(images, 0.5 + 0.1 * (images - 0.5)) == []
+    # Nobody can expect more of images that are all alike.
+    assert spread_of(np.zeros_like(images), np.zeros_like(images)) == []
+    assert spread_of(images[:1], 0.9 * images[:1]) == []
+
+
+def test_the_mean_image_is_what_a_model_must_beat():
+    assert below_mean_image(0.01, 0.05) == []
+    assert below_mean_image(0.0, 0.0) == []
+    assert [warning.code for warning in below_mean_image(0.05, 0.05)] == ["below_mean_image"]
+
+
+@pytest.fixture
+def train(write_config, tmp_path):
+    """Train with changes to SMALL; gives the run and its warnings by their codes."""
+
+    def run(*overrides):
+        told = []
+        config = write_config(SMALL)
+        result = cae.train(config, overrides=overrides, runs_dir=tmp_path / "runs", tell=told.append)
+        for warning in result.warnings:
+            assert f"Warning: {warning.message}" in told
+        return result, {warning.code: warning.message for warning in result.warnings}
+
+    return run
+
+
+def test_a_model_that_is_worse_than_the_mean_image_is_told_after_training_and_by_evaluation(train, tmp_path):
+    # Nothing is learned at such a rate: the initial weights give gray, and these images are dark.
+    np.save(tmp_path / "dark.npy", make_images(200, 15, 10) // 3)
+    result, found = train(f"data.path={tmp_path / 'dark.npy'}", "training.optimizer.learning_rate=1.0e-30")
+    assert "training.optimizer.learning_rate" in found["below_mean_image"]
+    evaluated = result.evaluate()
+    assert "below_mean_image" in codes(evaluated["warnings"])
+    assert evaluated["mse"] >= evaluated["baselines"]["mean_image"]["mse"]
+
+
+def test_dead_units_and_a_constant_output_name_layer_and_remedy(train):
+    result, found = train("training.optimizer={name: sgd, learning_rate: 1.0e+4}")
+    assert {"output_constant", "dead_layer"} <= set(found)
+    assert "model.encoder.activation" in found["dead_layer"]
+    reconstructions = result.load().reconstruct(make_images(5, 15, 10))
+    assert np.ptp(reconstructions, axis=0).max() < 1e-3
+    assert "output_constant" in codes(result.evaluate()["warnings"])
+
+
+def test_too_few_steps_for_the_momentum_of_batch_normalisation_are_told(train):
+    _, found = train("model.encoder.normalization=batch")
+    # 0.99^6 of the first mean and variance are left.
+    assert "keeps 94% of its first mean and variance after 6 steps" in found["unconverged_statistics"]
+    _, found = train("name=quick", "model.encoder.normalization={kind: batch, momentum: 0.3}")
+    assert "unconverged_statistics" not in found
+
+
+def test_a_training_that_was_still_improving_says_so(train):
+    result, found = train("training.epochs=4", "training.optimizer.learning_rate=0.003")
+    gain = result.metrics[-1]["val_psnr"] - result.metrics[-2]["val_psnr"]
+    assert ("not_converged" in found) == (gain >= 0.25)
+    if gain >= 0.25:
+        assert f"{gain:.2f} dB in the last epoch" in found["not_converged"]
