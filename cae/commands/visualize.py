@@ -11,8 +11,7 @@ from cae.commands.planning import add_data_override_argument, check_data_overrid
 from cae.engine import start_engine
 from cae.errors import ConfigError
 from cae.runs import RunDirectory, check_is_writable, open_run
-from cae.visualization.map_choice import MapChoice, parse_maps
-from cae.visualization.rectifiers import METHODS
+from cae.visualization.map_choice import METHODS, MapChoice, parse_maps
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -43,8 +43,10 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean, numbers = float(array.mean()), tuple(array.tolist())
     if len(array) == 1:
         return Estimate(mean, None, None, numbers)
-    half = _quantile(len(array) - 1) * float(array.std(ddof=1)) / math.sqrt(len(array))
-    return Estimate(mean, mean - half, mean + half, numbers)
+    if np.ptp(array) == 0.0:
+        return Estimate(mean, mean, mean, numbers)  # scipy's interval has no ends then
+    low, high = stats.ttest_1samp(array, 0.0).confidence_interval(CONFIDENCE)
+    return Estimate(mean, float(low), float(high), numbers)
 
 
 def welch_interval(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
@@ -66,21 +68,13 @@ def welch_interval(one: Sequence[float], other: Sequence[float]) -> tuple[float,
         Welch 1947, "The generalization of 'Student's' problem when several different population variances are
         involved"; degrees of freedom by Satterthwaite 1946.
     """
-    columns = [np.asarray(values, np.float64) for values in (one, other)]
-    difference = float(columns[0].mean() - columns[1].mean())
-    # Variances of the two means.
-    variances = [float(values.var(ddof=1)) / len(values) for values in columns]
-    total = sum(variances)
-    if total == 0.0:
+    if np.ptp(one) == np.ptp(other) == 0.0:
+        difference = float(np.mean(one) - np.mean(other))
         return difference, difference
-    shares = [(variance / total) ** 2 / (len(values) - 1) for variance, values in zip(variances, columns, strict=True)]
-    half = _quantile(1.0 / sum(shares)) * math.sqrt(total)
-    return difference - half, difference + half
-
-
-def _quantile(degrees_of_freedom: float) -> float:
-    """Of Student's t, for two-sided intervals."""
-    return float(stats.t.ppf((1.0 + CONFIDENCE) / 2.0, df=degrees_of_freedom))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where one of the two does not scatter
+        low, high = stats.ttest_ind(one, other, equal_var=False).confidence_interval(CONFIDENCE)
+    return float(low), float(high)
 
 
 def bootstrap_intervals(columns: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cae.comparison.record import Comparison, Contender, Estimate
 from cae.comparison.report.formatting import compared_title, metric_names, metric_text, metric_title
+from cae.text_tables import align
 
 
 def format_comparison(comparison: Comparison) -> str:
@@ -21,7 +22,7 @@ def format_comparison(comparison: Comparison) -> str:
         rows.append([mark, contender.label, *_sizes(contender), *_metrics(contender, names, comparison.metric)])
     for name, means in comparison.baselines.items():
         rows.append(["", name, "", "", "", "", *(metric_text(key, means[key]) for key in names)])
-    lines = _aligned(rows)
+    lines = align(rows, range(2, len(head)))
     lines.insert(1, "-" * max(map(len, lines)))
     height, width, channels = comparison.image_shape
     lines.insert(
@@ -50,14 +51,3 @@ def _metrics(contender: Contender, names: list[str], chosen: str) -> list[str]:
 
 def _half(name: str, estimate: Estimate) -> str:
     return "" if estimate.high is None else f" ± {metric_text(name, estimate.high - estimate.mean)}"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

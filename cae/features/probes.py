@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
@@ -33,10 +34,8 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
     Source:
         Wilson 1927, "Probable inference, the law of succession, and statistical inference".
     """
-    share, spread = right / total, _QUANTILE**2 / total
-    centre = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    interval = stats.binomtest(right, total).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def paired_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:

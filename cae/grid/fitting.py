@@ -10,6 +10,7 @@ from cae.config import ConfigError, RunConfig
 from cae.grid.combination import Combination
 from cae.plan import Plan, PlanError, make_plan
 from cae.runs.begun import check_start
+from cae.text_tables import align
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -60,12 +61,5 @@ def format_combinations(combinations: Sequence[Combination], plans: Sequence[Pla
         model = (plan.parameters, plan.macs, plan.code.values, plan.code.switch_bits)
         sizes = (*model, amount.batch_size, amount.epochs, amount.steps)
         rows.append((combination.config.name, combination.intent, *(f"{size:,}" for size in sizes)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    lines = align(rows, range(2, len(rows[0])))
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

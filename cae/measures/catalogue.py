@@ -1,19 +1,20 @@
 """The catalogue of per-image metrics: one row for each, and everything that any table, chart or file asks of it.
 
 To add a metric, write a function of images and reconstructions and add a row to `METRICS`: evaluations, comparisons,
-TensorBoard and the pages then show it. The functions load TensorFlow only when they are called.
+TensorBoard and the pages then show it. The functions load NumPy and TensorFlow only when they are called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 # A figure, or those of many images.
-Figures = TypeVar("Figures", float, np.ndarray)
+Figures = TypeVar("Figures", float, "np.ndarray")
 
 Better = Literal["more", "less", "one"]
 """Whether a figure is the better the larger, the smaller, or the nearer to 1 it is."""
@@ -60,6 +61,8 @@ class Metric:
 
     def per_image(self, images: Any, reconstructions: Any) -> np.ndarray:
         """Measure a batch: pixels in [0, 1], both (batch, height, width, channels), to (batch,)."""
+        import numpy as np
+
         return np.asarray(self.function(images, reconstructions))
 
     def compared(self, figures: Figures) -> Figures:
@@ -69,10 +72,11 @@ class Metric:
         some images and too smooth on others does not come out even. The mean distance does not follow from the mean.
 
         Example:
+            >>> import numpy as np
             >>> metric("high_frequency_ratio").compared(np.array([0.75, 1.5])), metric("mse").compared(0.25)
             (array([0.25, 0.5 ]), 0.25)
         """
-        return np.abs(figures - 1.0) if self.better == "one" else figures
+        return abs(figures - 1.0) if self.better == "one" else figures
 
     def badness(self, figures: Figures) -> Figures:
         """Numbers that are the smaller the better figures are.
@@ -212,6 +216,7 @@ def metrics_per_image(images: Any, reconstructions: Any) -> dict[str, np.ndarray
     """All metrics of a batch.
 
     Example:
+        >>> import numpy as np
         >>> images = np.zeros((2, 8, 8, 1), np.float32)
         >>> {name: values.round(3).tolist() for name, values in metrics_per_image(images, images + 0.1).items()}["psnr"]
         [20.0, 20.0]

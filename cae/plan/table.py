@@ -9,6 +9,7 @@ from cae.plan.groups import grouped
 from cae.plan.memory import StepMemory
 from cae.plan.operations import Operation
 from cae.plan.plan import Plan
+from cae.text_tables import align
 
 _HEADER = ("part", "layer", "operation", "output", "parameters", "MACs", "sees")
 
@@ -67,15 +68,7 @@ def _field(field: float, largest: int) -> str:
 
 def _align(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns of even width, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    numbers = range(len(_HEADER) - 3, len(_HEADER))
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column in numbers else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = align(rows, range(len(_HEADER) - 3, len(_HEADER)))
     rule = "-" * max(len(line) for line in lines)
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
 

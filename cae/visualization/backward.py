@@ -17,11 +17,11 @@ from cae.layers.switches import max_pool, unpool
 from cae.plan.convolutions import Convolution, Residual
 from cae.plan.operations import Activation, Dense, Dropout, Normalization, Operation, Pool
 from cae.visualization.feature_layers import operations_on
-from cae.visualization.rectifiers import Method, rectify
+from cae.visualization.map_choice import Method
+from cae.visualization.rectifiers import rectify
 
 if TYPE_CHECKING:
     from cae.visualization.feature_layers import FeatureLayer
-    from cae.visualization.rectifiers import Method
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cae.data.image_set import ImageSet
     from cae.visualization.feature_layers import FeatureLayer
-    from cae.visualization.rectifiers import Method
+    from cae.visualization.map_choice import Method
     from cae.visualization.responses import Survey
 
 

@@ -1,13 +1,18 @@
-"""Which feature maps of a layer are drawn: `all`, `top:N`, or a list such as `0,3,5-8`."""
+"""What the command line chooses: maps of a layer (`all`, `top:N`, or `0,3,5-8`), and the way back to the pixels."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from cae.errors import ConfigError
+
+Method = Literal["deconvnet", "gradient", "guided"]
+"""How a signal is carried back through activations."""
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import keras
 import tensorflow as tf
 
-Method = Literal["deconvnet", "gradient", "guided"]
-METHODS: tuple[Method, ...] = get_args(Method)
-
+from cae.visualization.map_choice import Method
 
 # What is left of a negative backward signal: the slope of each activation on its negative side, as far as it rectifies.
 # Those with 1 do not: they let both signs through alike, shifted or flattened at most.

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from cae.data.image_set import ImageSet
     from cae.runs.trained import TrainedRun
     from cae.visualization.feature_layers import FeatureLayer
-    from cae.visualization.map_choice import MapChoice
-    from cae.visualization.rectifiers import Method
+    from cae.visualization.map_choice import MapChoice, Method
 
 PAGE, RECORD = "index.html", "visualization.json"
 
