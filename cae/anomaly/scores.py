@@ -9,8 +9,6 @@ import numpy as np
 from PIL import Image
 
 from cae.data.pixels import to_float
-from cae.measures.pixel_errors import mse_per_image, psnr_from_mse
-from cae.measures.ssim import ssim_per_image
 from cae.pictures.colors import LARGEST_ERROR, scale_colors
 
 _MOST_PIXELS = 2**20
@@ -48,6 +46,10 @@ def measure_quality(images: np.ndarray, reconstructions: np.ndarray) -> dict[str
     Returns:
         `mse`, `psnr` and `ssim`, each (batch,).
     """
+    # They load TensorFlow, which must find the engine's settings made.
+    from cae.measures.pixel_errors import mse_per_image, psnr_from_mse
+    from cae.measures.ssim import ssim_per_image
+
     height, width = images.shape[1:3]
     halo = min(_WINDOW, _largest_odd(min(height, width))) - 1
     mse = ssim = np.zeros(len(images))
@@ -113,8 +115,6 @@ def score_images(images: np.ndarray, reconstructions: np.ndarray, metric: Metric
     if metric not in METRICS:
         raise ValueError(f"`metric` must be one of {', '.join(METRICS)}. Received: metric={metric!r}.")
     if metric in ("mse", "ssim"):
-        from cae.anomaly.scores import measure_quality
-
         quality = measure_quality(images, reconstructions)
         return np.asarray(quality["mse"] if metric == "mse" else 1.0 - quality["ssim"], np.float64)
     if metric == "mae":

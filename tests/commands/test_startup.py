@@ -40,10 +40,15 @@ print(*sorted({name.split(".")[0] for name in sys.modules} & set(watched.split()
 
 
 def test_help_of_no_command_waits_for_what_is_large():
-    commands = ("train", "evaluate", "visualize", "export", "prepare", "doctor", "describe")
+    commands = ("train", "evaluate", "visualize", "export", "prepare", "doctor", "describe", "list", "verify")
     code, out, err = run_process("-c", HELP, " ".join(SLOW), *commands)
     assert code == 0, err
     assert out.split() == []
+
+
+def test_no_command_loads_tensorflow_before_the_engine_is_set_up():
+    code, out, err = run_process("-c", HELP, "tensorflow keras", "reconstruct", "score", "encode", "decode")
+    assert (code, out.split()) == (0, []), err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["describe", "--help"], ["doctor", "--help"]])
