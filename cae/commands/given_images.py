@@ -148,8 +148,17 @@ def open_path(
     return inputs
 
 
-def open_split(model: TrainedAutoencoder, split: str, overrides: list[str], *, all_classes: bool = False) -> SetInputs:
+def open_split(
+    model: TrainedAutoencoder, split: str, overrides: list[str], *, all_classes: bool = False, whole: bool = False
+) -> SetInputs:
     """Open a part of the run's own data.
+
+    Args:
+        model: the run's.
+        split: `train`, `validation` or `test`.
+        overrides: where the data are now.
+        all_classes: also those that `data.classes` kept out of training.
+        whole: at their own size, as images that are given are; not brought to the model's.
 
     Raises:
         UserError: the data are not what the run was trained on.
@@ -161,7 +170,7 @@ def open_split(model: TrainedAutoencoder, split: str, overrides: list[str], *, a
             f"{model.directory.path}: was trained on images of shape {model.image_shape}, and its data now have"
             f" {splits.image_shape} (height, width, channels)."
         )
-    return SetInputs(getattr(splits, split), splits.class_names, warnings=splits.warnings)
+    return SetInputs(getattr(splits, split), splits.class_names, whole=whole, warnings=splits.warnings)
 
 
 def tell_warnings(inputs: Inputs, options: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ from cae.commands.messages import progress_bar, tell
 from cae.data.file_errors import file_error
 from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder
-from cae.inference.inputs import Inputs
+from cae.inference.inputs import AsTrained, Inputs
 from cae.inference.output_folder import OutputFolder, check_is_usable
 from cae.inference.working import compare_all
 from cae.runs import check_is_writable, open_run
@@ -155,10 +155,14 @@ def _find_threshold(
 ) -> Threshold | None:
     if options.calibrate is None and options.fpr is None:
         return None
+    # The guarantee holds where normal images come to the model as those that are scored: whole, or as in training.
+    is_whole = options.split is None
     if options.calibrate is None:
-        normal: Inputs = open_split(model, "validation", options.overrides)
+        normal: Inputs = open_split(model, "validation", options.overrides, whole=is_whole)
     else:
         normal = open_path(options.calibrate, model, value_range=options.value_range)
+        if not is_whole:
+            normal = AsTrained(normal, model.image_shape[:2], model.config.data)
     _, scores = _score_all(normal, sizes, options, bad, "calibrating", lambda *_: None)
     return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr)
 

@@ -112,14 +112,20 @@ class ArraySet:
 
     def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None, part: slice = WHOLE_BATCH) -> np.ndarray:
         """Read images; nothing here is random, so `seed` changes nothing."""
-        indices = indices[part]
-        batch = to_pixels(np.asarray(self._array[self._rows[indices]]), self._value_range)
-        if batch.ndim == 3:
-            batch = batch[..., np.newaxis]
-        batch = to_channels(batch, self.image_shape[2])  # (batch, source height, source width, channels)
+        batch = self._read_stored(indices[part])
         if batch.shape[1:] == self.image_shape:
             return batch
         fitted = np.empty((len(batch), *self.image_shape), pixel_type(self._array.dtype, self._value_range))
         for position, image in enumerate(batch):
             fitted[position] = stretch(image, self.image_shape[:2])
         return fitted
+
+    def read_whole(self, index: int) -> np.ndarray:
+        """Read an image that is not stretched."""
+        whole: np.ndarray = self._read_stored(np.array([index]))[0]
+        return whole
+
+    def _read_stored(self, indices: np.ndarray) -> np.ndarray:
+        """Read images at the array's size, with the set's channels."""
+        batch = to_pixels(np.asarray(self._array[self._rows[indices]]), self._value_range)
+        return to_channels(batch[..., np.newaxis] if batch.ndim == 3 else batch, self.image_shape[2])

@@ -107,6 +107,10 @@ class DecodedSet(ABC):
             batch[position] = image
         return batch
 
+    def read_whole(self, index: int) -> np.ndarray:
+        """Decode an image, whose depth is its own: uint8 or float32."""
+        return to_channels(self._decode(index), self.image_shape[2])
+
     def look(self) -> None:
         """Decode a few images all over the set, until one is seen that is not nearly black."""
         for index in np.unique(np.linspace(0, len(self) - 1, _LOOKED_AT).astype(int)):

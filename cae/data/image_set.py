@@ -53,6 +53,13 @@ class ImageSet(Protocol):
             UserError: A file can no longer be read.
         """
 
+    def read_whole(self, index: int) -> np.ndarray:
+        """Read one image at its own size, neither stretched nor cut: (its height, its width, channels).
+
+        Raises:
+            BadImageError: It can no longer be read.
+        """
+
 
 @dataclass(frozen=True)
 class Splits:

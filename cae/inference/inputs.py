@@ -19,11 +19,13 @@ from cae.data.arrays import load_given
 from cae.data.classes import class_name
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, printable
+from cae.data.fitting import Size
 from cae.data.folder_files import EXTENSIONS, FileList, list_images
 from cae.data.image_file import BadImageError, decode, read_header
 from cae.data.pixels import to_channels
 from cae.data.value_range import Pair, ValuesSeen, given_range, range_for
 from cae.errors import UserError
+from cae.inference.fitted import fit_as_trained
 from cae.run_warning import RunWarning
 
 if TYPE_CHECKING:
@@ -111,6 +113,7 @@ class SetInputs:
         images: the set.
         class_names: of its labels, where they have names.
         is_array: whether it lies in an array file.
+        whole: whether images are read at their own size, not brought to the model's as in training.
         notes: what was taken for what, in words.
         warnings: what makes the images doubtful.
     """
@@ -121,6 +124,7 @@ class SetInputs:
         class_names: Sequence[str] = (),
         *,
         is_array: bool = False,
+        whole: bool = False,
         notes: Sequence[str] = (),
         warnings: list[RunWarning] | None = None,
     ) -> None:
@@ -133,14 +137,39 @@ class SetInputs:
         self.notes = notes
         self.warnings = [] if warnings is None else warnings
         self._images = images
+        self._whole = whole
 
     def read(self, index: int) -> np.ndarray:
-        """Read an image; in the sets of image folders it has the model's size already."""
+        """Read an image."""
+        if self._whole:
+            return self._images.read_whole(index)
         try:
             pixels: np.ndarray = self._images.read(np.array([index]))[0]
         except UserError as error:
             raise BadImageError(str(error)) from error
         return pixels
+
+
+class AsTrained:
+    """Images that are brought to the model's size as the run's own were.
+
+    Args:
+        inputs: the images.
+        size: the model's height and width.
+        section: the run's `data` section.
+    """
+
+    def __init__(self, inputs: Inputs, size: Size, section: DataSection) -> None:
+        self.names, self.classes, self.is_array = inputs.names, inputs.classes, inputs.is_array
+        self.notes, self.warnings = inputs.notes, inputs.warnings
+        self._inputs, self._size, self._section = inputs, size, section
+
+    def read(self, index: int) -> np.ndarray:
+        """Read an image, and stretch it or cut it to the middle."""
+        try:
+            return fit_as_trained(self._inputs.read(index), self._size, self._section)
+        except ValueError as error:
+            raise BadImageError(str(error)) from error
 
 
 def open_inputs(

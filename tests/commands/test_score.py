@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cae.data.fitting import crop, cut_patch, stretch
 from cae.inference import TrainedAutoencoder
 from tests.conftest import make_images
 from tests.inference.runs import CONVOLUTIONAL, make_run
@@ -89,6 +90,35 @@ def test_the_threshold_is_a_score_of_a_validation_image(run, labelled, run_comma
     rank = int(np.ceil((len(scores) + 1) * 0.75))
     assert f"threshold {scores[rank - 1]:.4g}: " in stdout
     assert f"found on {len(scores)} normal images" in stdout
+
+
+@pytest.mark.parametrize("fit", ["patch", "crop", "stretch"])
+def test_a_threshold_is_found_on_images_that_reach_the_model_as_those_it_is_for(tmp_path, run_command, fit):
+    """Else normal images would lie above it more often, or less, than was promised."""
+    images = make_images(10, 30, 20, seed=8)
+    for number, image in enumerate(images):
+        place = tmp_path / "all" / ("val" if number < 5 else "train") / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(place)
+    data = {"source": "image_folder", "path": str(tmp_path / "all"), "channels": 1, "image_size": [15, 10], "fit": fit}
+    run = make_run(tmp_path / "run", (15, 10, 1), CONVOLUTIONAL, data=data)
+    model, validation = TrainedAutoencoder.load(run), images[:5]
+    arguments = ["--fpr", "0.5", "--out", tmp_path / "out", "--overwrite", "--no-heat-maps"]
+
+    def threshold_of(*others):
+        code, _, stderr = run_command("score", run, *others, *arguments)
+        assert code == 0, stderr
+        return json.loads((tmp_path / "out" / "results.json").read_text())["threshold"]["value"]
+
+    whole = np.median(model.score(validation))  # the 3rd of 5
+    for way in ("native", "resize"):
+        expected = np.median(model.score(validation, size=way))
+        assert threshold_of(tmp_path / "all" / "val", f"--{way}") == pytest.approx(expected, rel=1e-5)
+    assert threshold_of(tmp_path / "all" / "train") == pytest.approx(whole, rel=1e-5)
+    changes = {"patch": cut_patch, "crop": crop, "stretch": stretch}
+    fitted = np.median(model.score(np.stack([changes[fit](image, (15, 10)) for image in validation])))
+    assert threshold_of("--split", "test") == pytest.approx(fitted, rel=1e-5)
+    assert threshold_of("--split", "test", "--calibrate", tmp_path / "all" / "val") == pytest.approx(fitted, rel=1e-5)
 
 
 def test_class_folders_are_scored_against_a_normal_folder_with_heat_maps(run, folders, run_command, tmp_path):
