@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cae.commands.messages import tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
+from cae.data.file_errors import check_is_text
 from cae.engine import start_engine
 from cae.export.formats import FORMATS
 from cae.runs import RunDirectory, check_is_writable, open_run
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     check_data_overrides(options.overrides)
     wanted.check_is_installed()
     directory = open_run(options.run_directory, tell)
+    check_is_text(options.out)
     check_is_writable(options.out.parent)
     start_engine()
     exported, inputs = _export(directory, options)

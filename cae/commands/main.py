@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from cae.commands.messages import for_terminal, messages_stream, results_stream, tell
+from cae.data.file_errors import not_text
 from cae.errors import ConfigError, UserError
 from cae.huge_pages import restart_with_huge_pages
 from cae.stop_handler import meaning, stop_signals
@@ -76,6 +77,10 @@ def _run(arguments: Sequence[str]) -> int:
         _show_traceback(is_debug)
         place = f": {error.filename}" if error.filename else ""
         tell(f"error: {error.strerror or error}{place}")
+        return 1
+    except UnicodeEncodeError as error:
+        _show_traceback(is_debug)
+        tell(f"error: {str(not_text(error))[:_MOST_SAID]}")
         return 1
     except Exception as error:
         # What nobody thought of; its traceback is of use to those who mend it, and to nobody else.

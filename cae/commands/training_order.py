@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cae.commands.messages import tell
 from cae.commands.planning import load_splits_with_progress, plan_for, resolve, with_range_stated
 from cae.config import ConfigError, RunConfig, expand_grid
+from cae.data.file_errors import check_is_text
 from cae.engine import start_engine
 from cae.grid import Combination, Shard, check_plans, find_combinations, match_parameters, train_combinations
 from cae.plan import Plan
@@ -101,6 +102,7 @@ def train_one(order: Order) -> End:
         directory.lock.check_is_free()
         if _is_done(order):
             return End(0)
+        check_is_text(directory.path)
         check_is_writable(directory.path)
     order, plan, splits = prepare(order, is_chief=is_chief)
     if not is_chief:
@@ -191,6 +193,7 @@ def train_grid(order: Order, combinations: list[Combination], *, debug: bool = F
     """
     pending = [combination for combination in combinations if combination.is_pending]
     for combination in pending:
+        check_is_text(combination.directory.path)
         check_is_writable(combination.directory.path)
     check_plans(pending, order.image_shape_of, order.source)
     return train_combinations(

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from cae.data.file_errors import file_error
+from cae.machine import find_limits, this_machine
 
 # Deflate cannot do better than 1032:1, and reaches that with zeros alone: masks and drawings unfold to 100 times as
 # much. What is small may unfold as it likes.
@@ -44,14 +45,15 @@ def unfolds_usually(claimed: int, stored: int) -> bool:
 
 
 def machine_memory() -> int | None:
-    """Bytes of memory that this machine has; None where the system does not tell."""
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):  # Windows
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Bytes of memory that this machine has, or that its container allows; None where the system does not tell."""
+    sizes = [find_limits(this_machine()).memory]
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):  # not on Windows
+        sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def check_fits_memory(path: Path, needed: int) -> None:
-    """Refuse what this machine has no memory for, where the system tells how much that is.
+    """Refuse what this machine, or its container, has no memory for, where the system tells how much that is.
 
     Raises:
         UserError: More bytes are needed than the machine has.

@@ -114,6 +114,23 @@ def read_bytes(path: Path, most: int = RECORD_BYTES) -> bytes:
         return file.read(size)
 
 
+def check_is_text(path: Path) -> None:
+    """Refuse a path to write to that TensorFlow cannot be told: one with bytes that are no UTF-8.
+
+    Raises:
+        UserError: It is such a path.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise not_text(error) from error
+
+
+def not_text(error: UnicodeEncodeError) -> UserError:
+    """Say which name a library could not be told, since it is no UTF-8."""
+    return UserError(f"{printable(str(error.object))}: this name is not UTF-8 text, as is needed here; choose another.")
+
+
 def _check_regular(path: str | os.PathLike[str], mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = next((kind for is_kind, kind in _KINDS if is_kind(mode)), "something else")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cae.atomic_files import replacing
-from cae.data.file_errors import PARSING_ERRORS
+from cae.data.file_errors import PARSING_ERRORS, open_regular
 from cae.data.image_file import ImageHeader
 from cae.data.user_cache import DIGEST_BYTES, digest, user_cache_folder
 from cae.errors import UserError
@@ -43,7 +43,7 @@ class HeaderCache:
         self._name = digest("headers 1", *map(os.path.abspath, folders)).hex()
         try:
             self._headers = _sorted(_load(self._path()))
-        except PARSING_ERRORS:
+        except (UserError, *PARSING_ERRORS):
             self._headers = np.empty(0, HEADER_TYPE)
         self._stamps = _sortable(self._headers)
 
@@ -78,7 +78,8 @@ class HeaderCache:
 
 
 def _load(path: Path) -> np.ndarray:
-    content = path.read_bytes()
+    with open_regular(path) as file:
+        content = file.read()
     if zlib.crc32(content[:-_CHECKSUM_BYTES]).to_bytes(_CHECKSUM_BYTES, "little") != content[-_CHECKSUM_BYTES:]:
         raise ValueError("the checksum is wrong")
     return np.load(io.BytesIO(content[:-_CHECKSUM_BYTES]), allow_pickle=False).astype(HEADER_TYPE)

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from cae.data.claims import check_claim, check_fits_memory
-from cae.data.file_errors import file_error, naming
+from cae.data.file_errors import file_error, naming, open_regular
 from cae.data.file_kinds import read_start, wrong_kind
 from cae.errors import UserError
 
@@ -54,9 +54,9 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _open(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if compressed else path.open("rb")
+    return cast(BinaryIO, gzip.open(path)) if compressed else open_regular(path)
 
 
 def _read_header(file: BinaryIO, path: Path) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cae.data.file_errors import file_error, naming
+from cae.data.file_errors import file_error, naming, read_bytes
 
 MANIFEST_NAME = "manifest.json"
 
@@ -101,12 +101,8 @@ def read_manifest(folder: Path) -> Manifest:
                 f"this must be a folder that `python -m cae prepare` has written, with a {MANIFEST_NAME}. "
                 f"Received: {received}.",
             )
-    with naming(path):
-        if path.stat().st_size > _MOST_BYTES:
-            raise file_error(path, f"a manifest has at most {_MOST_BYTES} bytes. Received: {path.stat().st_size}.")
-        text = path.read_text(encoding="utf-8")
     try:
-        manifest = Manifest.model_validate_json(text)
+        manifest = Manifest.model_validate_json(read_bytes(path, _MOST_BYTES))
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
@@ -151,7 +147,8 @@ def read_index(folder: Path, shard: Shard) -> np.ndarray:
     """
     path = folder / f"{shard.name}.npy"
     with naming(path):
-        content = b"" if path.stat().st_size > _index_bytes(shard) else path.read_bytes()
+        most = _index_bytes(shard)
+        content = b"" if path.stat().st_size > most else read_bytes(path, most)
         if zlib.crc32(content) != shard.index_checksum:
             raise file_error(path, "this index is damaged: its checksum is not the manifest's. Prepare the data again.")
         index = np.load(io.BytesIO(content), allow_pickle=False)

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cae.config.data import BundledData, StandardData
+from cae.data.array_files import ArrayFile, open_array_file
 from cae.data.array_set import ArraySet
 from cae.data.cifar import read_cifar
 from cae.data.dividing import Parts
 from cae.data.download import DownloadError, download, keras_datasets_folder
-from cae.data.file_errors import file_error, naming, printable
+from cae.data.file_errors import file_error, printable
 from cae.data.idx import read_idx
 from cae.data.image_shape import STANDARD_SHAPES
 from cae.errors import UserError
@@ -180,13 +181,14 @@ def _idx_file(folder: Path, name: str) -> Path | None:
 
 
 def _read_npz(path: Path, source: str) -> _TrainAndTest:
-    train, test = (_read_npz_part(path, part, source) for part in ("train", "test"))
+    archive = open_array_file(path)
+    train, test = (_read_npz_part(archive, part, source) for part in ("train", "test"))
     return train, test
 
 
-def _read_npz_part(path: Path, part: str, source: str) -> _Part:
-    with naming(path), np.load(path, allow_pickle=False) as archive:
-        images, labels = archive.get(f"x_{part}"), archive.get(f"y_{part}")
+def _read_npz_part(archive: ArrayFile, part: str, source: str) -> _Part:
+    path, names = archive.path, (f"x_{part}", f"y_{part}")
+    images, labels = (np.asarray(archive.load(name)) if name in archive.headers else None for name in names)
     if images is None:
         raise file_error(path, f"there must be an array x_{part} in this file. Received: none.")
     _check(path, images, source)

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cae.atomic_files import write_json, write_text
-from cae.data.file_errors import printable
+from cae.data.file_errors import printable, read_bytes
 from cae.data.pixels import to_float
 from cae.errors import UserError
 from cae.pictures import save_png
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cae.visualization.map_choice import MapChoice, Method
 
 PAGE, RECORD = "index.html", "visualization.json"
+_MOST_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -149,12 +150,15 @@ def _write_files(
 
 def _remove_earlier(out: Path, keep: set[str]) -> None:
     """Remove what an earlier call drew, perhaps by another method: pictures that this record would not tell of."""
+    if not (out / RECORD).exists():
+        return
+    content = read_bytes(out / RECORD, _MOST_BYTES)
     try:
-        earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        earlier = json.loads(content)
         names = [file for layer in earlier["layers"].values() for file in layer["pictures"].values()]
         (out / RECORD).unlink()  # while it is there, all that it tells of is there
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return  # there was none, or none of ours
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return  # none of ours
     for name in names:
         if name not in keep and Path(name).name == name:
             (out / name).unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """`python -m cae visualize` on trained runs."""
 
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -230,6 +231,14 @@ def test_pictures_of_an_earlier_call_go_and_other_files_stay(trained, tmp_path):
     assert main(["visualize", str(trained), "--maps", "0", "--top", "1", "--out", str(out), *latent]) == 0
     told = {file for layer in record_of(out)["layers"].values() for file in layer["pictures"].values()}
     assert {path.name for path in out.glob("*.png")} == told | {"mine.png"}
+
+
+@pytest.mark.parametrize("place", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), os.mkdir])
+def test_what_is_no_file_in_place_of_the_record_is_named_and_not_waited_for(trained, run_command, tmp_path, place):
+    place(tmp_path / "visualization.json")
+    code, _, err = run_command("visualize", trained, "--maps", "0", "--top", "1", "--out", tmp_path)
+    assert code == 1
+    assert f"{tmp_path}/visualization.json: this is not a regular file" in err
 
 
 def test_images_that_cannot_be_read_are_left_out_and_counted(trained, tmp_path, capsys):

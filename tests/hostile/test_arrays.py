@@ -13,12 +13,13 @@ import h5py
 import numpy as np
 import pytest
 
-from cae.config.data import ArrayData, IdxData, TfrecordData
+from cae.config.data import ArrayData, IdxData, StandardData, TfrecordData
 from cae.data import array_files, claims
 from cae.data.array_files import Hdf5File, NpzFile
 from cae.data.load import find_image_shape, load_splits
 from cae.errors import UserError
 from cae.inference.codes_file import read_codes
+from cae.machine import Machine
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 6, 5), np.uint8)
 
@@ -109,6 +110,24 @@ def test_an_archive_that_unfolds_to_more_than_the_machine_has_is_refused_before(
     packed = tmp_path / "bomb.gz"
     packed.write_bytes(gzip.compress(struct.pack(">4I", 0x803, 1000, 100, 100) + bytes(10**7)))
     assert "into memory as a whole" in refused(IdxData(path=str(packed)), packed)
+
+
+def test_a_container_that_allows_less_than_the_machine_has_counts(tmp_path, monkeypatch):
+    path = tmp_path / "images.npz"
+    np.savez(path, x_train=IMAGES)
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/memory.max").write_text(str(IMAGES.nbytes - 1))
+    monkeypatch.setattr(claims, "this_machine", lambda: Machine({}, tmp_path, 1))
+    assert "must be read into memory as a whole" in refused(ArrayData(path=str(path)), path)
+
+
+def test_a_public_data_set_that_unfolds_to_far_more_is_no_exception(tmp_path):
+    path = tmp_path / "mnist.npz"
+    shape = (90_000, 28, 28)
+    path.write_bytes(
+        zipped({f"x_{part}.npy": npy_bytes(shape, data=bytes(np.prod(shape))) for part in ("train", "test")})
+    )
+    assert "200 times its bytes" in refused(StandardData(source="mnist", path=str(path)), path)
 
 
 def test_an_archive_that_promises_more_than_it_can_unfold_to_is_refused(tmp_path):

@@ -23,7 +23,6 @@ RAISED = [
     RuntimeError("two\nlines"),
     MemoryError(),
     RecursionError("too deep"),
-    UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"),
     KeyError("x"),
     AssertionError(),
     IndexError("\x1b[2Jred"),
@@ -47,6 +46,24 @@ def test_what_nobody_thought_of_is_one_line_and_debug_shows_where(monkeypatch, r
     code, _, err = run_command("describe", "any.yaml", "--debug")
     assert code == 1
     assert "Traceback" in err
+
+
+def test_a_name_that_is_no_text_is_said_and_nothing_is_begun(tmp_path, monkeypatch, run_command):
+    """TensorFlow and others cannot write to such a path, whichever command comes upon that."""
+    runs = tmp_path / os.fsdecode(b"caf\xe9")
+    code, out, err = run_command("train", ROOT / "configs/quickstart.yaml", "--runs-dir", runs)
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith(f"error: {tmp_path}/caf\\udce9/")
+    assert err.splitlines()[-1].endswith(": this name is not UTF-8 text, as is needed here; choose another.")
+    assert not runs.exists()
+
+    def write(options):
+        str(runs).encode()
+
+    monkeypatch.setattr(describe, "run", write)
+    code, _, err = run_command("describe", "any.yaml")
+    assert code == 1
+    assert err == f"error: {tmp_path}/caf\\udce9: this name is not UTF-8 text, as is needed here; choose another.\n"
 
 
 def test_a_command_that_cannot_be_imported_is_one_line_too(monkeypatch, run_command):
