@@ -8,9 +8,7 @@ from typing import Any
 
 from cae.config import RunConfig
 from cae.plan import Plan, make_plan
-from cae.plan.convolutions import EnlargingConvolution
-from cae.plan.forms import is_folded
-from cae.plan.operations import Operation
+from cae.plan.lowering import lower, lowered_macs, this_cpu
 
 # Name of each decoder kind, with the program's own setting.
 KINDS: dict[str, dict[str, Any]] = {
@@ -115,11 +113,5 @@ def training_flops(plan: Plan, compute_type: str) -> int:
         >>> training_flops(plan, "float32")  # 2 x (3 x 720 - 288)
         3744
     """
-    macs = sum(_computed_macs(operation, compute_type) for operation in plan.operations)
+    macs = lowered_macs(lower(plan.operations, this_cpu(), compute_type, training=True))
     return 2 * (3 * macs - plan.encoder[0].macs)
-
-
-def _computed_macs(operation: Operation, compute_type: str) -> int:
-    if isinstance(operation, EnlargingConvolution) and is_folded(operation, compute_type):
-        return operation.folded_macs
-    return operation.macs

@@ -8,7 +8,7 @@ from pathlib import Path
 from cae.commands.planning import add_override_argument, batch_size_of, memory_of_step, plan_for
 from cae.config import load_config
 from cae.data.image_shape import find_image_shape
-from cae.plan.forms import format_forms
+from cae.plan.lowering import format_steps, lower, this_cpu
 from cae.plan.table import format_plan, format_step_memory
 
 
@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_override_argument(parser)
     parser.add_argument(
         "--figure", type=Path, metavar="FILE", help="also draw encoder and decoder; FILE ends in .png, .svg or .pdf"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="also say which operations this machine computes in faster forms"
     )
 
 
@@ -34,10 +37,12 @@ def run(options: argparse.Namespace) -> int:
     if figure is not None:
         save_plan_figure(plan, figure)
     print(format_plan(plan))
-    for line in format_forms(plan, config.training.precision):
-        print(line)
     batch_size = batch_size_of(config, plan)
     print(format_step_memory(memory_of_step(config, plan, batch_size), batch_size, config.training.precision))
+    if options.verbose:
+        print("\nwhile training on this machine's processor, computed together or in other forms:")
+        dtype = config.training.precision.removeprefix("mixed_")
+        print("\n".join(format_steps(lower(plan.operations, this_cpu(), dtype, training=True))))
     if figure is not None:
         print(f"\n{figure}")
     return 0

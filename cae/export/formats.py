@@ -127,7 +127,7 @@ FORMATS = {
             "keras",
             ".keras",
             (),
-            "Keras, with `cae.layers` imported",
+            "Keras, with `cae.layers` imported for layers that Keras lacks",
             "`cae.json` in the ZIP archive that the file is",
             "",
             "import keras, cae.layers; model = keras.models.load_model({path}); model({given})",

@@ -5,32 +5,23 @@ so that odd sizes come back.
 """
 
 from cae.layers.bilinear_additive import BilinearAdditive2D
-from cae.layers.conv import Conv2D
 from cae.layers.conv_transpose import Conv2DTransposeToSize
 from cae.layers.depth_to_space import DepthToSpace2D
 from cae.layers.fixed_unpooling import FixedUnpooling2D
-from cae.layers.fixed_unpooling_conv import FixedUnpoolingConv2D
 from cae.layers.icnr import ICNRInitializer
-from cae.layers.max_pooling import MaxPooling2D, MaxPooling2DWithSwitches
+from cae.layers.max_pooling import MaxPooling2DWithSwitches
 from cae.layers.max_unpooling import MaxUnpooling2D
-from cae.layers.relu import ReLU
 from cae.layers.resize import Resize2D
-from cae.layers.resize_conv import ResizeConv2D
 from cae.layers.tied_conv_transpose import TiedConv2DTranspose
 
 __all__ = [
     "BilinearAdditive2D",
-    "Conv2D",
     "Conv2DTransposeToSize",
     "DepthToSpace2D",
     "FixedUnpooling2D",
-    "FixedUnpoolingConv2D",
     "ICNRInitializer",
-    "MaxPooling2D",
     "MaxPooling2DWithSwitches",
     "MaxUnpooling2D",
-    "ReLU",
     "Resize2D",
-    "ResizeConv2D",
     "TiedConv2DTranspose",
 ]

@@ -6,8 +6,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from cae.layers.origin import Biased, remember
-
 
 def add_bias(outputs: tf.Tensor, bias: Any) -> tf.Tensor:
     """Add a bias to each channel.
@@ -38,8 +36,7 @@ def add_bias(outputs: tf.Tensor, bias: Any) -> tf.Tensor:
     def add(outputs: tf.Tensor, bias: tf.Tensor) -> Any:
         return tf.nn.bias_add(outputs, bias), lambda above: (above, bias_gradient(above))
 
-    total = tf.nn.bias_add(outputs, bias) if outputs.dtype.size >= 4 else add(outputs, bias)
-    return remember(total, Biased(outputs, bias))
+    return tf.nn.bias_add(outputs, bias) if outputs.dtype.size >= 4 else add(outputs, bias)
 
 
 def bias_gradient(above: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from cae.layers.crop import Size, channels_after_opening, crop, height_and_width, restored_size, whole_number
-from cae.layers.origin import Opened, remember
 
 Shape = tuple[int | None, ...]
 
@@ -58,8 +57,7 @@ class DepthToSpace2D(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return the images."""
         self.compute_output_shape(inputs.shape)
-        outputs = open_channels(inputs, self.factor, self.output_size)
-        return remember(outputs, Opened(inputs, self.factor, self.output_size))
+        return crop(tf.nn.depth_to_space(inputs, self.factor), self.output_size)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the images."""
@@ -71,8 +69,3 @@ class DepthToSpace2D(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "factor": self.factor, "output_size": self.output_size}
-
-
-def open_channels(inputs: tf.Tensor, factor: int, output_size: Size | None) -> tf.Tensor:
-    """Lay each pixel's channels out as a square of `factor` by `factor` pixels, then crop to `output_size`."""
-    return crop(tf.nn.depth_to_space(inputs, factor), output_size)

@@ -1,4 +1,4 @@
-"""Max pooling, also such that records where the maxima were."""
+"""Max pooling that records where the maxima were."""
 
 from __future__ import annotations
 
@@ -8,42 +8,9 @@ import keras
 import tensorflow as tf
 
 from cae.layers.crop import whole_number
-from cae.layers.origin import Rectified, origin_of
 from cae.layers.switches import max_pool
 
 Shape = tuple[int | None, ...]
-
-
-@keras.saving.register_keras_serializable(package="cae")
-class MaxPooling2D(keras.layers.MaxPooling2D):
-    """`keras.layers.MaxPooling2D`, which while training pools before it rectifies.
-
-    The maximum of rectified values is the rectified maximum, with the same gradients. Behind `cae.layers.ReLU` the
-    fewer pooled values are rectified instead of all, whose map then is not on the gradient's way.
-
-    Example:
-    >>> import numpy as np
-    >>> image = np.array([[3.0, 1.0], [7.0, 2.0]], "float32").reshape(1, 2, 2, 1)
-    >>> float(MaxPooling2D()(image)[0, 0, 0, 0])
-    7.0
-
-    Args:
-        pool_size: Side of the windows in pixels, or (height, width).
-        **kwargs: As for `keras.layers.MaxPooling2D`.
-
-    Call arguments:
-        inputs: Features of shape (batch, height, width, channels).
-
-    Output shape:
-        As for `keras.layers.MaxPooling2D`.
-    """
-
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Return the pooled features."""
-        origin = origin_of(inputs) if training else None
-        if isinstance(origin, Rectified):
-            return tf.nn.relu(super().call(origin.inputs))
-        return super().call(inputs)
 
 
 @keras.saving.register_keras_serializable(package="cae")
@@ -53,7 +20,7 @@ class MaxPooling2DWithSwitches(keras.layers.Layer):
     The pooled values are those of `keras.layers.MaxPooling2D(pool_size, padding="same")`. A switch is the
     position of the window's first maximum, counted row by row within the window; padding is never a maximum,
     and NaN counts as one (as in `numpy.argmax`). A pooled value's gradient goes to the cell that its switch
-    names, ties included. While training, behind `cae.layers.ReLU`, it rectifies as it pools.
+    names, ties included.
 
     Example:
     >>> import numpy as np
@@ -86,11 +53,8 @@ class MaxPooling2DWithSwitches(keras.layers.Layer):
         self.pool_size = whole_number("pool_size", pool_size, least=2, most=16)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the pooled values and their switches."""
-        origin = origin_of(inputs) if training else None
-        if isinstance(origin, Rectified):
-            return max_pool(origin.inputs, self.pool_size, rectify=True)
         return max_pool(inputs, self.pool_size)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:
@@ -100,9 +64,7 @@ class MaxPooling2DWithSwitches(keras.layers.Layer):
         shape = (batch, height, width, channels)
         return shape, shape
 
-    def compute_output_spec(
-        self, inputs: keras.KerasTensor, training: bool = False
-    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    def compute_output_spec(self, inputs: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         """Return shape and type of both outputs."""
         pooled, switches = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(pooled, self.compute_dtype), keras.KerasTensor(switches, "uint8")

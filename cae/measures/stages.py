@@ -11,7 +11,7 @@ import numpy as np
 
 from cae.layers import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.measures.gain import overlap_unevenness, unevenness
-from cae.plan.convolutions import Convolution, EnlargingConvolution, TransposedConvolution
+from cae.plan.convolutions import Convolution, TransposedConvolution
 from cae.plan.operations import Operation, Upsample
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def stage_unevenness(autoencoder: Autoencoder) -> list[dict[str, Any]]:
 
 def _linear_stages(decoder: Sequence[Operation]) -> Iterator[list[Operation]]:
     """Each run of linear operations that enlarges: upsampling and convolution in the kind's own order."""
-    linear = (Convolution, EnlargingConvolution, TransposedConvolution, Upsample)
+    linear = (Convolution, TransposedConvolution, Upsample)
     for is_linear, group in itertools.groupby(decoder, lambda operation: isinstance(operation, linear)):
         run = list(group)
         if is_linear and any(_enlarges(op) for op in run):
@@ -75,7 +75,7 @@ def _linear_stages(decoder: Sequence[Operation]) -> Iterator[list[Operation]]:
 def _enlarges(operation: Operation) -> bool:
     if isinstance(operation, TransposedConvolution):
         return operation.strides > 1  # a tied one may have none
-    return isinstance(operation, Upsample | EnlargingConvolution)
+    return isinstance(operation, Upsample)
 
 
 def _stage_gains(decoder: keras.Model, operations: Sequence[Operation]) -> np.ndarray:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from cae.model.keras_layers import make_activation, make_layer, make_tied_layer
+from cae.model.lowered import Run, compute_steps, current_device
 from cae.plan.convolutions import Residual, TiedConvolution
+from cae.plan.lowering import Step, lower
 from cae.plan.operations import Dense, Operation, Pool, Upsample
 from cae.plan.plan import Plan
 
@@ -24,6 +28,10 @@ class Autoencoder:
         model: images to reconstructions, made of the two; its weights are the autoencoder's. With tied weights a
             `.keras` file of it holds two equal kernels that are no longer one (see `TiedConv2DTranspose`): build the
             model from its plan and load weights instead.
+
+    The Keras models compute the plan's operations one after the other, wherever they run: they are what is exported and
+    explained. `encode` and `decode` are the same functions of the same weights in the forms that are fast on this
+    machine: they are what trains, measures and reconstructs.
     """
 
     plan: Plan
@@ -41,16 +49,22 @@ class Autoencoder:
                     names.setdefault(id(weight), f"{part}/{layer.name}/{weight.name}")
         return [names[id(weight)] for weight in self.model.weights]
 
+    @tf.autograph.experimental.do_not_convert
     def encode(self, images: Any, training: bool = False) -> tuple[Any, list[Any]]:
         """Latent, float32 or the compute type, and the list of switches (empty without max unpooling)."""
-        outputs = self.encoder(images, training=training)
-        if not self.plan.switches:
-            return outputs, []
-        return outputs[0], list(outputs[1:])
+        run = Run(self.encoder, training)
+        latent = compute_steps(self._lower(self.plan.encoder, training), images, run)
+        return latent, [run.switches[pool.name] for pool in self.plan.switches]
 
+    @tf.autograph.experimental.do_not_convert
     def decode(self, latent: Any, switches: list[Any], training: bool = False) -> Any:
         """Reconstructions, float32, (batch, height, width, channels)."""
-        return self.decoder([latent, *switches] if switches else latent, training=training)
+        names = (pool.name for pool in self.plan.switches)
+        run = Run(self.decoder, training, dict(zip(names, switches, strict=True)))
+        return compute_steps(self._lower(self.plan.decoder, training), latent, run)
+
+    def _lower(self, operations: Iterable[Operation], training: bool) -> list[Step]:
+        return lower(operations, current_device(), self.decoder.inputs[0].dtype, training=training)
 
 
 def build_autoencoder(plan: Plan, *, seed: int = 0, precision: str = "float32") -> Autoencoder:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
-from collections.abc import Callable
 from functools import singledispatch
 
 import keras
 
 from cae import layers
-from cae.plan.convolutions import Convolution, EnlargingConvolution, TiedConvolution, TransposedConvolution
+from cae.plan.convolutions import Convolution, TiedConvolution, TransposedConvolution
 from cae.plan.operations import Activation, Dense, Dropout, Normalization, Operation, Pool, Upsample
 
 
@@ -39,30 +37,13 @@ def _(operation: Convolution, path: str, seed: int, precision: str) -> keras.lay
     initializer = keras.initializers.GlorotUniform(seed=seed_for(seed, path))
     if operation.subpixel_factor > 1:
         initializer = layers.ICNRInitializer(operation.subpixel_factor, initializer)
-    return layers.Conv2D(
+    return keras.layers.Conv2D(
         operation.output_shape[2],
         operation.kernel_size,
         strides=operation.strides,
         padding="same",
         use_bias=operation.use_bias,
         kernel_initializer=initializer,
-        name=operation.name,
-        dtype=precision,
-    )
-
-
-@make_layer.register
-def _(operation: EnlargingConvolution, path: str, seed: int, precision: str) -> keras.layers.Layer:
-    layer: Callable[..., keras.layers.Layer] = layers.FixedUnpoolingConv2D
-    if operation.enlarging != "fixed_unpool":
-        layer = functools.partial(layers.ResizeConv2D, interpolation=operation.enlarging)
-    return layer(
-        operation.output_shape[2],
-        operation.kernel_size,
-        operation.factor,
-        output_size=operation.output_shape[:2],
-        use_bias=operation.use_bias,
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed_for(seed, path)),
         name=operation.name,
         dtype=precision,
     )
@@ -98,7 +79,7 @@ def make_tied_layer(operation: TiedConvolution, convolution: keras.layers.Conv2D
 def _(operation: Pool, path: str, seed: int, precision: str) -> keras.layers.Layer:
     if operation.records_switches:
         return layers.MaxPooling2DWithSwitches(operation.pool_size, name=operation.name, dtype=precision)
-    pooling = {"max_pool": layers.MaxPooling2D, "average_pool": keras.layers.AveragePooling2D}
+    pooling = {"max_pool": keras.layers.MaxPooling2D, "average_pool": keras.layers.AveragePooling2D}
     return pooling[operation.kind](operation.pool_size, padding="same", name=operation.name, dtype=precision)
 
 
@@ -139,8 +120,6 @@ def _(operation: Activation, path: str, seed: int, precision: str) -> keras.laye
 
 def make_activation(function: str, name: str, precision: str) -> keras.layers.Layer:
     """Make the layer of an activation."""
-    if function == "relu":
-        return layers.ReLU(name=name, dtype=precision)
     return keras.layers.Activation(function, name=name, dtype=precision)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cae.forms import folded_side
-from cae.plan.operations import INTERPOLATION_SUPPORT, Operation
+from cae.plan.operations import Operation
 
 
 @dataclass(frozen=True)
@@ -45,47 +45,6 @@ class Convolution(_Kernel):
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         return field + (self.kernel_size - 1) * jump, jump * self.strides
-
-
-@dataclass(frozen=True)
-class EnlargingConvolution(_Kernel):
-    """Enlarging by `factor` without weights, then convolution.
-
-    `enlarging` is `nearest` or `bilinear`, which are resizing, or `fixed_unpool`.
-    """
-
-    factor: int
-    enlarging: str
-
-    @property
-    def macs(self) -> int:
-        return math.prod(self.output_shape) * self.kernel_size**2 * self.input_shape[2]
-
-    @property
-    def folded_kernel_size(self) -> int:
-        """Side of the kernel where both are computed as one transposed convolution (see `cae.forms`)."""
-        return folded_side(self.enlarging, self.kernel_size, self.factor)
-
-    @property
-    def folded_macs(self) -> int:
-        """Multiply-accumulates for one image where both are computed as one transposed convolution."""
-        pixels = math.prod(self.input_shape[:2]) * self.folded_kernel_size**2
-        if self.enlarging == "bilinear":
-            # Along each side a frame of so many lines is convolved apart.
-            height, width, _ = self.output_shape
-            lines = self.factor // 2 + self.kernel_size // 2
-            pixels += 2 * self.kernel_size * (width * min(lines, height) + height * min(lines, width))
-        return pixels * self.input_shape[2] * self.output_shape[2]
-
-    @property
-    def summary(self) -> str:
-        resize = "" if self.enlarging == "fixed_unpool" else "resize "
-        return f"{resize}{self.enlarging} x{self.factor}, conv {self.kernel_size}x{self.kernel_size}"
-
-    def reach(self, field: float, jump: float) -> tuple[float, float]:
-        support = INTERPOLATION_SUPPORT.get(self.enlarging, 1)
-        finer = jump / self.factor
-        return field + (support - 1) * jump + (self.kernel_size - 1) * finer, finer
 
 
 @dataclass(frozen=True)
@@ -149,3 +108,11 @@ class Residual(Operation):
         for operation in self.operations:
             field, jump = operation.reach(field, jump)
         return field, jump
+
+
+def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Operations with residual blocks opened: what is inside, then the block itself, which adds and activates."""
+    for operation in operations:
+        if isinstance(operation, Residual):
+            yield from flat(operation.operations)
+        yield operation

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cae.plan.blocks import activated, convolution, enlarged, residual_blocks
-from cae.plan.convolutions import Convolution, EnlargingConvolution, TransposedConvolution
+from cae.plan.convolutions import Convolution, TransposedConvolution
 from cae.plan.encoder import plan_expansion
 from cae.plan.operations import Activation, Operation, Shape, Upsample
 from cae.plan.tied import plan_tied_stages
@@ -70,10 +70,6 @@ def _upsample_and_convolve(
         convolved = Convolution(conv, shape, wide, encoder.kernel_size, 1, use_bias, subpixel_factor=factor)
         shuffle = Upsample(up, wide, target, "depth_to_space", factor)
         return [convolved, shuffle, *activated(encoder, conv, target)]
-    enlarging = upsampling.interpolation if upsampling.kind == "resize" else upsampling.kind
-    if enlarging in ("nearest", "bilinear", "fixed_unpool"):
-        both = EnlargingConvolution(conv, shape, target, encoder.kernel_size, 1, use_bias, factor, enlarging)
-        return [both, *activated(encoder, conv, target)]
     channels = shape[2] // factor**2 if upsampling.kind == "bilinear_additive" else shape[2]
     upsampled = enlarged(name, upsampling, shape, (target[0], target[1], channels), factor)
     return [upsampled, *convolution(encoder, conv, upsampled.output_shape, target[2])]

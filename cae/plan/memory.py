@@ -15,12 +15,11 @@ input out anew for each tap, a step can take three times what is predicted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 
-from cae.plan.convolutions import Convolution, EnlargingConvolution, Residual
-from cae.plan.forms import is_folded
+from cae.plan.convolutions import Convolution, Residual, flat
+from cae.plan.lowering import FoldedConvolution, PoolingBeforeRelu, Step, flat_steps, lower, this_cpu
 from cae.plan.operations import Activation, Dropout, Normalization, Operation, Pool, Upsample
 from cae.plan.plan import Plan
 
@@ -88,11 +87,10 @@ def predict_step_memory(
     repacking = _REPACKING_OF_16_BITS if is_short else 1.0
     images = _IMAGE_MAPS * math.prod(plan.image_shape) * _FLOAT32
     kept, most = 0.0, 0.0
-    operations = [*flat(plan.operations)]
-    for number, operation in enumerate(operations):
-        values = kept_values(operation, dtype) + kept_together(operation, operations[number + 1 : number + 3])
-        kept += values * bytes_per_value
-        most = max(most, kept + work_values(operation, dtype) * bytes_per_value * repacking)
+    steps = [*flat_steps(lower(plan.operations, this_cpu(), dtype, training=True))]
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        kept += (_kept_by_step(step, dtype) - _let_go_by(following)) * bytes_per_value
+        most = max(most, kept + _work_of_step(step, dtype) * bytes_per_value * repacking)
     copies = 3 + optimizer_slots  # weights, gradients, best weights
     return StepMemory(round(batch_size * (images + most)), plan.parameters * copies * _FLOAT32)
 
@@ -112,12 +110,31 @@ def predict_image_memory(plan: Plan) -> int:
     return most * _FLOAT32
 
 
-def flat(operations: Iterable[Operation]) -> Iterable[Operation]:
-    """Operations with residual blocks opened: what is inside, then the block itself, which adds and activates."""
-    for operation in operations:
-        if isinstance(operation, Residual):
-            yield from flat(operation.operations)
-        yield operation
+def _kept_by_step(step: Step, dtype: str) -> float:
+    """Values of one image that a step adds to those that wait for the backward pass."""
+    match step:
+        case FoldedConvolution():  # the enlarged map is never made
+            return kept_values(step.convolution, dtype)
+        case PoolingBeforeRelu() if not step.pool.records_switches:
+            return 2.0 * kept_values(step.pool, dtype)  # the maxima, and what is left of them when they are rectified
+    # Rectified channels that become pixels are kept as well, but what they become is not rectified then: the most that
+    # is held stays the same. Measured.
+    return sum(kept_values(operation, dtype) for operation in step.operations)
+
+
+def _let_go_by(step: Step | None) -> float:
+    """Values of one image that need not be kept of the step before this one."""
+    # With switches nothing of what was pooled is needed again.
+    if isinstance(step, PoolingBeforeRelu) and step.pool.records_switches:
+        return math.prod(step.pool.input_shape)
+    return 0.0
+
+
+def _work_of_step(step: Step, dtype: str) -> float:
+    """Values of one image that a step's gradient works on at once."""
+    if isinstance(step, FoldedConvolution):
+        return _size(step.convolution) + math.prod(step.upsample.input_shape)
+    return max(work_values(operation, dtype) for operation in step.operations)
 
 
 @singledispatch
@@ -125,7 +142,7 @@ def kept_values(operation: Operation, dtype: str) -> float:
     """Values of one image that an operation adds to those that wait for the backward pass; by default its output.
 
     Args:
-        operation: of a plan, as `flat` gives them.
+        operation: of a step.
         dtype: float type of the computation.
     """
     return _size(operation)
@@ -135,11 +152,6 @@ def kept_values(operation: Operation, dtype: str) -> float:
 def _(operation: Convolution, dtype: str) -> float:
     # Channels that are turned into pixels at once are not needed again, only the pixels are.
     return 0.0 if operation.subpixel_factor > 1 else _size(operation)
-
-
-@kept_values.register
-def _(operation: EnlargingConvolution, dtype: str) -> float:
-    return _size(operation) + (0 if is_folded(operation, dtype) else _enlarged_size(operation))
 
 
 @kept_values.register
@@ -166,31 +178,7 @@ def _(operation: Dropout, dtype: str) -> float:
 
 @kept_values.register
 def _(operation: Residual, dtype: str) -> float:
-    # The sum takes the place of the last convolution's output.
-    return _KEPT_BY_ACTIVATION.get(operation.function, 0.0) * _size(operation)
-
-
-def kept_together(operation: Operation, behind: Sequence[Operation]) -> float:
-    """Values of one image that are kept more, or less if negative, since operations are computed together.
-
-    See `cae.layers.origin`: max pooling comes before the rectifying. (Rectified channels that become pixels are kept as
-    well, but what they become is not rectified then: the most that is held stays the same. Measured.)
-
-    Args:
-        operation: of a plan, as `flat` gives them.
-        behind: the two operations behind it, where there are any.
-    """
-    if len(behind) < 2:
-        return 0.0
-    first, second = behind
-    if _is_relu(first) and isinstance(second, Pool) and second.kind == "max_pool":
-        # With switches nothing of what was pooled is needed again; else its maxima are, before they were rectified.
-        return -_size(operation) if second.records_switches else _size(second)
-    return 0.0
-
-
-def _is_relu(operation: Operation) -> bool:
-    return isinstance(operation, Activation) and operation.function == "relu"
+    return 0.0  # the sum takes the place of the last convolution's output
 
 
 @singledispatch
@@ -198,18 +186,10 @@ def work_values(operation: Operation, dtype: str) -> float:
     """Values of one image that an operation's gradient works on: by default the gradients of output and input.
 
     Args:
-        operation: of a plan, as `flat` gives them.
+        operation: of a step.
         dtype: float type of the computation.
     """
     return _size(operation) + math.prod(operation.input_shape)
-
-
-@work_values.register
-def _(operation: EnlargingConvolution, dtype: str) -> float:
-    if not is_folded(operation, dtype):
-        return _size(operation) + _enlarged_size(operation)
-    blurred = _size(operation) if operation.enlarging == "bilinear" else 0
-    return _size(operation) + blurred + math.prod(operation.input_shape)
 
 
 @work_values.register
@@ -235,7 +215,3 @@ def _(operation: Upsample, dtype: str) -> float:
 
 def _size(operation: Operation) -> int:
     return math.prod(operation.output_shape)
-
-
-def _enlarged_size(operation: EnlargingConvolution) -> int:
-    return math.prod(operation.output_shape[:2]) * operation.input_shape[2]

@@ -13,13 +13,7 @@ import numpy as np
 
 from cae.atomic_files import replacing
 from cae.data.file_errors import file_error, naming, open_regular, printable
-from cae.plan.convolutions import (
-    Convolution,
-    EnlargingConvolution,
-    Residual,
-    TiedConvolution,
-    TransposedConvolution,
-)
+from cae.plan.convolutions import Convolution, Residual, TiedConvolution, TransposedConvolution
 from cae.plan.operations import Dense, Normalization, Operation, Upsample
 
 if TYPE_CHECKING:
@@ -175,9 +169,6 @@ def _with_classes(operations: Sequence[Operation]) -> Iterator[tuple[Operation, 
             yield operation, "tied_conv2d_transpose"
         elif isinstance(operation, TransposedConvolution):
             yield operation, "conv2d_transpose_to_size"
-        elif isinstance(operation, EnlargingConvolution):
-            is_unpooled = operation.enlarging == "fixed_unpool"
-            yield operation, "fixed_unpooling_conv2d" if is_unpooled else "resize_conv2d"
         elif isinstance(operation, Convolution):
             yield operation, _convolution_behind(before)
         before = operation

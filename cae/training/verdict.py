@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 import numpy as np
 
 from cae.data.pixels import to_float
-from cae.plan.memory import flat
+from cae.plan.convolutions import flat
 from cae.plan.operations import Activation, Normalization, Operation
 from cae.run_warning import RunWarning
 from cae.training.amount import Amount

@@ -7,7 +7,6 @@ from typing import Any
 
 from cae.config.model import ModelSection
 from cae.plan import make_plan
-from cae.plan.convolutions import EnlargingConvolution
 from cae.plan.operations import Upsample
 from docs.upsampling.board import BLUE, GREEN, Board
 
@@ -42,7 +41,7 @@ def _rows() -> list[tuple[str, int, int, int]]:
         stage = [op for op in make_plan(section, (28, 28, 1)).decoder if op.name.startswith("stage_2")]
         together = sum(operation.parameters for operation in stage)
         # A transposed convolution is upsampling and convolution in one.
-        is_apart = any(isinstance(operation, Upsample | EnlargingConvolution) for operation in stage)
+        is_apart = any(isinstance(operation, Upsample) for operation in stage)
         own = sum(operation.parameters for operation in stage if isinstance(operation, Upsample) or not is_apart)
         rows.append((label, own, together - own, together))
     return rows

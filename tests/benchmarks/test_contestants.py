@@ -14,6 +14,7 @@ from benchmarks.processes import run
 from benchmarks.single import LAYERS, LayerTask
 from cae import model
 from cae.config.model import ModelSection
+from cae.plan.lowering import Device
 from tests.conftest import make_images
 
 
@@ -55,7 +56,7 @@ def test_a_folded_resize_counts_what_the_transposed_convolution_multiplies(monke
     output = pixels * 9 * 4 * 3
     plain = pixels / 4 * 9 * 8 * 4, pixels * 9 * 4 * 4
     folded = pixels / 16 * 16 * 8 * 4, pixels / 4 * 16 * 4 * 4  # 4x4 taps for each pixel before it is enlarged
-    monkeypatch.setattr("cae.forms.has_matrix_units", lambda: True)
+    monkeypatch.setattr("benchmarks.models.this_cpu", lambda: Device(has_matrix_units=True))
     for compute_type, resizes in (("float32", folded), ("bfloat16", plain)):
         assert training_flops(plan, compute_type) == 2 * (3 * sum(encoder + resizes) + 3 * output - encoder[0])
 

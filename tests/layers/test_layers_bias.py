@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.layers import Conv2D, Conv2DTransposeToSize, FixedUnpoolingConv2D, ResizeConv2D, TiedConv2DTranspose
+from cae.layers import Conv2DTransposeToSize, TiedConv2DTranspose
 
 
 def tied(dtype: str) -> keras.layers.Layer:
@@ -17,18 +17,14 @@ def tied(dtype: str) -> keras.layers.Layer:
 
 
 LAYERS = {
-    "Conv2D to few filters": (lambda dtype: Conv2D(1, 3, padding="same", dtype=dtype), 64),
     "Conv2DTransposeToSize": (lambda dtype: Conv2DTransposeToSize(2, 3, 2, dtype=dtype), 32),
-    "FixedUnpoolingConv2D": (lambda dtype: FixedUnpoolingConv2D(2, 3, folded=True, dtype=dtype), 32),
-    "ResizeConv2D": (lambda dtype: ResizeConv2D(2, 3, folded=True, dtype=dtype), 32),
     "TiedConv2DTranspose": (tied, 64),
 }
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "float32"])
 @pytest.mark.parametrize(("make", "side"), LAYERS.values(), ids=LAYERS)
-def test_a_bias_is_pulled_by_every_pixel(make, side, dtype, monkeypatch) -> None:
-    monkeypatch.setattr("cae.forms.has_matrix_units", lambda: False)
+def test_a_bias_is_pulled_by_every_pixel(make, side, dtype) -> None:
     layer = make(dtype)
     features = tf.zeros((2, side, side, 64))
 

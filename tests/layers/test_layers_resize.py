@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from cae.layers import BilinearAdditive2D, Resize2D
+from cae.layers.interpolation import repeat_pixels
 
 INTERPOLATIONS = ["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"]
 
@@ -95,3 +96,19 @@ def test_images_of_unknown_size_are_interpolated_as_tensorflow_does(interpolatio
         images = np.random.default_rng(4).normal(size=(2, *size, 2)).astype("float32")
         expected = tf.image.resize(images, (3 * size[0], 3 * size[1]), interpolation)
         np.testing.assert_allclose(dynamic(images), expected, atol=2e-3 if interpolation == "bicubic" else 1e-5)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("float16", 1e-3), ("bfloat16", 8e-3)])
+def test_the_gradient_of_repeated_pixels_is_the_sum_over_each_window(factor, dtype, tolerance) -> None:
+    image = tf.cast(np.random.default_rng(0).normal(size=(2, 3, 5, 4)), dtype)
+    above = tf.cast(np.random.default_rng(7).normal(size=(2, 3 * factor, 5 * factor, 4)), dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        outputs = repeat_pixels(image, factor)
+    np.testing.assert_array_equal(
+        tf.cast(outputs, tf.float32), np.kron(tf.cast(image, tf.float32), np.ones((1, factor, factor, 1)))
+    )
+    windows = tf.cast(above, tf.float64).numpy().reshape(2, 3, factor, 5, factor, 4)
+    found = tf.cast(tape.gradient(outputs, image, output_gradients=above), tf.float64)
+    np.testing.assert_allclose(found, windows.sum(axis=(2, 4)), atol=tolerance * factor**2)

@@ -11,7 +11,8 @@ import tensorflow as tf
 from cae.config.model import ModelSection
 from cae.model import build_autoencoder
 from cae.plan import make_plan
-from cae.plan.convolutions import EnlargingConvolution, Residual, TiedConvolution
+from cae.plan.convolutions import Residual, TiedConvolution
+from cae.plan.lowering import Device, FoldedConvolution, lower, lowered_macs
 
 UPSAMPLING = [
     "max_unpool",
@@ -86,9 +87,7 @@ def test_the_model_has_the_plans_shapes_and_parameters(upsampling, downsampling,
 )
 @pytest.mark.parametrize("downsampling", ["max_pool", "strided_conv"])
 @pytest.mark.filterwarnings("ignore")
-def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampling, monkeypatch):
-    monkeypatch.setattr("cae.layers.enlarging_conv.folding_is_faster", lambda *_, **__: False)
-    plain_form_of_everything_else(monkeypatch)
+def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampling):
     # The profiler counts a transposed convolution by its output, which is the plan's count only at even sizes.
     other = (12, 8, 1) if "conv_transpose" in str(upsampling) else (13, 9, 1)
     for bottleneck, shape in (("none", (16, 24, 3)), ({"kind": "dense", "units": 7}, other)):
@@ -99,25 +98,21 @@ def test_tensorflow_counts_the_plans_multiply_accumulates(upsampling, downsampli
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["resize", "fixed_unpool"])
-def test_tensorflow_counts_the_plans_multiply_accumulates_of_folded_enlarging(kind, monkeypatch):
-    monkeypatch.setattr("cae.layers.enlarging_conv.folding_is_faster", lambda *_, **__: True)
-    plain_form_of_everything_else(monkeypatch)
-    plan = make_plan(section(kind, kernel_size=5, filters=[4, 6]), (16, 24, 3))
-    folded = [operation for operation in plan.decoder if isinstance(operation, EnlargingConvolution)]
-    assert len(folded) == 2
+def test_tensorflow_counts_the_multiply_accumulates_of_folded_enlarging(kind, monkeypatch):
+    monkeypatch.setattr("cae.model.build.current_device", Device)
+    plan = make_plan(section(kind, kernel_size=5, filters=[6, 8]), (16, 24, 8))  # nowhere few filters
+    steps = lower(plan.operations, Device(), "float32", training=False)
     extra = 0
-    for op in folded:
-        channels = op.input_shape[2] * op.output_shape[2]
+    for step in (step for step in steps if isinstance(step, FoldedConvolution)):
+        channels = step.convolution.input_shape[2] * step.convolution.output_shape[2]
         if kind == "resize":  # each kernel's 5x5 taps are summed to 6x6
             extra += 5**2 * 6**2 * channels
         else:  # a row and a column of zeros behind the taps, which SAME padding needs at even sizes
-            extra += math.prod(op.input_shape[:2]) * (6**2 - 5**2) * channels
-    expected = plan.macs - sum(op.macs - op.folded_macs for op in folded) + extra
-    assert tensorflow_macs(build_autoencoder(plan).model, (16, 24, 3)) == expected
-
-
-def plain_form_of_everything_else(monkeypatch):
-    monkeypatch.setattr("cae.layers.conv.has_few_filters", lambda *_, **__: False)
+            extra += math.prod(step.upsample.input_shape[:2]) * (6**2 - 5**2) * channels
+    autoencoder = build_autoencoder(plan)
+    counted = tensorflow_macs(lambda images: autoencoder.decode(*autoencoder.encode(images)), (16, 24, 8))
+    assert counted == lowered_macs(steps) + extra
+    assert lowered_macs(steps) < plan.macs
 
 
 def tensorflow_macs(model, shape):
