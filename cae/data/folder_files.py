@@ -82,16 +82,14 @@ def list_images(root: Path, seen: set[FileId] | None = None, *, may_be_empty: bo
     return found
 
 
-def look_into(folder: Path) -> tuple[list[str], bool]:
-    """List the sub-folders that `list_images` would read, and tell whether there are images beside them.
+def list_folders(folder: Path) -> list[str]:
+    """List the sub-folders that `list_images` would read.
 
     Raises:
         UserError: The folder cannot be read.
     """
-    entries = _entries(folder)
-    folders = [entry.name for entry in entries if _is_folder(entry)]
-    files = (entry.name for entry in entries if not _is_folder(entry))
-    return [name for name in folders if not _is_left_out(name, folders)], any(map(_is_image, files))
+    folders = [entry.name for entry in _entries(folder) if _is_folder(entry)]
+    return [name for name in folders if not _is_left_out(name, folders)]
 
 
 def has_image(folder: Path) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from cae.config.data import ImageFolderData
 from cae.data.file_errors import file_error, given_parts, naming, printable, required_path
-from cae.data.folder_files import BESIDE, FileList, file_id, has_image, list_images, look_into
+from cae.data.folder_files import BESIDE, FileList, file_id, has_image, list_folders, list_images
 from cae.data.part_names import PARTS, choose_parts, part_of
 from cae.errors import UserError
 
@@ -48,7 +49,7 @@ def find_parts(section: ImageFolderData) -> FolderParts:
 
     Raises:
         UserError: A folder is missing, cannot be read, or holds no image file; or it is not clear what the parts are:
-            several data sets side by side, two folders for one part, a test part without a training part.
+            several data sets side by side, two folders for one part, test images among those for training.
     """
     root = required_path(section.path)
     _check_folder(root, "data.path")
@@ -57,7 +58,6 @@ def find_parts(section: ImageFolderData) -> FolderParts:
         _check_folder(folder, f"data.{part}_path")
     with naming(root):
         home, own = _find_own(root, given)
-        notes = [] if own else _notes(root, given)
     named = {part: home / name for part, name in own.items()} or {"train": root}
     named |= given
     roots = {part: named[part] for part in PARTS if part in named}
@@ -67,6 +67,7 @@ def find_parts(section: ImageFolderData) -> FolderParts:
     if len(seen) < len(roots):
         raise file_error(roots["train"], "two parts of the data must not be the same folder.")
     files = {part: list_images(folder, seen) for part, folder in roots.items()}
+    notes = _doubtful(files["train"], is_whole=not own)
     left_out = sum((found.left_out for found in files.values()), Counter())
     if own:
         left_out += _beside(root, home, seen)
@@ -101,7 +102,7 @@ def _find_own(root: Path, given: dict[str, Path]) -> tuple[Path, dict[str, str]]
         found: dict[Path, dict[str, str]] = {}
         below: dict[tuple[int, int], Path] = {}
         for folder in level.values():
-            names, _ = look_into(folder)
+            names = list_folders(folder)
             if parts := _choose(folder, names, given):
                 found[folder] = parts
             below |= {file_id(folder / name): folder / name for name in names}
@@ -129,30 +130,35 @@ def _choose(folder: Path, names: list[str], given: dict[str, Path]) -> dict[str,
         raise file_error(folder, f"{printable(str(error))} Set {keys} to the folders that are meant.") from error
 
 
-def _notes(root: Path, given: dict[str, Path]) -> list[str]:
-    """Say what looks like a part in a folder that is the training part as a whole.
+def _doubtful(train: FileList, *, is_whole: bool) -> list[str]:
+    """Say which folders among the training images look like parts.
+
+    Args:
+        train: The training part.
+        is_whole: Whether that is all there is, as no parts were found.
 
     Raises:
-        UserError: That is test or validation images, which would be trained on.
+        UserError: One looks like test or validation images, which would be trained on.
     """
-    names, has_images = look_into(root)
-    if len(names) + has_images < 2:
-        return []
-    parts = {name: part_of(name) for name in names}
-    known = {file_id(path) for path in given.values()}
-    for name, part in parts.items():
-        if part in ("validation", "test") and file_id(root / name) not in known:
+    with_images = {PurePosixPath(folder) for folder in {os.path.dirname(name) for name in train.names}}
+    folders = sorted(with_images.union(*(folder.parents for folder in with_images)))
+    named = {folder: part for folder in folders if (part := part_of(folder.name))}
+    # A folder with all images in it is what `data.path` was meant to be.
+    parts = {f: part for f, part in named.items() if not all(name.startswith(f"{f}/") for name in train.names)}
+    for folder, part in parts.items():
+        if part in ("validation", "test"):
+            has_train = any(other == "train" and f.parent == folder.parent for f, other in parts.items())
+            remedy = f"set `data.path` to {printable(train.root / folder.parent)}, or " if has_train else ""
             raise file_error(
-                root / name,
-                f"by its name this folder is for {part}, and there is none for training beside it. Put training images"
-                f" into {printable(root / 'train')}, or set `data.{part}_path` to this folder and all others are for"
-                f" training; if it is not for {part}, rename it.",
+                train.root / folder,
+                f"by its name this folder is for {part}, but its images would be trained on. To keep them out, {remedy}"
+                f"set `data.{part}_path` to this folder. If it is for training, rename it.",
             )
     return [
-        f"Warning: {printable(root / name)}: there is no folder for validation or test beside this one, so that all"
-        f" images of {printable(root)} are taken together. If only this folder is meant, set `data.path` to it."
-        for name, part in parts.items()
-        if part == "train"
+        f"Warning: {printable(train.root / folder)}: there is no folder for validation or test beside this one, so all"
+        f" images of {printable(train.root)} are taken together. To use this folder only, set `data.path` to it."
+        for folder, part in parts.items()
+        if part == "train" and is_whole
     ]
 
 

@@ -98,6 +98,30 @@ def test_a_test_folder_without_a_training_folder_is_not_trained_on(tmp_path, nam
     assert not any(file.startswith(name) for file in splits.train.names)
 
 
+@pytest.mark.parametrize(
+    ("train", "other"),
+    [
+        ("a/train", "b/test"),
+        ("a/b/c/train", "a/b/c/Testing"),
+        ("train/a", "train/x/val"),
+        ("0", "deep/er/validation"),
+        ("cat/train", "dog/dev"),
+    ],
+)
+def test_test_images_are_not_trained_on_however_deep_they_lie(tmp_path, train, other):
+    write(tmp_path, [*numbered(9, f"{train}/"), *numbered(4, f"{other}/deep/")])
+    with pytest.raises(UserError, match=rf"{other}: by its name .* would be trained on.*data\.(test|validation)_path"):
+        load_splits(section(tmp_path))
+    key = "test_path" if part_of(other.split("/")[-1]) == "test" else "validation_path"
+    splits = load_splits(section(tmp_path, **{key: str(tmp_path / other)}))
+    assert len(getattr(splits, key[:-5])) == 4
+    home = (tmp_path / train).parent
+    if home == (tmp_path / other).parent:
+        with pytest.raises(UserError, match=rf"set `data\.path` to {home}, or"):
+            load_splits(section(tmp_path))
+        assert len(getattr(load_splits(section(home)), key[:-5])) == 4
+
+
 @pytest.mark.parametrize("names", [("val", "validation"), ("Val", "dev")])
 def test_two_folders_for_one_part_are_refused_unless_one_is_named(tmp_path, names):
     for name in ("train", *names):
