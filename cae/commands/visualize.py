@@ -94,16 +94,19 @@ def _named_images(path: Path, section: DataSection, directory: RunDirectory) -> 
     """Images that the user named, in the place of the run's own, which need not be on this machine."""
     from cae.config import load_config
     from cae.data.file_errors import printable
-    from cae.data.folder_files import left_out_in_words
+    from cae.data.folder_files import left_out_in_words, with_bad
     from cae.data.image_set import Splits
     from cae.runs.trained import image_shape_of
     from cae.visualization.images import open_images
 
     shape = image_shape_of(directory, load_config(directory.config))
-    images, left_out = open_images(path, section, shape)
-    if left_out:
+    parts = open_images(path, section, shape)
+    if left_out := with_bad(parts.left_out, parts.skipped):
         tell(f"{printable(path)}: {'; '.join(left_out_in_words(left_out))}")
-    return Splits(images, images, images, left_out=left_out)
+    for note in parts.notes:
+        tell(note)
+    images = parts.train
+    return Splits(images, images, images, replaced=parts.replaced, warnings=parts.warnings)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -125,7 +125,7 @@ def _idx_shape(path: Path) -> tuple[int, int, int, int]:
 def _load_named(file: ArrayFile, name: str, section: ArrayData) -> Parts[ArraySet]:
     _check_header(file, name, section)
     array = file.load(name)
-    if batch_shape(array.shape)[1:] == tuple(array.shape):  # one image, without an axis to say so
+    if tuple(array.shape) in (batch_shape(array.shape)[1:3], batch_shape(array.shape)[1:]):  # one image
         array = np.asarray(array[:])[np.newaxis]
     warnings = _check_values(file.path, name, array, section)
     labels, note = _load_labels(file, name, array.shape[0])

@@ -21,18 +21,21 @@ from cae.errors import UserError
 from cae.run_warning import RunWarning
 
 
-def load_folder(section: ImageFolderData, progress: Progress | None = None) -> Parts[FolderSet]:
+def load_folder(
+    section: ImageFolderData, progress: Progress | None = None, parts: FolderParts | None = None
+) -> Parts[FolderSet]:
     """List the folder's files and look at each of them once; files that an earlier scan has seen are not opened.
 
     Args:
         section: Where the files are and how they are read.
         progress: Called now and then with the number of files looked at and the number of all files.
+        parts: The files, where it is known which they are.
 
     Raises:
         UserError: A folder is missing or has no images, files are bad (each is named; with `on_bad_image: skip` they
             are left out instead), or sizes differ and no `image_size` is given.
     """
-    parts = find_parts(section)
+    parts = parts or find_parts(section)
     files, paths = parts.files, parts.paths
     least = section.image_size if section.fit == "patch" and section.image_size else (1, 1)
     roots = [str(part.root) for part in files.values()]

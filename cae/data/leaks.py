@@ -1,4 +1,4 @@
-"""Images of the training part that are in another part, too, so that figures on these say too much."""
+"""Images of the training part that are in another part, too, where the model then looks better than it is."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def warn_of_leaks(splits: Splits) -> list[RunWarning]:
     if not found:
         return []
     message = (
-        f"{' and '.join(found)} are among the training images, too, byte for byte; figures on them say too much of the"
-        " model. Remove them from one of the parts."
+        f"{' and '.join(found)} are training images, too, byte for byte. So the model looks better on them than it is."
+        " Remove them from one of the parts."
     )
     return [RunWarning("leaking_parts", message)]
 

@@ -29,17 +29,20 @@ def pixel_type(dtype: np.dtype, value_range: tuple[float, float] | None = None) 
 def batch_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Read the shape of an array of images as (images, height, width, channels): the one rule for files and Python.
 
-    A three-dimensional array whose last side is 1 or 3 is one image, any other a batch of gray ones.
+    A three-dimensional array whose last side is 1 or 3 is one image, any other a batch of gray ones. An array of two
+    dimensions is one gray image.
 
-    >>> batch_shape((64, 48, 3)), batch_shape((10, 64, 48)), batch_shape((10, 64, 48, 3))
-    ((1, 64, 48, 3), (10, 64, 48, 1), (10, 64, 48, 3))
+    >>> batch_shape((64, 48, 3)), batch_shape((10, 64, 48)), batch_shape((10, 64, 48, 3)), batch_shape((64, 48))
+    ((1, 64, 48, 3), (10, 64, 48, 1), (10, 64, 48, 3), (1, 64, 48, 1))
 
     Args:
-        shape: (images, height, width), (images, height, width, 1 or 3) or (height, width, 1 or 3).
+        shape: (images, height, width), (images, height, width, 1 or 3), (height, width, 1 or 3) or (height, width).
 
     Raises:
         ValueError: The shape is another; names the shapes that it could be, and whether channels seem to come first.
     """
+    if len(shape) == 2 and 0 not in shape:
+        return 1, *shape, 1
     if len(shape) == 3 and 0 not in shape:
         images, height, width, channels = (1, *shape) if shape[2] in (1, 3) else (*shape, 1)
         return images, height, width, channels
@@ -50,17 +53,19 @@ def batch_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     if len(shape) == 4 and shape[1] in (1, 3):
         remedy = " Channels seem to come first; bring them last, with numpy.moveaxis(images, 1, -1)."
     raise ValueError(
-        "(images, height, width), (images, height, width, 1 or 3) or, for one image, (height, width, 1"
-        f" or 3), with no side of 0. Received: shape={tuple(shape)}.{remedy}"
+        "(images, height, width), (images, height, width, 1 or 3) or, for one image, (height, width, 1 or 3) or"
+        f" (height, width), with no side of 0. Received: shape={tuple(shape)}.{remedy}"
     )
 
 
 def unusual_reading(shape: tuple[int, ...]) -> str:
-    """Say how a three-dimensional shape is read where another reading is likely, too; else nothing.
+    """Say how a shape is read where another reading is likely, too; else nothing.
 
     >>> unusual_reading((64, 48, 3))
     'the shape (64, 48, 3) is read as one image, (height, width, channels)'
     """
+    if len(shape) == 2:
+        return f"the shape {tuple(shape)} is read as one gray image, (height, width)"
     if len(shape) != 3 or (shape[2] not in (1, 3) and shape[0] != 3):
         return ""
     single = "one image, (height, width, channels)"

@@ -104,8 +104,8 @@ class ValuesSeen:
     >>> seen = ValuesSeen("masks.npy", None, warnings=warnings)
     >>> seen.note(np.eye(4, dtype=np.uint8)[np.newaxis])
     >>> print(warnings[0].message)
-    masks.npy: values go from 0 to 1, less than an eighth of [0, 255], which count as black and white: images are \
-nearly black, and PSNR looks better than it is. Set data.value_range: [0, 1].
+    masks.npy: values go from 0 to 1, but 0 is read as black and 255 as white: the images are nearly black, and PSNR \
+looks better than it is. Set data.value_range: [0, 1].
 
     Args:
         whose: Whose values, for messages.
@@ -179,10 +179,11 @@ nearly black, and PSNR looks better than it is. Set data.value_range: [0, 1].
             self._mine = found
 
     def _narrow(self) -> str:
+        black, white = self._full
         return (
-            f"{self._whose}: values go from {self.low:.6g} to {self.high:.6g}, less than an eighth of"
-            f" {in_words(self._full)}, which count as black and white: images are nearly black, and PSNR looks better"
-            f" than it is. {remedy(self.low, self.high)}"
+            f"{self._whose}: values go from {self.low:.6g} to {self.high:.6g}, but {black:.6g} is read as black and"
+            f" {white:.6g} as white: the images are nearly black, and PSNR looks better than it is."
+            f" {remedy(self.low, self.high)}"
         )
 
     def _clipped(self) -> str:

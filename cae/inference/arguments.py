@@ -33,7 +33,7 @@ def as_images(
 ) -> Images:
     """Bring images to the form in which the model takes them.
 
-    A three-dimensional array is read as in files, see `cae.data.pixels.batch_shape`.
+    Arrays are read as in files, see `cae.data.pixels.batch_shape`.
 
     Example:
         >>> as_images(np.zeros((5, 28, 28), np.uint8), channels=1).pixels.shape
@@ -53,9 +53,9 @@ def as_images(
     """
     array = np.asarray(images)
     try:
-        shape = batch_shape((*array.shape, 1) if array.ndim == 2 else array.shape)
+        shape = batch_shape(array.shape)
     except ValueError as error:
-        raise ValueError(f"`images` must have shape {error} One gray image may also be (height, width).") from error
+        raise ValueError(f"`images` must have shape {error}") from error
     has_channels = array.ndim == 4 or (array.ndim == 3 and shape[1:] == array.shape)
     on_range = range_for(array.dtype, value_range)
     if not is_pixel_type(array.dtype, on_a_range=on_range is not None):
@@ -81,6 +81,6 @@ def _check_floats(batch: np.ndarray, *, is_on_range: bool) -> None:
     if not is_on_range and not -TOLERANCE <= low <= high <= 1 + TOLERANCE:
         low, high = float(low), float(high)
         raise ValueError(
-            f"Floating-point `images` must be in [0, 1]. Received: values from {low:g} to {high:g}. If these are"
-            f" {in_words(suggest(low, high))}, scale them, or train with data.value_range."
+            f"Floating-point `images` must be in [0, 1]. Received: values from {low:g} to {high:g}. Bring them from"
+            f" {in_words(suggest(low, high))} to [0, 1], or train with `data.value_range`."
         )

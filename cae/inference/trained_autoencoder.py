@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cae.data.file_errors import printable
-from cae.data.pixels import to_float
+from cae.data.pixels import to_float, unusual_reading
 from cae.data.value_range import given_range
 from cae.engine import start_engine
 from cae.inference.arguments import Images, as_images
@@ -62,7 +62,7 @@ class TrainedAutoencoder:
         self.weights_digest = weights_digest
         self._networks = networks
         self._tell = tell
-        self._told: set[RunWarning] = set()
+        self._told: set[str] = set()
 
     @classmethod
     def load(cls, run: str | Path | RunDirectory, tell: Callable[[str], None] = print) -> TrainedAutoencoder:
@@ -209,10 +209,13 @@ class TrainedAutoencoder:
     def _take(self, images: Any) -> Images:
         warnings: list[RunWarning] = []
         given = as_images(images, self.image_shape[2], given_range(self.config.data), warnings)
-        for warning in warnings:
-            if warning not in self._told:
-                self._told.add(warning)
-                self._tell(str(warning))
+        said = [str(warning) for warning in warnings]
+        if not given.is_single and (reading := unusual_reading(np.shape(images))):
+            said.append(f"`images`: {reading}")
+        for text in said:
+            if text not in self._told:
+                self._told.add(text)
+                self._tell(text)
         return given
 
     def check_decodes(self) -> None:

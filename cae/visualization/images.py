@@ -9,27 +9,28 @@ import numpy as np
 
 from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
 from cae.data.arrays import load_given
+from cae.data.dividing import Parts
 from cae.data.file_errors import file_error
 from cae.data.folder import load_folder
-from cae.data.folder_files import EXTENSIONS, with_bad
+from cae.data.folder_files import EXTENSIONS, list_images
+from cae.data.folder_parts import FolderParts
 from cae.data.folder_set import FolderSet
 from cae.data.scan import Progress, bad_images_error, scan
 from cae.data.value_range import given_range, range_for
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
-    from cae.data.image_set import ImageSet
 
 _ARRAY_ENDINGS = (".npy", ".npz", ".h5", ".hdf5")
 
 
 def open_images(
     path: Path, section: DataSection, image_shape: tuple[int, int, int], progress: Progress | None = None
-) -> tuple[ImageSet, dict[str, int]]:
-    """Open a folder of images, one image file, an array file, or an IDX file.
+) -> Parts[Any]:
+    """Open a folder of images at any depth, one image file, an array file, or an IDX file.
 
-    All images are brought to the shape that the model takes. A folder with train/ and test/ gives those in train/, an
-    array file with training and test arrays the training images.
+    All images are brought to the shape that the model takes. An array file with training and test arrays gives the
+    training images.
 
     Args:
         path: what the user named.
@@ -38,7 +39,7 @@ def open_images(
         progress: called now and then while a folder is scanned.
 
     Returns:
-        The images, and how many files of a folder were left out, by kind.
+        The images as a training part, with what is to be said of them.
 
     Raises:
         UserError: there is nothing, or nothing that can be read as images.
@@ -47,14 +48,15 @@ def open_images(
     if not path.exists():
         raise file_error(path, "there is no such file or folder.")
     if path.is_dir():
-        parts = load_folder(_folder_section(path, section, shape), progress)
-        return parts.train, with_bad(parts.left_out, parts.skipped)
+        files = list_images(path)
+        parts = FolderParts({"train": files}, {}, files.left_out, [])
+        return load_folder(_folder_section(path, section, shape), progress, parts)
     ending = path.suffix.lower()
     if ending in EXTENSIONS:
-        return _open_one(path, _folder_section(path.parent, section, shape), image_shape), {}
+        return Parts(_open_one(path, _folder_section(path.parent, section, shape), image_shape))
     if ending in _ARRAY_ENDINGS:
-        return load_given(ArrayData(path=str(path), **shape), given_range(section)).train, {}
-    return load_given(IdxData(path=str(path), **shape), given_range(section)).train, {}
+        return load_given(ArrayData(path=str(path), **shape), given_range(section))
+    return load_given(IdxData(path=str(path), **shape), given_range(section))
 
 
 def _folder_section(path: Path, section: DataSection, shape: dict[str, Any]) -> ImageFolderData:

@@ -139,13 +139,15 @@ def test_arrays_become_pictures_or_an_array(runs, run_command, tmp_path, ending)
 
 
 @pytest.mark.parametrize("command", ["reconstruct", "encode", "score"])
-def test_every_command_takes_an_array_of_height_width_and_channels_for_one_image(runs, run_command, tmp_path, command):
-    image = make_images(1, 16, 24, 3)[0]
+@pytest.mark.parametrize("axes", ["height, width, channels", "height, width"])
+def test_every_command_takes_an_array_of_one_image_as_python_does(runs, run_command, tmp_path, command, axes):
+    image = make_images(1, 16, 24, 3)[0] if axes.endswith("channels") else make_images(1, 16, 24)[0, ..., 0]
     np.save(tmp_path / "one.npy", image)
     out = ["--out", tmp_path / ("codes.npz" if command == "encode" else "out")]
     code, _, stderr = run_command(command, runs["colour"], tmp_path / "one.npy", *out)
     assert code == 0, stderr
-    assert "one.npy: the shape (16, 24, 3) is read as one image, (height, width, channels)" in stderr
+    assert f"one.npy: the shape {image.shape} is read as one " in stderr
+    assert f"image, ({axes})" in stderr
     if command == "reconstruct":
         assert list(scores_of(tmp_path / "out")) == ["0"]
         made = TrainedAutoencoder.load(runs["colour"]).reconstruct(image)

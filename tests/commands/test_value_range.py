@@ -90,13 +90,13 @@ def test_masks_are_warned_of_by_every_command_and_read_on_their_range_when_told(
     masks = (make_images(80, 16, 12)[..., 0] > 128).astype(np.uint8)
     np.save(folder / "masks.npy", masks)
     run, stderr = train("masks", folder / "masks.npy")
-    assert "values go from 0 to 1, less than an eighth of [0, 255]" in stderr
+    assert "values go from 0 to 1, but 0 is read as black and 255 as white" in stderr
     assert "Set data.value_range: [0, 1]." in stderr
     warnings = json.loads((run / "summary.json").read_text())["warnings"]
     assert "narrow_value_range" in [warning["code"] for warning in warnings]
     code, stdout, stderr = run_command("evaluate", run, "--out", tmp_path / "evaluation")
     assert code == 0, stderr
-    assert stdout.count("less than an eighth") == 1
+    assert stdout.count("but 0 is read as black") == 1
     (tmp_path / "pictures").mkdir()
     for number, mask in enumerate(masks[:3]):
         Image.fromarray(mask).save(tmp_path / "pictures" / f"{number}.png")
@@ -106,10 +106,10 @@ def test_masks_are_warned_of_by_every_command_and_read_on_their_range_when_told(
             out = tmp_path / f"{command}-{given.name}"
             code, _, stderr = run_command(command, run, given, "--out", out)
             assert code == 0, stderr
-            assert "values go from 0 to 1, less than an eighth of [0, 255]" in stderr
+            assert "values go from 0 to 1, but 0 is read as black and 255 as white" in stderr
             assert "Give --value-range 0 1." in stderr
             code, _, stderr = run_command(command, run, given, "--value-range", 0, 1, "--out", f"{out}-right")
-            assert (code, "eighth" in stderr) == (0, False), stderr
+            assert (code, "nearly black" in stderr) == (0, False), stderr
     expected = np.rint(model.reconstruct(masks[1] * np.uint8(255)) * 255)
     with Image.open(tmp_path / "reconstruct-pictures-right" / "1.png") as found:
         np.testing.assert_allclose(np.asarray(found, float), expected, atol=1)
@@ -118,7 +118,7 @@ def test_masks_are_warned_of_by_every_command_and_read_on_their_range_when_told(
 def test_a_range_for_images_that_are_given_is_checked(folder, train, run_command, tmp_path):
     np.save(tmp_path / "unit.npy", np.random.default_rng(0).random((60, 16, 12)))
     run, stderr = train("unit", tmp_path / "unit.npy")
-    assert "eighth" not in stderr
+    assert "nearly black" not in stderr
     np.save(tmp_path / "bytes.npy", np.arange(256.0).repeat(3).reshape(4, 16, 12))
     code, _, stderr = run_command("score", run, tmp_path / "bytes.npy")
     assert (code, "values from 0 to 255. Give --value-range 0 255." in stderr) == (1, True), stderr

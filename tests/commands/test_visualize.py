@@ -219,7 +219,7 @@ def test_values_that_are_not_finite_are_said(trained, run_command, tmp_path):
     save_weights(run / "model.weights.h5", autoencoder)
     code, _, err = run_command("visualize", run, "--layer", "latent")
     assert code == 1
-    assert "not finite" in err
+    assert "must be finite numbers" in err
 
 
 def test_pictures_of_an_earlier_call_go_and_other_files_stay(trained, tmp_path):
@@ -239,6 +239,15 @@ def test_what_is_no_file_in_place_of_the_record_is_named_and_not_waited_for(trai
     code, _, err = run_command("visualize", trained, "--maps", "0", "--top", "1", "--out", tmp_path)
     assert code == 1
     assert f"{tmp_path}/visualization.json: this is not a regular file" in err
+
+
+def test_what_is_doubtful_in_given_images_is_said(trained, tmp_path, capsys):
+    np.save(tmp_path / "mask.npy", (make_images(1, 15, 10)[0, ..., 0] > 128).astype(np.uint8))
+    arguments = ["--images", str(tmp_path / "mask.npy"), "--maps", "0", "--top", "1", "--out", str(tmp_path / "out")]
+    assert main(["visualize", str(trained), *arguments]) == 0
+    err = capsys.readouterr().err
+    assert "the shape (15, 10) is read as one gray image" in err
+    assert "values go from 0 to 1" in err
 
 
 def test_images_that_cannot_be_read_are_left_out_and_counted(trained, tmp_path, capsys):

@@ -92,7 +92,7 @@ def test_other_types_are_an_error_that_names_type_and_allowed_ones(tmp_path, dty
 
 
 @pytest.mark.parametrize(
-    "shape", [(9,), (9, 4), (9, 4, 4, 2), (9, 4, 4, 4), (9, 3, 4, 5), (9, 1, 4, 4, 1), (0, 4, 4), (9, 0, 4)]
+    "shape", [(9,), (9, 0), (9, 4, 4, 2), (9, 4, 4, 4), (9, 3, 4, 5), (9, 1, 4, 4, 1), (0, 4, 4), (9, 0, 4)]
 )
 def test_other_shapes_are_an_error(tmp_path, ending, shape):
     path = write(tmp_path / f"a{ending}", images=np.zeros(shape, np.uint8))
@@ -114,6 +114,17 @@ def test_an_array_of_height_width_and_channels_is_one_image(tmp_path, ending, sh
     assert "is read as one image, (height, width, channels)" in parts.reading
     with pytest.raises(UserError, match=re.escape(f"{shape} is read as one image")):
         load_splits(section(path))  # one image cannot be divided
+
+
+def test_an_array_of_height_and_width_is_one_gray_image(tmp_path, ending):
+    stored = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
+    path = write(tmp_path / f"one{ending}", images=stored)
+    parts = load_arrays(section(path))
+    assert find_image_shape(section(path)) == parts.train.image_shape == (40, 30, 1)
+    np.testing.assert_array_equal(everything(parts.train), stored[np.newaxis, ..., np.newaxis])
+    assert f"{path}: " in parts.reading
+    with pytest.raises(UserError, match=r"\(40, 30\) is read as one gray image, \(height, width\)"):
+        load_splits(section(path))
 
 
 def test_an_array_of_three_planes_is_read_as_gray_images_and_it_is_said(tmp_path, ending):

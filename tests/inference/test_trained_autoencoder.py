@@ -101,6 +101,17 @@ def test_images_are_fitted_for_encoding_as_the_runs_own_were(tmp_path):
         model.encode(image[:7])
 
 
+def test_three_planes_are_read_as_gray_images_and_it_is_said_once(tmp_path):
+    told = []
+    model = TrainedAutoencoder.load(make_run(tmp_path / "run", SHAPE, CONVOLUTIONAL), told.append)
+    planes = make_images(3, *SHAPE[:2])[..., 0]
+    for _ in range(2):
+        assert model.reconstruct(planes).shape == planes.shape
+    model.reconstruct(planes[0])
+    assert len(told) == 1
+    assert "`images`: the shape (3, 14, 9) is read as 3 gray images; bring channels last" in told[0]
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
