@@ -1,6 +1,6 @@
 """What makes a run's results doubtful: a word for programs, and a sentence for people that names the remedy.
 
-A sentence is written where the doubt is found: in `cae.training.verdict` what training and its images tell, in
+A sentence is written where the doubt is found: in `cae.training.summary` what training and its images tell, in
 `cae.data` what loading and reading images tells (a source puts it into `Splits.warnings`), in `cae.evaluation` what
 measuring tells. All of them are in summary.json, in results.json and among the last lines of `train` and `evaluate`.
 """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cae.api.run import Run, TrainingResult
 from cae.config import ConfigError, RunConfig, check_config, load_config
-from cae.config.from_python import PLACE
+from cae.config.files import PLACE
 from cae.errors import UserError
 
 if TYPE_CHECKING:

@@ -66,7 +66,7 @@ def _export(directory: RunDirectory, options: argparse.Namespace) -> tuple[Expor
     from cae.config import load_config
     from cae.data.read_failures import user_errors
     from cae.export.export import Exporter
-    from cae.export.images import choose_images
+    from cae.export.parity import choose_images
     from cae.export.parts import make_part
     from cae.plan import make_plan
     from cae.runs.trained import image_shape_of, load_autoencoder

@@ -27,7 +27,7 @@ from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import Inputs
 from cae.inference.output_folder import OutputFolder, check_is_usable
-from cae.inference.working import compare_all
+from cae.inference.run_all import compare_all
 from cae.runs import check_is_writable, open_run
 
 if TYPE_CHECKING:

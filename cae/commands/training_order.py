@@ -216,7 +216,7 @@ def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> Non
 
 def find_warnings(config: RunConfig, plan: Plan, splits: Splits) -> list[RunWarning]:
     """What makes a run doubtful before its first step."""
-    from cae.training.verdict import foreseen
+    from cae.training.summary import foreseen
 
     return list(dict.fromkeys([*splits.warnings, *foreseen(config.training, plan, len(splits.train))]))
 

@@ -10,12 +10,12 @@ from typing import Any
 import cae
 from cae.comparison.contenders import Run, group_runs
 from cae.comparison.exhibits import make_exhibits
+from cae.comparison.fairness import check_terms
+from cae.comparison.fairness_report import Sizes
 from cae.comparison.figures import make_contender, sort_groups
 from cae.comparison.measuring import LoadSplits, MeasuredRun, Measuring
 from cae.comparison.record import Comparison, Contender, Exhibits
-from cae.comparison.sizes import Sizes
 from cae.comparison.statistics import compare_pairs
-from cae.comparison.terms import check_terms
 from cae.config import ConfigError, load_config
 from cae.measures.catalogue import metrics_of
 from cae.runs import RunDirectory

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cae.comparison.contenders import leaves_of
-from cae.comparison.found import Found, listed_runs
+from cae.comparison.fairness_report import Found, listed_runs
 from cae.config.data import PATH_KEYS
 
 if TYPE_CHECKING:

@@ -14,11 +14,10 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from cae.comparison.found import Found, listed, listed_runs
+from cae.comparison.fairness_report import Found, listed, listed_runs
 from cae.data.read_failures import user_errors
 from cae.errors import UserError
-from cae.evaluation.digest import digest_images
-from cae.evaluation.evaluation_set import EvaluationSet
+from cae.evaluation.evaluation_set import EvaluationSet, digest_images
 from cae.evaluation.files import Evaluation
 from cae.evaluation.results import evaluate_run, find_evaluation
 from cae.runs import check_is_writable

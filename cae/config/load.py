@@ -8,8 +8,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cae.config.files import absolute_paths, read_files, read_mapping
-from cae.config.from_python import PLACE
+from cae.config.files import PLACE, absolute_paths, read_files, read_mapping
 from cae.config.grid import grid_problems
 from cae.config.nodes import Node, Place, Problem, num_values
 from cae.config.overrides import Override, apply, merge

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cae.config.nodes import Node, Path, Problem, dotted, from_plain
-from cae.config.shape import Options, Shape, as_index, root_shape
+from cae.config.schema_walk import Options, Shape, as_index, root_shape
 
 # Keys of `training` of which only one counts: the one that is stated last takes the other's place.
 _RIVALS = {"epochs": "steps", "steps": "epochs"}

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cae.config.messages import closest, refusal, shown
 from cae.config.nodes import Node, Path, Place, Problem, dotted, nearest, plain
-from cae.config.shape import Options, Shape, as_index, root_shape
-from cae.config.words import closest, refusal, shown
+from cae.config.schema_walk import Options, Shape, as_index, root_shape
 
 # More lines than anyone reads; suggestions for thousands of keys would also take seconds.
 MAX_PROBLEMS = 100

@@ -1,4 +1,4 @@
-"""The whole configuration of one run."""
+"""The whole configuration of a run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,24 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from cae.config.data import BundledData, DataSection
-from cae.config.logging import LoggingSection
 from cae.config.model import ModelSection
 from cae.config.objective import ObjectiveSection
-from cae.config.section import Section, says
+from cae.config.section import PositiveInt, Section, says
 from cae.config.training import TrainingSection
+
+Epochs = Annotated[tuple[PositiveInt, ...], Field(min_length=1, strict=False)]
+
+
+class LoggingSection(Section):
+    """Pictures and histograms; curves are always written."""
+
+    probe_images: Annotated[int, Field(ge=1, le=64)] = 16
+    """Validation images whose reconstructions are shown, the same in every run on the same data."""
+    image_epochs: Literal["auto"] | PositiveInt | Epochs = "auto"
+    """Epochs with pictures: auto (each at first, then ever more rarely), every so many epochs, or a list."""
+    histograms: bool = False
+    """Write histograms of weights and latent values each epoch."""
+
 
 # Names become folders: no separators, no leading dot, nothing a shell or a file system minds.
 FolderName = Annotated[

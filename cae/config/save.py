@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from cae.atomic_files import write_text
+from cae.config.nodes import resolve
 from cae.config.run import RunConfig
-from cae.config.scalars import resolve
 from cae.errors import UserError
 
 

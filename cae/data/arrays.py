@@ -13,11 +13,11 @@ import numpy as np
 
 from cae.config.data import ArrayData, IdxData
 from cae.data.array_files import ArrayFile, open_array_file
-from cae.data.array_names import find_labels, read_name
 from cae.data.array_set import ArraySet, ImageArray
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error, given_parts, printable, required_path
 from cae.data.idx import read_idx, read_idx_shape
+from cae.data.part_names import find_labels, read_name
 from cae.data.pixels import batch_shape, is_pixel_type, unusual_reading
 from cae.data.value_range import TOLERANCE, Pair, ValuesSeen, given_range, range_for, remedy
 from cae.run_warning import RunWarning
@@ -31,7 +31,7 @@ def load_arrays(section: ArrayData) -> Parts[ArraySet]:
 
     The test part is, in this order: `test_path`; `test_array`; an array x_test, test_images or the like beside the
     training array; likewise the validation part. Labels are those that belong to the array by name
-    (`cae.data.array_names`), or none.
+    (`cae.data.part_names`), or none.
     .npy files stay on disk (memory-mapped), .npz arrays are held in memory, .h5 ones when they are at most 1 GiB.
 
     Raises:

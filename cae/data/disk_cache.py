@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from cae.data.download import digest, user_cache_folder
 from cae.data.file_errors import printable, why
-from cae.data.positioned_file import PositionedFile
-from cae.data.user_cache import digest, user_cache_folder
+from cae.data.idx import PositionedFile
 
 # What stands before an image's pixels: that they are there, and their checksum.
 _HEAD = struct.Struct("<II")

@@ -1,8 +1,9 @@
-"""Downloads of public data sets into the Keras cache."""
+"""Downloads, and the folder in the user's cache that keeps them."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
 import sys
@@ -10,6 +11,49 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cae.data.file_errors import why
+
+# 128 bits: among a million million files no two are expected to agree by chance.
+DIGEST_BYTES = 16
+
+
+def user_cache_folder() -> Path:
+    """The folder $XDG_CACHE_HOME/cae or ~/.cache/cae; it need not exist yet.
+
+    Source: XDG Base Directory Specification, version 0.8 (a relative $XDG_CACHE_HOME is to be ignored).
+
+    Raises:
+        OSError: The user has no home folder.
+    """
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(given):
+        return Path(given) / "cae"
+    try:
+        return Path.home() / ".cache" / "cae"
+    except RuntimeError as error:  # as in a container for users that its system does not know
+        raise OSError(str(error)) from error
+
+
+def digest(*parts: object) -> bytes:
+    """Digest values by their texts, 16 bytes.
+
+    >>> digest("a", 1) == digest("a", 1), digest("a", 1) == digest("a1")
+    (True, False)
+    """
+    # Each text with its length before it, so that no two lists of parts run together to the same bytes.
+    texts = [part if isinstance(part, bytes) else os.fsencode(str(part)) for part in parts]
+    joined = b"".join(b"%d:%b" % (len(text), text) for text in texts)
+    return hashlib.blake2b(joined, digest_size=DIGEST_BYTES).digest()
+
+
+def file_stamp(path: str) -> bytes:
+    """Digest a file's path, size and times of change; another stamp tells that the file is not what it was.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    status = os.stat(path)
+    return digest(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
 
 # Time that one connection or one read may take, not the whole download: without a network this must fail quickly.
 _SECONDS = 10.0

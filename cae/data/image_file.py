@@ -1,8 +1,4 @@
-"""One image file, or its bytes: its header, whether it is complete, its pixels.
-
-Reads PNG, JPEG, BMP, GIF and WebP, told by content. Of an animation, the first picture counts. Size and pixels are
-those after the EXIF orientation (as far as it stands before the pixels in the file) has been applied.
-"""
+"""Image files decoded to pixels: upright, with alpha over the background, 16 bits kept."""
 
 from __future__ import annotations
 
@@ -17,9 +13,42 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cae.data.deep_png import decode_deep_png
 from cae.data.file_errors import why
 from cae.data.pixels import to_float, to_pixels
+
+
+def decode_deep_png(content: bytes) -> np.ndarray:
+    """Decode a PNG file at its full depth with TensorFlow's decoder, loaded when the first such file is met.
+
+    Args:
+        content: The whole file.
+
+    Returns:
+        (height, width, channels) as uint16: gray, gray and alpha, RGB, or RGBA.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    import tensorflow as tf
+
+    try:
+        with tf.device("CPU"):
+            return tf.io.decode_png(content, dtype=tf.uint16).numpy()
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError("the PNG data are damaged") from error
+
+
+def encode_deep_png(pixels: np.ndarray) -> bytes:
+    """Encode pixels as a PNG file with 16 bits a channel.
+
+    Args:
+        pixels: (height, width, 1 or 3), float32 in [0, 1].
+    """
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        return tf.io.encode_png(np.round(pixels * 65535.0).astype(np.uint16)).numpy()
+
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 # Orientations 5 to 8 of the EXIF standard lay the picture on its side.

@@ -15,16 +15,14 @@ from PIL import Image
 
 from cae.atomic_files import write_text
 from cae.config.data import ImageFolderData
-from cae.data.deep_png import encode_deep_png
 from cae.data.file_errors import file_error, printable, why
 from cae.data.fitting import crop, stretch
 from cae.data.folder_files import FileList
 from cae.data.folder_parts import FolderParts, find_parts, number_classes
-from cae.data.header_cache import HeaderCache
-from cae.data.image_file import BadImageError, decode
+from cae.data.image_file import BadImageError, decode, encode_deep_png
 from cae.data.manifest import FEATURES, MANIFEST_NAME, Manifest, Shard
 from cae.data.pixels import to_channels
-from cae.data.scan import Progress, bad_images_error, scan
+from cae.data.scan import HeaderCache, Progress, bad_images_error, scan
 from cae.data.shard_writer import EncodedImage, ShardWriter
 
 _REMEDY = "--on-bad-image skip"

@@ -1,20 +1,61 @@
-"""How an error that happens inside a `tf.data` pipeline reaches the user as itself.
-
-TensorFlow turns any exception of a Python function into an error of its own, with a traceback in the message. The
-exception is therefore kept here under a word that the message carries, and taken out again where batches are consumed.
-"""
+"""Images that cannot be read while training goes on, and reads that are under way when the program ends."""
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import tensorflow as tf
 
-from cae.data.reads_at_exit import counted_read
 from cae.errors import UserError
+
+# How long no read may begin before the interpreter may shut down. A stream whose reads are refused fills its few
+# places ahead in far less time, and then asks for no more.
+_QUIET_SECONDS = 0.05
+
+
+class _Reads:
+    """Counts the reads under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._last_change = 0.0
+        self._ending = False
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count what is done in the block as one read; refuse it when the program ends."""
+        self._change(+1)
+        try:
+            if self._ending:
+                raise RuntimeError("the program is ending")
+            yield
+        finally:
+            self._change(-1)
+
+    def stop(self) -> None:
+        """Refuse new reads; wait for those under way, and until no more are asked for."""
+        self._ending = True
+        self._change(0)
+        while self._under_way or time.monotonic() < self._last_change + _QUIET_SECONDS:
+            time.sleep(_QUIET_SECONDS / 10)
+
+    def _change(self, by: int) -> None:
+        with self._lock:
+            self._under_way += by
+            self._last_change = time.monotonic()
+
+
+_reads = _Reads()
+atexit.register(_reads.stop)
+counted_read = _reads.counted
+
 
 _kept: dict[str, UserError] = {}
 _numbers = itertools.count()

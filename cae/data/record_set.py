@@ -15,10 +15,10 @@ import numpy as np
 from cae.config.data import TfrecordData
 from cae.data.decoded_set import DecodedSet
 from cae.data.file_errors import why
+from cae.data.idx import PositionedFile
 from cae.data.image_file import BadImageError
 from cae.data.manifest import INDEX_TYPE
 from cae.data.pixel_cache import PixelCache
-from cae.data.positioned_file import PositionedFile
 from cae.data.value_range import ValuesSeen
 
 RECORD_TYPE = np.dtype([*INDEX_TYPE.descr, ("shard", np.uint32), ("record", np.uint32)])

@@ -1,4 +1,4 @@
-"""The sources `bundled`, `mnist`, `fashion_mnist`, `cifar10` and `cifar100`: public data sets in their usual places."""
+"""The standard data sets, from the files that their makers publish."""
 
 from __future__ import annotations
 
@@ -11,13 +11,44 @@ import numpy as np
 from cae.config.data import BundledData, StandardData
 from cae.data.array_files import ArrayFile, open_array_file
 from cae.data.array_set import ArraySet
-from cae.data.cifar import read_cifar
 from cae.data.dividing import Parts
 from cae.data.download import DownloadError, download, keras_datasets_folder
-from cae.data.file_errors import file_error, printable
+from cae.data.file_errors import file_error, naming, printable
 from cae.data.idx import read_idx
 from cae.data.image_shape import STANDARD_SHAPES
 from cae.errors import UserError
+
+_SIDE = 32
+_PIXEL_BYTES = 3 * _SIDE * _SIDE
+
+
+def read_cifar(paths: list[Path], label_bytes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read binary CIFAR files one after the other.
+
+    Args:
+        paths: The files, in order.
+        label_bytes: 1 for CIFAR-10; 2 for CIFAR-100, whose second label, the fine one, is taken.
+
+    Returns:
+        Images (images, 32, 32, 3) and labels (images,), both uint8.
+
+    Raises:
+        UserError: A file cannot be read, or its length is not a whole number of images.
+    """
+    records = np.concatenate([_read_records(path, label_bytes + _PIXEL_BYTES) for path in paths])
+    planes = records[:, label_bytes:].reshape(-1, 3, _SIDE, _SIDE)
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, label_bytes - 1].copy()
+
+
+def _read_records(path: Path, record_bytes: int) -> np.ndarray:
+    with naming(path):
+        content = np.fromfile(path, np.uint8)
+    if content.size == 0 or content.size % record_bytes:
+        raise file_error(
+            path, f"the length must be a multiple of {record_bytes} bytes. Received: {content.size} bytes; truncated?"
+        )
+    return content.reshape(-1, record_bytes)
+
 
 BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 DEBIAN_FOLDER = Path("/usr/share/datasets")

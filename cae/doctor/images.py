@@ -108,8 +108,8 @@ def _plan_cache(
     """Make the cache that training would have, without the content of any image; it is only asked for its size."""
     import numpy as np
 
+    from cae.data.download import DIGEST_BYTES
     from cae.data.pixel_cache import make_pixel_cache
-    from cae.data.user_cache import DIGEST_BYTES
 
     return make_pixel_cache(
         section,

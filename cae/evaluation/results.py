@@ -13,7 +13,7 @@ from cae.config.objective import NoCorruption
 from cae.data.file_errors import printable
 from cae.errors import NonFiniteOutputError
 from cae.evaluation.ablations import in_words, measure_ablations
-from cae.evaluation.digest import digest_evaluation
+from cae.evaluation.evaluation_set import digest_evaluation
 from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
 from cae.evaluation.measure import Measured, Measurer
 from cae.measures.catalogue import metrics_of
@@ -23,7 +23,7 @@ from cae.measures.stages import stage_unevenness
 from cae.pictures import best_median_worst
 from cae.run_warning import RunWarning, as_json
 from cae.training.objective import Objective
-from cae.training.verdict import Spread, below_mean_image
+from cae.training.summary import Spread, below_mean_image
 
 if TYPE_CHECKING:
     from cae.config import RunConfig

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from cae.evaluation.pca import fit_pca
+from cae.evaluation.baselines import fit_pca
 
 if TYPE_CHECKING:
     from cae.model import Autoencoder

@@ -1,10 +1,8 @@
 """Grids: every combination of a configuration's values, each trained in a process of its own."""
 
-from cae.grid.combination import Combination, find_combinations
-from cae.grid.fitting import check_plans, format_combinations
-from cae.grid.matching import match_parameters
+from cae.grid.combination import Combination, Shard, find_combinations
+from cae.grid.fitting import check_plans, format_combinations, match_parameters
 from cae.grid.runner import train_combinations
-from cae.grid.shard import Shard
 
 __all__ = [
     "Combination",

@@ -12,8 +12,8 @@ from typing import Any
 from cae.commands.messages import next_steps
 from cae.config import save_config
 from cae.errors import UserError
-from cae.grid.children import Children
 from cae.grid.combination import Combination, find_combination
+from cae.grid.workers import Children
 from cae.runs import RunDirectory
 
 _WITHOUT_MEMORY = (signal.SIGABRT, signal.SIGSEGV, getattr(signal, "SIGKILL", None))

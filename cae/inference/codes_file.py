@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from cae.data.array_files import Hdf5File, NpzFile
-from cae.data.claims import check_claim, check_fits_memory
 from cae.data.file_errors import file_error, naming, open_regular
+from cae.data.size_limits import check_claim, check_fits_memory
 from cae.errors import ConfigError, UserError
 
 ENDINGS = (".npz", ".h5", ".hdf5", ".parquet")

@@ -19,10 +19,9 @@ from werkzeug import wrappers
 
 from cae.data.file_errors import why
 from cae.errors import UserError
-from cae.tensorboard_plugin.comparisons import find_comparison, read_comparison, tell_comparison
-from cae.tensorboard_plugin.listing import list_runs
+from cae.tensorboard_plugin.listing import find_comparison, list_runs, read_comparison, tell_comparison
 from cae.tensorboard_plugin.reader import PARTS, BlobKeys, Reader
-from cae.tensorboard_plugin.scales import color_scales
+from cae.tensorboard_plugin.sheets import color_scales
 from cae.tensorboard_plugin.summaries import INPUTS_TAG, PICTURES_TAG, PLUGIN_NAME
 
 _TAB = "Decoders"

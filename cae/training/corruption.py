@@ -14,7 +14,7 @@ from cae.config.objective import (
     MaskedPatchesCorruption,
     SaltAndPepperCorruption,
 )
-from cae.data.shares import Position
+from cae.data.batch_shares import Position
 
 
 def corrupt(images: Any, section: Corruption, seed: Any, position: Position | None = None) -> tf.Tensor:

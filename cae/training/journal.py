@@ -1,4 +1,4 @@
-"""What a training writes down as it goes: metrics.jsonl, TensorBoard, pictures, best weights, progress."""
+"""What a training writes down as it goes; nothing where another process does so."""
 
 from __future__ import annotations
 
@@ -17,11 +17,50 @@ from cae.tensorboard_plugin.summaries import FIGURES, figures_summary, inputs_su
 from cae.training.tensorboard import TensorBoardWriter, is_picture_epoch
 
 if TYPE_CHECKING:
-    from cae.config.logging import LoggingSection
+    from cae.config.run import LoggingSection
     from cae.runs.directory import RunDirectory
-    from cae.training.probes import ProbeImages
     from cae.training.progress import Progress
     from cae.training.state import TrainingState
+    from cae.training.tensorboard import ProbeImages
+
+
+class NoJournal:
+    """Takes what a `Journal` takes, and keeps only what decides how training goes on.
+
+    Example:
+        >>> NoJournal().steps_until_next_look(0.5)  # the chief's number counts
+        1
+    """
+
+    def steps_until_next_look(self, seconds: float) -> int:
+        """See `Journal`."""
+        return 1
+
+    def steps_taken(self, state: TrainingState, number: int, images: float, seconds: float) -> None:
+        """See `Journal`."""
+
+    def row(
+        self,
+        state: TrainingState,
+        train: Mapping[str, float],
+        validation: Mapping[str, float],
+        images_per_second: float,
+        seconds: float,
+    ) -> dict[str, Any]:
+        """What is compared between epochs."""
+        return {"epoch": state.counters.epoch, "step": state.step, "val_loss": validation["loss"]}
+
+    def epoch_ended(
+        self,
+        state: TrainingState,
+        train: Mapping[str, float],
+        validation: Mapping[str, float],
+        row: Mapping[str, Any],
+    ) -> None:
+        """See `Journal`."""
+
+    def close(self) -> None:
+        """See `Journal`."""
 
 
 class Journal:

@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from cae.data.pipeline import make_batches
-from cae.training.agreement import Alone
 from cae.training.amount import Amount
 from cae.training.checkpoints import CheckpointFolder
+from cae.training.coordination import Alone
 from cae.training.optimizer import lower_on_plateau
-from cae.training.outcome import NonFiniteLossError, Outcome
-from cae.training.signals import StopSignals
+from cae.training.outcome import NonFiniteLossError, Outcome, StopSignals
 from cae.training.state import TrainingState
 from cae.training.step import IMAGE_METRICS, Steps
 
 if TYPE_CHECKING:
     from cae.config.training import TrainingSection
     from cae.data.image_set import ImageSet
-    from cae.training.counters import Counters
-    from cae.training.follower import NoJournal
-    from cae.training.journal import Journal
+    from cae.training.journal import Journal, NoJournal
+    from cae.training.state import Counters
 
 # The host looks up (progress, signals, checkpoint) about this often; between two looks nothing runs in Python.
 SECONDS_BETWEEN_LOOKS = 0.5

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from cae.data.shares import Position, Shares
+from cae.data.batch_shares import Position, Shares
 from cae.measures.catalogue import metrics_while_training
 from cae.training.corruption import corrupt
 from cae.training.optimizer import expect_summed_gradients

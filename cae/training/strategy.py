@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tensorflow as tf
 
-from cae.data.shares import Shares
+from cae.data.batch_shares import Shares
 from cae.errors import ConfigError, UserError
 from cae.stop_handler import stop_signals
 

@@ -1,23 +1,251 @@
-"""What is told of a training as a whole: summary.json, and the hyperparameters that runs are sorted by."""
+"""summary.json: how a training ended, and what makes its result doubtful."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
+import numpy as np
+
+from cae.data.pixels import to_float
 from cae.errors import UserError
+from cae.plan.convolutions import flat
+from cae.plan.operations import Activation, Normalization, Operation
 from cae.run_warning import RunWarning, as_json
 from cae.runs.checksums import write_last
 from cae.runs.environment import peak_memory_bytes
+from cae.training.amount import Amount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cae.config import RunConfig
-    from cae.data.image_set import Splits
+    from cae.config.training import TrainingSection
+    from cae.data.image_set import ImageSet, Splits
+    from cae.model import Autoencoder
     from cae.plan import Plan
     from cae.runs.directory import RunDirectory
     from cae.training.outcome import Outcome
     from cae.training.state import TrainingState
+    from cae.training.step import Steps
+
+
+# Adam's first hundreds of steps go into leaving the initial weights behind, whatever the images are.
+FEW_STEPS = 300
+# What is left of the first moving mean and variance by then; more makes validation another network than training.
+_MOST_OF_FIRST_STATISTICS = 0.01
+# Outputs vary if they do so by a hundredth of what images do.
+_LEAST_SPREAD = 0.01
+# What is looked at when training has ended.
+_MOST_IMAGES, _MOST_VALUES, _IMAGES_FOR_UNITS = 1024, 2**24, 16
+# Validation still improves if the last quarter of the epochs brought as much.
+_STILL_RISING_DB = 0.25
+
+
+def foreseen(section: TrainingSection, plan: Plan, num_images: int) -> list[RunWarning]:
+    """Find what is doubtful before the first step.
+
+    >>> from cae.config import RunConfig
+    >>> from cae.plan import make_plan
+    >>> config = RunConfig.model_validate({"training": {"epochs": 10, "batch_size": 128}})
+    >>> [warning.code for warning in foreseen(config.training, make_plan(config.model, (28, 28, 1)), num_images=210)]
+    ['few_steps']
+
+    Args:
+        section: the `training` section, with nothing left open.
+        plan: of the model.
+        num_images: for training.
+    """
+    amount = Amount.of(section, num_images)
+    return [
+        *_few_steps(section, amount, num_images),
+        *_unconverged_statistics(section, plan, amount),
+    ]
+
+
+def _few_steps(section: TrainingSection, amount: Amount, num_images: int) -> Iterable[RunWarning]:
+    if amount.steps < FEW_STEPS:
+        yield RunWarning(
+            "few_steps",
+            f"the whole training has {amount.steps} steps (epochs of {amount.steps_per_epoch}, with {num_images} images"
+            f" in batches of {amount.batch_size}), too few to learn much. {_for_steps(section, amount, FEW_STEPS)}",
+        )
+
+
+def _unconverged_statistics(section: TrainingSection, plan: Plan, amount: Amount) -> Iterable[RunWarning]:
+    momentum = max((one.momentum for one in flat(plan.operations) if _is_batch_normalization(one)), default=0.0)
+    left = momentum**amount.steps
+    if left > _MOST_OF_FIRST_STATISTICS:
+        needed = math.ceil(math.log(_MOST_OF_FIRST_STATISTICS) / math.log(momentum)) if momentum < 1.0 else 0
+        yield RunWarning(
+            "unconverged_statistics",
+            f"batch normalisation with momentum {momentum:g} keeps {left:.0%} of its first mean and variance after"
+            f" {amount.steps} steps, so that validation is much worse than training. Lower"
+            f" model.encoder.normalization.momentum to 0.9, or: {_for_steps(section, amount, needed)}",
+        )
+
+
+def _is_batch_normalization(operation: Operation) -> TypeGuard[Normalization]:
+    return isinstance(operation, Normalization) and operation.kind == "batch"
+
+
+def _for_steps(section: TrainingSection, amount: Amount, needed: int) -> str:
+    """The remedy for too few steps."""
+    if section.steps is not None:
+        return f"Raise training.steps to {needed} or more."
+    enough = -(-needed // amount.steps_per_epoch)
+    return f"Raise training.epochs to {enough} or more, or leave it and training.batch_size to `auto`."
+
+
+class Spread:
+    """How much images and their reconstructions vary, as they come by in batches."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sums: list[Any] = [0.0, 0.0]  # of each pixel, (height, width, channels), of images and reconstructions
+        self._squares = [0.0, 0.0]
+
+    def add(self, images: np.ndarray, reconstructions: np.ndarray) -> None:
+        """Take a batch, each (batch, height, width, channels)."""
+        self._count += len(images)
+        for number, batch in enumerate((images, reconstructions)):
+            values = np.asarray(batch, np.float64)
+            self._sums[number] = self._sums[number] + values.sum(axis=0)
+            self._squares[number] += float(np.square(values).sum())
+
+    def doubts(self) -> list[RunWarning]:
+        """Say whether reconstructions are all alike where images are not."""
+        images, outputs = map(self._deviations, (0, 1))
+        if outputs.everywhere <= _LEAST_SPREAD * images.everywhere and images.everywhere > 0:
+            found = f"every pixel of every reconstruction is about {outputs.mean:.3f}"
+        elif outputs.between_images <= _LEAST_SPREAD * images.between_images and images.between_images > 0:
+            found = "the reconstruction is the same picture whatever the image is"
+        else:
+            return []
+        return [
+            RunWarning(
+                "output_constant",
+                f"{found}: the model has learned nothing of the images. Lower training.optimizer.learning_rate, set"
+                " model.encoder.activation to leaky_relu or gelu, or train for more steps.",
+            )
+        ]
+
+    def _deviations(self, number: int) -> _Deviations:
+        """Standard deviations of images (0) or reconstructions (1)."""
+        mean_square = self._squares[number] / (self._count * np.size(self._sums[number]))
+        mean_image = self._sums[number] / self._count
+        mean = float(mean_image.mean())
+        between = mean_square - float(np.square(mean_image).mean())
+        return _Deviations(mean, math.sqrt(max(0.0, mean_square - mean**2)), math.sqrt(max(0.0, between)))
+
+
+class _Deviations(NamedTuple):
+    mean: float
+    everywhere: float
+    """Over all pixels of all images."""
+    between_images: float
+    """Over images, at the same pixel."""
+
+
+def below_mean_image(mse: float, mse_of_mean_image: float) -> list[RunWarning]:
+    """Say whether a model is no better than the mean image of its training part, which knows nothing of an image.
+
+    Args:
+        mse: of the model's reconstructions.
+        mse_of_mean_image: of the same images.
+    """
+    if mse < mse_of_mean_image or mse_of_mean_image == 0.0:
+        return []
+    return [
+        RunWarning(
+            "below_mean_image",
+            f"the mean squared error, {mse:.3g}, is no better than that of the mean training image, which is"
+            f" {mse_of_mean_image:.3g}. Train for more steps (training.epochs), or change"
+            " training.optimizer.learning_rate: lower where the loss jumps, higher where it hardly falls.",
+        )
+    ]
+
+
+def not_converged(rows: Sequence[Mapping[str, Any]]) -> list[RunWarning]:
+    """Say whether validation was still improving when training came to its last epoch.
+
+    >>> rising = [{"epoch": epoch, "val_psnr": 20.0 + epoch} for epoch in range(1, 9)]
+    >>> [warning.code for warning in not_converged(rising)]
+    ['not_converged']
+    >>> not_converged([*rising, *({"epoch": epoch, "val_psnr": 28.0} for epoch in range(9, 13))])
+    []
+
+    Args:
+        rows: of metrics.jsonl.
+    """
+    if len(rows) < 2:
+        return []
+    before = rows[-1 - max(1, len(rows) // 4)]
+    gain, epochs = rows[-1]["val_psnr"] - before["val_psnr"], rows[-1]["epoch"] - before["epoch"]
+    if gain < _STILL_RISING_DB:
+        return []
+    return [
+        RunWarning(
+            "not_converged",
+            f"validation was still improving when training ended: {gain:.2f} dB in the last"
+            f" {'epoch' if epochs == 1 else f'{epochs} epochs'}. Train for longer: the same command with --resume and a"
+            " higher training.epochs (or training.steps, where it is set) goes on.",
+        )
+    ]
+
+
+def measured(splits: Splits, steps: Steps, batch_size: int) -> list[RunWarning]:
+    """Look at what the present weights make of validation images, beside the mean of training images.
+
+    Both are even samples: at most 1,024 images, or as many as have 16 million values.
+    """
+    from cae.training.tensorboard import ProbeImages  # and with it TensorFlow, for which plans need not wait
+
+    images, training = _sample(splits.validation), _sample(splits.train)
+    probes = ProbeImages(images, (), batch_size, len(images))
+    inputs, _, reconstructions = probes.reconstruct(steps)
+    spread = Spread()
+    spread.add(images, reconstructions)
+    mse = float(np.square(reconstructions - images).mean(dtype=np.float64))
+    mse_of_mean = float(np.square(training.mean(axis=0, dtype=np.float64) - images).mean())
+    return [
+        *spread.doubts(),
+        *_dead_layer(steps.autoencoder, inputs[:_IMAGES_FOR_UNITS]),
+        *below_mean_image(mse, mse_of_mean),
+    ]
+
+
+def _sample(images: ImageSet) -> np.ndarray:
+    most = min(_MOST_IMAGES, max(16, _MOST_VALUES // math.prod(images.image_shape)))
+    positions = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).astype(np.int64))
+    return to_float(images.read(positions))
+
+
+def _dead_layer(autoencoder: Autoencoder, images: np.ndarray) -> Iterable[RunWarning]:
+    """The first layer none of whose units tells one image from another."""
+    import keras
+
+    if not np.ptp(images, axis=0).any():
+        return
+    latent, switches = autoencoder.encode(images)
+    plan = autoencoder.plan
+    given_to_decoder = [latent, *switches] if switches else latent
+    parts = ((autoencoder.encoder, plan.encoder, images), (autoencoder.decoder, plan.decoder, given_to_decoder))
+    for model, operations, given in parts:
+        names = [one.name for one in flat(operations) if isinstance(one, Activation)]
+        if not names:
+            continue
+        maps = keras.Model(model.input, [model.get_layer(name).output for name in names])(given)
+        for name, values in zip(names, maps if len(names) > 1 else [maps], strict=True):
+            if not np.ptp(np.asarray(values, np.float32), axis=0).any():
+                yield RunWarning(
+                    "dead_layer",
+                    f"every unit of {name} gives the same for every image: nothing of an image gets through. Lower"
+                    " training.optimizer.learning_rate, or set model.encoder.activation to leaky_relu or gelu.",
+                )
+                return
+
 
 Leaves = dict[str, bool | int | float | str]
 

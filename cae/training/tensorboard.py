@@ -1,23 +1,62 @@
-"""What TensorBoard gets: curves, probe pictures, histograms, texts, the graph, hyperparameters."""
+"""What TensorBoard shows of a training, and the probe images in it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
+from cae.data.pipeline import make_batches
 from cae.runs.events import naming_event_failures
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    from cae.config.logging import LoggingSection
+    from cae.config.run import LoggingSection
+    from cae.data.image_set import ImageSet
     from cae.model import Autoencoder
     from cae.runs.directory import RunDirectory
+    from cae.training.step import Steps
+
+
+@dataclass(frozen=True)
+class ProbeImages:
+    """The first images of a split.
+
+    Args:
+        images: pixels in [0, 1], (images, height, width, channels).
+        names: one for each.
+        batch_size: of evaluation: the noise of a corrupted image depends on its place in its batch.
+        num_in_split: images that the split has.
+    """
+
+    images: np.ndarray
+    names: Sequence[str]
+    batch_size: int
+    num_in_split: int
+
+    @classmethod
+    def first_of(cls, split: ImageSet, number: int, batch_size: int) -> ProbeImages:
+        """Take the first `number` images of a split, or all that there are."""
+        number = min(number, len(split))
+        images = np.asarray(next(iter(make_batches(split, number))))
+        return cls(images, split.names[:number], batch_size, len(split))
+
+    def reconstruct(self, steps: Steps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inputs as the model is given them, latents, and reconstructions within [0, 1]."""
+        parts = []
+        for number, first in enumerate(range(0, len(self.images), self.batch_size)):
+            images = tf.constant(self.images[first : first + self.batch_size])
+            in_batch = min(self.batch_size, self.num_in_split - first)
+            found = steps.reconstruct(images, tf.constant(number), tf.constant(in_batch))
+            parts.append([tensor.numpy() for tensor in found])
+        corrupted, latent, reconstructions = map(np.concatenate, zip(*parts, strict=True))
+        return corrupted, latent, reconstructions
 
 
 class TensorBoardWriter:
@@ -97,7 +136,7 @@ def is_picture_epoch(section: LoggingSection, epoch: int, last_epoch: int) -> bo
     seen closely, and the number of pictures grows with the logarithm of the epochs only.
 
     Example:
-        >>> from cae.config.logging import LoggingSection
+        >>> from cae.config.run import LoggingSection
         >>> [epoch for epoch in range(1, 31) if is_picture_epoch(LoggingSection(), epoch, 30)]
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30]
     """

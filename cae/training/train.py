@@ -25,31 +25,26 @@ from cae.runs.directory import RunDirectory
 from cae.runs.environment import describe_environment
 from cae.runs.events import cut_events
 from cae.runs.trained import load_best_weights
-from cae.training.agreement import Alone, Together
 from cae.training.amount import Amount
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
-from cae.training.counters import parse_counters
-from cae.training.follower import NoJournal
-from cae.training.gathering import wait_for_all
-from cae.training.journal import Journal
+from cae.training.cluster import wait_for_all
+from cae.training.coordination import Alone, Together
+from cae.training.journal import Journal, NoJournal
 from cae.training.loop import Loop, has_stopped_improving
 from cae.training.memory import naming_memory
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer, make_schedule
-from cae.training.outcome import Outcome
-from cae.training.probes import ProbeImages
+from cae.training.outcome import Outcome, StopSignals
 from cae.training.progress import Progress
-from cae.training.signals import StopSignals
-from cae.training.state import TrainingState
+from cae.training.state import TrainingState, parse_counters
 from cae.training.step import Steps
 from cae.training.strategy import SECONDS_TO_JOIN, check_batch_size, make_shares, make_strategy, uses_xla
-from cae.training.summary import hyperparameters, write_summary
-from cae.training.tensorboard import TensorBoardWriter
-from cae.training.verdict import foreseen, measured, not_converged
+from cae.training.summary import foreseen, hyperparameters, measured, not_converged, write_summary
+from cae.training.tensorboard import ProbeImages, TensorBoardWriter
 
 if TYPE_CHECKING:
+    from cae.data.batch_shares import Shares
     from cae.data.image_set import Splits
-    from cae.data.shares import Shares
     from cae.plan import Plan
     from cae.run_warning import RunWarning
     from cae.training.cluster import Cluster

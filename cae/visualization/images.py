@@ -11,10 +11,9 @@ from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
 from cae.data.arrays import load_given
 from cae.data.dividing import Parts
 from cae.data.file_errors import file_error
-from cae.data.folder import load_folder
+from cae.data.folder import FolderSet, load_folder
 from cae.data.folder_files import EXTENSIONS, list_images
 from cae.data.folder_parts import FolderParts
-from cae.data.folder_set import FolderSet
 from cae.data.scan import Progress, bad_images_error, scan
 from cae.data.value_range import given_range, range_for
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cae.comparison.contenders import group_runs
-from cae.comparison.sizes import Sizes
-from cae.comparison.terms import check_terms
+from cae.comparison.fairness import check_terms
+from cae.comparison.fairness_report import Sizes
 from cae.runs import RunDirectory
 from tests.comparison.runs import IMAGES, make_run
 

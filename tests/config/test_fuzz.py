@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.config.data_checks import known_image_size
-from cae.config.shape import root_shape
+from cae.config.schema_walk import root_shape
 from cae.plan import PlanError, make_plan
 from cae.plan.table import format_plan
 from cae.runs.environment import peak_memory_bytes

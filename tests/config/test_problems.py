@@ -3,7 +3,7 @@ import time
 import pytest
 import yaml
 
-from cae.config.shape import root_shape
+from cae.config.schema_walk import root_shape
 
 
 def test_a_misspelt_key_is_reported_where_it_stands(problems):

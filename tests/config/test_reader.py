@@ -3,9 +3,8 @@ import time
 
 import pytest
 
-from cae.config.nodes import plain
+from cae.config.nodes import plain, resolve
 from cae.config.reader import MAX_BYTES, MAX_DEPTH, read_yaml
-from cae.config.scalars import resolve
 
 
 def read(text):

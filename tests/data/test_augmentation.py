@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cae.config.data import Augmentation
-from cae.data.augment import augment
+from cae.data.pipeline import augment
 
 SEED = (11, 5)
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from cae.data import scan as scan_module
-from cae.data.header_cache import HEADER_TYPE, HeaderCache
 from cae.data.load import load_splits
+from cae.data.scan import HEADER_TYPE, HeaderCache
 from cae.errors import UserError
 from tests.data.folders import everything, noise, numbered, parts_of, section, write
 

@@ -18,8 +18,7 @@ from cae.config.data import Augmentation, ImageFolderData
 from cae.data.array_set import ArraySet
 from cae.data.load import load_splits
 from cae.data.pipeline import make_batches, make_training_batches, steps_per_epoch
-from cae.data.read_failures import user_errors
-from cae.data.reads_at_exit import _Reads
+from cae.data.read_failures import _Reads, user_errors
 from cae.errors import UserError
 
 ROOT = Path(__file__).parents[2]

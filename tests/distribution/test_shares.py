@@ -7,9 +7,9 @@ import tensorflow as tf
 from cae.config.data import Augmentation
 from cae.config.objective import GaussianCorruption, MaskedPatchesCorruption, SaltAndPepperCorruption
 from cae.data.array_set import ArraySet
-from cae.data.folder_set import FolderSet
+from cae.data.batch_shares import Position, Shares
+from cae.data.folder import FolderSet
 from cae.data.pipeline import make_batches, make_training_batches
-from cae.data.shares import Position, Shares
 from cae.training.corruption import corrupt
 from tests.data import folders
 

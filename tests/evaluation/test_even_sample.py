@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cae.evaluation.even_sample import EvenSample
+from cae.evaluation.baselines import EvenSample
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64, 1000])

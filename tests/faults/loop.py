@@ -161,7 +161,7 @@ def compute_once():
     import cae.runs.trained
     import cae.training.tensorboard
     import cae.visualization.results
-    from cae.grid.children import Children
+    from cae.grid.workers import Children
     from cae.training.train import Training
 
     def by_weights(directory, *_):

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from cae.commands.messages import messages_stream
-from cae.grid import children
+from cae.grid import workers as children
 from cae.stop_handler import stop_signals
 from cae.training.checkpoints import CheckpointFolder
 from tests.conftest import ROOT, make_images, start_process
@@ -161,7 +161,7 @@ CHILD = """
 import signal, sys, time
 if sys.argv[1] == "windows":
     del signal.sigpending
-from cae.grid import child
+from cae.grid import workers as child
 def train(arguments):
     print("trains", flush=True)
     while True:

@@ -18,8 +18,7 @@ from cae.errors import UserError
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
-from cae.training.counters import Counters
-from cae.training.state import TrainingState
+from cae.training.state import Counters, TrainingState
 from tests.hostile.trap import Trap
 
 PLAN = make_plan(ModelSection(encoder=EncoderSection(filters=(2,))), (8, 8, 1))

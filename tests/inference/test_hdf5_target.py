@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from cae.inference.codes_file import Description, read_codes
-from cae.inference.codes_writer import writing_codes
-from cae.inference.hdf5_target import Hdf5Target, writing_hdf5
+from cae.inference.codes_writer import Hdf5Target, writing_codes, writing_hdf5
 from tests.conftest import run_process
 
 

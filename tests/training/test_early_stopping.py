@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from cae.config.training import TrainingSection
-from cae.training.counters import Counters
 from cae.training.loop import Loop, has_stopped_improving
+from cae.training.state import Counters
 
 
 def epochs_until_stop(losses, min_delta, patience):

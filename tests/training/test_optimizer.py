@@ -9,9 +9,9 @@ import pytest
 
 from cae.config.training import TrainingSection
 from cae.training.amount import Amount
-from cae.training.counters import Counters
 from cae.training.loop import Loop
 from cae.training.optimizer import lower_on_plateau, make_optimizer
+from cae.training.state import Counters
 
 
 def rates(schedule, epochs, steps_per_epoch, rate=0.1):

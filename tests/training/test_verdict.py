@@ -7,7 +7,7 @@ import pytest
 
 import cae
 from cae.run_warning import RunWarning, from_json
-from cae.training.verdict import Spread, below_mean_image
+from cae.training.summary import Spread, below_mean_image
 from tests.conftest import make_images
 
 SMALL = (

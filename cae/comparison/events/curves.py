@@ -1,7 +1,8 @@
-"""The decoders' curves, each decoder a run of its own in TensorBoard, and the charts that lay them over one another."""
+"""The decoders' curves as TensorBoard runs with short names, and the charts that lay them over one another."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,11 +11,38 @@ from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from cae.comparison.events.names import folder_names
 from cae.comparison.record import Contender, Curve
 from cae.comparison.report.formatting import metric_title
 from cae.measures.catalogue import by_importance
 from cae.runs.events import remove_events, replace_events
+
+# What one of the common file systems does not allow in a name.
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_LENGTH = 100
+
+
+def folder_names(labels: Iterable[str]) -> dict[str, str]:
+    """Give each label a name that every file system takes, as near to it as possible, and no name twice.
+
+    Example:
+        >>> folder_names(["resize nearest", "a/b", "A:B", ".."])
+        {'resize nearest': 'resize nearest', 'a/b': 'a_b', 'A:B': 'A_B 2', '..': '_'}
+
+    Args:
+        labels: all different.
+    """
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for label in labels:
+        base = _FORBIDDEN.sub("_", label)[:_LENGTH].strip(". ") or "_"
+        name, number = base, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{base} {number}"
+        taken.add(name.casefold())
+        names[label] = name
+    return names
+
 
 # Tells the comparison's event files from those of training, which may lie in the same folder.
 SUFFIX = ".comparison"

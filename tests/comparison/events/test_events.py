@@ -11,7 +11,7 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from cae.comparison.events import write_events
 from cae.comparison.events.hyperparameters import table_columns
-from cae.comparison.events.overview import report_parts
+from cae.comparison.events.write import report_parts
 from cae.runs.events import replace_events
 from tests.comparison.events.conftest import make_experiment
 

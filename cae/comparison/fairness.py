@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cae.comparison.contenders import Group, Run, leaves_of
-from cae.comparison.found import Found, listed, listed_runs
+from cae.comparison.fairness_report import Found, Sizes, listed, listed_runs, tell_sizes
 from cae.comparison.given_images import tell_images, tell_order
 from cae.comparison.measuring import tell_programs
 from cae.comparison.record import Terms
-from cae.comparison.sizes import Sizes, tell_sizes
 from cae.comparison.statistics import paired_seeds
-from cae.config.words import shown
+from cae.config.messages import shown
 from cae.run_warning import from_json
 
 

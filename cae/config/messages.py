@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from cae.config.scalars import resolve
+from cae.config.nodes import resolve
+from cae.config.schema_walk import Options, Shape
 from cae.config.section import MOST
-from cae.config.shape import Options, Shape
 
 MAX_SHOWN = 80
 
@@ -18,7 +18,7 @@ MAX_SHOWN = 80
 def describe(shape: Shape) -> str:
     """Return what may stand in a place, to follow "must be".
 
-    >>> from cae.config.shape import root_shape
+    >>> from cae.config.schema_walk import root_shape
     >>> describe(root_shape().at(("training", "xla")))
     'auto, true or false'
     >>> describe(root_shape().at(("model", "encoder", "dropout")))
