@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cae.comparison.compare import check_metric
+from cae.comparison.report.formatting import metric_text, metric_title
 from cae.config.model import ModelSection
 from cae.config.objective import NoCorruption, ObjectiveSection
 from cae.data.array_set import ArraySet
 from cae.evaluation.measure import Measurer
+from cae.measures import catalogue
 from cae.measures.catalogue import metrics_of, metrics_per_image
 from cae.measures.spectrum import high_frequency_ratio
 from cae.model import build_autoencoder
@@ -43,3 +46,25 @@ def test_a_run_s_metrics_are_those_of_its_reconstructions_in_numpy_and_tensorflo
     np.testing.assert_allclose(found["high_frequency_ratio"], high_frequency_ratio(images, reconstructions), rtol=1e-3)
     expected = tf.image.ssim_multiscale(images, reconstructions, max_val=1.0)
     np.testing.assert_allclose(found["ms_ssim"], expected, atol=1e-4)
+
+
+def test_a_metric_is_added_by_one_function_and_one_row(monkeypatch):
+    def largest_error(images, reconstructions):
+        return tf.reduce_max(tf.abs(images - reconstructions), axis=(1, 2, 3))
+
+    added = catalogue.Metric("largest_error", "largest error", "less", ".3f", largest_error, while_training="all")
+    monkeypatch.setattr(catalogue, "METRICS", (*catalogue.METRICS, added))
+    monkeypatch.setitem(catalogue._BY_NAME, added.name, added)
+    pixels = make_images(5, 12, 9)
+    plan = make_plan(ModelSection.model_validate({"encoder": {"filters": [2]}}), (12, 9, 1))
+    autoencoder = build_autoencoder(plan)
+    measurer = Measurer(autoencoder, Objective(ObjectiveSection()), NoCorruption(), batch_size=3)
+    measured = measurer.measure(ArraySet(pixels))
+    images = pixels.astype(np.float32) / 255
+    expected = np.abs(images - np.asarray(autoencoder.model(images))).max(axis=(1, 2, 3))
+    np.testing.assert_allclose(measured.per_image["largest_error"], expected, rtol=1e-4)
+    assert check_metric("largest_error", (12, 9, 1))
+    assert metric_title("val_largest_error") == "validation largest error"
+    assert metric_text("largest_error", 0.25) == "0.250"
+    assert catalogue.by_importance(["loss", "largest_error", "psnr"]) == ["psnr", "largest_error", "loss"]
+    assert catalogue.metrics_while_training()[-1] is added
