@@ -56,8 +56,8 @@ def _look(directory: RunDirectory) -> int:
     from cae.training.checkpoints import CheckpointFolder
 
     path = printable(directory.path)
-    reason = "was written by version 0.1.0" if directory.has_ended else "has not come to its end, or was killed"
-    tell(f"{path}: has no {NAME}, since it {reason}. Its files are read instead, which finds less.")
+    reason = "version 0.1.0 wrote none, or it was removed" if directory.has_ended else "training has not ended"
+    tell(f"{path}: has no {NAME} ({reason}). Its files are read instead, which finds less.")
     config = load_config(directory.config)
     directory.read_environment()
     rows = directory.read_metrics()

@@ -60,8 +60,6 @@ def write_last(path: Path, value: Any, others: Iterable[Path]) -> None:
 def verify(folder: Path, *, without: Iterable[str] = ()) -> list[Finding] | None:
     """Hold the files of a folder against its checksums.
 
-    Files that are only ever added to, `.jsonl` and TensorBoard's, are still `ok` when they have grown since.
-
     Args:
         folder: in which `checksums.json` lies.
         without: names of folders in it whose files are somebody else's.
@@ -92,23 +90,18 @@ def _find(path: Path, name: str, entry: Mapping[str, Any]) -> Finding:
     if not _is_plain(path):
         return Finding(name, "changed", "no longer a regular file")
     size, expected = path.stat().st_size, entry["bytes"]
-    grows = path.suffix == ".jsonl" or ".tfevents." in path.name
-    if size < expected or (size > expected and not grows):
+    if size != expected:
         return Finding(name, "changed", f"{size:,} bytes instead of {expected:,}")
-    if _entry(path, expected)["sha256"] != entry["sha256"]:
-        return Finding(name, "changed", "another content of the same size" if size == expected else "")
-    return Finding(name, "ok", "" if size == expected else f"grown by {size - expected:,} bytes since")
+    if _entry(path)["sha256"] != entry["sha256"]:
+        return Finding(name, "changed", "another content of the same size")
+    return Finding(name, "ok")
 
 
-def _entry(path: Path, length: int | None = None) -> dict[str, Any]:
-    """Size and SHA-256 of a file, or of so many bytes of its beginning."""
-    digest, left = hashlib.sha256(), path.stat().st_size if length is None else length
-    found = {"bytes": left}
+def _entry(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file."""
     with open_regular(path) as file:
-        while left and (block := file.read(min(left, 1 << 20))):
-            digest.update(block)
-            left -= len(block)
-    return {**found, "sha256": digest.hexdigest()}
+        digest = hashlib.file_digest(file, "sha256")
+        return {"bytes": file.tell(), "sha256": digest.hexdigest()}
 
 
 def _is_plain(path: Path) -> bool:

@@ -115,7 +115,14 @@ def naming_event_failures(folder: Path) -> Iterator[None]:
     except tf.errors.OpError as error:
         message = str(error)
         told = re.search(rf"{re.escape(_PREFIX)}\S*; ([^\n]+)", message)
-        raise UserError(f"{folder}: events cannot be written: {told[1] if told else message}") from error
+        raise UserError(
+            f"{folder}: events cannot be written: {told[1] if told else _without_operations(message)}"
+        ) from error
+
+
+def _without_operations(message: str) -> str:
+    """What TensorFlow says, without the names of its operations around it."""
+    return re.sub(r"\{\{[^}]*\}\}\s*|\s*\[Op:.*", "", message, flags=re.DOTALL)
 
 
 def _name_before_now(name: str) -> str:

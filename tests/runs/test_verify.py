@@ -66,12 +66,17 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-1])
 
 
+def add(path):
+    with open(path, "ab") as file:
+        file.write(b"{}\n")
+
+
 def link(path):
     path.rename(path.with_name("elsewhere"))
     path.symlink_to("elsewhere")
 
 
-@pytest.mark.parametrize("damage", [flip, cut, link])
+@pytest.mark.parametrize("damage", [flip, cut, add, link])
 @pytest.mark.parametrize(
     "name", ["config.yaml", "model.weights.h5", "summary.json", "metrics.jsonl", "evaluation/results.json"]
 )
@@ -93,14 +98,6 @@ def test_missing_and_unknown_files_are_named_and_only_the_first_are_faults(run, 
     code, out, _ = run_command("verify", run)
     assert code == 1
     assert f"missing {run}/checkpoints/{checkpoint.name}" in out.splitlines()
-
-
-def test_files_that_are_only_added_to_may_grow(run, run_command):
-    with open(run / "metrics.jsonl", "a") as file:
-        file.write("{}\n")
-    code, out, _ = run_command("verify", run, "--all")
-    assert code == 0
-    assert f"ok      {run}/metrics.jsonl (grown by 3 bytes since)" in out.splitlines()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "files": {}, "seal": "x"}', '{"seal": 1}', "[" * 9999])
@@ -128,7 +125,7 @@ def test_a_run_without_checksums_is_read_as_far_as_that_goes(run, run_command):
     (run / "checksums.json").unlink()
     code, out, err = run_command("verify", run)
     assert code == 0, err
-    assert "has no checksums.json, since it was written by version 0.1.0" in err
+    assert "has no checksums.json (version 0.1.0 wrote none, or it was removed)" in err
     assert "2 epochs in metrics.jsonl" in out
     assert "weights that fit the plan" in out
     assert "a whole checkpoint of step" in out
