@@ -74,7 +74,7 @@ def open_array_file(path: Path) -> ArrayFile:
     ending = path.suffix.lower()
     with naming(path):
         if ending not in kinds:
-            received = f"Received: {path.suffix or 'no ending'}."
+            received = "Received: a folder." if path.is_dir() else f"Received: {path.suffix or 'no ending'}."
             if path.is_file():
                 with open_regular(path) as file:
                     received = wrong_kind(read_start(file))

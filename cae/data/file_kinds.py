@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import zlib
 from typing import BinaryIO
 
@@ -106,10 +107,13 @@ def _inside(start: bytes) -> str:
 
 
 def _name_text(start: bytes) -> str:
-    text = start.decode("utf-8", errors="replace").removeprefix("\ufeff")
-    text = text.rstrip("\ufffd")  # a letter may be cut in the middle at the end
-    if "\ufffd" in text or not all(letter.isprintable() or letter.isspace() for letter in text):
+    try:
+        # A letter may be cut in the middle at the end.
+        text = codecs.getincrementaldecoder("utf-8")().decode(start).removeprefix("\ufeff")
+    except UnicodeDecodeError:
         return ""
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    if not first or not all(letter.isprintable() or letter.isspace() for letter in text):
+        return ""
     kind = "an HTML page" if first.lower().startswith(("<!doctype html", "<html")) else "text"
     return f'{kind} that begins with "{first[:40]}"'

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from cae.config.data import ImageFolderData
-from cae.data.file_errors import file_error, given_parts, naming, printable, required_path
+from cae.data.file_errors import file_error, given_parts, naming, open_regular, printable, required_path
+from cae.data.file_kinds import read_start, wrong_kind
 from cae.data.folder_files import BESIDE, FileList, file_id, has_image, list_folders, list_images
 from cae.data.part_names import PARTS, choose_parts, part_of
 from cae.errors import UserError
@@ -91,8 +92,11 @@ def number_classes(parts: list[FileList]) -> list[np.ndarray | None]:
 def _check_folder(folder: Path, key: str) -> None:
     with naming(folder):
         if not folder.is_dir():
-            received = "a file" if folder.exists() else "a path where nothing is"
-            raise file_error(folder, f"`{key}` must be a folder of images. Received: {received}.")
+            received = "Received: a path where nothing is."
+            if folder.exists():
+                with open_regular(folder) as file:
+                    received = wrong_kind(read_start(file))
+            raise file_error(folder, f"`{key}` must be a folder of images. {received}")
 
 
 def _find_own(root: Path, given: dict[str, Path]) -> tuple[Path, dict[str, str]]:

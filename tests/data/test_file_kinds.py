@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cae.config.data import ArrayData, IdxData
+from cae.config.data import ArrayData, IdxData, ImageFolderData
 from cae.data.load import load_splits
 from cae.errors import UserError
 from cae.inference.inputs import open_inputs
@@ -70,6 +70,8 @@ KINDS = {
     "an IDX file of int16": lambda: b"\0\0\x0b\x03" + IDX[4:],
     "an empty file": lambda: b"",
     "no kind that is known here; it starts with 01 02 03": lambda: b"\x01\x02\x03\xff\xfe\x00\x00\x00\x00",
+    "no kind that is known here; it starts with c8 c9": lambda: bytes(range(200, 250)),
+    "no kind that is known here; it starts with 0a 20": lambda: b"\n  \n",
 }
 
 
@@ -109,6 +111,18 @@ def test_what_is_no_array_file_is_named_and_so_is_what_can_be_read(tmp_path, kin
     if (ending, kind) != (".npz", "a ZIP archive"):  # of its kind, but without arrays
         assert kind in message
         assert "What can be read: with `source: idx`" in message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_where_a_folder_of_images_is_expected_is_named(tmp_path, kind):
+    path = tmp_path / "file"
+    path.write_bytes(KINDS[kind]())
+    with pytest.raises(UserError) as caught:
+        load_splits(ImageFolderData(path=str(path)))
+    assert f"{path}: `data.path` must be a folder of images. Received: " in str(caught.value)
+    assert kind in str(caught.value)
+    with pytest.raises(UserError, match=r"must end in \.npy.*Received: a folder"):
+        load_splits(ArrayData(path=str(tmp_path)))
 
 
 def test_a_compressed_idx_file_is_named_where_an_array_is_expected(tmp_path):
