@@ -84,10 +84,12 @@ def suggest(low: float, high: float) -> Pair:
 def remedy(low: float, high: float) -> str:
     """What to set for values from `low` to `high`, to follow a message.
 
-    >>> remedy(0, 255)
-    'Set data.value_range: [0, 255].'
+    >>> remedy(0, 255), remedy(-3.2, 4)
+    ('Set data.value_range: [0, 255].', 'Set data.value_range: [-3.2, 4], or observed.')
     """
-    return f"Set data.value_range: {in_words(suggest(low, high))}."
+    pair = suggest(low, high)
+    is_usual = pair == (-1, 1) or (pair[0] == 0 and pair[1] in _USUAL_TOPS)
+    return f"Set data.value_range: {in_words(pair)}{'' if is_usual else ', or observed'}."
 
 
 def watch_values(section: StoredData, whose: str, warnings: list[RunWarning], images: int) -> ValuesSeen | None:

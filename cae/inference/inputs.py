@@ -205,7 +205,8 @@ def in_options(text: str) -> str:
     >>> in_options("Set data.value_range: [0, 4095].")
     'Give --value-range 0 4095.'
     """
-    text = re.sub(r"Set data\.value_range: \[([^ ,]+), ([^ ,]+)\]", r"Give --value-range \1 \2", text)
+    pattern = r"Set data\.value_range: \[([^ ,]+), ([^ ,]+)\](?:, or observed)?"
+    text = re.sub(pattern, r"Give --value-range \1 \2", text)
     return text.replace("`data.array`", "--array").replace("`data.value_range`", "--value-range")
 
 

@@ -209,7 +209,8 @@ class TrainedAutoencoder:
     def _take(self, images: Any) -> Images:
         warnings: list[RunWarning] = []
         given = as_images(images, self.image_shape[2], given_range(self.config.data), warnings)
-        said = [str(warning) for warning in warnings]
+        # The run's configuration cannot be changed any more; the array can.
+        said = [str(one).replace("Set data.", "Scale them, or train with data.") for one in warnings]
         if not given.is_single and (reading := unusual_reading(np.shape(images))):
             said.append(f"`images`: {reading}")
         for text in said:

@@ -100,7 +100,13 @@ def test_masks_are_warned_of_by_every_command_and_read_on_their_range_when_told(
     (tmp_path / "pictures").mkdir()
     for number, mask in enumerate(masks[:3]):
         Image.fromarray(mask).save(tmp_path / "pictures" / f"{number}.png")
-    model = TrainedAutoencoder.load(run)
+    told = []
+    model = TrainedAutoencoder.load(run, told.append)
+    for work in (model.score, model.reconstruct):
+        work(masks)
+    assert len(told) == 1
+    assert "values go from 0 to 1" in told[0]
+    assert "Scale them, or train with data.value_range: [0, 1]." in told[0]
     for given in (folder / "masks.npy", tmp_path / "pictures"):
         for command in ("score", "reconstruct"):
             out = tmp_path / f"{command}-{given.name}"

@@ -11,6 +11,7 @@ from cae.config.data import ArrayData, IdxData, ImageFolderData, TfrecordData
 from cae.data.load import load_splits, look_at_values
 from cae.data.preparing import prepare
 from cae.errors import UserError
+from cae.inference.inputs import open_inputs
 
 
 def stored(dtype, low, high, count=20, seed=0):
@@ -125,7 +126,7 @@ def test_values_of_pictures_are_counted_once_however_often_they_are_read(tmp_pat
         (as_npy, "u1", 1, "[0, 1]"),
         (as_npy, "u2", 4095, "[0, 4095]"),
         (as_npy, "u2", 255, "[0, 255]"),
-        (as_npy, "f4", 0.05, "[0, 0.05]"),
+        (as_npy, "f4", 0.05, "[0, 0.05], or observed"),
         (as_idx, "u1", 1, "[0, 1]"),
         (as_folder, "u1", 1, "[0, 1]"),
         (as_folder, "u2", 4000, "[0, 4095]"),
@@ -173,7 +174,13 @@ def test_rounding_errors_beyond_the_range_are_cut_without_a_word(tmp_path):
 
 @pytest.mark.parametrize(
     ("low", "high", "remedy"),
-    [(0, 255, "[0, 255]"), (-1, 1, "[-1, 1]"), (0, 4000, "[0, 4095]"), (-3.5, 4, "[-3.5, 4]"), (0, 200, "[0, 255]")],
+    [
+        (0, 255, "[0, 255]"),
+        (-1, 1, "[-1, 1]"),
+        (0, 4000, "[0, 4095]"),
+        (-3.5, 4, "[-3.5, 4], or observed"),
+        (0, 200, "[0, 255]"),
+    ],
 )
 def test_floating_point_on_another_scale_is_refused_with_the_key_to_set(tmp_path, low, high, remedy):
     with pytest.raises(UserError) as caught:
@@ -220,3 +227,12 @@ def test_a_compressed_idx_file_is_read_on_a_range(tmp_path):
     section = as_idx(tmp_path, values, value_range=(0, 15))
     (tmp_path / "idx").write_bytes(gzip.compress((tmp_path / "idx").read_bytes()))
     check(load_splits(section), values, 0, 15)
+
+
+def test_observed_is_offered_where_no_usual_scale_fits(tmp_path):
+    np.save(tmp_path / "z.npy", np.random.default_rng(0).normal(size=(20, 8, 8)))
+    with pytest.raises(UserError, match=r"Set data\.value_range: \[-[\d.]+, [\d.]+\], or observed\."):
+        load_splits(ArrayData(path=str(tmp_path / "z.npy")))
+    assert load_splits(ArrayData(path=str(tmp_path / "z.npy"), value_range="observed")).value_range[0] < -2
+    with pytest.raises(UserError, match=r"Give --value-range -[\d.]+ [\d.]+\.$"):
+        open_inputs(tmp_path / "z.npy", ArrayData(path="x.npy"), 1)
