@@ -201,8 +201,8 @@ def _check_header(file: ArrayFile, name: str, section: ArrayData) -> None:
     if not is_pixel_type(dtype, on_a_range=section.value_range != "type"):
         raise file_error(
             file.path,
-            f"{_called(name)}values must be uint8, uint16, bool, or float16, float32 or float64 in [0, 1], or with "
-            f"`data.value_range: [low, high]` or `observed` any integers. Received: {dtype}.",
+            f"{_called(name)}values must be uint8, uint16, bool, or float16, float32 or float64 in [0, 1]. Integers of"
+            f" other types need `data.value_range`. Received: {dtype}.",
         )
 
 
