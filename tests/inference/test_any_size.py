@@ -158,7 +158,7 @@ def test_what_training_cropped_keeps_its_proportions_and_loses_no_border(tmp_pat
 
 def test_batches_shrink_as_pictures_grow(convolutional):
     sizes = convolutional.at_any_size()
-    own = convolutional.config.training.batch_size
+    own = convolutional.config.training.images_at_once
     assert sizes.batch_size((16, 12)) == own
     assert sizes.batch_size((160, 120)) == max(1, own // 100)
     assert sizes.batch_size((10_000, 10_000)) == 1
