@@ -51,6 +51,11 @@ def load_arrays(section: ArrayData) -> Parts[ArraySet]:
             places.add(place)
             parts[part] = _load_named(part_file, part_name, section)
     notes = [note for part in parts.values() for note in part.notes] + _unused(file, {name for _, name in places})
+    if not all(part.train.fingerprints() for part in parts.values()):
+        notes.append(
+            f"{printable(file.path)}: not looked for: images that are in two parts, since that would take long in HDF5"
+            " arrays of more than 1 GiB."
+        )
     warnings = [warning for part in parts.values() for warning in part.warnings]
     validation, test = (parts[part].train if part in parts else None for part in ("validation", "test"))
     return replace(parts["train"], validation=validation, test=test, origins=origins, notes=notes, warnings=warnings)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cae.config.data import ArrayData, TfrecordData
-from cae.data import leaks
+from cae.data import array_files, leaks
 from cae.data.leaks import warn_of_leaks
 from cae.data.load import load_splits
 from tests.data.folders import noise, numbered, section, write
@@ -92,6 +92,18 @@ def test_array_images_that_are_in_two_parts_are_counted(tmp_path, shape, ending)
     trained = set(splits.train.names)
     (message,) = messages(splits)
     assert f"{len({'4', '29'} & trained)} of 10 test images" in message
+
+
+def test_it_is_said_where_arrays_are_too_large_to_be_compared(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.update({"x_train": np.zeros((40, 8, 6), np.uint8), "x_test": np.zeros((9, 8, 6), np.uint8)})
+    section = ArrayData(path=str(tmp_path / "a.h5"))
+    assert not any("not looked for" in note for note in load_splits(section).notes)
+    monkeypatch.setattr(array_files, "_IN_MEMORY_BYTES", 0)
+    splits = load_splits(section)
+    assert not messages(splits)
+    (note,) = (note for note in splits.notes if "not looked for" in note)
+    assert note.startswith(str(tmp_path / "a.h5"))
 
 
 def test_of_many_held_out_images_a_spread_sample_is_looked_for(tmp_path, monkeypatch):
