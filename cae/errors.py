@@ -26,8 +26,10 @@ class NonFiniteOutputError(UserError):
     """
 
     def __init__(self, run: str, what: str, index: int, name: str | None = None) -> None:
+        called = str(index) if name is None else name
+        image = f"image {called}" if called.isdigit() else called
         super().__init__(
-            f"{run}: {what} {name or f'image {index}'} has values that are infinite or not a number: the weights are so"
+            f"{run}: {what} {image} has values that are infinite or not a number: the weights are so"
             " large that the computation overflows. Train again, with a lower training.optimizer.learning_rate or with"
             " training.precision: float32."
         )

@@ -244,6 +244,6 @@ def amount_in_words(config: RunConfig, num_images: int) -> str:
     """How much is to be done, for people."""
     amount = Amount.of(config.training, num_images)
     return (
-        f"{amount.steps:,} steps of {amount.batch_size} images: {amount.epochs:,}"
+        f"{amount.steps:,} step{'s' * (amount.steps != 1)} of {amount.batch_size} images: {amount.epochs:,}"
         f" {'epoch' if amount.epochs == 1 else 'epochs'} of {num_images:,} training images"
     )

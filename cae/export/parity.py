@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,12 +141,14 @@ def check_parity(
         One agreement for each output.
 
     Raises:
-        UserError: the file cannot be run, or its outputs have other names, shapes or types.
+        UserError: the model's own outputs are not finite, the file cannot be run, or its outputs have other names,
+            shapes or types.
     """
     encoder = make_part(part.autoencoder, "encoder")
     code = encoder.compute({"images": images})
     inputs = code if part.name == "decoder" else {"images": images}
     expected = _with_first_again(code if part.name == "encoder" else part.compute(inputs))
+    _check_is_finite([*code.values(), *expected.values()])
     found = serve(format_name, path, inputs)
     _check_form(expected, found)
     if part.name == "encoder":
@@ -214,6 +216,15 @@ def _again(values: np.ndarray) -> np.ndarray:
 
 def _with_first_again(arrays: Mapping[str, np.ndarray]) -> Arrays:
     return {name: _again(values) for name, values in arrays.items()}
+
+
+def _check_is_finite(outputs: Iterable[np.ndarray]) -> None:
+    # An activation at the end may make 1 of infinity: codes are looked at, too.
+    if not all(np.isfinite(values).all() for values in outputs):
+        raise UserError(
+            "Nothing is exported: codes or reconstructions of this run have values that are infinite or not a number,"
+            " since its weights are so large that the computation overflows."
+        )
 
 
 def _check_form(expected: Arrays, found: Arrays) -> None:

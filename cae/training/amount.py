@@ -40,6 +40,16 @@ class Amount:
         """Epochs, the last one included however short it is: each ends with a validation."""
         return -(-self.steps // self.steps_per_epoch)
 
+    def last_epoch(self, epoch: int, step: int) -> int:
+        """The number of the last epoch of a training that takes up at a step, with so many epochs ended.
+
+        One that had ended within an epoch, and goes on for more steps, has that epoch twice.
+
+        >>> Amount(batch_size=8, steps_per_epoch=4, steps=40).last_epoch(epoch=8, step=30)
+        11
+        """
+        return epoch + self.epochs - step // self.steps_per_epoch
+
     @classmethod
     def of(cls, section: TrainingSection, num_images: int) -> Amount:
         """The amount that a section states, as `resolve` gives it.

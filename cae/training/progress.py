@@ -17,10 +17,12 @@ class Progress:
     Args:
         amount: of the whole run.
         first_step: where this session starts.
+        last_epoch: the number of the last epoch.
     """
 
-    def __init__(self, amount: Amount, first_step: int) -> None:
+    def __init__(self, amount: Amount, first_step: int, last_epoch: int) -> None:
         self._amount = amount
+        self._last_epoch = last_epoch
         self._first = self._done = first_step
         self._started = time.monotonic()
         self._bar = tqdm(
@@ -36,15 +38,15 @@ class Progress:
     def steps_taken(self, number: int, loss: float, images_per_second: float) -> None:
         """Some steps are done."""
         self._done += number
-        epoch = (self._done - 1) // self._amount.steps_per_epoch + 1
-        self._bar.set_description_str(f"epoch {epoch}/{self._amount.epochs}", refresh=False)
+        left = self._amount.epochs - 1 - (self._done - 1) // self._amount.steps_per_epoch
+        self._bar.set_description_str(f"epoch {self._last_epoch - left}/{self._last_epoch}", refresh=False)
         self._bar.set_postfix_str(f"{images_per_second:,.0f} images/s, loss {loss:.5f}", refresh=False)
         self._bar.update(number)
 
     def epoch_ended(self, row: Mapping[str, float], best: bool) -> None:
         """An epoch is done: one line that stays."""
         line = (
-            f"epoch {row['epoch']:.0f}/{self._amount.epochs}: loss {row['loss']:.5f}, val_loss {row['val_loss']:.5f},"
+            f"epoch {row['epoch']:.0f}/{self._last_epoch}: loss {row['loss']:.5f}, val_loss {row['val_loss']:.5f},"
             f" val_psnr {row['val_psnr']:.2f} dB, val_ssim {row['val_ssim']:.4f},"
             f" {row['images_per_second']:,.0f} images/s, {self._time_left()} left{', best so far' if best else ''}"
         )

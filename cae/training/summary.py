@@ -68,8 +68,9 @@ def _few_steps(section: TrainingSection, amount: Amount, num_images: int) -> Ite
     if amount.steps < FEW_STEPS:
         yield RunWarning(
             "few_steps",
-            f"the whole training has {amount.steps} steps (epochs of {amount.steps_per_epoch}, with {num_images} images"
-            f" in batches of {amount.batch_size}), too few to learn much. {_for_steps(section, amount, FEW_STEPS)}",
+            f"the whole training has {amount.steps} step{'s' * (amount.steps != 1)}, too few to learn much:"
+            f" {num_images:,} images in batches of {amount.batch_size} make {amount.steps_per_epoch} an epoch."
+            f" {_for_steps(section, amount, FEW_STEPS)}",
         )
 
 

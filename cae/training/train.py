@@ -282,9 +282,10 @@ class Training:
         section = self.config.training
         probes = self._probe_images()
         writer = TensorBoardWriter(self.run)
-        progress = Progress(self.amount, state.step)
+        last_epoch = self.amount.last_epoch(state.counters.epoch, state.step)
+        progress = Progress(self.amount, state.step, last_epoch)
         rates = make_schedule(section.schedule, section.optimizer.learning_rate, self.amount)
-        journal = Journal(self.run, self.config.logging, self.amount.epochs, probes, rates, writer, progress)
+        journal = Journal(self.run, self.config.logging, last_epoch, probes, rates, writer, progress)
         if state.step == 0 or is_longer:
             text = self.run.config.read_text(encoding="utf-8")
             writer.write_configuration(text, hyperparameters(self.config, self.plan), state.step)

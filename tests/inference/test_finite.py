@@ -91,7 +91,7 @@ def test_a_weight_that_is_not_a_number_ends_every_command_with_its_name(run_comm
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("command", ["reconstruct", "score", "encode", "evaluate"])
+@pytest.mark.parametrize("command", ["reconstruct", "score", "encode", "evaluate", "export"])
 def test_an_output_that_overflows_ends_with_run_and_image(run_command, run, folder, tmp_path, command):
     _, restore = damage(run, overflowing)
     try:
@@ -100,9 +100,9 @@ def test_an_output_that_overflows_ends_with_run_and_image(run_command, run, fold
         restore()
     assert code == 1, err
     message = err.splitlines()[-1]
-    assert str(run) in message
+    assert str(run) in message or command == "export"
     assert "infinite or not a number" in message
-    assert "p1.png" in message or command == "evaluate"
+    assert {"evaluate": "image ", "export": "this run"}.get(command, "p1.png") in message
     assert "nan" not in out
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -103,6 +104,16 @@ def test_steps_are_the_same_as_epochs_of_as_many_and_go_on_exactly_where_they_st
     assert figures == [[row["loss"], row["val_loss"], row["step"]] for row in steps.metrics]
     again = train("steps", "training.steps=6", resume=True)
     assert again.metrics == steps.metrics
+
+
+def test_epochs_are_counted_to_the_last_one_of_a_run_that_ended_within_one(run_command, write_config, tmp_path):
+    config = write_config(MODEL + "training: {batch_size: 64}\n")  # three steps an epoch
+    for steps, told in ((4, ["1/2", "2/2"]), (7, ["3/4", "4/4"])):
+        code, _, err = run_command(
+            "train", config, "--set", f"training.steps={steps}", "--runs-dir", tmp_path / "runs", "--resume"
+        )
+        assert code == 0
+        assert re.findall(r"^epoch (\S+):", err, re.MULTILINE) == told
 
 
 def test_a_run_that_left_its_batch_open_goes_on_with_what_it_was_begun_with(write_config, tmp_path):
