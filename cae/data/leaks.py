@@ -47,8 +47,8 @@ def warn_of_leaks(splits: Splits) -> list[RunWarning]:
     if not found:
         return []
     message = (
-        f"{' and '.join(found)} are training images, too, byte for byte. So the model looks better on them than it is."
-        " Remove them from one of the parts."
+        f"Among the training images are, byte for byte, {' and '.join(found)}. So the model looks better on these parts"
+        " than it is. Remove the images from one of the parts."
     )
     return [RunWarning("leaking_parts", message)]
 
