@@ -101,7 +101,7 @@ class Training:
             self._write_summary(state, outcome, started, warnings=warnings)
             for name, reason in self.splits.replaced.items():
                 self.tell(f"{name}: another image was taken in its place: {reason}")
-            for warning in dict.fromkeys(warnings):
+            for warning in dict.fromkeys(warnings if agreement.is_chief else ()):
                 self.tell(str(warning))
             return outcome, stop.exit_code if outcome is Outcome.INTERRUPTED else 0
 

@@ -115,7 +115,7 @@ def seeds(state):
     states = [v for v in steps.autoencoder.model.variables if v.path.endswith("seed_generator_state")]
     return [[int(copy[0]) for copy in steps.strategy.experimental_local_results(one.value)] for one in states]
 
-STRATEGY = {"training": {"strategy": "mirrored"}}
+STRATEGY = {"training": {"strategy": "mirrored", "batch_size": 4, "epochs": 1}}
 first, second = make_state(), make_state()
 second.restore(first.to_checkpoint())
 print(json.dumps([seeds(first), seeds(second)]))
