@@ -21,12 +21,18 @@ export function failureNotice(text, retry) {
   );
 }
 
-/** Runs of which something cannot be read, with the reasons. */
+// Of a folder of damaged runs, the pictures of the others must stay in sight.
+const MOST_REFUSED = 3;
+
+/** Runs of which something cannot be read, with the reasons, a line each. */
 export function refusedNotice(refused) {
+  const lines = refused.slice(0, MOST_REFUSED).map((run) => `${run.name} cannot be read in full: ${run.reason}.`);
+  const more = refused.length - lines.length;
+  if (more > 0) lines.push(`Nor can ${more} more ${more === 1 ? "run" : "runs"}.`);
   return h(
     "div",
     { class: "failure", role: "status" },
-    h("span", {}, refused.map((run) => `${run.name} cannot be read in full: ${run.reason}.`).join(" ")),
+    h("span", {}, ...lines.map((line) => h("div", {}, line))),
   );
 }
 
