@@ -256,7 +256,8 @@ def _make_locked(path: Path, *, is_folder: bool) -> tuple[Path, int | None]:
     while True:
         affixes: dict[str, Any] = {"prefix": UNFINISHED, "suffix": f"-{path.name}", "dir": path.parent}
         if is_folder:
-            temporary = Path(tempfile.mkdtemp(**affixes))
+            with naming_failures(path):
+                temporary = Path(tempfile.mkdtemp(**affixes))
             handle = os.open(temporary, os.O_RDONLY) if fcntl is not None else None
         else:
             handle, name = tempfile.mkstemp(**affixes)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,13 @@ def test_a_failure_leaves_the_old_folder_and_names_files_where_they_were_to_be(t
     with pytest.raises(UserError, match=f"^{target}/b: bad"), replacing_folder(target) as folder:
         raise UserError(f"{folder / 'b'}: bad")
     assert tree(tmp_path) == {"target/a": "old"}
+
+
+@pytest.mark.parametrize("begin", [replacing, replacing_folder])
+def test_a_place_that_takes_no_files_is_named_and_not_what_was_to_lie_beside_it(begin):
+    with pytest.raises(OSError, match="/proc/here") as caught, begin(Path("/proc/here")):
+        pass
+    assert caught.value.filename == "/proc/here"
 
 
 def test_of_two_renames_the_second_failing_puts_the_old_folder_back(tmp_path, monkeypatch):
