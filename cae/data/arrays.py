@@ -285,5 +285,5 @@ def _load_labels(file: ArrayFile, name: str, num_images: int) -> tuple[np.ndarra
         return None, f"{whose}: no labels, since {received}, not one whole number for each of {num_images:,} images"
     if others := [other for other in file.headers if read_name(other).label]:
         listed = printable(", ".join(others[:_NAMED_ARRAYS]))
-        return None, f"{whose}: no labels, since none of {listed} belongs to it by its name"
+        return None, f"{whose}: no labels, since no array of labels has a matching name. The file has: {listed}"
     return None, ""

@@ -167,7 +167,7 @@ def test_labels_of_another_array_do_not_turn_the_result_upside_down(run, run_com
     assert f"{share:.4f}" in expected.splitlines()[2].split()
     np.savez(tmp_path / "b.npz", x_test=images, y_train=1 - labels)
     code, _, stderr = run_command("score", run, tmp_path / "b.npz", "--array", "x_test", "--normal-classes", "0")
-    assert (code, "x_test: no labels, since none of y_train belongs" in stderr) == (2, True)
+    assert (code, "x_test: no labels, since no array of labels has a matching name" in stderr) == (2, True)
 
 
 def test_without_labels_the_highest_scores_are_named(run, folders, run_command):

@@ -225,7 +225,8 @@ def test_labels_of_other_images_are_never_taken_though_their_number_fits(tmp_pat
     path = write(tmp_path / "a.npz", **{images: some_images(9), foreign: np.arange(9)})
     parts = load_given(section(path, array=images))
     assert parts.train.labels is None
-    assert parts.notes == [f"{path}: {images}: no labels, since none of {foreign} belongs to it by its name"]
+    reason = "no labels, since no array of labels has a matching name"
+    assert parts.notes == [f"{path}: {images}: {reason}. The file has: {foreign}"]
 
 
 def test_training_and_test_arrays_take_their_own_labels_in_splits_and_it_is_said(tmp_path):
@@ -236,7 +237,9 @@ def test_training_and_test_arrays_take_their_own_labels_in_splits_and_it_is_said
     splits = load_splits(section(path, test_array="x_val"))
     assert splits.test.labels is None
     assert "x_train: labels are those in y_train" in splits.notes[0]
-    assert "x_val: no labels, since none of y_train, y_test belongs to it" in splits.notes[1]
+    assert splits.notes[1].endswith(
+        "x_val: no labels, since no array of labels has a matching name. The file has: y_train, y_test"
+    )
     splits = load_splits(section(path, array="x_val"))
     assert splits.train.labels is None
     assert splits.test.labels.tolist() == list(range(200, 220))
