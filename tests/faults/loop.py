@@ -1,12 +1,11 @@
 """`python -m tests.faults.loop FOLDER COMMAND ...` lets each command meet a fault at each of its steps.
 
-Runs with the shim before the C library (LD_PRELOAD). Whatever changes a file below FOLDER counts as a step: each in its
-turn fails once (`once`), or it and all that follow (`dead`), which is to the disk what a SIGKILL just before that step
-is. After each fault every file must be whole or absent and the same command must go through. Prints a line of JSON for
-each command. `--stop SEED` does one thing only, at a step chosen by chance, and leaves the files: `--way kill` is
-killed there in earnest.
+Runs with the shim before the C library (LD_PRELOAD). Whatever changes a file below FOLDER counts as a step. At each
+step in its turn the command, from the same start every time, meets each WAY: the step fails once (`once`), it and all
+that follow fail (`full`), or a process that was forked for it is killed there by SIGKILL (`kill`). After each fault
+every file must be whole or absent, and the same command must go through. Prints a line of JSON for each command.
 
-TensorFlow starts once for all of this, and what is computed is computed once: only files are tried.
+TensorFlow starts once for all of this, and nothing is computed again: only the writing of files is tried.
 """
 
 import argparse
@@ -15,28 +14,36 @@ import contextlib
 import csv
 import ctypes
 import functools
+import gc
 import io
 import json
 import os
-import random
 import re
 import shutil
-import sys
+import signal
 import tempfile
 import time
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
-COUNT, ONCE, DEAD, KILL = range(4)
+import h5py
+import numpy as np
+from PIL import Image
+
+from tests.conftest import make_images
+
+COUNT, *_ = MODES = range(4)
+WAYS = dict(zip(("once", "full", "kill"), MODES[1:], strict=True))
 HIDDEN = re.compile(r"\.(writing-|whole|old-)")
+SECONDS = 60
 CONFIG = """
 experiment: e
 name: {name}
 seed: {seed}
-data: {{source: image_folder, path: {images}, channels: 1, cache: disk}}
+data: {{source: image_folder, path: {images}, channels: 1, cache: {cache}}}
 model: {{encoder: {{filters: [2]}}}}
-training: {{epochs: 1, batch_size: 16, optimizer: {{name: sgd, learning_rate: 0.01}}}}
+training: {{epochs: 1, batch_size: 4, optimizer: {{name: sgd, learning_rate: 0.01}}}}
 logging: {{probe_images: 2}}
 """
 GRID = "grid: {seed: [0, 1]}\n"
@@ -48,17 +55,19 @@ shim = ctypes.CDLL(None)
 class Case:
     """One command: what it is given, and what has to be there when it has gone through.
 
-    `marks` are files that promise that all others of their folder are there; `folders` are either old, new or absent.
+    `marks` are files that promise that all others of their folder are there, but for those whose names hold `later`;
+    `folders` are either old, new or absent.
     """
 
     arguments: list
     marks: list = field(default_factory=list)
     folders: list = field(default_factory=list)
     prepare: object = None
+    later: str = "\0"
 
 
 def make_cases(root):
-    runs, out = root / "runs" / "e", root / "out"
+    given, runs, out = root.parent / "given", root / "runs" / "e", root / "out"
     run, other = runs / "a", runs / "b"
 
     def old_results(folder):
@@ -71,45 +80,42 @@ def make_cases(root):
         (out / "old.txt").write_text("old")
 
     def old_shards():
-        call("prepare", root / "few", out, "--image-size", 4, 4)
+        call("prepare", given / "few", out, "--image-size", 4, 4)
 
-    def codes():
-        shutil.copyfile(root / "codes.npz", root / "given.npz")
-
-    data = ["--set", f"data.path={root / 'images'}"]
+    data = ["--set", f"data.path={given / 'images'}"]
     return {
         "train": Case(
-            ["train", root / "c.yaml", "--runs-dir", root / "new", "--resume"], [root / "new/e/c/summary.json"]
+            ["train", given / "c.yaml", "--runs-dir", root / "new", "--resume"], [root / "new/e/c/summary.json"]
         ),
         "overwrite": Case(
-            ["train", root / "a.yaml", "--runs-dir", root / "runs", "--overwrite"], [run / "summary.json"]
+            ["train", given / "a.yaml", "--runs-dir", root / "runs", "--overwrite"], [run / "summary.json"]
         ),
-        "grid": Case(["train", root / "grid.yaml", "--runs-dir", root / "new"]),
+        "grid": Case(["train", given / "grid.yaml", "--runs-dir", root / "new"]),
         "evaluate": Case(
             ["evaluate", run, "--projector", "--no-features"],
             [run / "evaluation/results.json", run / "evaluation/projector/projector_config.pbtxt"],
         ),
-        "compare": Case(["evaluate", run, other], [runs / "comparison/comparison.json"]),
-        "visualize": Case(["visualize", run], [run / "visualization/visualization.json"]),
-        "reconstruct": Case(["reconstruct", run, root / "few", "--out", out, "--error-maps"], folders=[out]),
+        "compare": Case(["evaluate", run, other], [runs / "comparison/comparison.json"], later="tfevents"),
+        "visualize": Case(["visualize", run, "--maps", 0, "--top", 1], [run / "visualization/visualization.json"]),
+        "reconstruct": Case(["reconstruct", run, given / "few", "--out", out, "--error-maps"], folders=[out]),
         "reconstruct over": Case(
-            ["reconstruct", run, root / "few.npy", "--out", out, "--format", "npy", "--overwrite"],
+            ["reconstruct", run, given / "few.npy", "--out", out, "--format", "npy", "--overwrite"],
             [out / "scores.csv"],
             prepare=functools.partial(old_results, out),
         ),
-        "score": Case(["score", run, root / "few", "--out", out, "--fpr", 0.4], folders=[out]),
+        "score": Case(["score", run, given / "few", "--out", out, "--fpr", 0.5], folders=[out]),
         "score into": Case(
-            ["score", run, root / "few", "--out", out], [out / "results.json"], prepare=functools.partial(out.mkdir)
+            ["score", run, given / "few", "--out", out], [out / "results.json"], prepare=functools.partial(out.mkdir)
         ),
-        "encode npz": Case(["encode", run, root / "few", "--out", out / "codes.npz"]),
-        "encode h5": Case(["encode", run, root / "few", "--out", out / "codes.h5"]),
-        "decode": Case(["decode", run, root / "codes.npz", "--out", out], folders=[out]),
+        "encode npz": Case(["encode", run, given / "few", "--out", out / "codes.npz"]),
+        "encode h5": Case(["encode", run, given / "few", "--out", out / "codes.h5"]),
+        "decode": Case(["decode", run, given / "codes.npz", "--out", out], folders=[out]),
         "export keras": Case(["export", run, "--format", "keras", "--out", out / "model.keras", *data]),
         "export savedmodel": Case(
             ["export", run, "--format", "savedmodel", "--out", out, *data], folders=[out], prepare=old_export
         ),
-        "prepare": Case(["prepare", root / "few", out, "--overwrite"], folders=[out], prepare=old_shards),
-        "figure": Case(["describe", root / "a.yaml", "--figure", root / "model.svg"]),
+        "prepare": Case(["prepare", given / "few", out, "--overwrite"], folders=[out], prepare=old_shards),
+        "figure": Case(["describe", given / "a.yaml", "--figure", root / "model.svg"]),
     }
 
 
@@ -125,9 +131,6 @@ def call(*arguments):
             code = error.code
             if code == 143:  # somebody wants this program to end, not the command
                 raise
-        except Exception:
-            code = "traceback"
-            traceback.print_exc()
     return code, out.getvalue(), err.getvalue()
 
 
@@ -145,28 +148,36 @@ def once(module, name, key=lambda *arguments, **options: None):
 
 
 def compute_once():
-    """Keep models, compiled steps, measurements and drawings from one call to the next."""
+    """Keep what is computed from one call to the next, and let nothing wait for threads, which a fork does not have."""
     from cae.engine import start_engine
 
     start_engine()
+    import tensorflow as tf
+
+    # With a single thread each, what is left to compute is computed where it is called for, in a fork too.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    import cae.commands.main
     import cae.comparison.compare
     import cae.comparison.events.write
     import cae.comparison.measuring
     import cae.comparison.report.page
+    import cae.config.files
+    import cae.config.save
     import cae.evaluation.results
     import cae.export.export
     import cae.features.describe
     import cae.inference.trained_autoencoder
     import cae.plan_figure.file
     import cae.runs.trained
-    import cae.training.tensorboard
+    import cae.training.train
     import cae.visualization.results
     from cae.grid.workers import Children
-    from cae.training.train import Training
 
     def by_weights(directory, *_):
         return directory.digest_weights()
 
+    once(cae.config.files, "read_yaml", lambda text, source, **options: (text, source, *options.values()))
     once(cae.runs.trained, "load_autoencoder", by_weights)
     model = cae.inference.trained_autoencoder.TrainedAutoencoder
     real_load = model.load
@@ -176,18 +187,52 @@ def compute_once():
     once(cae.visualization.results, "_draw")
     once(cae.features.describe, "take_sample", lambda network, images, **options: options["most"])
     once(cae.comparison.compare, "make_exhibits")
-    once(cae.comparison.report.write, "comparison_picture")
+    once(cae.comparison.compare, "describe_environment")
+    once(cae.comparison.report.page, "comparison_picture")
+    once(cae.comparison.report.page, "render_page")
     once(cae.comparison.events.write, "comparison_picture")
     once(cae.plan_figure.file, "draw_plan")
-    # Four tenths of a training of this size, and one event of many.
-    cae.training.tensorboard._write_graphs = lambda autoencoder: None
+    once(cae.training.train, "describe_environment")
+    once(cae.comparison.report.page, "render_markdown")
+    once(cae.visualization.results, "make_page")
+    once(cae.config.save, "to_yaml", repr)
+    once(cae.commands.main, "_make_parser", lambda arguments: arguments[0])
+    encode_pictures_once()
+    # Gives back the memory of models, of which there are no new ones here.
+    cae.comparison.measuring.keras = cae.comparison.measuring.gc = SimpleNamespace(
+        backend=SimpleNamespace(clear_session=int), collect=int
+    )
     cae.export.export.check_parity = lambda *args, **options: []
-    if os.environ.get("CAE_FAULTS") != "all":
-        copy_exports(cae.export.export.WRITERS)
+    copy_exports(cae.export.export.WRITERS)
     Children.train = lambda children, arguments: call("train", *arguments)[0]
+    evaluate_once()
+    replace_networks()
+    replace_steps()
+    read_records_here()
+
+
+def encode_pictures_once():
+    save, kept = Image.Image.save, {}
+
+    def save_bytes(image, target, format="PNG", **options):
+        key = image.tobytes(), image.size, format, options.get("pnginfo") and options["pnginfo"].chunks[0]
+        if key not in kept:
+            encoded = io.BytesIO()
+            save(image, encoded, format, **options)
+            kept[key] = encoded.getvalue()
+        with open(target, "wb") if isinstance(target, str | Path) else contextlib.nullcontext(target) as file:
+            file.write(kept[key])
+
+    Image.Image.save = save_bytes
+
+
+def evaluate_once():
+    import cae.comparison.measuring
+    import cae.evaluation.results
+
     evaluate, write, evaluations = cae.evaluation.results.evaluate_run, cae.evaluation.results.write_evaluation, {}
 
-    def evaluate_once(trained, measured_on, out, tell):
+    def evaluate_or_write(trained, measured_on, out, tell):
         def write_and_keep(folder, *files):
             evaluations[trained.weights_digest] = files
             write(folder, *files)
@@ -198,7 +243,29 @@ def compute_once():
         write(out, *evaluations[trained.weights_digest])
         return evaluations[trained.weights_digest][0]
 
-    cae.evaluation.results.evaluate_run = cae.comparison.measuring.evaluate_run = evaluate_once
+    cae.evaluation.results.evaluate_run = cae.comparison.measuring.evaluate_run = evaluate_or_write
+
+
+def replace_networks():
+    """Networks that need no arithmetic."""
+    from cae.inference.network import Network
+
+    def fill(inputs, shape):
+        return np.full((len(inputs), *shape), 0.5, np.float32) * inputs.mean(dtype=np.float32)
+
+    Network.reconstruct = lambda network, images: images * np.float32(0.9)
+    Network.encode = lambda network, images: fill(images, network.code_shape)
+    Network.decode = lambda network, codes: fill(codes, network.plan.image_shape)
+
+
+def replace_steps():
+    """Trainings that read the images, count their steps and change a weight, and compute nothing."""
+    import cae.training.loop
+    import cae.training.tensorboard
+    from cae.data.pixels import to_float
+    from cae.training.step import Steps
+    from cae.training.train import Training
+
     make_state, states = Training._make_state, {}
 
     def make_state_once(training):
@@ -210,7 +277,36 @@ def compute_once():
         state.restore(start)
         return state
 
+    def read_batches(images, size, *_, **__):
+        for first in range(0, len(images), size):
+            yield to_float(images.read(np.arange(first, min(first + size, len(images)))))
+
+    def train(steps, batches, number, sums):
+        for _ in range(number):
+            next(batches)
+        steps.step.assign_add(number)
+        kernel = steps.autoencoder.model.trainable_variables[0]
+        kernel.assign(kernel * 1.01)
+        return sums + 1
+
     Training._make_state = make_state_once
+    cae.training.train.make_training_batches = cae.training.loop.make_batches = read_batches
+    cae.training.tensorboard.make_batches = read_batches
+    Steps.train = train
+    Steps.validate = lambda steps, batches, number: steps.zero_sums() + 1
+    Steps.reconstruct = lambda steps, images, number, count: (images, images, images)
+    # Traces the model; one event of many.
+    cae.training.tensorboard._write_graphs = lambda autoencoder: None
+
+
+def read_records_here():
+    """Read event files without the threads of tf.data."""
+    import tensorflow as tf
+    from tensorflow.python.lib.io import _pywrap_record_io
+
+    tf.data.TFRecordDataset = lambda path: SimpleNamespace(
+        as_numpy_iterator=lambda: iter(_pywrap_record_io.RecordIterator(path, ""))
+    )
 
 
 def copy_exports(writers):
@@ -235,26 +331,22 @@ def copy_exports(writers):
 
 
 def make_template(root):
-    """Two trained runs, images and codes; all that commands are given."""
-    import numpy as np
-    from PIL import Image
-
-    from tests.conftest import make_images
-
-    images = make_images(24, 8, 8)
+    """Two trained runs, and, outside of what is watched, images, configurations and codes for commands to read."""
+    given = root.parent / "given"
+    images = make_images(10, 8, 8)
     for number, image in enumerate(images):
         for folder in ["images/train", *(["images/test", "few"] if number < 4 else [])]:
-            path = root / folder / f"class{number % 2}" / f"{folder[-2:]}{number}.png"
+            path = given / folder / f"class{number % 2}" / f"{folder[-2:]}{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image[..., 0]).save(path)
-    np.save(root / "few.npy", images[:3])
+    np.save(given / "few.npy", images[:3])
     for seed, name in enumerate("abc"):
-        text = CONFIG.format(name=name, seed=seed % 2, images=root / "images")
-        (root / f"{name}.yaml").write_text(text)
+        text = CONFIG.format(name=name, seed=seed % 2, images=given / "images", cache="disk" if name == "c" else "none")
+        (given / f"{name}.yaml").write_text(text)
         if name != "c":
-            check(call("train", root / f"{name}.yaml", "--runs-dir", root / "runs"))
-    (root / "grid.yaml").write_text(CONFIG.format(name="g", seed=0, images=root / "images") + GRID)
-    check(call("encode", root / "runs/e/a", root / "few", "--out", root / "codes.npz"))
+            check(call("train", given / f"{name}.yaml", "--runs-dir", root / "runs"))
+    (given / "grid.yaml").write_text(CONFIG.format(name="g", seed=0, images=given / "images", cache="none") + GRID)
+    check(call("encode", root / "runs/e/a", given / "few", "--out", given / "codes.npz"))
     shutil.rmtree(root / "cache")
 
 
@@ -263,68 +355,89 @@ def check(called):
     return called
 
 
-def arm(root, number, mode):
-    shim.faults_arm(os.fsencode(root), ctypes.c_long(number), mode)
-
-
 @contextlib.contextmanager
 def faults(root, number, mode):
     """Gives a list that holds, after the block, the steps that were taken."""
     steps = []
-    arm(root, number, mode)
+    shim.faults_arm(os.fsencode(root), ctypes.c_long(number), mode)
     try:
         yield steps
     finally:
         steps += [shim.faults_name(step).decode() for step in range(1, shim.faults_count() + 1)]
-        arm("", 0, COUNT)
+        shim.faults_arm(b"", 0, COUNT)
 
 
-def read(path):
-    """Read a file back with another program's eyes; raises where it is not whole."""
-    import h5py
-    import numpy as np
-    from PIL import Image
-
-    if path.suffix in (".json",):
-        json.loads(path.read_text())
-    elif path.suffix == ".jsonl":
-        for line in path.read_text().splitlines():
-            json.loads(line)
-    elif path.suffix == ".csv":
-        rows = list(csv.reader(path.read_text().splitlines()))
-        assert len({len(row) for row in rows}) == 1
-    elif path.suffix == ".png":
-        with Image.open(path) as picture:
-            picture.load()
-    elif path.suffix == ".npz":
-        with np.load(path) as arrays:
-            assert [arrays[name] for name in arrays.files]
-    elif path.suffix == ".npy":
-        np.load(path)
-    elif path.suffix == ".h5":
-        with h5py.File(path) as file:
-            file.visititems(lambda name, item: item[()] if isinstance(item, h5py.Dataset) else None)
-    elif path.suffix in (".html", ".svg"):
-        assert path.read_text().rstrip().endswith(f"</{path.suffix[1:]}>")
-    elif path.suffix == ".keras":
-        import zipfile
-
-        with zipfile.ZipFile(path) as archive:
-            assert archive.testzip() is None
+def call_and_kill(root, number, arguments):
+    """Run a command in a process of its own that is killed at a step; gives the exit code, -9 for the kill."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            with faults(root, number, WAYS["kill"]):
+                code = call(*arguments)[0]
+        finally:
+            os._exit(code if isinstance(code, int) else 1)
+    deadline = time.monotonic() + SECONDS
+    while True:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return "does not end"
+        time.sleep(0.001)
 
 
-def names_in(folder):
-    """Names of the files below a folder, those alike whose names carry times, and none of hidden leftovers."""
-    found = set()
-    for path in folder.rglob("*"):
-        name = str(path.relative_to(folder))
-        if path.is_file() and not any(HIDDEN.match(part) for part in path.relative_to(folder).parts):
-            found.add(re.sub(r"tfevents\.[^/]*?(\.\w+)?$", r"tfevents\1", name))
+@functools.cache
+def read(path, size, time_changed):
+    """Read a file back with another program's eyes; gives what is wrong."""
+    try:
+        if path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix == ".jsonl":
+            *lines, end = path.read_text().split("\n")
+            for line in lines:
+                json.loads(line)
+            # Files that grow by lines are read up to where a kill has cut the last one.
+            assert not end or path.name == "metrics.jsonl"
+        elif path.suffix == ".csv":
+            rows = list(csv.reader(path.read_text().splitlines()))
+            assert len({len(row) for row in rows}) == 1
+        elif path.suffix == ".png":
+            with Image.open(path) as picture:
+                picture.load()
+        elif path.suffix == ".npz":
+            with np.load(path) as arrays:
+                assert [arrays[name] for name in arrays.files]
+        elif path.suffix == ".npy":
+            np.load(path)
+        elif path.suffix == ".h5":
+            with h5py.File(path) as file:
+                file.visititems(lambda name, item: item[()] if isinstance(item, h5py.Dataset) else None)
+        elif path.suffix in (".html", ".svg"):
+            assert path.read_text().rstrip().endswith(f"</{path.suffix[1:]}>")
+        elif path.suffix == ".keras":
+            import zipfile
+
+            with zipfile.ZipFile(path) as archive:
+                assert archive.testzip() is None
+    except Exception as error:
+        return f"{path} is not whole: {error!r}"[:300]
+    return ""
+
+
+def files_in(folder):
+    """Paths of the files below a folder by their names, those alike whose names carry times; no hidden leftovers."""
+    found = {}
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not HIDDEN.match(name)]
+        for file in files:
+            if not HIDDEN.match(file):
+                path = os.path.join(place, file)
+                name = re.sub(r"tfevents\.[^/]*?(\.\w+)?$", r"tfevents\1", os.path.relpath(path, folder))
+                found[name] = Path(path)
     return found
-
-
-def content_of(folder):
-    return {name: (folder / name).read_bytes() for name in names_in(folder) if "tfevents" not in name}
 
 
 class Loop:
@@ -337,7 +450,7 @@ class Loop:
         shutil.copytree(self.template, self.root)
         if self.case.prepare is not None:
             self.case.prepare()
-        self.folders_before = {folder: names_in(folder) for folder in self.case.folders if folder.exists()}
+        self.folders_before = {folder: set(files_in(folder)) for folder in self.case.folders if folder.exists()}
 
     def count(self):
         """Run it without a fault, twice, for what is computed once; notes the steps and what is there in the end."""
@@ -346,27 +459,41 @@ class Loop:
             with faults(self.root, 0, COUNT) as self.steps:
                 check(call(*self.case.arguments))
         # What only saves time may be missing: commands go on without a cache.
-        self.expected = {name for name in names_in(self.root) if not name.startswith("cache/")}
-        self.folders_after = {folder: names_in(folder) for folder in self.case.folders}
+        self.expected = {name for name in files_in(self.root) if not name.startswith("cache/")}
+        self.folders_after = {folder: set(files_in(folder)) for folder in self.case.folders}
         return len(self.steps)
 
-    def meet(self, number):
-        """Meet a fault, then death at the same step of the next try, and then none; gives what is wrong on the way."""
+    def choose(self, every):
+        """Every so many steps, and the first of each kind: kinds differ in more than numbers."""
+        kinds = [re.sub(r"writing-.{8}|\.[0-9]+\.[^/]*|[0-9a-f]{32}|\d+", "", step) for step in self.steps]
+        return [1 + at for at, kind in enumerate(kinds) if at % every == 0 or kind not in kinds[:at]]
+
+    def meet(self, number, way):
+        """Meet a fault, and then none; gives what is wrong on the way."""
         self.reset()
-        problems = self.try_once(number, ONCE)
-        if problems or self.is_done():
-            self.reset()
-        problems += self.try_once(number, DEAD)
+        problems = self.suffer(number, way) + self.look()
         code, _, err = call(*self.case.arguments)
         # What is there whole need not be made again.
         if code != 0 and not ("already" in err and self.is_done()):
             problems.append(f"does not go through afterwards: {err[-300:]}")
         problems += [f"afterwards {problem}" for problem in self.look()]
         if not self.is_done():
-            problems.append(f"afterwards missing: {sorted(self.expected - names_in(self.root))}")
+            problems.append(f"afterwards missing: {sorted(self.expected - files_in(self.root).keys())}")
         if left := [str(path) for path in self.root.rglob(".*") if HIDDEN.match(path.name)]:
             problems.append(f"left: {left}")
-        return problems
+        return [f"step {number} ({self.steps[number - 1]}), {way}: {problem}" for problem in problems]
+
+    def suffer(self, number, way):
+        if way == "kill":
+            code = call_and_kill(self.root, number, self.case.arguments)
+            return [] if code == -signal.SIGKILL else [f"not killed there: {code}"]
+        with faults(self.root, number, WAYS[way]):
+            code, _, err = call(*self.case.arguments)
+        if "Traceback" in err or "--debug shows where" in err:
+            return [f"an error that nobody thought of: {err[-1500:]}"]
+        if code not in (0, 1):
+            return [f"exit code {code}: {err[-300:]}"]
+        return [] if code == 0 or "error:" in err or "failed" in err else [f"no reason: {err[-300:]}"]
 
     def marks_from(self, mark):
         """A mark, and those of folders in its folder."""
@@ -374,53 +501,34 @@ class Loop:
 
     def is_done(self):
         """Whether all files are there that the command writes."""
-        return self.expected <= names_in(self.root)
-
-    def try_once(self, number, mode):
-        with faults(self.root, number, mode):
-            code, _, err = call(*self.case.arguments)
-        problems = []
-        if code == "traceback" or "Traceback" in err:
-            problems.append(f"traceback: {err[-1500:]}")
-        elif code not in (0, 1):
-            problems.append(f"exit code {code}: {err[-300:]}")
-        elif code == 1 and "error:" not in err and "failed" not in err:
-            problems.append(f"no reason: {err[-300:]}")
-        way = {ONCE: "fails once", DEAD: "is the last"}[mode]
-        return [
-            f"where step {number} ({self.steps[number - 1]}) {way}: {problem}" for problem in problems + self.look()
-        ]
+        return self.expected <= files_in(self.root).keys()
 
     def look(self):
-        problems = []
-        for name in names_in(self.root):
-            if "tfevents" in name:
-                continue
-            try:
-                read(self.root / name)
-            except Exception as error:
-                problems.append(f"{name} is not whole: {error!r}"[:300])
+        found, problems = files_in(self.root), []
+        for name, path in found.items():
+            if "tfevents" not in name:
+                status = path.stat()
+                problems.append(read(path, status.st_size, status.st_mtime_ns))
         for mark in self.case.marks:
             if mark.exists() and '"status": "failed"' not in mark.read_text():
                 here, *others = (f"{one.parent.relative_to(self.root)}/" for one in self.marks_from(mark))
-                missing = {name for name in self.expected - names_in(self.root) if name.startswith(here)}
-                if missing := {name for name in missing if not name.startswith(tuple(others))}:
+                missing = {name.removeprefix(here) for name in self.expected - found.keys() if name.startswith(here)}
+                others = tuple(other.removeprefix(here) for other in others)
+                if missing := {n for n in missing if not n.startswith(others) and self.case.later not in n}:
                     problems.append(f"{mark.name} is there without {sorted(missing)}")
         for folder in self.case.folders:
-            found = names_in(folder) if folder.exists() else None
-            if found not in (self.folders_before.get(folder), self.folders_after[folder]):
-                problems.append(f"{folder} is neither old nor new: {sorted(found or ['absent'])}")
-        return problems
+            inside = set(files_in(folder)) if folder.exists() else None
+            if inside not in (self.folders_before.get(folder), self.folders_after[folder]):
+                problems.append(f"{folder} is neither old nor new: {sorted(inside or ['absent'])}")
+        return list(filter(None, problems))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("cases", nargs="+")
-    parser.add_argument("--stop", type=int)
-    parser.add_argument("--way", choices=["dead", "kill"])
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["once", "kill"])
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth step, and one of each kind")
     options = parser.parse_args()
     shim.faults_name.restype, shim.faults_name.argtypes = ctypes.c_char_p, [ctypes.c_long]
     shim.faults_count.restype = ctypes.c_long
@@ -432,27 +540,27 @@ def main():
     root.rename(template)
     for name in options.cases:
         loop = Loop(root, template, make_cases(root)[name])
-        started, number, found = time.monotonic(), loop.count(), []
-        once = time.monotonic() - started
-        if options.profile:
-            import cProfile
+        before, number, found = cpu_seconds(), loop.count(), []
+        # What is there by now stays; forks need not copy what the garbage collector would touch.
+        gc.collect()
+        gc.freeze()
+        chosen = loop.choose(options.every)
+        for step in chosen:
+            for way in options.ways:
+                found += [f"{name}, {problem}" for problem in loop.meet(step, way)]
+        told = {
+            "case": name,
+            "steps": number,
+            "met": len(chosen),
+            "seconds": round(cpu_seconds() - before, 2),
+            "problems": found,
+        }
+        print(json.dumps(told), flush=True)
 
-            loop.reset()
-            cProfile.runctx("call(*loop.case.arguments)", globals(), {"loop": loop}, sort="cumtime")
-            continue
-        if options.stop is not None:
-            loop.reset()
-            step = random.Random(options.stop).randint(1, number)
-            with faults(root, step, KILL if options.way == "kill" else DEAD):
-                call(*loop.case.arguments)
-            return
-        print(f"{name}: {number} steps, {once:.2f} s for two calls", file=sys.stderr, flush=True)
-        for step in range(1 + random.Random(name).randrange(options.every), number + 1, options.every):
-            found += [f"{name}, step {step}: {problem}" for problem in loop.meet(step)]
-        seconds = time.monotonic() - started
-        print(
-            json.dumps({"case": name, "steps": number, "once": once, "seconds": seconds, "problems": found}), flush=True
-        )
+
+def cpu_seconds():
+    """Of this process and those that it forked."""
+    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { PASS, FAIL };
-enum { COUNT, ONCE, DEAD, KILL };
+enum { COUNT, ONCE, FULL, KILL };
 
 static char root[4096];
 static long count, at;
@@ -52,13 +52,13 @@ static int path_of(int fd, char *path, size_t size) {
   return 1;
 }
 
-/* Decides about one call. A write that is cut in two by death is `half`. */
+/* Decides about one call. A write that is cut in two, by a kill or a disk that is full, is `half`. */
 static int decide(const char *what, const char *path, int *half) {
   if (!root[0] || !is_below(path)) return PASS;
   pthread_mutex_lock(&mutex);
   long number = ++count;
   if (number <= 20000) snprintf(names[number - 1], sizeof names[0], "%s %.180s", what, path + strlen(root));
-  int hit = mode != COUNT && (number == at || (mode == DEAD && number > at));
+  int hit = mode != COUNT && (number == at || (mode == FULL && number > at));
   pthread_mutex_unlock(&mutex);
   if (!hit) return PASS;
   if (half) *half = number == at && mode != ONCE;
