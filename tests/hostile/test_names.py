@@ -94,8 +94,10 @@ def test_what_has_the_name_of_a_runs_lock_is_refused_and_left_as_it_is(tmp_path,
         assert lock.read_text() == "42"
 
 
-def test_a_lock_that_a_kill_left_is_taken_over(tmp_path):
-    (tmp_path / ".lock-run").write_text('{"process": 7, "host": "here", "since": "2024-01-01 00:00:00"}')
+@pytest.mark.parametrize("length", [0, 5, 20, 100])
+def test_a_lock_that_a_kill_left_is_taken_over_with_as_much_of_it_as_was_written(tmp_path, length):
+    signature = '{"process": 7, "host": "here", "since": "2024-01-01 00:00:00"}'
+    (tmp_path / ".lock-run").write_text(signature[:length])
     with RunLock(tmp_path / "run").held(print):
         assert f"process {os.getpid()} " in RunLock(tmp_path / "run").holder()
     assert tree(tmp_path) == []
