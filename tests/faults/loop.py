@@ -481,6 +481,7 @@ class Loop:
             problems.append(f"afterwards missing: {sorted(self.expected - files_in(self.root).keys())}")
         if left := [str(path) for path in self.root.rglob(".*") if HIDDEN.match(path.name)]:
             problems.append(f"left: {left}")
+        problems += [f"not as its checksum says: {finding}" for finding in self.verify()]
         return [f"step {number} ({self.steps[number - 1]}), {way}: {problem}" for problem in problems]
 
     def suffer(self, number, way):
@@ -494,6 +495,13 @@ class Loop:
         if code not in (0, 1):
             return [f"exit code {code}: {err[-300:]}"]
         return [] if code == 0 or "error:" in err or "failed" in err else [f"no reason: {err[-300:]}"]
+
+    def verify(self):
+        """Files that are not what the checksums of their folder say."""
+        from cae.runs.checksums import verify
+
+        found = [finding for checksums in self.root.rglob("checksums.json") for finding in verify(checksums.parent)]
+        return [finding for finding in found if finding.state in ("changed", "missing")]
 
     def marks_from(self, mark):
         """A mark, and those of folders in its folder."""

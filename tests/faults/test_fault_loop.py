@@ -1,7 +1,7 @@
 """Every command that writes meets a fault at each of its steps: see `tests.faults.loop`.
 
 A run that is trained over an older one, and a grid of two runs, repeat most steps of a training: unless
-`CAE_FAULTS=all` is set, they meet faults at each kind of step and at every eighth. With it, a disk that stays full is
+`CAE_FAULTS=all` is set, they meet faults at each kind of step and at every 32nd. With it, a disk that stays full is
 tried besides.
 """
 
@@ -66,7 +66,7 @@ def start(shim, *arguments):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_after_a_fault_at_any_step_files_are_whole_or_absent_and_the_command_goes_through(shim, folder, group):
-    every = 8 if group == "more trainings" and not IS_ALL else 1
+    every = 32 if group == "more trainings" and not IS_ALL else 1
     ways = ["once", "kill", *(["full"] if IS_ALL else [])]
     process = start(shim, folder / "loop", *GROUPS[group], "--every", every, "--ways", *ways)
     assert process.returncode == 0, process.stderr[-3000:]
