@@ -124,9 +124,10 @@ def _writing(folder: Path, options: argparse.Namespace, inputs: Inputs, channels
     """Give what keeps each reconstruction in a folder."""
     pictures = OutputFolder(folder, inputs.names, [ERROR_MAPS])
     with contextlib.ExitStack() as stack:
-        array = stack.enter_context(_growing_array(folder, inputs, channels)) if options.format == "npy" else None
         columns = ["file", *_FIGURES, "score", "reconstruction"]
+        # Complete after all that it tells of.
         write_row = stack.enter_context(writing_table(folder / "scores.csv", columns))
+        array = stack.enter_context(_growing_array(folder, inputs, channels)) if options.format == "npy" else None
 
         def keep(made: Made) -> None:
             if array is None:
