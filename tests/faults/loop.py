@@ -215,13 +215,16 @@ def encode_pictures_once():
     save, kept = Image.Image.save, {}
 
     def save_bytes(image, target, format="PNG", **options):
-        key = image.tobytes(), image.size, format, options.get("pnginfo") and options["pnginfo"].chunks[0]
+        if options:
+            return save(image, target, format, **options)
+        key = image.tobytes(), image.size, format
         if key not in kept:
             encoded = io.BytesIO()
-            save(image, encoded, format, **options)
+            save(image, encoded, format)
             kept[key] = encoded.getvalue()
         with open(target, "wb") if isinstance(target, str | Path) else contextlib.nullcontext(target) as file:
             file.write(kept[key])
+        return None
 
     Image.Image.save = save_bytes
 

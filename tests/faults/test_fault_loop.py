@@ -1,8 +1,8 @@
 """Every command that writes meets a fault at each of its steps: see `tests.faults.loop`.
 
-A run that is trained over an older one, and a grid of two runs, repeat most steps of a training: unless
-`CAE_FAULTS=all` is set, they meet faults at each kind of step and at every 32nd. With it, a disk that stays full is
-tried besides.
+A run that is trained over an older one, a grid of two runs and a comparison of two repeat most steps of a training and
+an evaluation: unless `CAE_FAULTS=all` is set, they meet faults at each kind of step and at every 32nd. With it, a disk
+that stays full is tried besides.
 """
 
 import json
@@ -22,10 +22,10 @@ SHIM = Path(__file__).with_name("shim.c")
 GROUPS = {
     "results": [
         *("score", "score into", "reconstruct", "reconstruct over", "encode h5", "encode npz", "decode", "evaluate"),
-        *("compare", "visualize", "prepare", "export keras", "export savedmodel", "figure"),
+        *("visualize", "prepare", "export keras", "export savedmodel", "figure"),
     ],
     "training": ["train"],
-    "more trainings": ["overwrite", "grid"],
+    "repetitions": ["overwrite", "grid", "compare"],
 }
 IS_ALL = os.environ.get("CAE_FAULTS") == "all"
 
@@ -66,7 +66,7 @@ def start(shim, *arguments):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_after_a_fault_at_any_step_files_are_whole_or_absent_and_the_command_goes_through(shim, folder, group):
-    every = 32 if group == "more trainings" and not IS_ALL else 1
+    every = 32 if group == "repetitions" and not IS_ALL else 1
     ways = ["once", "kill", *(["full"] if IS_ALL else [])]
     process = start(shim, folder / "loop", *GROUPS[group], "--every", every, "--ways", *ways)
     assert process.returncode == 0, process.stderr[-3000:]
