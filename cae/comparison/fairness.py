@@ -159,7 +159,7 @@ def _warnings(groups: Sequence[Group], terms: Found) -> None:
                 found.setdefault(warning.code, {}).setdefault(terms.name(run), warning.message)
     for messages in found.values():
         names = list(messages)
-        whose = names[0] if len(names) == 1 else f"{listed_runs(names)} alike, here {names[0]}"
+        whose = names[0] if len(names) == 1 else f"{listed_runs(names)} (the figures are those of {names[0]})"
         terms.warnings.append(f"{whose}: {messages[names[0]]}")
 
 

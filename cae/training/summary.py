@@ -39,6 +39,7 @@ _MOST_OF_FIRST_STATISTICS = 0.01
 _LEAST_SPREAD = 0.01
 # What is looked at when training has ended.
 _MOST_IMAGES, _MOST_VALUES, _IMAGES_FOR_UNITS = 1024, 2**24, 16
+_OTHER_RATE = "Change training.optimizer.learning_rate (lower where the loss jumps, higher where it hardly falls)"
 # Validation still improves if the last quarter of the epochs brought as much.
 _STILL_RISING_DB = 0.25
 
@@ -83,7 +84,8 @@ def _unconverged_statistics(section: TrainingSection, plan: Plan, amount: Amount
             "unconverged_statistics",
             f"batch normalisation with momentum {momentum:g} keeps {left:.0%} of its first mean and variance after"
             f" {amount.steps} steps, so that validation is much worse than training. Lower"
-            f" model.encoder.normalization.momentum to 0.9, or: {_for_steps(section, amount, needed)}",
+            f" model.encoder.normalization.momentum to 0.9, or train for more steps."
+            f" {_for_steps(section, amount, needed)}",
         )
 
 
@@ -96,7 +98,7 @@ def _for_steps(section: TrainingSection, amount: Amount, needed: int) -> str:
     if section.steps is not None:
         return f"Raise training.steps to {needed} or more."
     enough = -(-needed // amount.steps_per_epoch)
-    return f"Raise training.epochs to {enough} or more, or leave it and training.batch_size to `auto`."
+    return f"Raise training.epochs to {enough} or more, or set it and training.batch_size to `auto`."
 
 
 class Spread:
@@ -127,8 +129,8 @@ class Spread:
         return [
             RunWarning(
                 "output_constant",
-                f"{found}: the model has learned nothing of the images. Lower training.optimizer.learning_rate, set"
-                " model.encoder.activation to leaky_relu or gelu, or train for more steps.",
+                f"{found}: the model has learned nothing of the images. {_OTHER_RATE}, set model.encoder.activation to"
+                " leaky_relu or gelu, or train for more steps.",
             )
         ]
 
@@ -162,8 +164,7 @@ def below_mean_image(mse: float, mse_of_mean_image: float) -> list[RunWarning]:
         RunWarning(
             "below_mean_image",
             f"the mean squared error, {mse:.3g}, is no better than that of the mean training image, which is"
-            f" {mse_of_mean_image:.3g}. Train for more steps (training.epochs), or change"
-            " training.optimizer.learning_rate: lower where the loss jumps, higher where it hardly falls.",
+            f" {mse_of_mean_image:.3g}. {_OTHER_RATE}, or train for more steps (training.epochs).",
         )
     ]
 
