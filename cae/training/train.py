@@ -236,7 +236,7 @@ class Training:
         if section.schedule.kind == "cosine":
             key = "training.epochs" if section.steps is None else "training.steps"
             self.tell(
-                f"warning: the cosine schedule depends on {key}. The learning rate goes on along the cosine of"
+                f"Warning: the cosine schedule depends on {key}. The learning rate goes on along the cosine of"
                 f" {section.length}, but the steps until now followed a shorter one: the result is not that of a"
                 f" training of {section.length} from the start."
             )
@@ -244,7 +244,7 @@ class Training:
         if not has_stopped_improving(section, counters):
             return checkpoint
         self.tell(
-            "warning: early stopping had ended this training, and would have ended one of more epochs at the same"
+            "Warning: early stopping had ended this training, and would have ended one of more epochs at the same"
             " point. Epochs without improvement are counted from 0 again."
         )
         counters.epochs_without_improvement = 0

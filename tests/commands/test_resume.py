@@ -151,7 +151,7 @@ def test_a_cosine_goes_on_along_the_longer_one_and_it_is_said(train):
     text = LONGER % "cosine"
     train(text, "run", 2)
     run, err = train(text, "run", 4, "--resume")
-    assert "warning: the cosine schedule depends on training.epochs" in err
+    assert "Warning: the cosine schedule depends on training.epochs" in err
     # Three steps an epoch; each row has the rate of its last step.
     lengths = [(2, 6), (5, 6), (8, 12), (11, 12)]
     expected = [0.1 * (1 + math.cos(math.pi * step / total)) / 2 for step, total in lengths]
