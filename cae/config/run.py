@@ -35,7 +35,7 @@ FolderName = Annotated[
 ]
 # What the program itself puts into the folder of an experiment or a run, or looks for there.
 _OWN_NAMES = (
-    *("comparison", "decoders", "train", "validation", "evaluation", "visualization", "projector", "checkpoints"),
+    *("comparison", "train", "validation", "evaluation", "visualization", "projector", "checkpoints"),
     *("config.yaml", "environment.json", "metrics.jsonl", "summary.json", "model.weights.h5", "reconstructions.png"),
     *("comparison.json", "results.json", "index.html"),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cae.plan.decoder import plan_decoder
 from cae.plan.encoder import plan_encoder
-from cae.plan.operations import Dense, Operation, Pool, Shape
+from cae.plan.operations import Dense, Dropout, Operation, Pool, Shape
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
@@ -150,7 +150,10 @@ def first_difference(plan: Plan, other: Plan) -> str | None:
         >>> first_difference(make_plan(ModelSection(), (28, 28, 1)), make_plan(wider, (28, 28, 1)))
         'stage_2_conv_1: conv 3x3 from 32 to 64 channels there, conv 3x3 from 32 to 128 channels here'
     """
-    mine, its = (list(_with_insides(one.operations)) for one in (plan, other))
+    mine, its = (
+        [operation for operation in _with_insides(one.operations) if not isinstance(operation, Dropout)]
+        for one in (plan, other)
+    )
     for left, right in itertools.zip_longest(mine, its):
         if left is None or right is None or _meaning(left) != _meaning(right):
             names = dict.fromkeys(one.name for one in (left, right) if one is not None)
