@@ -225,12 +225,13 @@ def lower(operations: Iterable[Operation], device: Device, dtype: str, *, traini
     Example:
         >>> from cae.config.model import ModelSection
         >>> from cae.plan import make_plan
-        >>> plan = make_plan(ModelSection(), (28, 28, 1))
+        >>> section = ModelSection.model_validate({"decoder": {"upsampling": "resize"}})
+        >>> plan = make_plan(section, (28, 28, 1))
         >>> steps = lower(plan.decoder, Device(), "float32", training=True)
         >>> [operation.name for operation in steps[2].operations]
         ['stage_2_resize', 'stage_2_conv_1', 'stage_2_conv_1_relu']
         >>> steps[2].form
-        'one conv_transpose 4x4, 802,816 MACs instead of 1,806,336'
+        'one conv_transpose 4x4, 1,605,632 MACs instead of 3,612,672'
     """
     target = _Target(device, dtype, training)
     waiting, steps = list(_opened(operations)), list[Step]()
