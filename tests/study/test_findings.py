@@ -1,8 +1,11 @@
 """What theory says of trained decoders, in the figures that the study found."""
 
+import itertools
 import json
+import re
 
 import pytest
+from scipy import stats
 
 from tests.conftest import ROOT
 
@@ -37,3 +40,68 @@ def test_what_max_unpooling_gains_comes_through_its_switches(part):
     assert unpooling["code"]["switch_bits"] > 0
     assert unpooling["ablations"]["switches_shuffled"]["low"] > 2 * unpooling["metrics"]["mse"]["high"]
     assert "with those of another image" in unpooling["ablations_in_words"]
+
+
+def figures_of(value):
+    """All numbers in a record, as texts with two decimals and, whole ones, with separators."""
+    if isinstance(value, dict):
+        return set().union(*map(figures_of, value.values())) if value else set()
+    if isinstance(value, list):
+        return set().union(*map(figures_of, value)) if value else set()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return set()
+    return {f"{value:.2f}", f"{value:,.0f}"}
+
+
+def quoted_figures(text):
+    """Numbers with two decimals, and numbers of bits."""
+    return set(re.findall(r"(?<![\d.])\d+\.\d\d(?!\d)", text)) | set(re.findall(r"\d{1,3}(?:,\d{3})+", text))
+
+
+@pytest.mark.parametrize(
+    ("page", "first", "last"),
+    [
+        ("README.md", "**What a first study found**", "## Compare them on your images"),
+        ("docs/study/README.md", "Checkerboard prominence on the photographs", "## The complete Fashion-MNIST"),
+    ],
+)
+def test_every_figure_that_is_quoted_of_the_study_is_one_that_it_found(page, first, last):
+    found = set()
+    for part in ("fashion_mnist", "cifar10"):
+        comparison = json.loads((STUDY / part / "comparison.json").read_text(encoding="utf-8"))
+        found |= figures_of(comparison)
+        for contender in comparison["contenders"]:
+            found.add(f"{contender['code']['values'] * contender['code']['bits_per_value']:,}")
+    quoted = quoted_figures((ROOT / page).read_text(encoding="utf-8").split(first)[1].split(last)[0])
+    assert len(quoted) >= 4
+    assert quoted <= found
+
+
+def test_how_many_times_the_error_is_with_the_switches_of_another_image_is_what_was_measured():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for part in ("fashion_mnist", "cifar10"):
+        unpooling = contenders(part)["max_unpool"]
+        times = unpooling["ablations"]["switches_shuffled"]["mean"] / unpooling["metrics"]["mse"]["mean"]
+        assert f"{times:.1f}" in text
+
+
+def test_the_pairs_that_are_left_after_holms_correction_are_those_that_the_pages_name():
+    left = {}
+    for part in ("fashion_mnist", "cifar10"):
+        values = {label: one["metrics"]["psnr"]["values"] for label, one in contenders(part).items()}
+        pairs = list(itertools.combinations(values, 2))
+        p_values = sorted((stats.ttest_rel(values[a], values[b]).pvalue, a, b) for a, b in pairs)
+        below = [p for p, _, _ in p_values if p < 0.05]
+        kept = []
+        for rank, (p_value, *pair) in enumerate(p_values):
+            if p_value * (len(pairs) - rank) >= 0.05:
+                break
+            kept.append(frozenset(pair))
+        left[part] = (len(below), len(kept), kept)
+    assert left["fashion_mnist"][:2] == (20, 10)
+    assert left["cifar10"][:2] == (24, 2)
+    assert frozenset(("resize nearest", "resize lanczos3")) in left["fashion_mnist"][2]
+    assert frozenset(("resize nearest", "resize bilinear")) in left["cifar10"][2]
+    page = (STUDY / "README.md").read_text(encoding="utf-8")
+    assert "10 of 20 pairs below 0.05" in page
+    assert "2 of 24" in page
