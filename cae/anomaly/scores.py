@@ -11,7 +11,13 @@ from PIL import Image
 from cae.data.pixels import to_float
 from cae.pictures.colors import LARGEST_ERROR, scale_colors
 
+Metric = Literal["mse", "mae", "ssim", "peak"]
+METRICS: tuple[str, ...] = get_args(Metric)
+
 _MOST_PIXELS = 2**20
+_WINDOW = 11  # of SSIM, in pixels
+# Of the Gaussian that errors are averaged under, in shares of the shorter side: a pixel that is off by chance is none.
+_PEAK_SIGMA = 1 / 32
 
 
 def row_strips(height: int, width: int) -> Iterator[slice]:
@@ -23,9 +29,6 @@ def row_strips(height: int, width: int) -> Iterator[slice]:
     rows = max(1, _MOST_PIXELS // width)
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
-
-
-_WINDOW = 11  # of SSIM, in pixels
 
 
 def measure_quality(images: np.ndarray, reconstructions: np.ndarray) -> dict[str, np.ndarray]:
@@ -76,13 +79,6 @@ def _strips(height: int, halo: int, rows: int) -> Iterator[tuple[slice, int, int
 
 def _largest_odd(side: int) -> int:
     return side if side % 2 else side - 1
-
-
-Metric = Literal["mse", "mae", "ssim", "peak"]
-METRICS: tuple[str, ...] = get_args(Metric)
-
-# Of the Gaussian that errors are averaged under, in shares of the shorter side: a pixel that is off by chance is none.
-_PEAK_SIGMA = 1 / 32
 
 
 def score_images(images: np.ndarray, reconstructions: np.ndarray, metric: Metric) -> np.ndarray:
