@@ -39,7 +39,8 @@ def table() -> list[tuple[Any, ...]]:
         ("code, 32 bits a value", _shape(plan.latent_shape), f"{plan.code.values * plan.code.bits_per_value:,}")
     )
     for pool in plan.switches:
-        rows.append((f"switches of {pool.name}, 2 bits each", _shape(pool.output_shape), f"{pool.switch_bits:,.0f}"))
+        what = f"switches of {pool.name}, up to 2 bits each"
+        rows.append((what, _shape(pool.output_shape), f"{pool.switch_bits:,.0f}"))
     rows.append(("switches together", "", f"{plan.code.switch_bits:,}"))
     return [("what", "values", "bits"), *rows]
 

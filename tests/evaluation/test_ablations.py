@@ -24,7 +24,7 @@ def make_run(images, pool_size, batch_size):
         }
     )
     plan = make_plan(section, images.shape[1:])
-    training = SimpleNamespace(batch_size=batch_size)
+    training = SimpleNamespace(images_at_once=batch_size)
     return SimpleNamespace(
         plan=plan, autoencoder=build_autoencoder(plan, seed=1), config=SimpleNamespace(training=training)
     )

@@ -114,6 +114,7 @@ def test_a_terminal_that_is_closed_ends_a_training_with_a_checkpoint(config, tmp
     ours, terminal = pty.openpty()
 
     def log_in():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests themselves may run under nohup
         os.setsid()
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
@@ -146,9 +147,10 @@ def test_messages_that_nobody_reads_any_more_are_no_error():
 
 
 def test_a_hangup_that_is_ignored_from_the_start_stays_ignored():
-    assert signal.SIGHUP in stop_signals()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests themselves may run under nohup
     try:
+        assert signal.SIGHUP in stop_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         assert signal.SIGHUP not in stop_signals()
         with children.Children():
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
