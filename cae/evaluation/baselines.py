@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,118 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from cae.measures.catalogue import metrics_per_image
-
-
-class EvenSample:
-    """Keeps every image at first; whenever there are too many, every other one goes, and fewer are taken from then on.
-
-    Example:
-        >>> sample = EvenSample(most=4)
-        >>> for batch in np.arange(10.0).reshape(5, 2):
-        ...     sample.add(batch)
-        >>> sample.rows()[:, 0].tolist()
-        [0.0, 4.0, 8.0]
-
-    Args:
-        most: How many images to keep at most; of a longer stream at least half as many are kept.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._parts: list[np.ndarray] = []
-        self._seen = 0
-        self._stride = 1
-
-    def add(self, images: np.ndarray) -> None:
-        """Take what is wanted from the next images of the stream, shape (batch, ...)."""
-        rows = np.reshape(images, (len(images), math.prod(images.shape[1:])))
-        self._parts.append(np.array(rows[-self._seen % self._stride :: self._stride], np.float32))
-        self._seen += len(images)
-        while sum(len(part) for part in self._parts) > self._most:
-            self._parts = [self.rows()[::2].copy()]
-            self._stride *= 2
-
-    def rows(self) -> np.ndarray:
-        """Return the sample: float32, shape (images, values of an image)."""
-        return np.concatenate(self._parts)
-
-
-# An eigenvalue below this share of the largest is rounding: the sample does not vary in that direction.
-_RANK_TOLERANCE = 1e-12
-# Rows or columns that are turned into float64 at a time.
-_CHUNK = 1024
-
-
-@dataclass(frozen=True)
-class Pca:
-    """A mean image and orthonormal components.
-
-    Args:
-        mean: float32, shape (values,).
-        components: float32, shape (components, values), largest variance first.
-    """
-
-    mean: np.ndarray
-    components: np.ndarray
-
-    def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """Project images, shape (batch, ...), onto the components and back: float32, the same shape, not clipped."""
-        centred = np.asarray(images, np.float32).reshape(len(images), -1) - self.mean
-        return ((centred @ self.components.T) @ self.components + self.mean).reshape(np.shape(images))
-
-
-def fit_pca(sample: np.ndarray, components: int) -> Pca:
-    """Find the components of the sample's largest variances, exactly.
-
-    Time grows with the cube of the smaller of the two sides of `sample`; 3,072 take about ten seconds.
-
-    Example:
-        >>> sample = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]], np.float32)
-        >>> fit_pca(sample, components=2).components.shape  # the sample varies in one direction only
-        (1, 2)
-
-    Args:
-        sample: float32, shape (images, values); centred in place.
-        components: How many at most; there are no more than the sample has directions of variation.
-
-    Returns:
-        The mean and the components.
-
-    Source:
-        Sirovich (1987), Turbulence and the dynamics of coherent structures, part I ("method of snapshots"), for
-        fewer images than values.
-    """
-    mean = sample.mean(axis=0, dtype=np.float64)
-    sample -= mean.astype(np.float32)
-    num_images, num_values = sample.shape
-    has_more_images = num_images >= num_values
-    # The covariance or the images' inner products, whichever is smaller: their eigenvalues are the same.
-    products = _products_of_columns(sample) if has_more_images else _products_of_columns(sample.T)
-    variances, vectors = np.linalg.eigh(products)
-    rank = int(np.count_nonzero(variances > _RANK_TOLERANCE * max(variances[-1], np.finfo(np.float64).tiny)))
-    kept = slice(len(variances) - min(components, rank), None)
-    vectors = vectors[:, kept][:, ::-1]
-    if not has_more_images:
-        vectors = sample.T @ (vectors / np.sqrt(variances[kept][::-1])).astype(np.float32)
-    return Pca(mean.astype(np.float32), np.ascontiguousarray(vectors.T, np.float32))
-
-
-def _products_of_columns(matrix: np.ndarray) -> np.ndarray:
-    """Compute matrix.T @ matrix in float64 without a float64 copy of the whole matrix."""
-    total = np.zeros((matrix.shape[1], matrix.shape[1]))
-    for start in range(0, matrix.shape[0], _CHUNK):
-        rows = matrix[start : start + _CHUNK].astype(np.float64)
-        total += rows.T @ rows
-    return total
-
+from cae.measures.linear_codes import EvenSample, fit_pca, most_images
 
 # A callable that starts a new pass over the images: float32 batches (batch, height, width, channels) in [0, 1].
 Stream = Callable[[], Iterable[Any]]
-
-# Bounds on the memory (256 MB) and the time (about ten seconds) of PCA.
-_MOST_PCA_IMAGES = 2**14
-_MOST_PCA_VALUES = 2**26
-_LARGEST_PCA_SIDE = 3072
 
 
 @dataclass(frozen=True)
@@ -201,7 +92,7 @@ def fit_baselines(training: Stream, code_values: int) -> dict[str, Baseline]:
         images = np.asarray(batch, np.float32)
         if count == 0:
             image_shape = images.shape[1:]
-            sample = EvenSample(_most_pca_images(images[0].size))
+            sample = EvenSample(most_images(images[0].size))
         total = total + images.sum(axis=0, dtype=np.float64)
         count += len(images)
         sample.add(images)
@@ -237,12 +128,6 @@ def code_image_size(image_shape: tuple[int, int, int], code_values: int) -> tupl
         if size[0] * size[1] * channels <= code_values:
             return size
     return 1, 1
-
-
-def _most_pca_images(image_values: int) -> int:
-    most = min(_MOST_PCA_IMAGES, max(2, _MOST_PCA_VALUES // image_values))
-    # The smaller side of images x values decides the time.
-    return most if image_values <= _LARGEST_PCA_SIDE else min(most, _LARGEST_PCA_SIDE)
 
 
 def _make_pca(sample: EvenSample, image_values: int, code_values: int) -> Baseline:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from cae.data.pipeline import make_batches
-from cae.evaluation.baselines import fit_pca
+from cae.measures.linear_codes import fit_pca
 
 if TYPE_CHECKING:
     from cae.data.image_set import ImageSet

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from cae.evaluation.baselines import fit_pca
+from cae.measures.linear_codes import fit_pca
 
 if TYPE_CHECKING:
     from cae.model import Autoencoder
