@@ -15,8 +15,8 @@ from cae.errors import UserError
 if TYPE_CHECKING:
     from cae.config.model import ModelSection, Upsampling
     from cae.config.run import RunConfig
-    from cae.config.section import Section
     from cae.runs import RunDirectory
+    from cae.section import Section
 
 UPSAMPLING = "model.decoder.upsampling"
 # They name a choice, which says enough without its key.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from cae.config.section import MOST, Choice, Fraction, Height_Width, NotBool, PositiveInt, Section, says
+from cae.section import MOST, Choice, Fraction, Height_Width, NotBool, PositiveInt, Section, says
 
 PATH_KEYS = ("path", "validation_path", "test_path")
 """Keys of the `data` section that say where images lie."""

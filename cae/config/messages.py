@@ -10,7 +10,7 @@ from typing import Any
 
 from cae.config.nodes import resolve
 from cae.config.schema_walk import Options, Shape
-from cae.config.section import MOST
+from cae.section import MOST
 
 MAX_SHOWN = 80
 

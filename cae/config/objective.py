@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cae.config.section import Choice, Fraction, PositiveInt, Section
+from cae.section import Choice, Fraction, PositiveInt, Section
 
 Weight = Annotated[float, Field(ge=0.0)]
 

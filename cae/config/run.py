@@ -10,8 +10,8 @@ from pydantic import Field
 from cae.config.data import BundledData, DataSection
 from cae.config.model import ModelSection
 from cae.config.objective import ObjectiveSection
-from cae.config.section import PositiveInt, Section, says
 from cae.config.training import TrainingSection
+from cae.section import PositiveInt, Section, says
 
 Epochs = Annotated[tuple[PositiveInt, ...], Field(min_length=1, strict=False)]
 

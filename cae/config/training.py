@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cae.config.data import FilePath
-from cae.config.section import Choice, PositiveInt, Section
+from cae.section import Choice, PositiveInt, Section
 
 LearningRate = Annotated[float, Field(gt=0.0)]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0)]

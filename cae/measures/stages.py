@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cae.kinds.convolutions import Convolution, TransposedConvolution
+from cae.kinds.operations import Operation, Upsample
 from cae.layers import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.measures.gain import overlap_unevenness, unevenness
-from cae.plan.convolutions import Convolution, TransposedConvolution
-from cae.plan.operations import Operation, Upsample
 
 if TYPE_CHECKING:
     import keras

@@ -9,11 +9,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cae.kinds.convolutions import Residual, TiedConvolution
+from cae.kinds.operations import Dense, Operation, Pool, Upsample
 from cae.model.keras_layers import make_activation, make_layer, make_tied_layer
 from cae.model.lowered import Run, compute_steps, current_device
-from cae.plan.convolutions import Residual, TiedConvolution
 from cae.plan.lowering import Step, lower
-from cae.plan.operations import Dense, Operation, Pool, Upsample
 from cae.plan.plan import Plan
 
 

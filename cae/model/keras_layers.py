@@ -9,8 +9,8 @@ from functools import singledispatch
 import keras
 
 from cae import layers
-from cae.plan.convolutions import Convolution, TiedConvolution, TransposedConvolution
-from cae.plan.operations import Activation, Dense, Dropout, Normalization, Operation, Pool, Upsample
+from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
+from cae.kinds.operations import Activation, Dense, Dropout, Normalization, Operation, Pool, Upsample
 
 
 def seed_for(seed: int, path: str) -> int:

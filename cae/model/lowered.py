@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cae.kinds.operations import Operation, Pool, Upsample
 from cae.layers.bias import add_bias
 from cae.layers.switches import max_pool
 from cae.model.forms import add_bias_and_rectify, convolve_folded, convolve_to_few_filters
@@ -24,7 +25,6 @@ from cae.plan.lowering import (
     Step,
     this_cpu,
 )
-from cae.plan.operations import Operation, Pool, Upsample
 
 
 @dataclass

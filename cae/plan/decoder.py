@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.plan.blocks import activated, convolution, enlarged, residual_blocks
-from cae.plan.convolutions import Convolution, TransposedConvolution
+from cae.kinds.blocks import activated, convolution, enlarged, residual_blocks
+from cae.kinds.convolutions import Convolution, TransposedConvolution
+from cae.kinds.operations import Activation, Operation, Shape, Upsample
 from cae.plan.encoder import plan_expansion
-from cae.plan.operations import Activation, Operation, Shape, Upsample
 from cae.plan.tied import plan_tied_stages
 
 if TYPE_CHECKING:

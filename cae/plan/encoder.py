@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.plan.blocks import activated, convolution, residual_blocks
-from cae.plan.convolutions import Convolution
-from cae.plan.operations import Activation, Dense, Dropout, Operation, Pool, Shape
+from cae.kinds.blocks import activated, convolution, residual_blocks
+from cae.kinds.convolutions import Convolution
+from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool, Shape
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cae.plan.operations import Activation, Dropout, Normalization, Operation
+from cae.kinds.operations import Activation, Dropout, Normalization, Operation
 
 
 def grouped(operations: Iterable[Operation]) -> list[list[Operation]]:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cae.plan.convolutions import Convolution, Residual, TransposedConvolution
-from cae.plan.operations import Activation, Operation, Pool, Upsample
+from cae.kinds.convolutions import Convolution, Residual, TransposedConvolution
+from cae.kinds.operations import Activation, Operation, Pool, Upsample
 
 # Libraries fill their vectors of so many float32 with filters: one filter costs nearly as much as sixteen.
 _VECTOR = 16

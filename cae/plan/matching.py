@@ -10,7 +10,7 @@ from cae.plan.plan import make_plan
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
-    from cae.plan.operations import Shape
+    from cae.kinds.operations import Shape
 
 # Counts within this share of each other count as equal.
 TOLERANCE = 0.02

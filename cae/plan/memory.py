@@ -18,9 +18,9 @@ import math
 from dataclasses import dataclass
 from functools import singledispatch
 
-from cae.plan.convolutions import Convolution, Residual, flat
+from cae.kinds.convolutions import Convolution, Residual, flat
+from cae.kinds.operations import Activation, Dropout, Normalization, Operation, Pool, Upsample
 from cae.plan.lowering import FoldedConvolution, PoolingBeforeRelu, Step, flat_steps, lower, this_cpu
-from cae.plan.operations import Activation, Dropout, Normalization, Operation, Pool, Upsample
 from cae.plan.plan import Plan
 
 _FLOAT32 = 4

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from cae.kinds.operations import Dense, Dropout, Operation, Pool, Shape
 from cae.plan.decoder import plan_decoder
 from cae.plan.encoder import plan_encoder
-from cae.plan.operations import Dense, Dropout, Operation, Pool, Shape
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from cae.kinds.operations import Operation
 from cae.plan.groups import grouped
 from cae.plan.memory import StepMemory
-from cae.plan.operations import Operation
 from cae.plan.plan import Plan
 from cae.text_tables import align
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.plan.blocks import activated, enlarged, normalized
-from cae.plan.convolutions import Residual, TiedConvolution
-from cae.plan.operations import Activation, Operation, Shape
+from cae.kinds.blocks import activated, enlarged, normalized
+from cae.kinds.convolutions import Residual, TiedConvolution
+from cae.kinds.operations import Activation, Operation, Shape
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection, Upsampling

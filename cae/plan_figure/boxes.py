@@ -14,7 +14,7 @@ from matplotlib.textpath import text_to_path
 from cae.plan_figure.steps import Link, Step, as_text, make_links, make_steps
 
 if TYPE_CHECKING:
-    from cae.plan.operations import Shape
+    from cae.kinds.operations import Shape
     from cae.plan.plan import Plan
 
 

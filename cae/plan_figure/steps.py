@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cae.plan.convolutions import Residual, TiedConvolution
+from cae.kinds.convolutions import Residual, TiedConvolution
+from cae.kinds.operations import Operation, Pool, Shape, Upsample
 from cae.plan.groups import grouped
-from cae.plan.operations import Operation, Pool, Shape, Upsample
 
 if TYPE_CHECKING:
     from cae.plan.plan import Plan

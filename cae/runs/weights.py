@@ -13,8 +13,8 @@ import numpy as np
 
 from cae.atomic_files import replacing
 from cae.data.file_errors import file_error, naming, open_regular, printable
-from cae.plan.convolutions import Convolution, Residual, TiedConvolution, TransposedConvolution
-from cae.plan.operations import Dense, Normalization, Operation, Upsample
+from cae.kinds.convolutions import Convolution, Residual, TiedConvolution, TransposedConvolution
+from cae.kinds.operations import Dense, Normalization, Operation, Upsample
 
 if TYPE_CHECKING:
     from cae.model import Autoencoder

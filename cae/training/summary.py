@@ -10,8 +10,8 @@ import numpy as np
 
 from cae.data.pixels import to_float
 from cae.errors import UserError
-from cae.plan.convolutions import flat
-from cae.plan.operations import Activation, Normalization, Operation
+from cae.kinds.convolutions import flat
+from cae.kinds.operations import Activation, Normalization, Operation
 from cae.run_warning import RunWarning, as_json
 from cae.runs.checksums import write_last
 from cae.runs.environment import peak_memory_bytes

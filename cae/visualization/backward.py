@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cae.kinds.convolutions import Convolution, Residual
+from cae.kinds.operations import Activation, Dense, Dropout, Normalization, Operation, Pool
 from cae.layers.crop import crop
 from cae.layers.switches import max_pool, unpool
-from cae.plan.convolutions import Convolution, Residual
-from cae.plan.operations import Activation, Dense, Dropout, Normalization, Operation, Pool
 from cae.visualization.feature_layers import operations_on
 from cae.visualization.map_choice import Method
 from cae.visualization.rectifiers import rectify

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cae.errors import ConfigError
+from cae.kinds.convolutions import Convolution, Residual
+from cae.kinds.operations import Activation, Dense, Operation, Pool, Shape
 from cae.plan import Plan
-from cae.plan.convolutions import Convolution, Residual
 from cae.plan.groups import grouped
-from cae.plan.operations import Activation, Dense, Operation, Pool, Shape
 from cae.visualization.rectifiers import is_rectifier
 
 

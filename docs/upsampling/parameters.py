@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cae.config.model import ModelSection
+from cae.kinds.operations import Upsample
 from cae.plan import make_plan
-from cae.plan.operations import Upsample
 from docs.upsampling.board import BLUE, GREEN, Board
 
 # Label, upsampling, tied.

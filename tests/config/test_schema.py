@@ -12,7 +12,7 @@ import cae.config.run
 import cae.config.training
 from cae.config import RunConfig, load_config
 from cae.config.schema_walk import Shape, make_schema, root_shape
-from cae.config.section import Section
+from cae.section import Section
 from tests.config.test_load import EVERY_KEY
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from cae.config.model import ModelSection
+from cae.kinds.convolutions import Residual, TiedConvolution
 from cae.model import build_autoencoder
 from cae.plan import make_plan
-from cae.plan.convolutions import Residual, TiedConvolution
 from cae.plan.lowering import Device, FoldedConvolution, lower, lowered_macs
 
 UPSAMPLING = [

@@ -8,14 +8,14 @@ import pytest
 import tensorflow as tf
 
 from cae.config.model import ModelSection
+from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
+from cae.kinds.operations import Activation, Pool, Upsample
 from cae.model import build_autoencoder
 from cae.model.forms import fold_kernel
 from cae.model.keras_layers import make_layer, make_tied_layer
 from cae.model.lowered import Run, compute_steps
 from cae.plan import make_plan
-from cae.plan.convolutions import Convolution, TiedConvolution, TransposedConvolution
 from cae.plan.lowering import Device, Step, lower
-from cae.plan.operations import Activation, Pool, Upsample
 
 # How far results may be off, as a share of the largest: float64 shows that nothing but rounding differs.
 TOLERANCES = {"float64": 1e-12, "float32": 2e-6, "bfloat16": 2e-2}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cae.config.model import ModelSection
+from cae.kinds.convolutions import Residual
 from cae.plan import make_plan
-from cae.plan.convolutions import Residual
 from cae.plan.lowering import Device, FewFilters, FoldedConvolution, flat_steps, lower, lowered_macs, this_cpu
 
 GPU, MATRIX_UNITS = Device(is_gpu=True), Device(has_matrix_units=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cae.plan.operations import Operation
+from cae.kinds.operations import Operation
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The operations a network is made of, as arithmetic: shapes, parameters and multiply-accumulates.
 
-Convolutions are in `cae.plan.convolutions`, all others here.
+Convolutions are in `cae.kinds.convolutions`, all others here.
 
 Shapes are (height, width, channels) of one image. Multiply-accumulates count convolutions and dense layers;
 fixed interpolation, normalisation and activations cost little beside them and are left out.

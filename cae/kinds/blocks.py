@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cae.plan.convolutions import Convolution, Residual
-from cae.plan.operations import Activation, Normalization, Operation, Shape, Upsample
+from cae.kinds.convolutions import Convolution, Residual
+from cae.kinds.operations import Activation, Normalization, Operation, Shape, Upsample
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, Upsampling
