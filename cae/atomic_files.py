@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cae.data.file_errors import printable
 from cae.errors import UserError
+from cae.files import printable
 
 try:
     import fcntl

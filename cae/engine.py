@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from cae.data.download import keras_datasets_folder
+from cae.caches import keras_datasets_folder
 from cae.errors import UserError
 
 

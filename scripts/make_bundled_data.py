@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cae.data.idx import read_idx
-from cae.data.standard import BUNDLED_FOLDER
+from cae.data.formats.idx_files import read_idx
+from cae.data.sources.standard import BUNDLED_FOLDER
 
 NUM_CLASSES = 10
 IMAGES_PER_CLASS = {"train": 500, "t10k": 100}

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from cae.data.file_errors import printable
 from cae.errors import UserError
+from cae.files import printable
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cae.atomic_files import table_cell
-from cae.data.array_files import NpyFile
-from cae.data.file_errors import file_error, naming, printable, read_bytes, why
-from cae.data.idx import read_idx
+from cae.data.formats.array_files import NpyFile
+from cae.data.formats.idx_files import read_idx
 from cae.errors import UserError
+from cae.files import file_error, naming, printable, read_bytes, why
 
 # A million lines.
 _TABLE_BYTES = 1 << 28

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cae.anomaly.detection import Detection, Threshold, measure_detection
-from cae.data.file_errors import printable
+from cae.files import printable
 
 _SHOWN_IMAGES = 5
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from cae.atomic_files import filling_folder
 from cae.commands.messages import progress_bar, tell
-from cae.data.file_errors import file_error, printable
 from cae.errors import NonFiniteOutputError, UserError
+from cae.files import file_error, printable
 from cae.inference import TrainedAutoencoder
 from cae.inference.codes_file import Codes, read_codes
 from cae.inference.output_folder import OutputFolder, check_is_usable

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cae.commands.planning import add_override_argument, batch_size_of, memory_of_step, plan_for
 from cae.config import load_config
-from cae.data.image_shape import find_image_shape
+from cae.data.sources import find_image_shape
 from cae.plan.lowering import format_steps, lower, this_cpu
 from cae.plan.table import format_plan, format_step_memory
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from cae.atomic_files import write_json
 from cae.commands.planning import add_override_argument, batch_size_of, memory_of_step, optimizer_slots, plan_for
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
-from cae.data.file_errors import printable
 from cae.doctor.engine import Engine, EngineTrial, ask_driver
 from cae.doctor.examine import examine_engine, examine_machine, examine_program
 from cae.doctor.finding import Finding, as_json, format_finding, ok, problem, worst
 from cae.doctor.memory import check_disk, check_step_memory, checkpoint_bytes
 from cae.errors import UserError
+from cae.files import printable
 from cae.machine import Limits, Machine, available_memory, find_limits, this_machine
 from cae.training.cluster import find_cluster
 
@@ -77,7 +77,7 @@ def _examine_config(options: argparse.Namespace, findings: list[Finding]) -> tup
             findings,
         )
         return None, None
-    from cae.data.image_shape import find_image_shape
+    from cae.data.sources import find_image_shape
     from cae.doctor.images import check_images
 
     _show([ok("configuration", shown), *check_images(config.data)], findings)

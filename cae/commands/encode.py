@@ -13,8 +13,8 @@ from cae.commands.given_images import (
     tell_warnings,
 )
 from cae.commands.messages import next_steps, progress_bar, tell
-from cae.data.file_errors import printable
 from cae.errors import ConfigError, NonFiniteOutputError
+from cae.files import printable
 from cae.inference import TrainedAutoencoder
 from cae.inference.codes_file import ENDINGS, Description, check_format
 from cae.inference.codes_writer import CodesWriter, writing_codes

@@ -153,7 +153,7 @@ def evaluate_one(
     start_engine()
     from cae.comparison.compare import check_metric
     from cae.config import load_config
-    from cae.data.read_failures import user_errors
+    from cae.data.pipeline import user_errors
     from cae.evaluation.evaluation_set import EvaluationSet
     from cae.evaluation.results import evaluate_run, find_evaluation
     from cae.features.describe import MOST_IMAGES, add_features, add_projector

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from cae.commands.messages import tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
-from cae.data.file_errors import check_is_text
 from cae.engine import start_engine
 from cae.export.formats import FORMATS
+from cae.files import check_is_text
 from cae.runs import RunDirectory, check_is_writable, open_run
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _export(directory: RunDirectory, options: argparse.Namespace) -> tuple[Exported, tuple[str, ...]]:
     from cae.config import load_config
-    from cae.data.read_failures import user_errors
+    from cae.data.pipeline import user_errors
     from cae.export.export import Exporter
     from cae.export.parity import choose_images
     from cae.export.parts import make_part

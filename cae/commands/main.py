@@ -14,8 +14,8 @@ from types import FrameType
 from typing import NoReturn
 
 from cae.commands.messages import for_terminal, messages_stream, results_stream, tell
-from cae.data.file_errors import not_text
 from cae.errors import ConfigError, UserError
+from cae.files import not_text
 from cae.huge_pages import restart_with_huge_pages
 from cae.stop_handler import meaning, stop_signals
 

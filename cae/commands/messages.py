@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from cae.data.file_errors import printable
+from cae.files import printable
 
 _NAMES = "cae_names"
 

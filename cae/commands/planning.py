@@ -102,7 +102,7 @@ def _num_training_images(section: DataSection) -> int | None:
     if path is not None and not Path(path).exists():
         return None
     from cae.config.data import StandardData
-    from cae.data.standard import is_on_this_machine
+    from cae.data.sources.standard import is_on_this_machine
 
     try:
         if isinstance(section, StandardData) and not is_on_this_machine(section):

@@ -10,10 +10,10 @@ from pathlib import Path
 from cae.atomic_files import replacing_folder, restore_folder
 from cae.commands.messages import next_steps, progress_bar, tell
 from cae.config.data import ImageFolderData
-from cae.data.file_errors import file_error, printable
-from cae.data.manifest import MANIFEST_NAME
+from cae.data.formats.shards import MANIFEST_NAME
 from cae.engine import start_engine
 from cae.errors import ConfigError
+from cae.files import file_error, printable
 
 _MEGABYTE = 10**6
 
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     _check_out(out, overwrite=options.overwrite)
     start_engine()
     from cae.data.dividing import parts_in_words
-    from cae.data.folder_files import with_bad
+    from cae.data.formats.image_lists import with_bad
     from cae.data.preparing import prepare
 
     with (

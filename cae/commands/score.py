@@ -28,8 +28,8 @@ from cae.commands.given_images import (
     way_of,
 )
 from cae.commands.messages import progress_bar, tell
-from cae.data.file_errors import file_error
 from cae.errors import ConfigError
+from cae.files import file_error
 from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import AsTrained, Inputs
 from cae.inference.output_folder import OutputFolder, check_is_usable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from cae.commands.messages import tell
 from cae.commands.planning import load_splits_with_progress, plan_for, resolve, with_range_stated
 from cae.config import ConfigError, RunConfig, expand_grid
-from cae.data.file_errors import check_is_text
 from cae.engine import start_engine
+from cae.files import check_is_text
 from cae.grid import Combination, Shard, check_plans, find_combinations, match_parameters, train_combinations
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
@@ -123,7 +123,7 @@ def prepare(order: Order, *, is_chief: bool = True) -> tuple[Order, Plan, Splits
 
     The order then leaves nothing open.
     """
-    from cae.data.leaks import warn_of_leaks
+    from cae.data.dividing import warn_of_leaks
 
     splits = load_splits_with_progress(order.config.data, order.tell)
     plan = plan_for(order.config, splits.image_shape, order.source)

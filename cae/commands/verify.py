@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from cae.commands.messages import tell
-from cae.data.file_errors import printable
 from cae.errors import UserError
+from cae.files import printable
 from cae.runs import RunDirectory
 from cae.runs.checksums import NAME, Finding, verify
 

@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: argparse.Namespace) -> list[str]:
-    from cae.data.file_errors import printable
-    from cae.data.read_failures import user_errors
+    from cae.data.pipeline import user_errors
+    from cae.files import printable
     from cae.runs.trained import load_trained_run
     from cae.visualization.feature_layers import choose_layers, find_feature_layers
     from cae.visualization.results import Wish, visualize_run
@@ -93,9 +93,9 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
 def _named_images(path: Path, section: DataSection, directory: RunDirectory) -> Splits:
     """Images that the user named, in the place of the run's own, which need not be on this machine."""
     from cae.config import load_config
-    from cae.data.file_errors import printable
-    from cae.data.folder_files import left_out_in_words, with_bad
+    from cae.data.formats.image_lists import left_out_in_words, with_bad
     from cae.data.image_set import Splits
+    from cae.files import printable
     from cae.runs.trained import image_shape_of
     from cae.visualization.images import open_images
 

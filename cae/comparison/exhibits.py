@@ -11,9 +11,9 @@ import numpy as np
 from cae.comparison.contenders import Group
 from cae.comparison.measuring import MeasuredRun, Measuring
 from cae.comparison.record import Exhibits
-from cae.data.file_errors import printable
 from cae.evaluation.measure import best_median_worst
 from cae.evaluation.results import make_measurer
+from cae.files import printable
 
 if TYPE_CHECKING:
     from cae.runs.trained import TrainedRun

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cae.comparison.fairness_report import Found, listed, listed_runs
-from cae.data.read_failures import user_errors
+from cae.data.pipeline import user_errors
 from cae.errors import UserError
 from cae.evaluation.evaluation_set import EvaluationSet, digest_images
 from cae.evaluation.files import Evaluation

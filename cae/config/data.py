@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from cae.errors import ConfigError
 from cae.section import MOST, Choice, Fraction, Height_Width, NotBool, PositiveInt, Section, says
 
 PATH_KEYS = ("path", "validation_path", "test_path")
 """Keys of the `data` section that say where images lie."""
+
+STANDARD_SHAPES = {
+    "bundled": (28, 28, 1),
+    "mnist": (28, 28, 1),
+    "fashion_mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+    "cifar100": (32, 32, 3),
+}
+"""(height, width, channels) of the public data sets, by `data.source`."""
 
 Channels = Annotated[Literal[1, 3], NotBool]
 FilePath = Annotated[str, Field(min_length=1), says("the path of a file or folder")]
@@ -73,6 +84,28 @@ class AnyData(Section):
     """Keep images of these classes only, in every part: names of class folders, or labels; null keeps all."""
     augmentation: Augmentation = Augmentation()
     """Random changes of training images."""
+
+    @property
+    def own_shape(self) -> tuple[int, int, int] | None:
+        """(height, width, channels) of a public data set's images; None of other sources."""
+        return STANDARD_SHAPES.get(self.source)
+
+    @property
+    def required_path(self) -> Path:
+        """The path, of a source that needs one.
+
+        Raises:
+            ConfigError: It is not given.
+        """
+        if self.path is None:
+            raise ConfigError("`data.path` must be given for this source. Received: null.")
+        return Path(self.path)
+
+    @property
+    def given_parts(self) -> dict[str, Path]:
+        """The paths of parts that are named beside the source's own: of `validation` and `test`."""
+        named = {"validation": self.validation_path, "test": self.test_path}
+        return {part: Path(path) for part, path in named.items() if path is not None}
 
 
 class BundledData(AnyData):

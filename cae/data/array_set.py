@@ -9,9 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cae.data.fitting import stretch
 from cae.data.image_set import WHOLE_BATCH
-from cae.data.pixels import pixel_type, to_channels, to_pixels
+from cae.data.pixels import pixel_type, stretch, to_channels, to_pixels
 
 _OBSERVED_BYTES = 1 << 26
 
@@ -89,7 +88,7 @@ class ArraySet:
         )
 
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
-        """See `cae.data.leaks.Comparable`: first a row of pixels is looked at, then all of an image.
+        """See `cae.data.dividing.Comparable`: first a row of pixels is looked at, then all of an image.
 
         Nothing of an array that is neither in memory nor mapped, where single images are slow to read.
         """

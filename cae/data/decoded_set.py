@@ -11,14 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from cae.config.data import PictureData
-from cae.data.file_errors import printable
-from cae.data.fitting import crop, cut_patch, stretch
-from cae.data.image_file import BadImageError, decode
+from cae.data.formats.image_files import BadImageError, decode
 from cae.data.image_set import WHOLE_BATCH
 from cae.data.pixel_cache import PixelCache
-from cae.data.pixels import to_channels, to_float
+from cae.data.pixels import crop, cut_patch, stretch, to_channels, to_float
 from cae.data.value_range import ValuesSeen, given_range
 from cae.errors import UserError
+from cae.files import printable
 
 # Images of a set that are looked at before anything else; one is enough unless they are very dark.
 _LOOKED_AT = 64

@@ -6,16 +6,16 @@ tests on the same images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from cae.data.file_errors import printable
-from cae.data.folder_files import left_out_in_words
+from cae.data.formats.image_lists import left_out_in_words
 from cae.data.image_set import ImageSet, Splits
 from cae.errors import UserError
+from cae.files import printable
 from cae.run_warning import RunWarning
 
 S = TypeVar("S", bound="DivisibleSet")
@@ -45,7 +45,7 @@ class Parts(Generic[S]):
     origins: Mapping[str, str] = field(default_factory=dict)
     """What each part of its own was found by: `folder test`, `array x_val`, `data.test_path`."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """How many files are not read, by kind; see `cae.data.folder_files.FileList.left_out`."""
+    """How many files are not read, by kind; see `cae.data.formats.image_lists.FileList.left_out`."""
     notes: Sequence[str] = ()
     """What was taken for what, and what is doubtful in it, a sentence each."""
     warnings: list[RunWarning] = field(default_factory=list)
@@ -120,3 +120,144 @@ def _hold_out(images: S, fraction: float, seed: int, keep: int) -> tuple[S, S]:
     # Raw bits of PCG64, because NumPy promises these, and not its permutations, to stay the same in later versions.
     order = np.argsort(np.random.PCG64(seed).random_raw(len(images)), kind="stable")
     return images.take(np.sort(order[count:])), images.take(order[:count])
+
+
+def keep_classes(splits: Splits, wanted: Sequence[int | str]) -> Splits:
+    """Keep the images of some classes in every part.
+
+    Parts were divided before, so which part an image belongs to does not depend on the classes that are kept: what
+    another choice of classes finds in the test part was not trained on. Labels stay the numbers that they were.
+
+    Args:
+        splits: Whose sources have classes.
+        wanted: Names of class folders, or labels.
+
+    Raises:
+        UserError: The images have no classes, a class does not exist, or a part has no image of them.
+    """
+    numbers = [_number(label, splits) for label in wanted]
+    return replace(
+        splits,
+        train=_keep(splits.train, "training", numbers, splits),
+        validation=_keep(splits.validation, "validation", numbers, splits),
+        test=_keep(splits.test, "test", numbers, splits),
+    )
+
+
+def class_name(label: int, class_names: Sequence[str]) -> str:
+    """The name of a class: its folder's, or its number where classes have no names.
+
+    >>> class_name(1, ["cat", "dog"]), class_name(7, [])
+    ('dog', '7')
+    """
+    return class_names[label] if 0 <= label < len(class_names) else str(label)
+
+
+def _keep(images: ImageSet, part: str, numbers: Sequence[int], splits: Splits) -> ImageSet:
+    if images.labels is None:
+        raise UserError(f"`data.classes` needs images with labels, and those of the {part} part have none.")
+    rows = np.flatnonzero(np.isin(images.labels, numbers))
+    if not len(rows):
+        raise UserError(
+            f"`data.classes` must leave an image in every part. Received: classes of which the {len(images)} images of"
+            f" the {part} part have none. {_existing(splits)}"
+        )
+    return images.take(rows)
+
+
+def _number(wanted: int | str, splits: Splits) -> int:
+    # A folder may be called `3`, and YAML gives that as a number.
+    if str(wanted) in splits.class_names:
+        return splits.class_names.index(str(wanted))
+    if splits.class_names or not isinstance(wanted, int):
+        raise UserError(f"`data.classes` must name classes of the data. Received: {wanted}. {_existing(splits)}")
+    return wanted
+
+
+def _existing(splits: Splits) -> str:
+    labels = () if splits.train.labels is None else np.unique(splits.train.labels)
+    names = splits.class_names or [str(label) for label in labels]
+    shown = printable(", ".join(names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return f"The data have: {shown or 'none'}."
+
+
+# Bounds the time that millions of images take: of a part with more, so many are looked for.
+_MOST_LOOKED_FOR = 10_000
+_BLOCK = 512
+
+See = Callable[[np.ndarray], Sequence[Hashable]]
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """An image set that can tell whether images are stored alike."""
+
+    def fingerprints(self) -> Sequence[See]:
+        """Ever more exact and more costly looks at some images, given by their indices; None for what cannot be read.
+
+        Images that are stored alike look alike every time, and others differ at least in the last look. Empty where a
+        look at every image would take too long.
+        """
+
+
+def warn_of_leaks(splits: Splits) -> list[RunWarning]:
+    """Say how many validation and test images are training images, too, byte for byte.
+
+    Lengths are compared first, then the ends of files of one length; only what agrees so far is read as a whole.
+    """
+    parts = {"validation": splits.validation, "test": splits.test}
+    looked_for = {name: _spread(len(part)) for name, part in parts.items()}
+    shared = find_shared(splits.train, [(part, looked_for[name]) for name, part in parts.items()])
+    found = [
+        f"{len(indices):,} of {len(looked_for[name]):,} {name} images"
+        f" (the first is {printable(part.names[indices[0]])})"
+        for (name, part), indices in zip(parts.items(), shared, strict=True)
+        if indices
+    ]
+    if not found:
+        return []
+    message = (
+        f"Among the training images are, byte for byte, {' and '.join(found)}. So the model looks better on these parts"
+        " than it is. Remove the images from one of the parts."
+    )
+    return [RunWarning("leaking_parts", message)]
+
+
+def find_shared(train: ImageSet, others: Sequence[tuple[ImageSet, np.ndarray]]) -> list[list[int]]:
+    """Find the images of other sets that are stored just as an image of the training set is.
+
+    Args:
+        train: The training set.
+        others: The other sets, with the indices of the images that are looked for.
+
+    Returns:
+        For each of the other sets the indices of what was found, in the order in which they were looked for.
+    """
+    sets = [images for images in (train, *(other for other, _ in others)) if isinstance(images, Comparable)]
+    levels = list(zip(*(images.fingerprints() for images in sets), strict=False))
+    if len(sets) <= len(others) or not levels:
+        return [[] for _ in others]
+    mine, theirs = np.arange(len(train)), [looked_for for _, looked_for in others]
+    for see_mine, *see_theirs in levels:
+        looks = [_look(see, indices) for see, indices in zip(see_theirs, theirs, strict=True)]
+        wanted, seen, kept = set().union(*looks) - {None}, set(), []
+        for start in range(0, len(mine), _BLOCK):
+            block = mine[start : start + _BLOCK]
+            for index, look in zip(block, see_mine(block), strict=True):
+                if look in wanted:
+                    seen.add(look)
+                    kept.append(index)
+        mine = np.array(kept, int)
+        theirs = [
+            np.array([index for index, look in zip(indices, found, strict=True) if look in seen], int)
+            for indices, found in zip(theirs, looks, strict=True)
+        ]
+    return [indices.tolist() for indices in theirs]
+
+
+def _look(see: See, indices: np.ndarray) -> list[Hashable]:
+    return [look for start in range(0, len(indices), _BLOCK) for look in see(indices[start : start + _BLOCK])]
+
+
+def _spread(number: int) -> np.ndarray:
+    return np.unique(np.linspace(0, number - 1, min(number, _MOST_LOOKED_FOR)).round().astype(int))

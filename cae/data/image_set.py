@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from cae.data.folder_files import with_bad
+from cae.data.formats.image_lists import with_bad
 from cae.run_warning import RunWarning
 
 WHOLE_BATCH = slice(None)
+
+Progress = Callable[[int, int], None]
+"""Called now and then while images are looked at, with the number done and the number of all."""
 
 
 class ImageSet(Protocol):
@@ -25,7 +28,7 @@ class ImageSet(Protocol):
     def names(self) -> Sequence[str]:
         """One name per image: the file's name relative to its folder, or the image's index as text.
 
-        File names are as the file system has them; `cae.data.file_errors.printable` makes them fit for a message.
+        File names are as the file system has them; `cae.files.printable` makes them fit for a message.
         """
 
     @property

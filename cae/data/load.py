@@ -5,23 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cae.config.data import ArrayData, DataSection, IdxData, ImageFolderData, StoredData, TfrecordData
+from cae.config.data import DataSection, StoredData
 from cae.data.array_set import ArraySet
-from cae.data.arrays import load_arrays, load_idx
-from cae.data.classes import keep_classes
 from cae.data.decoded_set import DecodedSet
-from cae.data.dividing import Parts, divide
-from cae.data.file_errors import printable
-from cae.data.folder import load_folder
-from cae.data.image_set import Splits
-from cae.data.image_shape import find_image_shape
-from cae.data.records import load_records
-from cae.data.scan import Progress
-from cae.data.standard import load_standard
+from cae.data.dividing import Parts, divide, keep_classes
+from cae.data.image_set import Progress, Splits
+from cae.data.sources import source_of
 from cae.data.value_range import given_range
 from cae.errors import UserError
-
-__all__ = ["find_image_shape", "load_splits", "look_at_values"]
+from cae.files import printable
 
 
 def load_splits(section: DataSection, progress: Progress | None = None) -> Splits:
@@ -56,7 +48,7 @@ def look_at_values(splits: Splits) -> None:
 
 
 def _divide(section: DataSection, progress: Progress | None) -> Splits:
-    parts = _load_parts(section, progress)
+    parts: Parts[Any] = source_of(section).load(section, progress)
     splits = divide(parts, section.validation_fraction, section.test_fraction)
     splits = replace(splits, notes=[*splits.notes, *_without_effect(section, parts)])
     return splits if section.classes is None else keep_classes(splits, section.classes)
@@ -83,15 +75,3 @@ def _without_effect(section: DataSection, parts: Parts[Any]) -> list[str]:
         if getattr(parts, part) is not None
         and getattr(section, f"{part}_fraction") != type(section).model_fields[f"{part}_fraction"].default
     ]
-
-
-def _load_parts(section: DataSection, progress: Progress | None) -> Parts[Any]:
-    if isinstance(section, ImageFolderData):
-        return load_folder(section, progress)
-    if isinstance(section, TfrecordData):
-        return load_records(section)
-    if isinstance(section, ArrayData):
-        return load_arrays(section)
-    if isinstance(section, IdxData):
-        return load_idx(section)
-    return load_standard(section)

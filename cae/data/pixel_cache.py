@@ -2,15 +2,177 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import shutil
+import struct
+import sys
+import threading
+import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import PIL
+from tqdm import tqdm
 
+from cae.caches import digest, user_cache_folder
 from cae.config.data import PictureData
-from cae.data.disk_cache import DiskCache
+from cae.files import PositionedFile, printable, why
 from cae.machine import available_memory, find_limits, this_machine
+
+# What stands before an image's pixels: that they are there, and their checksum.
+_HEAD = struct.Struct("<II")
+_IS_THERE = 1
+
+
+class DiskCache:
+    """Keeps images in one file, each at a place of its own, filled as they are decoded for the first time.
+
+    The file's name tells the content of the data set and the way in which it was decoded, so that a file is never
+    used for anything else; a data set that has changed starts a new one, and the old one is deleted. Several runs may
+    fill the same file at the same time: they write the same bytes to the same places. An image counts as present only
+    after its pixels, and has a checksum, so that a run that was killed or a damaged disk cost no more than decoding
+    again. Whatever is wrong with the cache is told once on stderr, and training goes on without it; it is not even
+    begun when the disk has no room for all of it.
+
+    Args:
+        place: Names the data set and how it is decoded, whatever its content.
+        stamps: (images, bytes a stamp) uint8, the content of every image: what `put` must be given.
+        shapes: (images, 3) integers, or one (height, width, channels) for all.
+        dtype: Type of the images.
+    """
+
+    def __init__(
+        self, place: Sequence[object], stamps: np.ndarray, shapes: np.ndarray | tuple[int, ...], dtype: np.dtype
+    ) -> None:
+        self._stamps = stamps
+        self._shapes = np.broadcast_to(np.asarray(shapes, np.int64), (len(stamps), 3))
+        self._dtype = dtype
+        lengths = _HEAD.size + self._shapes.prod(axis=1) * dtype.itemsize
+        self._ends = np.cumsum(lengths)  # (images,)
+        self._place = digest("pixels 1", dtype, *place).hex()
+        content = digest(self._place, np.ascontiguousarray(stamps).tobytes(), np.ascontiguousarray(shapes).tobytes())
+        self._name = f"{self._place}-{content.hex()}"
+        self._lock = threading.Lock()
+        self._file: PositionedFile | None = None
+        self._is_opened = self._damage_is_told = False
+
+    @property
+    def needed(self) -> int:
+        """Bytes that all images take."""
+        return int(self._ends[-1])
+
+    def shortage(self) -> str:
+        """Say that the disk has no room for all images, so that none is kept."""
+        try:
+            path = self._path()
+            folder = next(parent for parent in path.parents if parent.is_dir())
+            # What an earlier run has filled is used again, or deleted.
+            mine = [getattr(old.stat(), "st_blocks", 0) * 512 for old in path.parent.glob(f"{self._place}-*")]
+            free = shutil.disk_usage(folder).free + sum(mine)
+        except OSError as error:
+            return f"data.cache: disk: the cache cannot be used ({why(error)}): images are decoded each time."
+        if self.needed <= free:
+            return ""
+        return (
+            f"data.cache: disk: all images decoded take {self.needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
+            f" in {printable(folder)}: none is kept, and images are decoded each time."
+        )
+
+    def get(self, number: int) -> np.ndarray | None:
+        """Give an image; None when it is not there or damaged."""
+        if (file := self._open()) is None:
+            return None
+        shape = tuple(self._shapes[number].tolist())
+        start, length = self._find(number)
+        try:
+            content = file.read(start, length)
+        except OSError as error:
+            self._tell_damage(why(error))
+            return None
+        if len(content) < length or content.startswith(b"\0" * _HEAD.size):
+            return None
+        if content[: _HEAD.size] != _HEAD.pack(_IS_THERE, zlib.crc32(content[_HEAD.size :])):
+            self._tell_damage("a checksum is wrong")
+            return None
+        return np.frombuffer(content, self._dtype, offset=_HEAD.size).reshape(shape)
+
+    def put(self, number: int, image: np.ndarray, stamp: bytes) -> None:
+        """Keep an image, unless it was decoded from another content than the cache is for."""
+        if stamp != self._stamps[number].tobytes() or (file := self._open()) is None:
+            return
+        start, length = self._find(number)
+        pixels = np.ascontiguousarray(image).tobytes()
+        if len(pixels) != length - _HEAD.size:
+            return  # its size is not what the stamp promised
+        try:
+            file.write(start + _HEAD.size, pixels)
+            file.write(start, _HEAD.pack(_IS_THERE, zlib.crc32(pixels)))
+        except OSError as error:
+            self._give_up(file, error)
+
+    def _find(self, number: int) -> tuple[int, int]:
+        """Where an image's bytes start, its head included, and how many there are."""
+        end = int(self._ends[number])
+        start = int(self._ends[number - 1]) if number else 0
+        return start, end - start
+
+    def _open(self) -> PositionedFile | None:
+        """Open the file at its first use, not before: who only looks at a data set writes nothing."""
+        if not self._is_opened:
+            with self._lock:
+                if not self._is_opened:
+                    try:
+                        self._file = self._make_file()
+                    except OSError as error:
+                        self._tell(f"cannot be used ({why(error)}); images will be decoded each time")
+                    self._is_opened = True
+        return self._file
+
+    def _make_file(self) -> PositionedFile:
+        path = self._path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for old in path.parent.glob(f"{self._place}-*"):
+            if old != path:
+                with contextlib.suppress(OSError):  # another run on another system may have it open
+                    old.unlink()
+        file = PositionedFile(path, os.O_RDWR | os.O_CREAT)
+        size, wanted = file.size, int(self._ends[-1])
+        needed, free = wanted - file.occupied, shutil.disk_usage(path.parent).free
+        if needed > free:
+            raise OSError(errno.ENOSPC, f"{needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are free")
+        if size != wanted:
+            if size:
+                self._tell_damage(f"{size} bytes instead of {wanted}")
+            file.resize(wanted)
+        return file
+
+    def _give_up(self, file: PositionedFile, error: OSError) -> None:
+        """Make room on a disk that is full, which checkpoints need more than the cache does."""
+        with self._lock:
+            if self._file is None:  # another thread has been here
+                return
+            self._file = None
+        with contextlib.suppress(OSError):
+            file.resize(0)
+            self._path().unlink()
+        self._tell(f"cannot be written ({why(error)}) and is given up; images will be decoded each time")
+
+    def _path(self) -> Path:
+        return user_cache_folder() / "pixels" / self._name
+
+    def _tell_damage(self, reason: str) -> None:
+        if not self._damage_is_told:
+            self._damage_is_told = True
+            self._tell(f"is damaged ({reason}); the images concerned are decoded and written again")
+
+    def _tell(self, what: str) -> None:
+        # Through tqdm, which keeps a line apart from a bar that is being shown.
+        tqdm.write(f"data.cache: disk: the cache {what}.", file=sys.stderr)
+
 
 # Left for the program and a training step: a tenth and these bytes, or half where that is less.
 _LEFT_BYTES = 3_000_000_000

@@ -11,7 +11,7 @@ import threading
 import numpy as np
 
 from cae.config.data import AnyData, StoredData
-from cae.data.file_errors import printable
+from cae.files import printable
 from cae.run_warning import RunWarning
 
 Pair = tuple[float, float]

@@ -49,8 +49,8 @@ def _look_into_folder(section: ImageFolderData) -> tuple[str, PixelCache | None]
     import numpy as np
 
     from cae.data.dividing import parts_in_words
-    from cae.data.folder_parts import find_parts
-    from cae.data.image_file import BadImageError, decode
+    from cae.data.formats.image_files import BadImageError, decode
+    from cae.data.sources.folder_parts import find_parts
 
     parts = find_parts(section)
     bad, decoded = [], []
@@ -83,9 +83,8 @@ def _look_into_set(section: DataSection) -> tuple[str, PixelCache | None]:
     import numpy as np
 
     from cae.data.dividing import parts_in_words
-    from cae.data.file_errors import given_parts
     from cae.data.load import load_splits
-    from cae.data.standard import is_on_this_machine
+    from cae.data.sources.standard import is_on_this_machine
 
     if isinstance(section, StandardData) and not is_on_this_machine(section):
         return f"{section.source} is not on this machine yet: training will download it", None
@@ -97,7 +96,7 @@ def _look_into_set(section: DataSection) -> tuple[str, PixelCache | None]:
     if isinstance(section, TfrecordData):
         dtype = splits.train.read(np.empty(0, np.int64)).dtype
         sizes = np.resize(splits.image_shape[:2], (sum(splits.numbers.values()), 2))
-        roots = [Path(section.path or ""), *given_parts(section).values()]
+        roots = [Path(section.path or ""), *section.given_parts.values()]
         cache = _plan_cache(section, splits.image_shape, dtype, roots, sizes)
     return f"{found}; a sample of each part was read", cache
 
@@ -108,7 +107,7 @@ def _plan_cache(
     """Make the cache that training would have, without the content of any image; it is only asked for its size."""
     import numpy as np
 
-    from cae.data.download import DIGEST_BYTES
+    from cae.caches import DIGEST_BYTES
     from cae.data.pixel_cache import make_pixel_cache
 
     return make_pixel_cache(

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from cae.atomic_files import replacing, table_cell, writing_table
-from cae.data.array_files import NpyFile
-from cae.data.file_errors import PARSING_ERRORS, read_bytes
+from cae.data.formats.array_files import NpyFile
 from cae.errors import UserError
+from cae.files import PARSING_ERRORS, read_bytes
 from cae.measures.catalogue import metrics_of
 from cae.pictures import save_png
 from cae.runs import checksums

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config.objective import NoCorruption
-from cae.data.file_errors import printable
 from cae.errors import NonFiniteOutputError
 from cae.evaluation.ablations import in_words, measure_ablations
 from cae.evaluation.evaluation_set import digest_evaluation
 from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
 from cae.evaluation.measure import Measured, Measurer
+from cae.files import printable
 from cae.measures.catalogue import metrics_of
 from cae.measures.meter import ArtefactMeter
 from cae.measures.pixel_errors import PSNR_CAP

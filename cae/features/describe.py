@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cae.data.file_errors import printable
 from cae.errors import UserError
 from cae.evaluation.baselines import code_image_size
 from cae.evaluation.files import Evaluation, write_results
@@ -19,6 +18,7 @@ from cae.features.exhibits import names_of_classes, save_exhibits
 from cae.features.projector import num_points, thumbnail_size, write_projector
 from cae.features.quality import measure_quality, picture_files
 from cae.features.representations import Sample, take_sample
+from cae.files import printable
 from cae.inference.network import Network
 from cae.runs import check_is_writable
 

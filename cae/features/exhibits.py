@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cae.data.classes import class_name
-from cae.data.file_errors import printable
+from cae.data.dividing import class_name
 from cae.data.pixels import to_float
 from cae.features.probes import find_nearest
 from cae.features.representations import even_positions
 from cae.features.walks import DEVIATIONS, STEPS, Traversal, interpolate, traverse
+from cae.files import printable
 from cae.pictures import save_png
 from cae.pictures.canvas import Canvas, choose_cell, draw_block, line_height, text_width
 from cae.pictures.colors import image_colors

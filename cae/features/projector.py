@@ -11,7 +11,7 @@ from tensorboard.plugins.projector import ProjectorConfig
 from tensorboard.plugins.text.summary_v2 import text_pb
 
 from cae.atomic_files import replacing, write_text
-from cae.data.file_errors import printable
+from cae.files import printable
 from cae.pictures import save_png
 from cae.pictures.colors import image_colors
 from cae.runs.events import replace_events

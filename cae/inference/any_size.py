@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from cae.data.fitting import Size, stretch
-from cae.data.pixels import to_float
+from cae.data.pixels import Size, stretch, to_float
 from cae.errors import ConfigError, NonFiniteOutputError
 from cae.inference.tiles import Axis, cover, process_in_tiles
 from cae.plan import Plan, PlanError

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from cae.data.array_files import Hdf5File, NpzFile
-from cae.data.file_errors import file_error, naming, open_regular
-from cae.data.size_limits import check_claim, check_fits_memory
+from cae.data.formats.array_files import Hdf5File, NpzFile
 from cae.errors import ConfigError, UserError
+from cae.files import check_claim, check_fits_memory, file_error, naming, open_regular
 
 ENDINGS = (".npz", ".h5", ".hdf5", ".parquet")
 FORMAT = "cae codes 1"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cae.data.fitting import Size, crop, cut_patch, stretch
+from cae.data.pixels import Size, crop, cut_patch, stretch
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection

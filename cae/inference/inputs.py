@@ -15,16 +15,14 @@ import numpy as np
 
 from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
 from cae.data.array_set import ArraySet
-from cae.data.arrays import load_given
-from cae.data.classes import class_name
-from cae.data.dividing import Parts
-from cae.data.file_errors import file_error, printable
-from cae.data.fitting import Size
-from cae.data.folder_files import EXTENSIONS, FileList, list_images
-from cae.data.image_file import BadImageError, decode, read_header
-from cae.data.pixels import to_channels
+from cae.data.dividing import Parts, class_name
+from cae.data.formats.image_files import BadImageError, decode, read_header
+from cae.data.formats.image_lists import EXTENSIONS, FileList, list_images
+from cae.data.pixels import Size, to_channels
+from cae.data.sources.arrays import load_given
 from cae.data.value_range import Pair, ValuesSeen, given_range, range_for
 from cae.errors import UserError
+from cae.files import file_error, printable
 from cae.inference.fitted import fit_as_trained
 from cae.run_warning import RunWarning
 

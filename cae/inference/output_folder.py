@@ -10,9 +10,9 @@ import numpy as np
 
 from cae.anomaly.scores import row_strips
 from cae.atomic_files import is_usable
-from cae.data.file_errors import file_error, printable
-from cae.data.folder_files import EXTENSIONS
+from cae.data.formats.image_lists import EXTENSIONS
 from cae.errors import ConfigError, UserError
+from cae.files import file_error, printable
 from cae.pictures import save_png
 from cae.pictures.colors import image_colors
 

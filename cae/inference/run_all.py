@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cae.data.file_errors import printable
 from cae.errors import NonFiniteOutputError
+from cae.files import printable
 from cae.inference.inputs import Group, Inputs, read_groups
 from cae.plan import PlanError
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cae.data.file_errors import printable
 from cae.data.pixels import to_float, unusual_reading
 from cae.data.value_range import given_range
 from cae.engine import start_engine
+from cae.files import printable
 from cae.inference.arguments import Images, as_images
 from cae.inference.fitted import fit_as_trained
 from cae.plan import make_plan

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from cae.atomic_files import UNFINISHED, write_json, write_text
-from cae.data.file_errors import open_regular
 from cae.errors import UserError
+from cae.files import open_regular
 
 NAME = "checksums.json"
 _FORMAT = 1

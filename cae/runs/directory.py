@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cae.atomic_files import UNFINISHED, remove_leftovers, remove_unfinished, replacing_folder, write_text
-from cae.data.file_errors import naming, open_regular
 from cae.errors import ConfigError, UserError
+from cae.files import naming, open_regular
 from cae.run_warning import RunWarning, from_json
 from cae.runs import checksums
 from cae.runs.lock import RunLock

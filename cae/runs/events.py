@@ -21,8 +21,8 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.util import tensor_util
 
 from cae.atomic_files import replacing
-from cae.data.file_errors import naming, open_regular
 from cae.errors import UserError
+from cae.files import naming, open_regular
 
 _PREFIX = "events.out.tfevents."
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cae.data.file_errors import read_bytes
 from cae.errors import UserError
+from cae.files import read_bytes
 from cae.run_warning import RULE, from_json
 
 # A hundred thousand epochs.

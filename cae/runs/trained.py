@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cae.config import RunConfig, load_config
-from cae.data.file_errors import file_error, naming
 from cae.data.image_set import Splits
-from cae.data.image_shape import find_image_shape, known_image_shape
-from cae.data.size_limits import machine_memory
+from cae.data.sources import find_image_shape, known_image_shape
 from cae.errors import UserError
+from cae.files import file_error, machine_memory, naming
 from cae.plan import Plan, make_plan
 from cae.plan.memory import predict_image_memory
 from cae.runs.directory import RunDirectory

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from cae.atomic_files import replacing
-from cae.data.file_errors import file_error, naming, open_regular, printable
+from cae.files import file_error, naming, open_regular, printable
 from cae.kinds.convolutions import Convolution, Residual, TiedConvolution, TransposedConvolution
 from cae.kinds.operations import Dense, Normalization, Operation, Upsample
 

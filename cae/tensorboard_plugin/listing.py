@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from cae.comparison.record import Comparison
-from cae.data.file_errors import read_bytes
 from cae.errors import UserError
+from cae.files import read_bytes
 from cae.measures.catalogue import LOSS, METRICS, by_importance, metric
 from cae.tensorboard_plugin.reader import Reader
 

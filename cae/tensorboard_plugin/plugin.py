@@ -17,8 +17,8 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from cae.data.file_errors import why
 from cae.errors import UserError
+from cae.files import why
 from cae.tensorboard_plugin.listing import find_comparison, list_runs, read_comparison, tell_comparison
 from cae.tensorboard_plugin.reader import PARTS, BlobKeys, Reader
 from cae.tensorboard_plugin.sheets import color_scales

@@ -12,7 +12,7 @@ from tensorboard.data import provider
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 
-from cae.data.file_errors import why
+from cae.files import why
 from cae.tensorboard_plugin.summaries import (
     FIGURES,
     FIGURES_TAG,

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from tensorboard.compat.proto import summary_pb2
 from tensorboard.util import tensor_util
 
-from cae.data.file_errors import printable
+from cae.files import printable
 from cae.tensorboard_plugin.sheets import encode_sheet, sheet_columns
 
 PLUGIN_NAME = "cae"

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from cae.atomic_files import remove_unfinished, replacing, write_json
-from cae.data.array_files import NpzFile
-from cae.data.file_errors import PARSING_ERRORS, open_regular, read_bytes
+from cae.data.formats.array_files import NpzFile
 from cae.errors import UserError
+from cae.files import PARSING_ERRORS, open_regular, read_bytes
 
 _FILE = re.compile(r"step-(\d+)\.json")
 

@@ -15,8 +15,7 @@ import tensorflow as tf
 from cae.atomic_files import write_json
 from cae.config import RunConfig, load_config, save_config
 from cae.config.data import PATH_KEYS
-from cae.data.pipeline import make_training_batches
-from cae.data.read_failures import user_errors
+from cae.data.pipeline import make_training_batches, user_errors
 from cae.errors import UserError
 from cae.model import build_autoencoder
 from cae.plan.table import format_plan

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
-from cae.data.arrays import load_given
 from cae.data.dividing import Parts
-from cae.data.file_errors import file_error
-from cae.data.folder import FolderSet, load_folder
-from cae.data.folder_files import EXTENSIONS, list_images
-from cae.data.folder_parts import FolderParts
-from cae.data.scan import Progress, bad_images_error, scan
+from cae.data.formats.image_headers import bad_images_error, scan
+from cae.data.formats.image_lists import EXTENSIONS, list_images
+from cae.data.image_set import Progress
+from cae.data.sources.arrays import load_given
+from cae.data.sources.folder import FolderSet, load
+from cae.data.sources.folder_parts import FolderParts
 from cae.data.value_range import given_range, range_for
+from cae.files import file_error
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -49,7 +50,7 @@ def open_images(
     if path.is_dir():
         files = list_images(path)
         parts = FolderParts({"train": files}, {}, files.left_out, [])
-        return load_folder(_folder_section(path, section, shape), progress, parts)
+        return load(_folder_section(path, section, shape), progress, parts)
     ending = path.suffix.lower()
     if ending in EXTENSIONS:
         return Parts(_open_one(path, _folder_section(path.parent, section, shape), image_shape))

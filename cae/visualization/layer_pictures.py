@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cae.data.file_errors import printable
 from cae.data.pixels import to_float
+from cae.files import printable
 from cae.visualization.backward import Projector
 from cae.visualization.feature_layers import crop_to_field, receptive_field
 from cae.visualization.layer_figures import Feature, draw_activations, draw_feature, draw_features, draw_kernels

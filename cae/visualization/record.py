@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cae.data.file_errors import printable
+from cae.files import printable
 
 if TYPE_CHECKING:
     from cae.visualization.feature_layers import FeatureLayer

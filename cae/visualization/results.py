@@ -13,9 +13,9 @@ import numpy as np
 from tqdm import tqdm
 
 from cae.atomic_files import write_json, write_text
-from cae.data.file_errors import printable, read_bytes
 from cae.data.pixels import to_float
 from cae.errors import UserError
+from cae.files import printable, read_bytes
 from cae.pictures import save_png
 from cae.runs.events import image_summary, replace_events
 from cae.visualization.layer_pictures import LayerPicture, draw_layer

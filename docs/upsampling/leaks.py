@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cae.config.model import ModelSection
-from cae.data.idx import read_idx
-from cae.data.standard import BUNDLED_FOLDER
+from cae.data.formats.idx_files import read_idx
+from cae.data.sources.standard import BUNDLED_FOLDER
 from cae.plan import make_plan
 from docs.upsampling.board import BLUE, GREEN, ORANGE, PINK, Board
 

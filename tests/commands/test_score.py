@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cae.data.fitting import crop, cut_patch, stretch
+from cae.data.pixels import crop, cut_patch, stretch
 from cae.inference import TrainedAutoencoder
 from tests.conftest import make_images
 from tests.inference.runs import CONVOLUTIONAL, make_run

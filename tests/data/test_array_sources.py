@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from cae.config.data import ArrayData
-from cae.data import array_files, arrays
 from cae.data.array_set import ArraySet
-from cae.data.arrays import load_arrays, load_given
-from cae.data.load import find_image_shape, load_splits
+from cae.data.formats import array_files
+from cae.data.load import load_splits
+from cae.data.sources import arrays, find_image_shape
+from cae.data.sources.arrays import load, load_given
 from cae.errors import UserError
 
 
@@ -107,7 +108,7 @@ def test_other_shapes_are_an_error(tmp_path, ending, shape):
 def test_an_array_of_height_width_and_channels_is_one_image(tmp_path, ending, shape):
     stored = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     path = write(tmp_path / f"one{ending}", images=stored)
-    parts = load_arrays(section(path))
+    parts = load(section(path))
     assert find_image_shape(section(path)) == parts.train.image_shape == shape
     np.testing.assert_array_equal(everything(parts.train), stored[np.newaxis])
     assert str(path) in parts.reading
@@ -119,7 +120,7 @@ def test_an_array_of_height_width_and_channels_is_one_image(tmp_path, ending, sh
 def test_an_array_of_height_and_width_is_one_gray_image(tmp_path, ending):
     stored = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
     path = write(tmp_path / f"one{ending}", images=stored)
-    parts = load_arrays(section(path))
+    parts = load(section(path))
     assert find_image_shape(section(path)) == parts.train.image_shape == (40, 30, 1)
     np.testing.assert_array_equal(everything(parts.train), stored[np.newaxis, ..., np.newaxis])
     assert f"{path}: " in parts.reading
@@ -128,10 +129,10 @@ def test_an_array_of_height_and_width_is_one_gray_image(tmp_path, ending):
 
 
 def test_an_array_of_three_planes_is_read_as_gray_images_and_it_is_said(tmp_path, ending):
-    parts = load_arrays(section(write(tmp_path / f"planes{ending}", images=some_images(3, 6, 5))))
+    parts = load(section(write(tmp_path / f"planes{ending}", images=some_images(3, 6, 5))))
     assert parts.train.image_shape == (6, 5, 1)
     assert "(3, 6, 5) is read as 3 gray images; bring channels last" in parts.reading
-    assert not load_arrays(section(write(tmp_path / f"many{ending}", images=some_images(4, 6, 5)))).reading
+    assert not load(section(write(tmp_path / f"many{ending}", images=some_images(4, 6, 5)))).reading
 
 
 @pytest.mark.parametrize("shape", [(9, 3, 6, 5), (9, 1, 6, 5)])

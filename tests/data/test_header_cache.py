@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cae.data import scan as scan_module
+from cae.data.formats import image_headers
+from cae.data.formats.image_headers import HEADER_TYPE, HeaderCache
 from cae.data.load import load_splits
-from cae.data.scan import HEADER_TYPE, HeaderCache
 from cae.errors import UserError
 from tests.data.folders import everything, noise, numbered, parts_of, section, write
 
@@ -17,13 +17,13 @@ from tests.data.folders import everything, noise, numbered, parts_of, section, w
 def opened(monkeypatch):
     """The names of the files whose headers were read."""
     names = []
-    original = scan_module.read_header
+    original = image_headers.read_header
 
     def counting(path, max_pixels):
         names.append(os.path.basename(path))
         return original(path, max_pixels)
 
-    monkeypatch.setattr(scan_module, "read_header", counting)
+    monkeypatch.setattr(image_headers, "read_header", counting)
     return names
 
 
@@ -111,9 +111,9 @@ def test_a_file_without_its_end_is_decoded_by_the_first_scan_only(tmp_path, monk
     with (tmp_path / "trailing.png").open("ab") as file:
         file.write(b"what some camera adds")
     decoded = []
-    original = scan_module.decode
+    original = image_headers.decode
     monkeypatch.setattr(
-        scan_module, "decode", lambda path, *rest, **keys: decoded.append(path) or original(path, *rest, **keys)
+        image_headers, "decode", lambda path, *rest, **keys: decoded.append(path) or original(path, *rest, **keys)
     )
     for _ in range(2):
         load_splits(section(tmp_path))

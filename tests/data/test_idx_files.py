@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from cae.config.data import IdxData
-from cae.data.idx import read_idx, read_idx_shape
-from cae.data.load import find_image_shape, load_splits
+from cae.data.formats.idx_files import read_idx, read_idx_shape
+from cae.data.load import load_splits
+from cae.data.sources import find_image_shape
 from cae.errors import UserError
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from cae.data.image_file import BadImageError, decode, read_header
-from cae.data.scan import scan
+from cae.data.formats.image_files import BadImageError, decode, read_header
+from cae.data.formats.image_headers import scan
 
 WHITE = (255, 255, 255)
 PLENTY = 10**8
@@ -306,5 +306,5 @@ def test_the_scan_decodes_only_files_without_their_end_mark(tmp_path, monkeypatc
     for ending in ("png", "jpg", "gif", "bmp", "webp"):
         Image.fromarray(smooth()).save(tmp_path / f"a.{ending}")
     paths = sorted(map(str, tmp_path.iterdir()))
-    monkeypatch.setattr("cae.data.scan.decode", lambda *args, **kwargs: pytest.fail("decoded"))
+    monkeypatch.setattr("cae.data.formats.image_headers.decode", lambda *args, **kwargs: pytest.fail("decoded"))
     assert scan(paths, PLENTY).sizes == {(24, 32): 0}

@@ -11,8 +11,9 @@ from PIL import Image
 
 from cae.config.data import ImageFolderData
 from cae.data import decoded_set
-from cae.data.fitting import crop, stretch
-from cae.data.load import find_image_shape, load_splits
+from cae.data.load import load_splits
+from cae.data.pixels import crop, stretch
+from cae.data.sources import find_image_shape
 from cae.errors import UserError
 from tests.data.folders import everything, noise, numbered, parts_of, section, write
 
@@ -392,6 +393,7 @@ def test_reading_works_without_tensorflow(tmp_path):
     write(tmp_path, numbered(5))
     program = (
         "import sys; from cae.config.data import BundledData, ImageFolderData; from cae.data.load import *;"
+        "from cae.data.sources import find_image_shape;"
         f"f = ImageFolderData(source='image_folder', path={str(tmp_path)!r});"
         "[find_image_shape(s) for s in (f, BundledData())];"
         "[load_splits(s).train.read([0]) for s in (f, BundledData())];"

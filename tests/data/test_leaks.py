@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from cae.config.data import ArrayData, TfrecordData
-from cae.data import array_files, leaks
-from cae.data.leaks import warn_of_leaks
+from cae.data import dividing
+from cae.data.dividing import warn_of_leaks
+from cae.data.formats import array_files
 from cae.data.load import load_splits
 from tests.data.folders import noise, numbered, section, write
 
@@ -107,7 +108,7 @@ def test_it_is_said_where_arrays_are_too_large_to_be_compared(tmp_path, monkeypa
 
 
 def test_of_many_held_out_images_a_spread_sample_is_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(leaks, "_MOST_LOOKED_FOR", 5)
+    monkeypatch.setattr(dividing, "_MOST_LOOKED_FOR", 5)
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 6), np.uint8)
     np.savez(tmp_path / "a.npz", x_train=images[:20], x_test=images)
     assert "of 5 test images" in messages(load_splits(ArrayData(path=str(tmp_path / "a.npz"))))[0]

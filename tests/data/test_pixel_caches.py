@@ -12,9 +12,9 @@ from PIL import Image
 
 from cae.config.data import Augmentation
 from cae.data import decoded_set, pixel_cache
-from cae.data.disk_cache import DiskCache
-from cae.data.idx import PositionedFile
 from cae.data.load import load_splits
+from cae.data.pixel_cache import DiskCache
+from cae.files import PositionedFile
 from tests.conftest import ROOT
 from tests.data.folders import everything, noise, numbered, parts_of, section, write
 

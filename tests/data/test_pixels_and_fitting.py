@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from cae.data.fitting import crop, cut_patch, stretch
-from cae.data.pixels import to_channels, to_float, to_pixels
+from cae.data.pixels import crop, cut_patch, stretch, to_channels, to_float, to_pixels
 
 
 def noise(height, width, channels, dtype=np.uint8, seed=0):

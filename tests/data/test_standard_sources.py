@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-from cae.config.data import BundledData, StandardData
-from cae.data import download, standard
-from cae.data.load import find_image_shape, load_splits
+from cae import caches
+from cae.config.data import STANDARD_SHAPES, BundledData, StandardData
+from cae.data.load import load_splits
+from cae.data.sources import find_image_shape, standard
 from cae.errors import UserError
 
 IDX_NAMES = [
@@ -39,7 +40,7 @@ def places(tmp_path, monkeypatch):
 
 def arrays_of(source, seed=0):
     """A small data set of the right shape: x_train, y_train, x_test, y_test."""
-    shape = standard.STANDARD_SHAPES[source]
+    shape = STANDARD_SHAPES[source]
     generator = np.random.default_rng(seed)
     shape = shape[:2] if shape[2] == 1 else shape
     return [
@@ -83,7 +84,7 @@ def check(section, arrays):
     """All images and labels are there, in their parts."""
     x_train, y_train, x_test, y_test = arrays
     splits = load_splits(section)
-    assert splits.image_shape == find_image_shape(section) == standard.STANDARD_SHAPES[section.source]
+    assert splits.image_shape == find_image_shape(section) == STANDARD_SHAPES[section.source]
     assert np.array_equal(splits.test.read(np.arange(5)).reshape(x_test.shape), x_test)
     assert splits.test.labels.tolist() == y_test.tolist()
     rows = [int(name) for part in (splits.train, splits.validation) for name in part.names]
@@ -207,7 +208,7 @@ def test_pickled_cifar_batches_are_not_touched(places):
 )
 def test_a_data_set_that_is_nowhere_gives_one_message_with_places_and_files(places, source, files, capsys):
     section = standard_section(source, places / "mine")
-    assert find_image_shape(section) == standard.STANDARD_SHAPES[source]
+    assert find_image_shape(section) == STANDARD_SHAPES[source]
     with pytest.raises(UserError) as caught:
         load_splits(section)
     message = str(caught.value)
@@ -259,8 +260,8 @@ def test_a_failed_download_leaves_time_limits_and_output_as_they_were(monkeypatc
 
     socket.setdefaulttimeout(123.0)
     try:
-        with pytest.raises(download.DownloadError):
-            download.download("mnist")
+        with pytest.raises(standard.DownloadError):
+            standard.download("mnist")
         assert socket.getdefaulttimeout() == 123.0
     finally:
         socket.setdefaulttimeout(None)
@@ -340,11 +341,11 @@ def test_without_a_home_folder_what_debian_has_is_found_and_what_is_nowhere_is_s
 
 
 def test_data_sets_are_looked_for_where_keras_keeps_them(homeless, monkeypatch):
-    assert download.keras_datasets_folder() == Path("/tmp/.keras/datasets")
+    assert caches.keras_datasets_folder() == Path("/tmp/.keras/datasets")
     monkeypatch.setenv("HOME", str(homeless))
-    assert download.keras_datasets_folder() == homeless / ".keras" / "datasets"
+    assert caches.keras_datasets_folder() == homeless / ".keras" / "datasets"
     monkeypatch.setenv("KERAS_HOME", str(homeless / "elsewhere"))
-    assert download.keras_datasets_folder() == homeless / "elsewhere" / "datasets"
+    assert caches.keras_datasets_folder() == homeless / "elsewhere" / "datasets"
 
 
 _HOMELESS = """

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from cae.config.data import TfrecordData
-from cae.data import record_set
-from cae.data.load import find_image_shape, load_splits
-from cae.data.manifest import FEATURES
+from cae.data.formats.shards import FEATURES
+from cae.data.load import load_splits
 from cae.data.pipeline import make_training_batches
 from cae.data.preparing import prepare
+from cae.data.sources import find_image_shape, tfrecord
 from cae.errors import UserError
 from tests.data.folders import everything, noise, numbered, parts_of, section, write
 
@@ -168,11 +168,11 @@ def test_images_without_classes_have_no_labels(tmp_path):
 def test_only_the_records_asked_for_are_read_and_few_files_are_open(tmp_path, monkeypatch):
     write(tmp_path / "pictures", numbered(12))
     out = prepared(tmp_path, shard_bytes=1)
-    monkeypatch.setattr(record_set, "_OPEN_FILES", 2)
+    monkeypatch.setattr(tfrecord, "_OPEN_FILES", 2)
     goes = []
-    original = record_set.PositionedFile.read
+    original = tfrecord.PositionedFile.read
     monkeypatch.setattr(
-        record_set.PositionedFile,
+        tfrecord.PositionedFile,
         "read",
         lambda self, offset, length: goes.append(length) or original(self, offset, length),
     )

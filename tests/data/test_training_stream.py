@@ -17,8 +17,7 @@ from PIL import Image
 from cae.config.data import Augmentation, ImageFolderData
 from cae.data.array_set import ArraySet
 from cae.data.load import load_splits
-from cae.data.pipeline import make_batches, make_training_batches, steps_per_epoch
-from cae.data.read_failures import _Reads, user_errors
+from cae.data.pipeline import _Reads, make_batches, make_training_batches, steps_per_epoch, user_errors
 from cae.errors import UserError
 
 ROOT = Path(__file__).parents[2]

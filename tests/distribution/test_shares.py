@@ -8,8 +8,8 @@ from cae.config.data import Augmentation
 from cae.config.objective import GaussianCorruption, MaskedPatchesCorruption, SaltAndPepperCorruption
 from cae.data.array_set import ArraySet
 from cae.data.batch_shares import Position, Shares
-from cae.data.folder import FolderSet
 from cae.data.pipeline import make_batches, make_training_batches
+from cae.data.sources.folder import FolderSet
 from cae.training.corruption import corrupt
 from tests.data import folders
 

@@ -46,7 +46,7 @@ SECONDS = 60  # on a machine that does other things, too; the start of TensorFlo
 
 PHASES = {
     "reading the configuration": ("cae.commands.train:load_config", 1),
-    "scanning the images": ("cae.data.scan:_look", 3),
+    "scanning the images": ("cae.data.formats.image_headers:_look", 3),
     "building the model": ("cae.training.train:build_autoencoder", 1),
     "compiling": ("cae.training.step:Steps._train_on_batch", 1),
     "validation": ("cae.training.loop:Loop._validate", 2),

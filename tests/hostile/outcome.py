@@ -1,7 +1,7 @@
 """What becomes of one picture file."""
 
-from cae.data.image_file import BadImageError, decode
-from cae.data.scan import scan
+from cae.data.formats.image_files import BadImageError, decode
+from cae.data.formats.image_headers import scan
 
 PLENTY = 10**8
 WHITE = (255, 255, 255)

@@ -13,10 +13,12 @@ import h5py
 import numpy as np
 import pytest
 
+from cae import files
 from cae.config.data import ArrayData, IdxData, StandardData, TfrecordData
-from cae.data import array_files, size_limits
-from cae.data.array_files import Hdf5File, NpzFile
-from cae.data.load import find_image_shape, load_splits
+from cae.data.formats import array_files
+from cae.data.formats.array_files import Hdf5File, NpzFile
+from cae.data.load import load_splits
+from cae.data.sources import find_image_shape
 from cae.errors import UserError
 from cae.inference.codes_file import read_codes
 from cae.machine import Machine
@@ -105,7 +107,7 @@ def test_whatever_bytes_are_wrong_in_an_archive_the_answer_is_images_or_a_messag
 def test_an_archive_that_unfolds_to_more_than_the_machine_has_is_refused_before(tmp_path, monkeypatch):
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, images=np.zeros((1000, 100, 100), np.uint8))
-    monkeypatch.setattr(size_limits.os, "sysconf", lambda name: 2000)  # 4 million bytes
+    monkeypatch.setattr(files.os, "sysconf", lambda name: 2000)  # 4 million bytes
     assert "0.0 GB, and this machine has 0.0 GB" in refused(ArrayData(path=str(path)), path)
     packed = tmp_path / "bomb.gz"
     packed.write_bytes(gzip.compress(struct.pack(">4I", 0x803, 1000, 100, 100) + bytes(10**7)))
@@ -117,7 +119,7 @@ def test_a_container_that_allows_less_than_the_machine_has_counts(tmp_path, monk
     np.savez(path, x_train=IMAGES)
     (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
     (tmp_path / "sys/fs/cgroup/memory.max").write_text(str(IMAGES.nbytes - 1))
-    monkeypatch.setattr(size_limits, "this_machine", lambda: Machine({}, tmp_path, 1))
+    monkeypatch.setattr(files, "this_machine", lambda: Machine({}, tmp_path, 1))
     assert "must be read into memory as a whole" in refused(ArrayData(path=str(path)), path)
 
 

@@ -20,7 +20,7 @@ def cache_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
-# Outside of tests the warning is left out by `cae.data.image_file`; pytest has filters of its own.
+# Outside of tests the warning is left out by `cae.data.formats.image_files`; pytest has filters of its own.
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
 @pytest.mark.parametrize("case", corpus(), ids=lambda case: case.name)
 def test_a_hostile_picture_is_read_right_or_refused(tmp_path, case):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cae.config.data import TfrecordData
+from cae.data.formats.shards import INDEX_TYPE, MANIFEST_NAME, Manifest, Shard, write_index
 from cae.data.load import load_splits
-from cae.data.manifest import INDEX_TYPE, MANIFEST_NAME, Manifest, Shard, write_index
 from cae.errors import UserError
 from tests.hostile.pictures import RGB, encoded
 from tests.hostile.test_arrays import refused

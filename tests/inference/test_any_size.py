@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cae.data.fitting import crop, stretch
+from cae.data.pixels import crop, stretch
 from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder, any_size
 from cae.plan import PlanError

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from cae.comparison.record import Comparison, Contender, Estimate
-from cae.data.file_errors import printable
+from cae.files import printable
 from cae.measures.catalogue import by_importance, is_metric, metric
 
 # Measures that are not of one image; metrics are in the catalogue.

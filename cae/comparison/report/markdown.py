@@ -10,7 +10,7 @@ from cae.comparison.report.answer import about_pictures
 from cae.comparison.report.formatting import code_spans, sentence
 from cae.comparison.report.ranking import Table
 from cae.comparison.report.sections import Told, tell
-from cae.data.file_errors import printable
+from cae.files import printable
 
 # What would begin something in Markdown or HTML. An underscore inside a word does not, and names have many of them.
 _SPECIAL = re.compile(r"[\\`*{}\[\]<>#|$~&]|(?<![^\W_])_|_(?![^\W_])")

@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cae.data.file_errors import file_error, naming, printable, why
 from cae.data.part_names import part_of
+from cae.files import file_error, naming, printable, why
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp")
 

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
+from cae.caches import file_stamp
 from cae.config.data import ImageFolderData
 from cae.data.decoded_set import DecodedSet
 from cae.data.dividing import Parts
-from cae.data.download import file_stamp
-from cae.data.file_errors import file_error, open_regular, printable
-from cae.data.folder_files import FileList
-from cae.data.folder_parts import FolderParts, class_names, find_parts, number_classes
-from cae.data.image_file import BadImageError, read_header
+from cae.data.formats.image_files import BadImageError, read_header
+from cae.data.formats.image_headers import Findings, HeaderCache, bad_images_error, scan
+from cae.data.formats.image_lists import FileList
+from cae.data.image_set import Progress
 from cae.data.pixel_cache import PixelCache, make_pixel_cache, shortages
-from cae.data.scan import Findings, HeaderCache, Progress, bad_images_error, scan
+from cae.data.sources.folder_parts import FolderParts, class_names, find_parts, number_classes
 from cae.data.value_range import ValuesSeen, given_range, watch_values
 from cae.errors import UserError
+from cae.files import file_error, open_regular, printable
 from cae.run_warning import RunWarning
 
 # Of two different pictures of one length, these are hardly ever the same.
@@ -94,7 +95,7 @@ class FolderSet(DecodedSet):
         )
 
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
-        """See `cae.data.leaks.Comparable`: a file's length, its end, then all of it."""
+        """See `cae.data.dividing.Comparable`: a file's length, its end, then all of it."""
         return [partial(self._look, look) for look in (os.path.getsize, _read_end, _digest)]
 
     def _look(self, look: Callable[[str], Hashable], indices: np.ndarray) -> list[Hashable]:
@@ -136,7 +137,7 @@ def _digest(path: str) -> bytes:
         return hashlib.file_digest(file, "blake2b").digest()
 
 
-def load_folder(
+def load(
     section: ImageFolderData, progress: Progress | None = None, parts: FolderParts | None = None
 ) -> Parts[FolderSet]:
     """List the folder's files and look at each of them once; files that an earlier scan has seen are not opened.
@@ -161,7 +162,7 @@ def load_folder(
     return _make_parts(section, parts, findings, image_shape)
 
 
-def find_folder_shape(section: ImageFolderData) -> tuple[int, int, int]:
+def find_shape(section: ImageFolderData) -> tuple[int, int, int]:
     """Find (height, width, channels) from the first file whose header can be read.
 
     That all files have this size is only seen by the scan.

@@ -12,32 +12,39 @@ from typing import Any
 import numpy as np
 
 from cae.config.data import ArrayData, IdxData
-from cae.data.array_files import ArrayFile, open_array_file
 from cae.data.array_set import ArraySet, ImageArray
 from cae.data.dividing import Parts
-from cae.data.file_errors import file_error, given_parts, printable, required_path
-from cae.data.idx import read_idx, read_idx_shape
+from cae.data.formats.array_files import ArrayFile, open_array_file
+from cae.data.formats.idx_files import read_idx, read_idx_shape
+from cae.data.image_set import Progress
 from cae.data.part_names import find_labels, read_name
 from cae.data.pixels import batch_shape, is_pixel_type, unusual_reading
 from cae.data.value_range import TOLERANCE, Pair, ValuesSeen, given_range, range_for, remedy
+from cae.files import file_error, printable
 from cae.run_warning import RunWarning
 
 _CHECKED_BYTES = 1 << 26
 _NAMED_ARRAYS = 20
 
 
-def load_arrays(section: ArrayData) -> Parts[ArraySet]:
-    """Open the array file or files that a section names.
+def load(section: ArrayData | IdxData, progress: Progress | None = None) -> Parts[ArraySet]:
+    """Open the file or files that a section names; validation and test parts are those that it names or has.
+
+    Raises:
+        UserError: A file is missing, damaged or truncated, does not hold images, or has values outside [0, 1].
+    """
+    return _load_idx(section) if isinstance(section, IdxData) else _load_arrays(section)
+
+
+def _load_arrays(section: ArrayData) -> Parts[ArraySet]:
+    """Open array files.
 
     The test part is, in this order: `test_path`; `test_array`; an array x_test, test_images or the like beside the
     training array; likewise the validation part. Labels are those that belong to the array by name
     (`cae.data.part_names`), or none.
     .npy files stay on disk (memory-mapped), .npz arrays are held in memory, .h5 ones when they are at most 1 GiB.
-
-    Raises:
-        UserError: A file or array is missing, damaged, of a wrong shape or type, or has values outside [0, 1].
     """
-    file = open_array_file(required_path(section.path))
+    file = open_array_file(section.required_path)
     name = _train_name(file, section.array)
     parts = {"train": _load_named(file, name, section)}
     places = {(os.path.realpath(file.path), name)}
@@ -69,14 +76,14 @@ def load_given(section: ArrayData | IdxData, trained_on: Pair | None = None) -> 
         trained_on: Otherwise the range of the model's own images, as far as it can be meant; see `range_for`.
 
     Raises:
-        UserError: As for `load_arrays` and `load_idx`.
+        UserError: As for `load`.
     """
 
     def on_range(dtype: np.dtype) -> Any:
         value_range = range_for(dtype, trained_on) if section.value_range == "type" else section.value_range
         return section.model_copy(update={"value_range": value_range or "type"})
 
-    path = required_path(section.path)
+    path = section.required_path
     if isinstance(section, IdxData):
         return _load_idx_part(path, on_range(np.dtype(np.uint8)))
     file = open_array_file(path)
@@ -84,23 +91,20 @@ def load_given(section: ArrayData | IdxData, trained_on: Pair | None = None) -> 
     return _load_named(file, name, on_range(file.headers[name].dtype))
 
 
-def find_arrays_shape(section: ArrayData) -> tuple[int, int, int]:
+def find_shape(section: ArrayData | IdxData) -> tuple[int, int, int]:
     """Find (height, width, channels) of the training images from the file's header."""
-    file = open_array_file(required_path(section.path))
+    if isinstance(section, IdxData):
+        return _idx_shape(section.required_path)[1:]
+    file = open_array_file(section.required_path)
     name = _train_name(file, section.array)
     _check_header(file, name, section)
     return batch_shape(file.headers[name].shape)[1:]
 
 
-def load_idx(section: IdxData) -> Parts[ArraySet]:
-    """Open the IDX file, and those in `validation_path` and `test_path` where there are such.
-
-    Raises:
-        UserError: A file is missing, damaged, truncated, or does not hold images.
-    """
-    path = required_path(section.path)
+def _load_idx(section: IdxData) -> Parts[ArraySet]:
+    path = section.required_path
     parts = {"train": _load_idx_part(path, section)}
-    given = given_parts(section)
+    given = section.given_parts
     parts |= {part: _load_idx_part(other, section) for part, other in given.items()}
     if len({os.path.realpath(file) for file in (path, *given.values())}) <= len(given):
         raise file_error(path, "training, validation and test images must not be the same file.")
@@ -108,11 +112,6 @@ def load_idx(section: IdxData) -> Parts[ArraySet]:
     warnings = [warning for part in parts.values() for warning in part.warnings]
     origins = {part: f"data.{part}_path" for part in given}
     return replace(parts["train"], validation=validation, test=test, origins=origins, warnings=warnings)
-
-
-def find_idx_shape(section: IdxData) -> tuple[int, int, int]:
-    """Find (height, width, channels) from the file's header."""
-    return _idx_shape(required_path(section.path))[1:]
 
 
 def _load_idx_part(path: Path, section: IdxData) -> Parts[ArraySet]:
@@ -170,7 +169,7 @@ def _named_for(file: ArrayFile, part: str) -> list[str]:
 
 def _find_part(section: ArrayData, part: str, file: ArrayFile, train_name: str) -> tuple[ArrayFile, str, str] | None:
     """Find a part's file and array, and say what it was found by; None where there is none."""
-    if (path := given_parts(section).get(part)) is not None:
+    if (path := section.given_parts.get(part)) is not None:
         other = open_array_file(path)
         return other, next(iter(_named_for(other, part)), None) or _train_name(other, None), f"data.{part}_path"
     key = f"{part}_array"

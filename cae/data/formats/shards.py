@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cae.data.file_errors import file_error, naming, read_bytes
+from cae.files import file_error, naming, read_bytes
 
 MANIFEST_NAME = "manifest.json"
 

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from cae.data.array_set import ImageArray
-from cae.data.file_errors import file_error, naming, open_regular, printable
-from cae.data.file_kinds import read_start, wrong_kind
-from cae.data.size_limits import check_claim, check_fits_memory, unfolds_usually
+from cae.data.formats.file_kinds import read_start, wrong_kind
+from cae.files import check_claim, check_fits_memory, file_error, naming, open_regular, printable, unfolds_usually
 
 # HDF5 data sets up to this size are read into memory once: reading single images out of compressed chunks is slow.
 _IN_MEMORY_BYTES = 1 << 30

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cae.config.data import BundledData, StandardData
-from cae.data.array_files import ArrayFile, open_array_file
+from cae.caches import keras_datasets_folder
+from cae.config.data import STANDARD_SHAPES, BundledData, StandardData
 from cae.data.array_set import ArraySet
 from cae.data.dividing import Parts
-from cae.data.download import DownloadError, download, keras_datasets_folder
-from cae.data.file_errors import file_error, naming, printable
-from cae.data.idx import read_idx
-from cae.data.image_shape import STANDARD_SHAPES
+from cae.data.formats.array_files import ArrayFile, open_array_file
+from cae.data.formats.idx_files import read_idx
+from cae.data.image_set import Progress
 from cae.errors import UserError
+from cae.files import file_error, naming, printable, why
 
 _SIDE = 32
 _PIXEL_BYTES = 3 * _SIDE * _SIDE
@@ -50,7 +54,7 @@ def _read_records(path: Path, record_bytes: int) -> np.ndarray:
     return content.reshape(-1, record_bytes)
 
 
-BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
 DEBIAN_FOLDER = Path("/usr/share/datasets")
 
 # Images and labels of the training part, then of the test part.
@@ -87,7 +91,7 @@ class _Part(NamedTuple):
 _TrainAndTest = tuple[_Part, _Part]
 
 
-def load_standard(section: BundledData | StandardData) -> Parts[ArraySet]:
+def load(section: BundledData | StandardData, progress: Progress | None = None) -> Parts[ArraySet]:
     """Find a public data set and open it; download it when it is nowhere on this machine.
 
     Looked for, in this order: `path` (a folder, or an .npz file), Debian's data set folder, the Keras cache. Read are
@@ -236,3 +240,84 @@ def _check(path: Path, images: np.ndarray, source: str) -> None:
             f"images of {source} must be uint8 of shape {(height, width, channels)}. "
             f"Received: {images.dtype} of shape {images.shape[1:]}.",
         )
+
+
+# Time that one connection or one read may take, not the whole download: without a network this must fail quickly.
+_SECONDS = 10.0
+
+_KERAS_DATA = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+_CIFAR_DATA = "https://www.cs.toronto.edu/~kriz/"
+
+# File addresses, folder in the cache, and checksum (SHA-256 or MD5) where the publisher gives one; those of
+# Fashion-MNIST carry gzip's own.
+_FILES: dict[str, list[tuple[str, str, str | None]]] = {
+    "mnist": [
+        (f"{_KERAS_DATA}mnist.npz", "", "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"),
+    ],
+    "fashion_mnist": [
+        (f"{_KERAS_DATA}{part}-{kind}.gz", "fashion-mnist", None)
+        for part in ("train", "t10k")
+        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
+    ],
+    "cifar10": [(f"{_CIFAR_DATA}cifar-10-binary.tar.gz", "", "c32a1d4ab5d03f1284b67883e8d87530")],
+    "cifar100": [(f"{_CIFAR_DATA}cifar-100-binary.tar.gz", "", "03b5dce01913d631647c71ecec9e9cb8")],
+}
+
+
+class DownloadError(Exception):
+    """A download failed; the message says why."""
+
+
+def download(source: str) -> None:
+    """Download a data set's files into `keras_datasets_folder()`, archives extracted.
+
+    Args:
+        source: mnist, fashion_mnist, cifar10 or cifar100.
+
+    Raises:
+        DownloadError: There is no network, the server does not answer, or a checksum is wrong.
+    """
+    import keras
+
+    with _short_waits(), _progress_on_terminal_only():
+        for address, folder, checksum in _FILES[source]:
+            target = keras_datasets_folder() / folder
+            try:
+                target.mkdir(parents=True, exist_ok=True)
+                keras.utils.get_file(
+                    address.rsplit("/", 1)[1],
+                    origin=address,
+                    # An absolute path, so that Keras does not choose another folder.
+                    cache_subdir=str(target.absolute()),
+                    file_hash=checksum,
+                    extract=address.endswith(".tar.gz"),
+                )
+            except Exception as error:  # Keras raises a bare Exception for a failed download
+                reason = why(error)
+                raise DownloadError(reason if address in reason else f"{address}: {reason}") from error
+
+
+@contextlib.contextmanager
+def _short_waits() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@contextlib.contextmanager
+def _progress_on_terminal_only() -> Iterator[None]:
+    """Keras would write its progress bar to stdout, which is for results, and fill log files with backspaces."""
+    import keras
+
+    before = keras.utils.is_interactive_logging_enabled()
+    if not sys.stderr.isatty():
+        keras.utils.disable_interactive_logging()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if before:
+            keras.utils.enable_interactive_logging()

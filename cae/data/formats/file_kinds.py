@@ -6,7 +6,7 @@ import codecs
 import zlib
 from typing import BinaryIO
 
-from cae.data.file_errors import printable
+from cae.files import printable
 
 _LOOKED_AT = 512
 

@@ -6,7 +6,7 @@ import io
 import itertools
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from cae.atomic_files import replacing
-from cae.data.download import DIGEST_BYTES, digest, file_stamp, user_cache_folder
-from cae.data.file_errors import PARSING_ERRORS, open_regular, printable
-from cae.data.image_file import BadImageError, ImageHeader, decode, read_header
+from cae.caches import DIGEST_BYTES, digest, file_stamp, user_cache_folder
+from cae.data.formats.image_files import BadImageError, ImageHeader, decode, read_header
+from cae.data.image_set import Progress
 from cae.errors import UserError
+from cae.files import PARSING_ERRORS, open_regular, printable
 
 HEADER_TYPE = np.dtype(
     [
@@ -97,8 +98,6 @@ def _sortable(headers: np.ndarray) -> np.ndarray:
     """Stamps as byte strings, which unlike plain bytes have an order; it leaves zeros at their ends out of account."""
     return np.ascontiguousarray(headers["stamp"]).view(f"S{DIGEST_BYTES}")
 
-
-Progress = Callable[[int, int], None]
 
 _BLOCK = 512
 _NAMED_FILES = 20

@@ -13,8 +13,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cae.data.file_errors import why
 from cae.data.pixels import to_float, to_pixels
+from cae.files import why
 
 
 def decode_deep_png(content: bytes) -> np.ndarray:

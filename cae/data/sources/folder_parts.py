@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from cae.config.data import ImageFolderData
-from cae.data.file_errors import file_error, given_parts, naming, open_regular, printable, required_path
-from cae.data.file_kinds import read_start, wrong_kind
-from cae.data.folder_files import BESIDE, FileList, file_id, has_image, list_folders, list_images
+from cae.data.formats.file_kinds import read_start, wrong_kind
+from cae.data.formats.image_lists import BESIDE, FileList, file_id, has_image, list_folders, list_images
 from cae.data.part_names import PARTS, choose_parts, part_of
 from cae.errors import UserError
+from cae.files import file_error, naming, open_regular, printable
 
 # Parts may lie in archive/, or in archive/images/.
 _LEVELS = 3
@@ -52,9 +52,9 @@ def find_parts(section: ImageFolderData) -> FolderParts:
         UserError: A folder is missing, cannot be read, or holds no image file; or it is not clear what the parts are:
             several data sets side by side, two folders for one part, test images among those for training.
     """
-    root = required_path(section.path)
+    root = section.required_path
     _check_folder(root, "data.path")
-    given = given_parts(section)
+    given = section.given_parts
     for part, folder in given.items():
         _check_folder(folder, f"data.{part}_path")
     with naming(root):
