@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cae.atomic_files import write_json
-from cae.commands.planning import add_override_argument, batch_size_of, memory_of_step, optimizer_slots, plan_for
+from cae.commands.planning import add_override_argument, batch_size_of, memory_of_step, plan_for
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.doctor.engine import Engine, EngineTrial, ask_driver
 from cae.doctor.examine import examine_engine, examine_machine, examine_program
@@ -90,7 +90,7 @@ def _examine_config(options: argparse.Namespace, findings: list[Finding]) -> tup
     except UserError:  # the images' own line has said why
         _show([check_disk(options.runs_dir)], findings)
         return config, None
-    slots = optimizer_slots(config.training.optimizer)
+    slots = config.training.slots
     needed = checkpoint_bytes(plan.parameters, slots)
     model = f"{plan.parameters:,} parameters, {plan.macs / 1e6:,.1f} million MACs an image"
     _show([ok("model", model), check_disk(options.runs_dir, needed)], findings)

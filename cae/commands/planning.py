@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from cae.commands.messages import progress_bar, tell
 from cae.config import ConfigError, RunConfig
 from cae.config.data import StoredData
-from cae.config.training import Adam, Sgd
 from cae.errors import UserError
 from cae.plan import Plan, PlanError, make_plan
 from cae.plan.memory import StepMemory, predict_step_memory
@@ -19,7 +18,6 @@ from cae.training.amount import resolve as resolve_training
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
-    from cae.config.training import Optimizer
     from cae.data.image_set import Splits
 
 
@@ -119,16 +117,8 @@ def memory_of_step(config: RunConfig, plan: Plan, batch_size: int) -> StepMemory
         plan,
         batch_size=batch_size,
         precision=training.precision,
-        optimizer_slots=optimizer_slots(training.optimizer),
+        optimizer_slots=training.slots,
     )
-
-
-def optimizer_slots(section: Optimizer) -> int:
-    """How many numbers the optimizer keeps for each weight."""
-    if isinstance(section, Adam):
-        return 2
-    has_momentum = int(section.momentum > 0.0)
-    return has_momentum if isinstance(section, Sgd) else 1 + has_momentum
 
 
 def load_splits_with_progress(section: DataSection, tell: Callable[[str], None] = tell) -> Splits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cae.config.nodes import resolve
@@ -162,6 +162,15 @@ def _advice_on_number(text: str) -> str | None:
     except ValueError:
         pass
     return None
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Enumerate names.
+
+    >>> in_words(["sgd", "rmsprop", "muon"])
+    'sgd, rmsprop and muon'
+    """
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def closest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:

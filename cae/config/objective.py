@@ -16,6 +16,8 @@ class Reconstruction(Section):
 
     mse: Weight = 0.0
     """Mean squared error."""
+    psnr: Weight = 0.0
+    """Negative PSNR in dB, of the mean squared error plus 1e-6: what evaluations report, image by image."""
     mae: Weight = 0.0
     """Mean absolute error."""
     bce: Weight = 0.0

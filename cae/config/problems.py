@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cae.config.messages import closest, refusal, shown
+from cae.config.messages import closest, in_words, refusal, shown
 from cae.config.nodes import Node, Path, Place, Problem, dotted, nearest, plain
 from cae.config.schema_walk import Options, Shape, as_index, root_shape
 
@@ -105,7 +105,7 @@ def _without_effect(key: str, options: Options, owners: list[str], siblings: Any
     """Say for which other choice a key is."""
     usual = "" if options.by in siblings else " (the default)"
     chosen = f"{options.by}: {options.chosen(siblings)}{usual}"
-    return f"{key} has no effect with {chosen}; it belongs to {' and '.join(owners)}"
+    return f"{key} has no effect with {chosen}; it belongs to {in_words(owners)}"
 
 
 def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | None:

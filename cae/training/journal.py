@@ -14,6 +14,7 @@ from cae.measures.catalogue import LOSS, metric, metrics_while_training
 from cae.pictures import reconstruction_grid, save_png
 from cae.runs.weights import save_weights
 from cae.tensorboard_plugin.summaries import FIGURES, figures_summary, inputs_summary, pictures_summary
+from cae.training.average import EMA
 from cae.training.tensorboard import TensorBoardWriter, is_picture_epoch
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class NoJournal:
         seconds: float,
     ) -> dict[str, Any]:
         """What is compared between epochs."""
-        return {"epoch": state.counters.epoch, "step": state.step, "val_loss": validation["loss"]}
+        losses = {f"val_{name}": validation[name] for name in ("loss", f"{EMA}loss") if name in validation}
+        return {"epoch": state.counters.epoch, "step": state.step, **losses}
 
     def epoch_ended(
         self,
@@ -146,7 +148,7 @@ class Journal:
         self._writer.write_scalars({**train, **more}, validation, state.step)
         self._write_pictures(state)
         self._writer.flush()
-        self._progress.epoch_ended(row, is_best)
+        self._progress.epoch_ended(row, is_best, averaged=state.keeps_average)
 
     def write_best_weights(self, state: TrainingState) -> None:
         """Write model.weights.h5 with the best epoch's weights."""

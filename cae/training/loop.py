@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from cae.data.pipeline import make_batches
 from cae.training.amount import Amount
+from cae.training.average import EMA, of_better_weights
 from cae.training.checkpoints import CheckpointFolder
 from cae.training.coordination import Alone
 from cae.training.optimizer import lower_on_plateau
@@ -134,13 +135,17 @@ class Loop:
         counters.seconds += seconds
         row = self.journal.row(self.state, train, validation, num_images / training_seconds, seconds)
         counters.last_metrics = row
-        self._judge(row)
+        self._judge(of_better_weights(row))
         lower_on_plateau(self.section.schedule, self.steps.optimizer, counters.epochs_without_improvement)
         self.journal.epoch_ended(self.state, train, validation, row)
         counters.sums, counters.epoch_seconds = self.steps.zero_sums().numpy().tolist(), 0.0
 
     def _judge(self, row: dict[str, Any]) -> None:
-        """Keep the best weights; count epochs without improvement."""
+        """Keep the best weights; count epochs without improvement.
+
+        Args:
+            row: of metrics.jsonl, with the figures of the better weights.
+        """
         counters, stopping = self.state.counters, self.section.early_stopping
         # Small gains add up until they count together, as in Keras.
         limit = math.inf if counters.stopping_loss is None else counters.stopping_loss
@@ -153,6 +158,14 @@ class Loop:
             self.state.keep_best()
 
     def _validate(self) -> dict[str, float]:
+        """Figures of the weights, and of their average with its prefix."""
+        found, average = self._validate_present_weights(), self.steps.average
+        if average is not None:
+            with average.in_place():
+                found |= {f"{EMA}{name}": value for name, value in self._validate_present_weights().items()}
+        return found
+
+    def _validate_present_weights(self) -> dict[str, float]:
         number = math.ceil(len(self.validation_images) / self.amount.batch_size)
         sums = self.steps.validate(iter(self._validation_batches), tf.constant(number, tf.int64))
         return means(sums.numpy().tolist())

@@ -11,10 +11,12 @@ import tensorflow as tf
 from cae.config.objective import MaskedPatchesCorruption, ObjectiveSection
 from cae.errors import ConfigError
 from cae.measures.catalogue import MS_SSIM_LEAST_SIDE
-from cae.measures.pixel_errors import mae_per_image, mse_per_image
+from cae.measures.pixel_errors import mae_per_image, mse_per_image, psnr_from_mse
 from cae.measures.ssim import ms_ssim_per_image, ssim_per_image
 
 _DEFAULT_HUBER_DELTA = 0.1
+# Added before the logarithm, so that images that are nearly exact do not outweigh all others.
+_LEAST_MSE = 1e-6
 
 Term = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -105,6 +107,7 @@ class Objective:
 
         return {
             "mse": mse_per_image,
+            "psnr": lambda images, reconstructions: -psnr_from_mse(mse_per_image(images, reconstructions) + _LEAST_MSE),
             "mae": mae_per_image,
             "bce": bce,
             "huber": huber,

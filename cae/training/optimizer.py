@@ -21,18 +21,27 @@ def make_optimizer(section: TrainingSection, amount: Amount) -> keras.optimizers
     arguments = section.optimizer.model_dump()
     name = arguments.pop("name")
     rate = arguments.pop("learning_rate")
-    optimizers = {
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "sgd": keras.optimizers.SGD,
-        "rmsprop": keras.optimizers.RMSprop,
-    }
+    if not arguments["weight_decay"] and name != "adamw":  # of which Keras wants a number
+        arguments["weight_decay"] = None
+    optimizers = {word.lower(): kind for word, kind in vars(keras.optimizers).items()} | {"nadam": Nadam}
     learning_rate = make_schedule(section.schedule, rate, amount)
     optimizer = optimizers[name](learning_rate, global_clipnorm=section.global_clipnorm, **arguments)
     if section.precision == "mixed_float16":
         # Gradients below 6e-8 vanish in float16; the scale is part of the optimizer's state.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
+
+
+class Nadam(keras.optimizers.Nadam):
+    """Keras' own, with all of its state in `variables`, and made for several replicas.
+
+    Without the product of momenta a training that goes on from a checkpoint would go another way.
+    """
+
+    def build(self, variables: list[Any]) -> None:
+        """See Keras."""
+        super().build(variables)
+        self._u_product = self.add_variable((), "ones", aggregation="only_first_replica", name="u_product")
 
 
 def expect_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:

@@ -43,12 +43,20 @@ class Progress:
         self._bar.set_postfix_str(f"{images_per_second:,.0f} images/s, loss {loss:.5f}", refresh=False)
         self._bar.update(number)
 
-    def epoch_ended(self, row: Mapping[str, float], best: bool) -> None:
-        """An epoch is done: one line that stays."""
+    def epoch_ended(self, row: Mapping[str, float], best: bool, averaged: bool) -> None:
+        """An epoch is done: one line that stays.
+
+        Args:
+            row: of metrics.jsonl.
+            best: whether it is the best epoch so far.
+            averaged: whether the weights that are kept are averaged ones.
+        """
+        average = f"averaged weights {row['val_ema_psnr']:.2f} dB, " if "val_ema_psnr" in row else ""
+        said = f", best so far{' (averaged weights)' if averaged else ''}" if best else ""
         line = (
             f"epoch {row['epoch']:.0f}/{self._last_epoch}: loss {row['loss']:.5f}, val_loss {row['val_loss']:.5f},"
             f" val_psnr {row['val_psnr']:.2f} dB, val_ssim {row['val_ssim']:.4f},"
-            f" {row['images_per_second']:,.0f} images/s, {self._time_left()} left{', best so far' if best else ''}"
+            f" {average}{row['images_per_second']:,.0f} images/s, {self._time_left()} left{said}"
         )
         tqdm.write(line, file=sys.stderr)
         sys.stderr.flush()

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from cae.errors import UserError
+from cae.training.average import has_averaged
 from cae.training.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Counters:
         epoch: finished epochs.
         sums: what the running epoch has added up so far; see `Steps.zero_sums`.
         best_epoch: epoch with the lowest validation loss, 0 before the first.
-        best_metrics: its row of metrics.jsonl.
+        best_metrics: its row of metrics.jsonl, with the figures of the better weights where there are averaged ones.
         stopping_loss: lowest validation loss that counted as an improvement, infinite (null) before the first.
         epochs_without_improvement: for early stopping.
         last_metrics: the newest row of metrics.jsonl.
@@ -101,7 +102,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 class TrainingState:
-    """Weights, optimizer, seed generators, step, best weights and counters."""
+    """Weights and their average, optimizer, seed generators, step, best weights and counters."""
 
     def __init__(self, steps: Steps, num_images: int) -> None:
         self.steps = steps
@@ -118,9 +119,16 @@ class TrainingState:
         """The running epoch's sums."""
         return tf.constant(self.counters.sums, tf.float64)
 
+    @property
+    def keeps_average(self) -> bool:
+        """Whether the best weights are averaged ones."""
+        return has_averaged(self.counters.best_metrics)
+
     def keep_best(self) -> None:
-        """Remember the present weights as the best."""
-        self.best_weights = [np.array(value) for value in self.steps.autoencoder.model.get_weights()]
+        """Remember the present weights as the best, or their average where `best_metrics` are its figures."""
+        average = self.steps.average if self.keeps_average else None
+        values = self.steps.autoencoder.model.get_weights() if average is None else average.values
+        self.best_weights = [np.array(value) for value in values]
 
     def to_checkpoint(self) -> Checkpoint:
         """Copy everything."""
@@ -173,6 +181,8 @@ class TrainingState:
         optimizer = self.steps.optimizer.variables
         named = {f"model/{number}": variable for number, variable in enumerate(model)}
         named |= {f"optimizer/{number}": variable for number, variable in enumerate(optimizer)}
+        average = self.steps.average.variables if self.steps.average is not None else []
+        named |= {f"average/{number}": variable for number, variable in enumerate(average)}
         return named | {"step": self.steps.step}
 
 

@@ -15,6 +15,7 @@ from cae.training.optimizer import expect_summed_gradients
 if TYPE_CHECKING:
     from cae.config.objective import Corruption
     from cae.model import Autoencoder
+    from cae.training.average import WeightAverage
     from cae.training.objective import Objective
 
 # What a step adds up over images, in this order; means are sums over the count, so partial batches weigh right.
@@ -61,6 +62,7 @@ class Steps:
         seed: the run's seed, for the corruption.
         strategy: where the steps run; the model and the optimizer were made in its scope.
         shares: how batches are divided between its replicas; None for a single one.
+        average: of the weights, brought up to date with every step.
         xla: compile the step with XLA; for a single replica only.
     """
 
@@ -74,6 +76,7 @@ class Steps:
         seed: int,
         strategy: tf.distribute.Strategy,
         shares: Shares | None = None,
+        average: WeightAverage | None = None,
         xla: bool,
     ) -> None:
         self.autoencoder = autoencoder
@@ -83,6 +86,7 @@ class Steps:
         self.seed = seed
         self.strategy = strategy
         self.shares = shares
+        self.average = average
         # The only counter of steps: with loss scaling the optimizer's own leaves out steps it had to skip.
         self.step = keras.Variable(0, dtype="int64", trainable=False, name="step")
         self._train_replica: Any = self._train_on_batch
@@ -192,6 +196,8 @@ class Steps:
         # An overflow of scaled float16 gradients is no news: the optimizer leaves the step out.
         norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
         self.optimizer.apply(gradients, variables)
+        if self.average is not None:
+            self.average.update(self.step.value)
         return tf.concat([sums, [norm, 1.0]], axis=0)
 
     def _validate_on_batch(self, batch: Any, number: tf.Tensor) -> tf.Tensor:

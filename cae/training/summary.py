@@ -284,6 +284,7 @@ def write_summary(
         **({"error": error} if error else {}),
         "warnings": as_json(warnings),
         "best": counters.best_metrics,
+        **({} if state.steps.average is None else {"kept_weights": "average" if state.keeps_average else "raw"}),
         "last": counters.last_metrics,
         "epochs": counters.epoch,
         "steps": state.step,

@@ -25,6 +25,7 @@ from cae.runs.environment import describe_environment
 from cae.runs.events import cut_events
 from cae.runs.trained import load_best_weights
 from cae.training.amount import Amount
+from cae.training.average import WeightAverage
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
 from cae.training.cluster import wait_for_all
 from cae.training.coordination import Alone, Together
@@ -133,6 +134,7 @@ class Training:
             autoencoder = build_autoencoder(self.plan, seed=self.config.seed, precision=section.precision)
             optimizer = make_optimizer(section, self.amount)
             optimizer.build(autoencoder.model.trainable_variables)
+            average = WeightAverage(autoencoder.model, section.ema.momentum) if section.ema else None
             steps = Steps(
                 autoencoder,
                 optimizer,
@@ -141,6 +143,7 @@ class Training:
                 seed=self.config.seed,
                 strategy=strategy,
                 shares=make_shares(strategy, self.cluster),
+                average=average,
                 xla=uses_xla(section.xla, strategy),
             )
         return TrainingState(steps, len(self.splits.train))

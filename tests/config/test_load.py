@@ -155,7 +155,7 @@ def test_of_the_same_key_given_twice_the_last_counts(load):
 def test_a_key_given_within_a_section_is_not_dropped_by_another_override_of_the_choice(problems):
     assert problems("", "training.optimizer={name: sgd, momentum: 0.9}", "training.optimizer.name=adam") == [
         "--set training.optimizer={name: sgd, momentum: 0.9}: training.optimizer.momentum: "
-        "momentum has no effect with name: adam; it belongs to sgd and rmsprop"
+        "momentum has no effect with name: adam; it belongs to sgd, rmsprop and muon"
     ]
 
 

@@ -76,7 +76,7 @@ def only(lines):
         ("model: {decoder: {tied_weights: 1}}",
          "1:33: model.decoder.tied_weights: must be true or false; received 1"),
         ("training: 3", "1:11: training: must be a mapping with keys from epochs, steps, batch_size, optimizer, "
-         "schedule, global_clipnorm, precision, strategy, xla, deterministic, early_stopping, "
+         "schedule, global_clipnorm, ema, precision, strategy, xla, deterministic, early_stopping, "
          "start_from, checkpoint_minutes; received 3"),
         ("logging:", "1:9: logging: must be a mapping with keys from probe_images, image_epochs, histograms; "
          "received null; leave the key out for its defaults"),
@@ -126,6 +126,7 @@ def only(lines):
         ("data: {source: fashion-mnist}", "1:16: data.source: must be one of bundled, mnist, fashion_mnist, cifar10, "
          'cifar100, image_folder, arrays, idx, tfrecord; received "fashion-mnist"; did you mean fashion_mnist?'),
         ("training: {optimizer: AdamW}", "1:23: training.optimizer: must be one of adam, adamw, sgd, rmsprop, "
+         "nadam, adamax, lamb, lion, muon, adafactor, adagrad, adadelta, ftrl, "
          'or a mapping with `name`; received "AdamW"; did you mean adamw?'),
         ("model: {encoder: {filters: [8]}, decoder: {upsampling: [nearest]}}",
          "1:57: model.decoder.upsampling.0: must be one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, "
@@ -148,7 +149,7 @@ def only(lines):
          "it belongs to image_folder and tfrecord"),
         ("training: {optimizer: {name: sgd, beta_1: 0.5}}",
          "1:35: training.optimizer.beta_1: beta_1 has no effect with "
-         "name: sgd; it belongs to adam and adamw"),
+         "name: sgd; it belongs to adam, adamw, nadam, adamax, lamb and lion"),
         ("training: {schedule: {warmup_epochs: 1}}",
          "1:23: training.schedule.warmup_epochs: warmup_epochs has no effect "
          "with kind: constant (the default); it belongs to cosine"),

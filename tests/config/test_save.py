@@ -98,7 +98,8 @@ def test_a_saved_file_states_every_key_in_the_order_of_the_sections(tmp_path):
     save_config(RunConfig(), tmp_path / "config.yaml")
     raw = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert list(raw) == list(RunConfig.model_fields)
-    assert list(raw["training"]["optimizer"]) == ["name", "learning_rate", "beta_1", "beta_2", "epsilon"]
+    optimizer = ["name", "learning_rate", "weight_decay", "beta_1", "beta_2", "epsilon"]
+    assert list(raw["training"]["optimizer"]) == optimizer
     assert next(iter(raw["data"])) == "source"
 
 

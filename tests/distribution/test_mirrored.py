@@ -16,14 +16,14 @@ data: {{source: arrays, path: {images}, augmentation: {{horizontal_flip: true, v
 model: {{encoder: {{filters: [4, 8]}}, decoder: {{upsampling: max_unpool}}}}
 objective: {{reconstruction: {{mse: 1.0, ssim: 0.1}}, corruption: {{kind: gaussian, stddev: 0.2}}, latent_l1: 0.001}}
 training: {{epochs: 3, batch_size: 16, global_clipnorm: 0.05, optimizer: {{name: adamw, weight_decay: 0.1}},
-            schedule: {{kind: cosine}}, strategy: mirrored}}
+            schedule: {{kind: cosine}}, ema: {{momentum: 0.8}}, strategy: mirrored}}
 """
 STATISTICS = """
 experiment: statistics
 data: {{source: arrays, path: {images}}}
 model: {{encoder: {{filters: [4, 8], normalization: {{kind: batch, synchronized: true, momentum: 0.9}}}},
          decoder: {{upsampling: resize}}}}
-objective: {{corruption: {{kind: masked_patches, patch_size: 3, fraction: 0.3}}}}
+objective: {{reconstruction: {{psnr: 0.001}}, corruption: {{kind: masked_patches, patch_size: 3, fraction: 0.3}}}}
 training: {{epochs: 3, batch_size: 16, optimizer: {{name: sgd, learning_rate: 0.01}}, strategy: mirrored}}
 """
 # What has no single-device result to be held against: each device normalises over its own share.
@@ -37,7 +37,7 @@ MOVING = """
 experiment: moving
 data: {{source: arrays, path: {images}}}
 model: {{encoder: {{filters: [4, 8], normalization: {{kind: batch, momentum: 0.5}}}}}}
-training: {{epochs: 2, batch_size: 16, strategy: mirrored}}
+training: {{epochs: 2, batch_size: 16, optimizer: nadam, strategy: mirrored}}
 """
 # The same image over and over, one for each device in every step: 16 steps on any number of devices.
 DROPOUT = """

@@ -24,7 +24,7 @@ data: {{source: arrays, path: {images}, augmentation: {{horizontal_flip: true}}}
 model: {{encoder: {{filters: [4, 8]}}}}
 objective: {{corruption: {{kind: gaussian, stddev: 0.2}}}}
 training: {{epochs: {epochs}, batch_size: 23, checkpoint_minutes: 0.002, optimizer: {{name: sgd, learning_rate: 0.05}},
-            early_stopping: {{patience: 50}}, deterministic: true, strategy: multi_worker}}
+            early_stopping: {{patience: 50}}, ema: {{}}, deterministic: true, strategy: multi_worker}}
 logging: {{image_epochs: 50}}
 """
 EPOCHS = 25

@@ -9,7 +9,7 @@ from cae.config.objective import MaskedPatchesCorruption, ObjectiveSection, Reco
 from cae.errors import ConfigError
 from cae.training.objective import Objective
 
-TERMS = ["mse", "mae", "bce", "huber", "ssim", "ms_ssim"]
+TERMS = ["mse", "psnr", "mae", "bce", "huber", "ssim", "ms_ssim"]
 
 
 def objective_of(delta: float | None = None, latent_l1: float = 0.0, **weights: float) -> Objective:
@@ -46,6 +46,7 @@ def test_each_term_is_a_mean_over_the_pixels_of_its_image():
     errors = images.astype(float) - reconstructions
     expected = {
         "mse": (errors**2).mean(axis=(1, 2, 3)),
+        "psnr": 10 * np.log10((errors**2).mean(axis=(1, 2, 3)) + 1e-6),
         "mae": abs(errors).mean(axis=(1, 2, 3)),
         "bce": bce_in_numpy(images, reconstructions),
         "huber": huber_in_numpy(images, reconstructions, 0.1),

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from cae.config.schema_walk import root_shape
 from cae.config.training import TrainingSection
 from cae.training.amount import Amount
 from cae.training.loop import Loop
@@ -89,3 +91,48 @@ def test_plateau_lowers_the_rate_where_keras_reduces_it(precision):
         expected.append(float(reference.model.optimizer.learning_rate))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert len(set(np.round(found, 7))) == 3
+
+
+KINDS = root_shape().at(("training", "optimizer")).options.shapes
+
+
+def test_every_optimizer_of_keras_can_be_chosen_but_those_that_wrap_others_or_evaluate_other_weights():
+    theirs = {
+        name.lower()
+        for name, kind in vars(keras.optimizers).items()
+        if isinstance(kind, type) and issubclass(kind, keras.optimizers.Optimizer)
+    }
+    assert theirs - set(KINDS) == {"optimizer", "lossscaleoptimizer", "multioptimizer", "schedulefreeadamw"}
+    assert set(KINDS) <= theirs
+
+
+def gradients_of(variables, step):
+    generator = np.random.default_rng(step)
+    return [keras.ops.convert_to_tensor(generator.normal(size=one.shape).astype("float32")) for one in variables]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_variables_of_an_optimizer_are_all_that_decides_how_it_goes_on(name):
+    section = TrainingSection.model_validate({"optimizer": {"name": name, "weight_decay": 0.1}, "global_clipnorm": 1.0})
+
+    def begin():
+        shapes = [(3, 3, 2, 4), (6, 5), (4,)]
+        weights = [keras.Variable(np.random.default_rng(9).normal(size=shape).astype("float32")) for shape in shapes]
+        optimizer = make_optimizer(section, Amount(1, 10, 100))
+        optimizer.build(weights)
+        # The step is compiled in training as well: eagerly some sums have other last digits.
+        return weights, optimizer, tf.function(lambda gradients: optimizer.apply(gradients, weights), autograph=False)
+
+    weights, optimizer, apply = begin()
+    for step in range(4):
+        apply(gradients_of(weights, step))
+    others, other, apply_other = begin()
+    for variable, stored in zip(others + other.variables, weights + optimizer.variables, strict=True):
+        variable.assign(np.asarray(stored))
+    assert len([one for one in optimizer.variables if one.shape]) >= section.optimizer.slots
+    for step in range(4, 7):
+        apply(gradients_of(weights, step))
+        apply_other(gradients_of(others, step))
+    for one, its in zip(weights, others, strict=True):
+        np.testing.assert_array_equal(one.numpy(), its.numpy())
+    assert all(np.isfinite(one.numpy()).all() for one in weights)
