@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Union
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -29,6 +30,8 @@ class Choice:
     """The key that tells the sections apart."""
     default: str
     """The choice of a mapping without that key."""
+    sections: Sequence[type[Section]] = field(default=(), compare=False)
+    """The sections to choose from, read whenever a schema is made; without them, those of the annotated union."""
 
     def spell_out(self, value: Any) -> Any:
         """Return the mapping that a bare word or an incomplete mapping stands for; all else unchanged."""
@@ -39,7 +42,12 @@ class Choice:
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.spell_out, handler(source))
+        if self.sections:
+            union: Any = Union[tuple(self.sections)]  # noqa: UP007, since they are known at run time only
+            schema = handler.generate_schema(Annotated[union, Field(discriminator=self.by)])
+        else:
+            schema = handler(source)
+        return core_schema.no_info_before_validator_function(self.spell_out, schema)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Allow the bare word, and let only the default choice leave the key out."""

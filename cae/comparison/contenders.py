@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cae.config.data import PATH_KEYS
-from cae.config.model import ConvTranspose, Resize
 from cae.errors import UserError
 
 if TYPE_CHECKING:
-    from cae.config.model import ModelSection, Upsampling
+    from cae.config.model import ModelSection
     from cae.config.run import RunConfig
     from cae.runs import RunDirectory
     from cae.section import Section
@@ -152,7 +151,7 @@ def upsampling_words(section: ModelSection) -> str:
         >>> upsampling_words(ModelSection.model_validate({"decoder": {"upsampling": "resize"}}))
         'resize nearest'
     """
-    words = [_words(stage) for stage in section.upsampling_per_stage]
+    words = [stage.label for stage in section.upsampling_per_stage]
     return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 
@@ -214,12 +213,6 @@ def _value(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _words(upsampling: Upsampling) -> str:
-    if isinstance(upsampling, Resize):
-        return f"{upsampling.kind} {upsampling.interpolation}"
-    return f"{upsampling.kind} {upsampling.kernel_size}" if isinstance(upsampling, ConvTranspose) else upsampling.kind
 
 
 def _leaves(prefix: str, value: Any) -> list[tuple[str, Any]]:

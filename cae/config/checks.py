@@ -11,26 +11,15 @@ from cae.config.data_checks import (
     size_conflicts,
     source_conflicts,
 )
-from cae.config.model import (
-    BilinearAdditive,
-    ConvTranspose,
-    GroupNormalization,
-    MaxPool,
-    MaxUnpool,
-    ModelSection,
-    Subpixel,
-    Upsampling,
-)
+from cae.config.model import GroupNormalization, ModelSection
 from cae.config.nodes import Path
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
+from cae.kinds.catalogue import UPSAMPLINGS
+from cae.kinds.upsampling import DECODER_FILTERS, FILTERS, TIED, UpsamplingKind, listed
 
 UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
-FILTERS: Path = ("model", "encoder", "filters")
-DECODER_FILTERS: Path = ("model", "decoder", "filters")
-TIED: Path = ("model", "decoder", "tied_weights")
-DOWNSAMPLING: Path = ("model", "encoder", "downsampling")
 GROUPS: Path = ("model", "encoder", "normalization", "groups")
 RECONSTRUCTION: Path = ("objective", "reconstruction")
 HUBER_DELTA: Path = ("objective", "huber_delta")
@@ -81,24 +70,11 @@ def _upsampling(config: RunConfig) -> Iterator[Conflict]:
         yield from _kind(kind, model, range(stage, min(stage + 1, num_stages)), (*UPSAMPLING, stage))
 
 
-def _kind(kind: Upsampling, model: ModelSection, stages: range, path: Path) -> Iterator[Conflict]:
+def _kind(kind: UpsamplingKind, model: ModelSection, stages: range, path: Path) -> Iterator[Conflict]:
     """Check one upsampling kind for the decoder stages that it serves, counted from the code outwards."""
-    encoder, given = model.encoder, [model.decoder_inputs[stage] for stage in stages]
-    if isinstance(kind, MaxUnpool):
-        if not isinstance(encoder.downsampling, MaxPool):
-            rule = "max_unpool needs max_pool downsampling, which records the switches"
-            yield (path, DOWNSAMPLING), f"{rule}; received {encoder.downsampling.kind}"
-        pooled = [encoder.filters[-1 - stage] for stage in stages]
-        if given != pooled:
-            rule = f"stages that max_unpool enlarges must be given as many channels as were pooled, {_listed(pooled)}"
-            yield (DECODER_FILTERS, FILTERS, path), f"{rule}; received {_listed(given)}"
-    if isinstance(kind, BilinearAdditive):
-        # It turns each factor^2 channels into one.
-        channels = encoder.downsampling.factor**2
-        uneven = [filters for filters in given if filters % channels]
-        if uneven:
-            rule = f"bilinear_additive needs filters that are multiples of {channels} (the factor squared)"
-            yield (path, FILTERS, DOWNSAMPLING), f"{rule}; received {_listed(uneven)}"
+    given = [model.decoder_inputs[stage] for stage in stages]
+    pooled = [model.encoder.filters[-1 - stage] for stage in stages]
+    yield from kind.conflicts(model.encoder, given, pooled, path)
 
 
 def _normalization(config: RunConfig) -> Iterator[Conflict]:
@@ -108,7 +84,7 @@ def _normalization(config: RunConfig) -> Iterator[Conflict]:
             uneven = [num for num in filters or () if num % normalization.groups]
             if uneven:
                 rule = f"groups must divide every stage's filters; {normalization.groups} does not divide"
-                yield (GROUPS, path), f"{rule} {_listed(uneven)}"
+                yield (GROUPS, path), f"{rule} {listed(uneven)}"
 
 
 def _objective(config: RunConfig) -> Iterator[Conflict]:
@@ -152,13 +128,11 @@ def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
     upsampling = model.decoder.upsampling
     for stage, kind in enumerate(upsampling if isinstance(upsampling, tuple) else (upsampling,)):
         path: Path = (*UPSAMPLING, stage) if isinstance(upsampling, tuple) else UPSAMPLING
-        if isinstance(kind, Subpixel | BilinearAdditive):
-            rule = "tied_weights needs max_unpool, fixed_unpool, resize or conv_transpose"
-            yield (path, TIED), f"{rule}, whose kernels can be the encoder's; received {kind.kind}"
-        side = model.encoder.kernel_size
-        if isinstance(kind, ConvTranspose) and kind.kernel_size not in (side, ConvTranspose().kernel_size):
-            rule = f"has no effect with tied_weights, which takes the encoder's kernels of {side}x{side}"
-            yield ((*path, "kernel_size"), TIED), f"{rule}; received {kind.kernel_size}"
+        if not kind.can_be_tied:
+            *others, last = (one.model_fields["kind"].default for one in UPSAMPLINGS if one.can_be_tied)
+            rule = f"tied_weights needs {', '.join(others)} or {last}, whose kernels can be the encoder's"
+            yield (path, TIED), f"{rule}; received {kind.kind}"
+        yield from kind.tied_conflicts(model.encoder.kernel_size, path)
     if model.decoder.filters is not None:
         yield (DECODER_FILTERS, TIED), "has no effect with tied_weights, which takes the encoder's kernels"
 
@@ -166,10 +140,6 @@ def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
 def _match(config: RunConfig) -> Iterator[Conflict]:
     if config.match != "none":  # a grid's combinations come here without it
         yield (("match",),), "match has no effect without a grid, whose models it makes alike"
-
-
-def _listed(numbers: list[int]) -> str:
-    return ", ".join(map(str, dict.fromkeys(numbers)))
 
 
 _CHECKS: tuple[Callable[[RunConfig], Iterator[Conflict]], ...] = (

@@ -6,59 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from cae.kinds.bottleneck import BottleneckKind, SpatialBottleneck
+from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, UPSAMPLINGS
+from cae.kinds.conv_transpose import ConvTranspose
+from cae.kinds.downsampling import DownsamplingKind, MaxPool
+from cae.kinds.upsampling import UpsamplingKind
 from cae.section import Choice, PositiveInt, Section
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid", "linear"]
 
-# A switch is stored as one byte, so a window has at most 256 cells.
-Window = Annotated[int, Field(ge=2, le=16)]
-
-
-class MaxPool(Section):
-    """Keep each window's maximum."""
-
-    kind: Literal["max_pool"] = "max_pool"
-    """Keep each window's maximum; the only kind that has switches for `max_unpool`."""
-    pool_size: Window = 2
-    """Side of the square window, and the stage's factor of reduction."""
-
-    @property
-    def factor(self) -> int:
-        """By how much a stage shrinks height and width."""
-        return self.pool_size
-
-
-class AveragePool(Section):
-    """Keep each window's mean."""
-
-    kind: Literal["average_pool"] = "average_pool"
-    """Keep each window's mean."""
-    pool_size: Window = 2
-    """Side of the square window, and the stage's factor of reduction."""
-
-    @property
-    def factor(self) -> int:
-        """By how much a stage shrinks height and width."""
-        return self.pool_size
-
-
-class StridedConv(Section):
-    """Let the stage's last convolution take strides."""
-
-    kind: Literal["strided_conv"] = "strided_conv"
-    """Let the stage's last convolution take strides (Springenberg et al. 2015)."""
-    strides: Window = 2
-    """Strides of that convolution, and the stage's factor of reduction."""
-
-    @property
-    def factor(self) -> int:
-        """By how much a stage shrinks height and width."""
-        return self.strides
-
-
-Downsampling = Annotated[
-    MaxPool | AveragePool | StridedConv, Field(discriminator="kind"), Choice("kind", default="max_pool")
-]
+Downsampling = Annotated[DownsamplingKind, Choice("kind", default="max_pool", sections=DOWNSAMPLINGS)]
 
 
 class NoNormalization(Section):
@@ -122,90 +79,14 @@ class EncoderSection(Section):
     residual_blocks: Annotated[int, Field(ge=0, le=32)] = 0
     """Residual blocks (two convolutions and a skip, He et al. 2016) after each stage's convolutions."""
 
-
-class NoBottleneck(Section):
-    """The last stage's output is the code."""
-
-    kind: Literal["none"] = "none"
-    """The last stage's output is the code."""
+    @property
+    def use_bias(self) -> bool:
+        """Whether convolutions have biases: the offset of a normalisation behind them takes their place."""
+        return isinstance(self.normalization, NoNormalization)
 
 
-class SpatialBottleneck(Section):
-    """A 1x1 convolution to fewer channels."""
-
-    kind: Literal["spatial"] = "spatial"
-    """A 1x1 convolution to `channels`, and another one back."""
-    channels: PositiveInt = 16
-    """Channels of the code."""
-
-
-class DenseBottleneck(Section):
-    """A dense layer to a vector."""
-
-    kind: Literal["dense"] = "dense"
-    """A dense layer to a vector of `units`, and another one back."""
-    units: PositiveInt = 64
-    """Length of the code vector."""
-
-
-Bottleneck = Annotated[
-    NoBottleneck | SpatialBottleneck | DenseBottleneck,
-    Field(discriminator="kind"),
-    Choice("kind", default="spatial"),
-]
-
-
-class Resize(Section):
-    """Resize, then convolve."""
-
-    kind: Literal["resize"] = "resize"
-    """Resize, then convolve (Odena et al. 2016): no checkerboards."""
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"] = "nearest"
-    """How values between the known ones are found."""
-
-
-class MaxUnpool(Section):
-    """Put values back where their maxima were."""
-
-    kind: Literal["max_unpool"] = "max_unpool"
-    """Put each value back where its maximum was, zeros elsewhere (Zeiler and Fergus 2014), then convolve."""
-
-
-class FixedUnpool(Section):
-    """Put values to the top-left of their windows."""
-
-    kind: Literal["fixed_unpool"] = "fixed_unpool"
-    """Put each value to its window's top-left, zeros elsewhere, then convolve: unpooling without switches."""
-
-
-class ConvTranspose(Section):
-    """Transposed convolution."""
-
-    kind: Literal["conv_transpose"] = "conv_transpose"
-    """A transposed convolution with strides."""
-    kernel_size: Annotated[int, Field(ge=1, le=31)] = 4
-    """Side of the square kernel; a multiple of the strides avoids uneven overlap."""
-
-
-class Subpixel(Section):
-    """Convolve, then turn channels into pixels."""
-
-    kind: Literal["subpixel"] = "subpixel"
-    """Convolve to factor^2 times the channels, then depth to space (Shi 2016), ICNR start (Aitken 2017)."""
-
-
-class BilinearAdditive(Section):
-    """Bilinear resize, then sums of neighbouring channels."""
-
-    kind: Literal["bilinear_additive"] = "bilinear_additive"
-    """Bilinear resize, sum each factor^2 consecutive channels (Wojna et al. 2017), then convolve."""
-
-
-Upsampling = Annotated[
-    Resize | MaxUnpool | FixedUnpool | ConvTranspose | Subpixel | BilinearAdditive,
-    Field(discriminator="kind"),
-    Choice("kind", default="conv_transpose"),
-]
+Bottleneck = Annotated[BottleneckKind, Choice("kind", default="spatial", sections=BOTTLENECKS)]
+Upsampling = Annotated[UpsamplingKind, Choice("kind", default="conv_transpose", sections=UPSAMPLINGS)]
 
 
 def _one_or_per_stage(value: Any) -> str:

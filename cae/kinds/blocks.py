@@ -6,17 +6,16 @@ import math
 from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Convolution, Residual
-from cae.kinds.operations import Activation, Normalization, Operation, Shape, Upsample
+from cae.kinds.operations import Activation, Normalization, Operation, Shape
 
 if TYPE_CHECKING:
-    from cae.config.model import EncoderSection, Upsampling
+    from cae.config.model import EncoderSection
 
 
 def convolution(encoder: EncoderSection, name: str, shape: Shape, filters: int, *, strides: int = 1) -> list[Operation]:
     """Convolution, normalisation, activation."""
     output = (math.ceil(shape[0] / strides), math.ceil(shape[1] / strides), filters)
-    use_bias = encoder.normalization.kind == "none"
-    conv = Convolution(name, shape, output, encoder.kernel_size, strides, use_bias)
+    conv = Convolution(name, shape, output, encoder.kernel_size, strides, encoder.use_bias)
     return [conv, *activated(encoder, name, output)]
 
 
@@ -46,27 +45,13 @@ def normalized(encoder: EncoderSection, name: str, shape: Shape) -> list[Operati
     ]
 
 
-def enlarged(stage: str, upsampling: Upsampling, shape: Shape, output: Shape, factor: int) -> Upsample:
-    """Upsampling without weights behind the pooling of a stage, whose switches `max_unpool` uses."""
-    return Upsample(
-        f"{stage}_{upsampling.kind}",
-        shape,
-        output,
-        upsampling.kind,
-        factor,
-        interpolation=upsampling.interpolation if upsampling.kind == "resize" else "nearest",
-        switches_from=f"{stage}_pool" if upsampling.kind == "max_unpool" else None,
-    )
-
-
 def residual_blocks(encoder: EncoderSection, name: str, shape: Shape) -> list[Operation]:
     """The stage's residual blocks (He et al. 2016, figure 2): two convolutions with a skip."""
     blocks: list[Operation] = []
     for number in range(1, encoder.residual_blocks + 1):
         block = f"{name}_residual_{number}"
         inside = convolution(encoder, f"{block}_conv_1", shape, shape[2])
-        use_bias = encoder.normalization.kind == "none"
-        last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, use_bias)
+        last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, encoder.use_bias)
         inside += [last, *normalized(encoder, last.name, shape)]
         blocks.append(Residual(block, shape, shape, tuple(inside), encoder.activation))
     return blocks

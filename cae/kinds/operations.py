@@ -11,6 +11,10 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
 
 Shape = tuple[int, int, int]
 
@@ -58,9 +62,8 @@ class Operation(abc.ABC):
 
 @dataclass(frozen=True)
 class Pool(Operation):
-    """Pooling over square windows that do not overlap, padding `same`."""
+    """Pooling over square windows that do not overlap, padding `same`; each kind has its own."""
 
-    kind: str
     pool_size: int
     records_switches: bool = False
 
@@ -69,41 +72,60 @@ class Pool(Operation):
         """Bits that say where in its window each maximum was: log2(window) for each pooled value."""
         return math.prod(self.output_shape) * math.log2(self.pool_size**2) if self.records_switches else 0.0
 
-    @property
-    def summary(self) -> str:
-        switches = " with switches" if self.records_switches else ""
-        return f"{self.kind} {self.pool_size}x{self.pool_size}{switches}"
+    @abc.abstractmethod
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        """Make its Keras layer; options are `name` and `dtype`."""
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         return field + (self.pool_size - 1) * jump, jump * self.pool_size
 
 
-# How many neighbouring values along a side one resized value is made of.
-INTERPOLATION_SUPPORT = {"nearest": 1, "bilinear": 2, "bicubic": 4, "lanczos3": 6, "lanczos5": 10}
-
-
 @dataclass(frozen=True)
 class Upsample(Operation):
-    """Upsampling without weights, cropped to the output shape.
+    """Upsampling without weights, cropped to the output shape; each kind has its own."""
 
-    `kind` is resize, max_unpool, fixed_unpool, depth_to_space or bilinear_additive.
-    """
-
-    kind: str
     factor: int
-    interpolation: str = "nearest"
-    # The pooling whose switches are used.
-    switches_from: str | None = None
 
     @property
-    def summary(self) -> str:
-        detail = f" {self.interpolation}" if self.kind == "resize" else ""
-        return f"{self.kind}{detail} x{self.factor}"
+    def is_cropped(self) -> bool:
+        """Whether the output is smaller than `factor` times the input."""
+        sides = zip(self.input_shape[:2], self.output_shape[:2], strict=True)
+        return any(self.factor * size != target for size, target in sides)
+
+    @property
+    def switches_from(self) -> str | None:
+        """The pooling whose switches are used."""
+        return None
+
+    @property
+    def support(self) -> int:
+        """How many neighbouring values along a side one value is made of."""
+        return 1
+
+    @property
+    def repeats(self) -> int | None:
+        """How many pixels along a side a value is written to, zeros to the rest; None where that is not what it does.
+
+        With a convolution behind it, it is then one transposed convolution.
+        """
+        return None
+
+    @property
+    def maps_in_gradient(self) -> float:
+        """Maps of the output's size that its gradient works on."""
+        return 1.0
+
+    @property
+    def convolution_in_version_0_1_0(self) -> str:
+        """Name of the class that version 0.1.0 had for the convolution behind it, by which it kept weights."""
+        return "conv2d"
+
+    @abc.abstractmethod
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        """Make its Keras layer; options are `name` and `dtype`."""
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
-        interpolation = "bilinear" if self.kind == "bilinear_additive" else self.interpolation
-        support = INTERPOLATION_SUPPORT[interpolation]
-        return field + (support - 1) * jump, jump / self.factor
+        return field + (self.support - 1) * jump, jump / self.factor
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def convolve_folded(inputs: tf.Tensor, kernel: tf.Tensor, step: FoldedConvolutio
         (batch, enlarged height, enlarged width, filters), without bias.
     """
     factor, (height, width, filters) = step.upsample.factor, step.convolution.output_shape
-    if step.upsample.kind == "resize":
-        folded = fold_kernel(kernel, factor)
+    if (repeats := step.upsample.repeats or 1) > 1:
+        folded = fold_kernel(kernel, repeats)
     else:
         folded = tf.transpose(tf.reverse(kernel, (0, 1)), (0, 1, 3, 2))
     # Explicit padding would leave oneDNN's kernels, in 16 bits for some thirty times slower ones.

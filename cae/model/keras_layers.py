@@ -75,28 +75,10 @@ def make_tied_layer(operation: TiedConvolution, convolution: keras.layers.Conv2D
     )
 
 
-@make_layer.register
-def _(operation: Pool, path: str, seed: int, precision: str) -> keras.layers.Layer:
-    if operation.records_switches:
-        return layers.MaxPooling2DWithSwitches(operation.pool_size, name=operation.name, dtype=precision)
-    pooling = {"max_pool": keras.layers.MaxPooling2D, "average_pool": keras.layers.AveragePooling2D}
-    return pooling[operation.kind](operation.pool_size, padding="same", name=operation.name, dtype=precision)
-
-
-@make_layer.register
-def _(operation: Upsample, path: str, seed: int, precision: str) -> keras.layers.Layer:
-    size = operation.output_shape[:2]
-    if operation.kind == "resize":
-        return layers.Resize2D(
-            operation.factor, operation.interpolation, output_size=size, name=operation.name, dtype=precision
-        )
-    layer = {
-        "max_unpool": layers.MaxUnpooling2D,
-        "fixed_unpool": layers.FixedUnpooling2D,
-        "depth_to_space": layers.DepthToSpace2D,
-        "bilinear_additive": layers.BilinearAdditive2D,
-    }[operation.kind]
-    return layer(operation.factor, output_size=size, name=operation.name, dtype=precision)
+@make_layer.register(Pool)
+@make_layer.register(Upsample)
+def _(operation: Pool | Upsample, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    return operation.make_layer(name=operation.name, dtype=precision)
 
 
 @make_layer.register

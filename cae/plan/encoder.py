@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.kinds.blocks import activated, convolution, residual_blocks
-from cae.kinds.convolutions import Convolution
-from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool, Shape
+from cae.kinds.blocks import convolution, residual_blocks
+from cae.kinds.operations import Dropout, Operation, Shape
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection
@@ -42,7 +41,7 @@ def plan_encoder(
         operations += _plan_stage(encoder, f"stage_{stage}", shape, filters, switches)
         shape = operations[-1].output_shape
     stage_shapes.append(shape)
-    operations += _plan_bottleneck(section, shape)
+    operations.append(section.bottleneck.encode(shape))
     return operations, stage_shapes
 
 
@@ -67,39 +66,12 @@ def _plan_stage(encoder: EncoderSection, name: str, shape: Shape, filters: int, 
     downsampling = encoder.downsampling
     for number in range(1, encoder.convs_per_stage + 1):
         is_last = number == encoder.convs_per_stage
-        strides = downsampling.factor if is_last and downsampling.kind == "strided_conv" else 1
+        strides = downsampling.conv_strides if is_last else 1
         operations += convolution(encoder, f"{name}_conv_{number}", shape, filters, strides=strides)
         shape = operations[-1].output_shape
     operations += residual_blocks(encoder, name, shape)
-    if downsampling.kind != "strided_conv":
-        size = downsampling.pool_size
-        pooled = (math.ceil(shape[0] / size), math.ceil(shape[1] / size), filters)
-        operations.append(Pool(f"{name}_pool", shape, pooled, downsampling.kind, size, switches))
-        shape = pooled
+    operations += downsampling.pool(f"{name}_pool", shape, records_switches=switches)
+    shape = operations[-1].output_shape
     if encoder.dropout > 0.0:
         operations.append(Dropout(f"{name}_dropout", shape, shape, encoder.dropout))
     return operations
-
-
-def _plan_bottleneck(section: ModelSection, shape: Shape) -> list[Operation]:
-    """To the code, which is linear: an activation there would only throw half of it away."""
-    bottleneck = section.bottleneck
-    if bottleneck.kind == "spatial":
-        latent = (shape[0], shape[1], bottleneck.channels)
-        return [Convolution("latent", shape, latent, kernel_size=1, strides=1, use_bias=True)]
-    if bottleneck.kind == "dense":
-        return [Dense("latent", shape, (1, 1, bottleneck.units))]
-    return [Activation("latent", shape, shape, "linear")]
-
-
-def plan_expansion(section: ModelSection, latent: Shape, target: Shape) -> list[Operation]:
-    """From the code back to the shape that entered the bottleneck; the decoder's first step."""
-    if section.bottleneck.kind == "none":
-        return []
-    use_bias = section.encoder.normalization.kind == "none"
-    expansion: Operation
-    if section.bottleneck.kind == "spatial":
-        expansion = Convolution("expand", latent, target, kernel_size=1, strides=1, use_bias=use_bias)
-    else:
-        expansion = Dense("expand", latent, target, use_bias=use_bias)
-    return [expansion, *activated(section.encoder, "expand", target)]

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cae.kinds.convolutions import Convolution, Residual, TransposedConvolution
-from cae.kinds.operations import Activation, Operation, Pool, Upsample
+from cae.kinds.downsampling import MaxPooling
+from cae.kinds.operations import Activation, Operation, Upsample
+from cae.kinds.subpixel import DepthToSpace
 
 # Libraries fill their vectors of so many float32 with filters: one filter costs nearly as much as sixteen.
 _VECTOR = 16
@@ -95,8 +97,7 @@ class FoldedConvolution(Step):
     @property
     def kernel_size(self) -> int:
         """Side of the folded kernel: behind a resize each tap is seen by `factor` pixels along a side."""
-        repeats = self.upsample.factor if self.upsample.kind == "resize" else 1
-        return self.convolution.kernel_size + repeats - 1
+        return self.convolution.kernel_size + (self.upsample.repeats or 1) - 1
 
     @property
     def macs(self) -> int:
@@ -130,7 +131,7 @@ class PoolingBeforeRelu(Step):
     """Max pooling of rectified values: the maximum is rectified, which is the same with fewer values."""
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> MaxPooling:
         """The pooling."""
         return self.operations[1]  # type: ignore[return-value]
 
@@ -273,25 +274,11 @@ def _fold(waiting: Sequence[Operation], target: _Target) -> Step | None:
     match waiting:
         case [Upsample() as upsample, Convolution() as convolution, *others]:
             # Another order of sums is worth it only where multiplications are spared.
-            if not target.multiplications_count or convolution.kernel_size == 1 or not _can_fold(upsample):
+            if not target.multiplications_count or convolution.kernel_size == 1 or upsample.repeats is None:
                 return None
             relu = tuple(others[:1]) if target.training and convolution.use_bias and _is_relu(*others[:1]) else ()
             return FoldedConvolution((upsample, convolution, *relu))
     return None
-
-
-def _can_fold(upsample: Upsample) -> bool:
-    """Whether enlarging is one transposed convolution with the convolution behind it.
-
-    A resized map that is cropped is not: its border would see what was cut off. Unpooling cuts off zeros only.
-    """
-    is_cropped = any(
-        upsample.factor * size != target
-        for size, target in zip(upsample.input_shape[:2], upsample.output_shape[:2], strict=True)
-    )
-    if upsample.kind == "resize":
-        return upsample.interpolation == "nearest" and not is_cropped
-    return upsample.kind == "fixed_unpool"
 
 
 def _rectify_transposed(waiting: Sequence[Operation], target: _Target) -> Step | None:
@@ -303,14 +290,14 @@ def _rectify_transposed(waiting: Sequence[Operation], target: _Target) -> Step |
 
 def _pool_before_relu(waiting: Sequence[Operation], target: _Target) -> Step | None:
     match waiting:
-        case [relu, Pool(kind="max_pool") as pool, *_] if target.training and _is_relu(relu):
+        case [relu, MaxPooling() as pool, *_] if target.training and _is_relu(relu):
             return PoolingBeforeRelu((relu, pool))
     return None
 
 
 def _relu_before_opening(waiting: Sequence[Operation], target: _Target) -> Step | None:
     match waiting:
-        case [Upsample(kind="depth_to_space") as upsample, relu, *_] if target.training and _is_relu(relu):
+        case [DepthToSpace() as upsample, relu, *_] if target.training and _is_relu(relu):
             return ReluBeforeOpening((upsample, relu))
     return None
 

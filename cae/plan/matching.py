@@ -25,12 +25,12 @@ def match_decoder(section: ModelSection, image_shape: Shape, parameters: int) ->
     """Widen or narrow a decoder until the model's number of parameters is as near as can be.
 
     All stages are scaled alike, then single ones by a few channels. Stages that must keep their channels keep them:
-    `max_unpool` takes as many as were pooled, and tied weights leave no choice at all. A decoder that is within half
-    of `TOLERANCE` stays what it is.
+    unpooling by switches takes as many as were pooled, and tied weights leave no choice at all. A decoder that is
+    within half of `TOLERANCE` stays what it is.
 
     Example:
-        >>> from cae.config.model import DecoderSection, ModelSection, Subpixel
-        >>> section = ModelSection(decoder=DecoderSection(upsampling=Subpixel()))
+        >>> from cae.config.model import ModelSection
+        >>> section = ModelSection.model_validate({"decoder": {"upsampling": "subpixel"}})
         >>> resized = make_plan(ModelSection(), (28, 28, 1)).parameters
         >>> matched = match_decoder(section, (28, 28, 1), resized)
         >>> abs(make_plan(matched, (28, 28, 1)).parameters / resized - 1) < TOLERANCE
@@ -92,12 +92,12 @@ def _times() -> list[int]:
 
 def _steps(section: ModelSection) -> list[int]:
     """By how many channels the width of each stage may change, from the code outwards; 0 where it may not."""
-    next_kinds = [upsampling.kind for upsampling in section.upsampling_per_stage[1:]] + ["output"]
     if section.decoder.tied_weights:
         return [0] * len(section.encoder.filters)
-    groups = getattr(section.encoder.normalization, "groups", 1)
-    windows = {"max_unpool": 0, "bilinear_additive": section.encoder.downsampling.factor**2}
-    return [math.lcm(groups, windows.get(kind, 1)) for kind in next_kinds]
+    groups, factor = getattr(section.encoder.normalization, "groups", 1), section.encoder.downsampling.factor
+    # A stage's width is that of the map that the next one enlarges; the output takes any.
+    steps = [upsampling.width_step(factor) for upsampling in section.upsampling_per_stage[1:]] + [1]
+    return [math.lcm(groups, step) for step in steps]
 
 
 def _with_filters(section: ModelSection, filters: list[int]) -> ModelSection:

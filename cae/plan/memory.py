@@ -103,7 +103,7 @@ def predict_image_memory(plan: Plan) -> int:
     most = 2 * math.prod(plan.image_shape)
     for operation in flat(plan.operations):
         values = math.prod(operation.input_shape) + math.prod(operation.output_shape)
-        if isinstance(operation, Upsample) and operation.interpolation != "nearest":
+        if isinstance(operation, Upsample) and operation.support > 1:
             (tall, wide, _), (height, width, _) = operation.output_shape, operation.input_shape
             values += _MATRIX_COPIES * (tall * height + wide * width)
         most = max(most, values)
@@ -209,8 +209,7 @@ def _(operation: Residual, dtype: str) -> float:
 
 @work_values.register
 def _(operation: Upsample, dtype: str) -> float:
-    copies = 2.0 if operation.kind == "depth_to_space" else 1.0  # channels and pixels trade places. Measured.
-    return copies * _size(operation) + math.prod(operation.input_shape)
+    return operation.maps_in_gradient * _size(operation) + math.prod(operation.input_shape)
 
 
 def _size(operation: Operation) -> int:

@@ -133,7 +133,7 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
         >>> plan.latent_shape, plan.code.values
         ((7, 7, 16), 784)
     """
-    switches_wanted = [upsampling.kind == "max_unpool" for upsampling in reversed(section.upsampling_per_stage)]
+    switches_wanted = [upsampling.uses_switches for upsampling in reversed(section.upsampling_per_stage)]
     encoder, stage_shapes = plan_encoder(section, image_shape, switches_wanted)
     decoder = plan_decoder(section, image_shape[2], stage_shapes, encoder[-1].output_shape)
     return Plan(image_shape, tuple(encoder), tuple(decoder))

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.kinds.blocks import activated, enlarged, normalized
+from cae.kinds.blocks import activated, normalized
 from cae.kinds.convolutions import Residual, TiedConvolution
 from cae.kinds.operations import Activation, Operation, Shape
+from cae.kinds.upsampling import Stage, UpsamplingKind
 
 if TYPE_CHECKING:
-    from cae.config.model import EncoderSection, ModelSection, Upsampling
+    from cae.config.model import EncoderSection, ModelSection
 
 
 def plan_tied_stages(section: ModelSection, image_channels: int, stage_shapes: Sequence[Shape]) -> list[Operation]:
     """Plan the decoder's stages behind the bottleneck, the reconstruction included.
 
     Each stage enlarges as its kind says, then goes through its encoder stage's convolutions from the last to the
-    first, each with its kernel read the other way and a bias of its own. `conv_transpose` enlarges with the first of
-    these. The convolution that took the image gives the reconstruction.
+    first, each with its kernel read the other way and a bias of its own. A kind that enlarges by a convolution does it
+    with the first of these. The convolution that took the image gives the reconstruction.
 
     Args:
         section: the `model` section, with `tied_weights`.
@@ -37,15 +38,14 @@ def plan_tied_stages(section: ModelSection, image_channels: int, stage_shapes: S
 
 
 def _plan_stage(
-    encoder: EncoderSection, stage: int, upsampling: Upsampling, shape: Shape, target: Shape, given: int
+    encoder: EncoderSection, stage: int, upsampling: UpsamplingKind, shape: Shape, target: Shape, given: int
 ) -> list[Operation]:
     """From what a stage's downsampling gave back to what the stage was given."""
     name, factor = f"stage_{stage}", encoder.downsampling.factor
-    operations: list[Operation] = []
-    is_transposed = upsampling.kind == "conv_transpose"
-    if not is_transposed:
-        operations.append(enlarged(name, upsampling, shape, target, factor))
-        shape = target
+    operations = upsampling.enlarge(Stage(name, encoder, shape, target[:2]))
+    is_transposed = not operations
+    if operations:
+        shape = operations[-1].output_shape
     operations += _residual_blocks(encoder, name, shape)
     for number in range(encoder.convs_per_stage, 0, -1):
         output = (*target[:2], target[2] if number > 1 else given)
@@ -61,7 +61,7 @@ def _transposed(
 ) -> list[Operation]:
     """An encoder convolution backwards; the last gives the reconstruction, without normalisation and activation."""
     name = f"{tied_to}_transposed"
-    use_bias = is_last or encoder.normalization.kind == "none"
+    use_bias = is_last or encoder.use_bias
     convolution = TiedConvolution(name, shape, output, encoder.kernel_size, strides, use_bias, tied_to)
     return [convolution] if is_last else [convolution, *activated(encoder, name, output)]
 

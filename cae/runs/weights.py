@@ -170,13 +170,5 @@ def _with_classes(operations: Sequence[Operation]) -> Iterator[tuple[Operation, 
         elif isinstance(operation, TransposedConvolution):
             yield operation, "conv2d_transpose_to_size"
         elif isinstance(operation, Convolution):
-            yield operation, _convolution_behind(before)
+            yield operation, before.convolution_in_version_0_1_0 if isinstance(before, Upsample) else "conv2d"
         before = operation
-
-
-def _convolution_behind(operation: Operation | None) -> str:
-    if isinstance(operation, Upsample) and operation.kind == "fixed_unpool":
-        return "fixed_unpooling_conv2d"
-    if isinstance(operation, Upsample) and operation.kind == "resize":
-        return "resize_conv2d" if operation.interpolation in ("nearest", "bilinear") else "conv2d"
-    return "conv2d"

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from cae.kinds.convolutions import Convolution, Residual
+from cae.kinds.downsampling import AveragePooling, MaxPooling
 from cae.kinds.operations import Activation, Dense, Dropout, Normalization, Operation, Pool
 from cae.layers.crop import crop
 from cae.layers.switches import max_pool, unpool
@@ -48,9 +49,7 @@ def looks_at_inputs(operation: Operation) -> bool:
     """Whether the way back through an operation depends on what it was given."""
     if isinstance(operation, Normalization):
         return operation.kind != "batch"
-    if isinstance(operation, Pool):
-        return operation.kind == "max_pool"
-    return isinstance(operation, Activation | Residual)
+    return isinstance(operation, Activation | Residual | MaxPooling)
 
 
 @singledispatch
@@ -95,11 +94,15 @@ def _(operation: Convolution, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
 
 
 @pull_back.register
-def _(operation: Pool, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+def _(operation: MaxPooling, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    size = operation.pool_size
+    _, switches = max_pool(passage.inputs[operation.name], size)
+    return unpool(signal, switches, size, operation.input_shape[:2])
+
+
+@pull_back.register
+def _(operation: AveragePooling, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
     size, shape = operation.pool_size, operation.input_shape[:2]
-    if operation.kind == "max_pool":
-        _, switches = max_pool(passage.inputs[operation.name], size)
-        return unpool(signal, switches, size, shape)
     spread = tf.repeat(tf.repeat(signal / _window_areas(operation), size, axis=1), size, axis=2)
     return crop(spread, shape)
 

@@ -73,12 +73,12 @@ CONFLICTS = [
     # tied weights
     (
         "model: {decoder: {tied_weights: true, upsampling: subpixel}}",
-        "1:51: model.decoder.upsampling: tied_weights needs max_unpool, fixed_unpool, resize or conv_transpose, "
+        "1:51: model.decoder.upsampling: tied_weights needs resize, max_unpool, fixed_unpool or conv_transpose, "
         "whose kernels can be the encoder's; received subpixel",
     ),
     (
         "model: {decoder: {tied_weights: true, upsampling: [resize, bilinear_additive]}}",
-        "1:60: model.decoder.upsampling.1: tied_weights needs max_unpool, fixed_unpool, resize or conv_transpose, "
+        "1:60: model.decoder.upsampling.1: tied_weights needs resize, max_unpool, fixed_unpool or conv_transpose, "
         "whose kernels can be the encoder's; received bilinear_additive",
     ),
     (

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from cae.config import ConfigError, RunConfig, expand_grid
-from cae.config.model import ConvTranspose, MaxUnpool, Resize
+from cae.kinds.catalogue import ConvTranspose, MaxUnpool, Resize
 
 
 def test_every_combination_is_a_run(load):

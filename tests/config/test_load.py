@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from cae.config import ConfigError, RunConfig, load_config
-from cae.config.model import ConvTranspose, MaxPool, MaxUnpool, Resize, StridedConv, Subpixel
 from cae.config.training import Adam, AdamW, CosineSchedule, EarlyStopping, RmsProp, Sgd
+from cae.kinds.catalogue import ConvTranspose, MaxPool, MaxUnpool, Resize, StridedConv, Subpixel
 
 # Word for word the example of the interface contract.
 EVERY_KEY = """\

@@ -12,6 +12,10 @@ import cae.config.run
 import cae.config.training
 from cae.config import RunConfig, load_config
 from cae.config.schema_walk import Shape, make_schema, root_shape
+from cae.kinds.bottleneck import BottleneckKind
+from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, UPSAMPLINGS
+from cae.kinds.downsampling import DownsamplingKind
+from cae.kinds.upsampling import UpsamplingKind
 from cae.section import Section
 from tests.config.test_load import EVERY_KEY
 
@@ -24,7 +28,9 @@ SECTIONS = {
     for module in MODULES
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, BaseModel)
-} - {Section, cae.config.data.AnyData} | {RunConfig}
+} - {Section, cae.config.data.AnyData, BottleneckKind, DownsamplingKind, UpsamplingKind} | {
+    *(RunConfig, *UPSAMPLINGS, *DOWNSAMPLINGS, *BOTTLENECKS)
+}
 
 
 def test_the_committed_schema_is_current():

@@ -9,7 +9,11 @@ import tensorflow as tf
 
 from cae.config.model import ModelSection
 from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
-from cae.kinds.operations import Activation, Pool, Upsample
+from cae.kinds.downsampling import MaxPooling
+from cae.kinds.fixed_unpool import FixedUnpooling
+from cae.kinds.operations import Activation
+from cae.kinds.resize import Resizing
+from cae.kinds.subpixel import DepthToSpace
 from cae.model import build_autoencoder
 from cae.model.forms import fold_kernel
 from cae.model.keras_layers import make_layer, make_tied_layer
@@ -28,7 +32,12 @@ def chain(kind, size, *, factor=2, kernel_size=3, cut=(0, 0), channels=5, filter
     large = (tall, wide, filters)
     relu = Activation("relu", large, large, "relu")
     if kind in ("nearest", "fixed_unpool"):
-        enlarging = Upsample("up", small, (tall, wide, channels), "resize" if kind == "nearest" else kind, factor)
+        enlarged = (tall, wide, channels)
+        nearest, fixed = (
+            Resizing("up", small, enlarged, factor, "nearest"),
+            FixedUnpooling("up", small, enlarged, factor),
+        )
+        enlarging = nearest if kind == "nearest" else fixed
         return [enlarging, Convolution("conv", (tall, wide, channels), large, kernel_size, 1, True), relu]
     if kind == "transposed":
         return [TransposedConvolution("up", small, large, kernel_size, factor, True), relu]
@@ -36,9 +45,9 @@ def chain(kind, size, *, factor=2, kernel_size=3, cut=(0, 0), channels=5, filter
         return [TiedConvolution("up", small, large, kernel_size, factor, True, "taken"), relu]
     if kind == "opening":
         wide_shape = (*size, filters * factor**2)
-        return [Upsample("up", wide_shape, large, "depth_to_space", factor), relu]
+        return [DepthToSpace("up", wide_shape, large, factor), relu]
     if kind in ("pool", "switches"):
-        return [relu, Pool("pool", large, (*size, filters), "max_pool", factor, kind == "switches")]
+        return [relu, MaxPooling("pool", large, (*size, filters), factor, kind == "switches")]
     assert kind == "few"
     return [Convolution("conv", small, (*size, 1), kernel_size, 1, True)]
 

@@ -217,7 +217,7 @@ def test_the_head_tells_the_totals_and_the_code_its_values_and_bits(plan, figure
         assert f"{number:,} " in said
     assert f"{32 * values / image_bits:.3g} times" in said
     assert (f"switches of up to {plan.code.switch_bits:,} bits" in said) == any(
-        isinstance(op, Upsample) and op.kind == "max_unpool" for op in plan.decoder
+        isinstance(op, Upsample) and op.switches_from is not None for op in plan.decoder
     )
     assert f"{values:,} value{'s' if values > 1 else ''}" in texts(figure)
     code = named(figure)["code"]

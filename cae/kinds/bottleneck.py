@@ -1,0 +1,70 @@
+"""The kinds of bottleneck: what the code is, and how the decoder begins."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cae.kinds.convolutions import Convolution
+from cae.kinds.operations import Activation, Dense, Operation, Shape
+from cae.section import PositiveInt, Section
+
+
+class BottleneckKind(Section):
+    """A kind of bottleneck: to the code, which is linear, and from it back to the stages' shape.
+
+    An activation on the code would only throw half of it away.
+    """
+
+    kind: str
+    """The word that chooses it."""
+
+    def encode(self, shape: Shape) -> Operation:
+        """Plan the operation that gives the code, by the name `latent`."""
+        raise NotImplementedError
+
+    def expand(self, latent: Shape, target: Shape, use_bias: bool) -> list[Operation]:
+        """Plan what leads from the code to `target`, by the name `expand`; nothing where they are the same."""
+        raise NotImplementedError
+
+
+class NoBottleneck(BottleneckKind):
+    """The last stage's output is the code."""
+
+    kind: Literal["none"] = "none"
+    """The last stage's output is the code."""
+
+    def encode(self, shape: Shape) -> Operation:
+        return Activation("latent", shape, shape, "linear")
+
+    def expand(self, latent: Shape, target: Shape, use_bias: bool) -> list[Operation]:
+        return []
+
+
+class SpatialBottleneck(BottleneckKind):
+    """A 1x1 convolution to fewer channels."""
+
+    kind: Literal["spatial"] = "spatial"
+    """A 1x1 convolution to `channels`, and another one back."""
+    channels: PositiveInt = 16
+    """Channels of the code."""
+
+    def encode(self, shape: Shape) -> Operation:
+        return Convolution("latent", shape, (*shape[:2], self.channels), kernel_size=1, strides=1, use_bias=True)
+
+    def expand(self, latent: Shape, target: Shape, use_bias: bool) -> list[Operation]:
+        return [Convolution("expand", latent, target, kernel_size=1, strides=1, use_bias=use_bias)]
+
+
+class DenseBottleneck(BottleneckKind):
+    """A dense layer to a vector."""
+
+    kind: Literal["dense"] = "dense"
+    """A dense layer to a vector of `units`, and another one back."""
+    units: PositiveInt = 64
+    """Length of the code vector."""
+
+    def encode(self, shape: Shape) -> Operation:
+        return Dense("latent", shape, (1, 1, self.units))
+
+    def expand(self, latent: Shape, target: Shape, use_bias: bool) -> list[Operation]:
+        return [Dense("expand", latent, target, use_bias=use_bias)]

@@ -1,0 +1,17 @@
+"""The kinds that a configuration chooses from; whatever lists kinds reads them here."""
+
+from __future__ import annotations
+
+from cae.kinds.bilinear_additive import BilinearAdditive
+from cae.kinds.bottleneck import BottleneckKind, DenseBottleneck, NoBottleneck, SpatialBottleneck
+from cae.kinds.conv_transpose import ConvTranspose
+from cae.kinds.downsampling import AveragePool, DownsamplingKind, MaxPool, StridedConv
+from cae.kinds.fixed_unpool import FixedUnpool
+from cae.kinds.max_unpool import MaxUnpool
+from cae.kinds.resize import Resize
+from cae.kinds.subpixel import Subpixel
+from cae.kinds.upsampling import UpsamplingKind
+
+UPSAMPLINGS: list[type[UpsamplingKind]] = [Resize, MaxUnpool, FixedUnpool, ConvTranspose, Subpixel, BilinearAdditive]
+DOWNSAMPLINGS: list[type[DownsamplingKind]] = [MaxPool, AveragePool, StridedConv]
+BOTTLENECKS: list[type[BottleneckKind]] = [NoBottleneck, SpatialBottleneck, DenseBottleneck]

@@ -1,0 +1,135 @@
+"""The kinds of downsampling: pooling, and a convolution with strides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cae.kinds.operations import Operation, Pool, Shape
+from cae.section import Section
+
+if TYPE_CHECKING:
+    import keras
+
+# A switch is stored as one byte, so a window has at most 256 cells.
+Window = Annotated[int, Field(ge=2, le=16)]
+
+
+@dataclass(frozen=True)
+class MaxPooling(Pool):
+    """Each window's maximum, and where it was if switches are recorded."""
+
+    @property
+    def summary(self) -> str:
+        switches = " with switches" if self.records_switches else ""
+        return f"max_pool {self.pool_size}x{self.pool_size}{switches}"
+
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        import keras
+
+        from cae.layers import MaxPooling2DWithSwitches
+
+        if self.records_switches:
+            return MaxPooling2DWithSwitches(self.pool_size, **options)
+        return keras.layers.MaxPooling2D(self.pool_size, padding="same", **options)
+
+
+@dataclass(frozen=True)
+class AveragePooling(Pool):
+    """Each window's mean."""
+
+    @property
+    def summary(self) -> str:
+        return f"average_pool {self.pool_size}x{self.pool_size}"
+
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        import keras
+
+        return keras.layers.AveragePooling2D(self.pool_size, padding="same", **options)
+
+
+class DownsamplingKind(Section):
+    """A kind of downsampling: by how much a stage shrinks, and how."""
+
+    kind: str
+    """The word that chooses it."""
+
+    records_switches: ClassVar[bool] = False
+    """Whether it can record where each maximum was."""
+
+    @property
+    def factor(self) -> int:
+        """By how much a stage shrinks height and width."""
+        raise NotImplementedError
+
+    @property
+    def conv_strides(self) -> int:
+        """Strides of the stage's last convolution."""
+        return 1
+
+    def pool(self, name: str, shape: Shape, *, records_switches: bool) -> list[Operation]:
+        """Plan the pooling behind the stage's convolutions; none where these shrink by themselves.
+
+        Args:
+            name: of the operation.
+            shape: of the stage's maps.
+            records_switches: whether the decoder unpools with its switches.
+        """
+        return []
+
+
+class _Pooling(DownsamplingKind):
+    """Pooling of whole windows."""
+
+    pool_size: Window = 2
+    """Side of the square window, and the stage's factor of reduction."""
+
+    operation: ClassVar[type[Pool]]
+    """What it is in the plan."""
+
+    @property
+    def factor(self) -> int:
+        return self.pool_size
+
+    def pool(self, name: str, shape: Shape, *, records_switches: bool) -> list[Operation]:
+        pooled = (math.ceil(shape[0] / self.pool_size), math.ceil(shape[1] / self.pool_size), shape[2])
+        return [self.operation(name, shape, pooled, self.pool_size, records_switches)]
+
+
+class MaxPool(_Pooling):
+    """Keep each window's maximum."""
+
+    records_switches = True
+    operation = MaxPooling
+
+    kind: Literal["max_pool"] = "max_pool"
+    """Keep each window's maximum; the only kind that has switches for `max_unpool`."""
+
+
+class AveragePool(_Pooling):
+    """Keep each window's mean."""
+
+    operation = AveragePooling
+
+    kind: Literal["average_pool"] = "average_pool"
+    """Keep each window's mean."""
+
+
+class StridedConv(DownsamplingKind):
+    """Let the stage's last convolution take strides."""
+
+    kind: Literal["strided_conv"] = "strided_conv"
+    """Let the stage's last convolution take strides (Springenberg et al. 2015)."""
+    strides: Window = 2
+    """Strides of that convolution, and the stage's factor of reduction."""
+
+    @property
+    def factor(self) -> int:
+        return self.strides
+
+    @property
+    def conv_strides(self) -> int:
+        return self.strides

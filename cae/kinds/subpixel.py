@@ -1,0 +1,52 @@
+"""`subpixel`: convolve to many channels, then lay them out as pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from cae.kinds.blocks import activated
+from cae.kinds.convolutions import Convolution
+from cae.kinds.operations import Operation, Upsample
+from cae.kinds.upsampling import Stage, UpsamplingKind
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class DepthToSpace(Upsample):
+    """Channels to pixels."""
+
+    @property
+    def summary(self) -> str:
+        return f"depth_to_space x{self.factor}"
+
+    @property
+    def maps_in_gradient(self) -> float:
+        return 2.0  # channels and pixels trade places. Measured.
+
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        from cae.layers import DepthToSpace2D
+
+        return DepthToSpace2D(self.factor, output_size=self.output_shape[:2], **options)
+
+
+class Subpixel(UpsamplingKind):
+    """Convolve, then turn channels into pixels."""
+
+    can_be_tied = False
+
+    kind: Literal["subpixel"] = "subpixel"
+    """Convolve to factor^2 times the channels, then depth to space (Shi 2016), ICNR start (Aitken 2017)."""
+
+    def plan(self, stage: Stage, filters: int) -> list[Operation]:
+        encoder, conv, factor = stage.encoder, f"{stage.name}_conv_1", stage.factor
+        wide, output = (*stage.given[:2], filters * factor**2), (*stage.size, filters)
+        return [
+            Convolution(
+                conv, stage.given, wide, encoder.kernel_size, 1, use_bias=encoder.use_bias, subpixel_factor=factor
+            ),
+            DepthToSpace(f"{stage.name}_subpixel", wide, output, factor),
+            *activated(encoder, conv, output),
+        ]
