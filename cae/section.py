@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Union
 
@@ -67,6 +67,17 @@ class Choice:
             "discriminator": long_form["discriminator"],
             "default": {self.by: self.default},
         }
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A choice between words, for a key that takes nothing else."""
+
+    words: Collection[str] = field(compare=False)
+    """The words, read whenever a schema is made."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(list(self.words))
 
 
 def _no_bool(value: Any) -> Any:

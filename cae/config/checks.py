@@ -11,16 +11,15 @@ from cae.config.data_checks import (
     size_conflicts,
     source_conflicts,
 )
-from cae.config.model import GroupNormalization, ModelSection
+from cae.config.model import ModelSection
 from cae.config.nodes import Path
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
 from cae.kinds.catalogue import UPSAMPLINGS
-from cae.kinds.upsampling import DECODER_FILTERS, FILTERS, TIED, UpsamplingKind, listed
+from cae.kinds.upsampling import DECODER_FILTERS, FILTERS, TIED, UpsamplingKind
 
 UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
-GROUPS: Path = ("model", "encoder", "normalization", "groups")
 RECONSTRUCTION: Path = ("objective", "reconstruction")
 HUBER_DELTA: Path = ("objective", "huber_delta")
 EPOCHS: Path = ("training", "epochs")
@@ -78,13 +77,8 @@ def _kind(kind: UpsamplingKind, model: ModelSection, stages: range, path: Path) 
 
 
 def _normalization(config: RunConfig) -> Iterator[Conflict]:
-    normalization = config.model.encoder.normalization
-    if isinstance(normalization, GroupNormalization):
-        for path, filters in ((FILTERS, config.model.encoder.filters), (DECODER_FILTERS, config.model.decoder.filters)):
-            uneven = [num for num in filters or () if num % normalization.groups]
-            if uneven:
-                rule = f"groups must divide every stage's filters; {normalization.groups} does not divide"
-                yield (GROUPS, path), f"{rule} {listed(uneven)}"
+    encoder, decoder = config.model.encoder, config.model.decoder
+    yield from encoder.normalization.conflicts({FILTERS: encoder.filters, DECODER_FILTERS: decoder.filters or ()})
 
 
 def _objective(config: RunConfig) -> Iterator[Conflict]:

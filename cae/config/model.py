@@ -6,57 +6,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.bottleneck import BottleneckKind, SpatialBottleneck
-from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, UPSAMPLINGS
+from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS
 from cae.kinds.conv_transpose import ConvTranspose
 from cae.kinds.downsampling import DownsamplingKind, MaxPool
+from cae.kinds.normalization import NoNormalization, NormalizationKind
 from cae.kinds.upsampling import UpsamplingKind
-from cae.section import Choice, PositiveInt, Section
-
-Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid", "linear"]
+from cae.section import Choice, OneOf, PositiveInt, Section
 
 Downsampling = Annotated[DownsamplingKind, Choice("kind", default="max_pool", sections=DOWNSAMPLINGS)]
 
 
-class NoNormalization(Section):
-    """No normalisation."""
-
-    kind: Literal["none"] = "none"
-    """No normalisation."""
-
-
-class BatchNormalization(Section):
-    """Normalise each channel over the batch."""
-
-    kind: Literal["batch"] = "batch"
-    """Normalise each channel over the batch (Ioffe and Szegedy 2015)."""
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
-    """Share of the old moving statistics that each step keeps."""
-    synchronized: bool = False
-    """Over the whole batch even where devices divide it; without it, each device normalises over its own share."""
-
-
-class LayerNormalization(Section):
-    """Normalise each pixel over its channels."""
-
-    kind: Literal["layer"] = "layer"
-    """Normalise each pixel over its channels (Ba et al. 2016)."""
-
-
-class GroupNormalization(Section):
-    """Normalise each image over groups of channels."""
-
-    kind: Literal["group"] = "group"
-    """Normalise each image over groups of channels (Wu and He 2018)."""
-    groups: PositiveInt = 8
-    """Number of groups; must divide every stage's filters."""
-
-
-Normalization = Annotated[
-    NoNormalization | BatchNormalization | LayerNormalization | GroupNormalization,
-    Field(discriminator="kind"),
-    Choice("kind", default="none"),
-]
+Normalization = Annotated[NormalizationKind, Choice("kind", default="none", sections=NORMALIZATIONS)]
+Activation = Annotated[str, OneOf(ACTIVATIONS)]
 
 
 class EncoderSection(Section):
@@ -82,7 +45,7 @@ class EncoderSection(Section):
     @property
     def use_bias(self) -> bool:
         """Whether convolutions have biases: the offset of a normalisation behind them takes their place."""
-        return isinstance(self.normalization, NoNormalization)
+        return not self.normalization.has_offset
 
 
 Bottleneck = Annotated[BottleneckKind, Choice("kind", default="spatial", sections=BOTTLENECKS)]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Convolution, Residual
-from cae.kinds.operations import Activation, Normalization, Operation, Shape
+from cae.kinds.operations import Activation, Operation, Shape
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection
@@ -29,20 +29,7 @@ def activated(encoder: EncoderSection, name: str, shape: Shape) -> list[Operatio
 
 def normalized(encoder: EncoderSection, name: str, shape: Shape) -> list[Operation]:
     """Normalisation behind a convolution called `name`, if there is one."""
-    normalization = encoder.normalization
-    if normalization.kind == "none":
-        return []
-    return [
-        Normalization(
-            f"{name}_norm",
-            shape,
-            shape,
-            normalization.kind,
-            groups=getattr(normalization, "groups", 1),
-            momentum=getattr(normalization, "momentum", 0.99),
-            synchronized=getattr(normalization, "synchronized", False),
-        )
-    ]
+    return encoder.normalization.normalize(f"{name}_norm", shape)
 
 
 def residual_blocks(encoder: EncoderSection, name: str, shape: Shape) -> list[Operation]:

@@ -8,6 +8,13 @@ from cae.kinds.conv_transpose import ConvTranspose
 from cae.kinds.downsampling import AveragePool, DownsamplingKind, MaxPool, StridedConv
 from cae.kinds.fixed_unpool import FixedUnpool
 from cae.kinds.max_unpool import MaxUnpool
+from cae.kinds.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    NoNormalization,
+    NormalizationKind,
+)
 from cae.kinds.resize import Resize
 from cae.kinds.subpixel import Subpixel
 from cae.kinds.upsampling import UpsamplingKind
@@ -15,3 +22,6 @@ from cae.kinds.upsampling import UpsamplingKind
 UPSAMPLINGS: list[type[UpsamplingKind]] = [Resize, MaxUnpool, FixedUnpool, ConvTranspose, Subpixel, BilinearAdditive]
 DOWNSAMPLINGS: list[type[DownsamplingKind]] = [MaxPool, AveragePool, StridedConv]
 BOTTLENECKS: list[type[BottleneckKind]] = [NoBottleneck, SpatialBottleneck, DenseBottleneck]
+NORMALIZATIONS: list[type[NormalizationKind]] = [
+    *(NoNormalization, BatchNormalization, LayerNormalization, GroupNormalization)
+]

@@ -129,25 +129,6 @@ class Upsample(Operation):
 
 
 @dataclass(frozen=True)
-class Normalization(Operation):
-    """Normalisation: `kind` is batch, layer or group."""
-
-    kind: str
-    groups: int = 1
-    momentum: float = 0.99
-    synchronized: bool = False
-
-    @property
-    def parameters(self) -> int:
-        # Scale and offset; batch normalisation also keeps moving mean and variance.
-        return self.output_shape[2] * (4 if self.kind == "batch" else 2)
-
-    @property
-    def summary(self) -> str:
-        return f"{self.kind} norm"
-
-
-@dataclass(frozen=True)
 class Activation(Operation):
     """Element-wise activation."""
 

@@ -10,7 +10,8 @@ import keras
 
 from cae import layers
 from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
-from cae.kinds.operations import Activation, Dense, Dropout, Normalization, Operation, Pool, Upsample
+from cae.kinds.normalization import Normalization
+from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool, Upsample
 
 
 def seed_for(seed: int, path: str) -> int:
@@ -75,21 +76,11 @@ def make_tied_layer(operation: TiedConvolution, convolution: keras.layers.Conv2D
     )
 
 
+@make_layer.register(Normalization)
 @make_layer.register(Pool)
 @make_layer.register(Upsample)
-def _(operation: Pool | Upsample, path: str, seed: int, precision: str) -> keras.layers.Layer:
+def _(operation: Normalization | Pool | Upsample, path: str, seed: int, precision: str) -> keras.layers.Layer:
     return operation.make_layer(name=operation.name, dtype=precision)
-
-
-@make_layer.register
-def _(operation: Normalization, path: str, seed: int, precision: str) -> keras.layers.Layer:
-    if operation.kind == "batch":
-        return keras.layers.BatchNormalization(
-            momentum=operation.momentum, synchronized=operation.synchronized, name=operation.name, dtype=precision
-        )
-    if operation.kind == "layer":
-        return keras.layers.LayerNormalization(name=operation.name, dtype=precision)
-    return keras.layers.GroupNormalization(operation.groups, name=operation.name, dtype=precision)
 
 
 @make_layer.register

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cae.kinds.operations import Activation, Dropout, Normalization, Operation
+from cae.kinds.normalization import Normalization
+from cae.kinds.operations import Activation, Dropout, Operation
 
 
 def grouped(operations: Iterable[Operation]) -> list[list[Operation]]:

@@ -94,7 +94,7 @@ def _steps(section: ModelSection) -> list[int]:
     """By how many channels the width of each stage may change, from the code outwards; 0 where it may not."""
     if section.decoder.tied_weights:
         return [0] * len(section.encoder.filters)
-    groups, factor = getattr(section.encoder.normalization, "groups", 1), section.encoder.downsampling.factor
+    groups, factor = section.encoder.normalization.width_step, section.encoder.downsampling.factor
     # A stage's width is that of the map that the next one enlarges; the output takes any.
     steps = [upsampling.width_step(factor) for upsampling in section.upsampling_per_stage[1:]] + [1]
     return [math.lcm(groups, step) for step in steps]

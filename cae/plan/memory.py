@@ -18,21 +18,15 @@ import math
 from dataclasses import dataclass
 from functools import singledispatch
 
+from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.convolutions import Convolution, Residual, flat
-from cae.kinds.operations import Activation, Dropout, Normalization, Operation, Pool, Upsample
+from cae.kinds.normalization import Normalization
+from cae.kinds.operations import Activation, Dropout, Operation, Pool, Upsample
 from cae.plan.lowering import FoldedConvolution, PoolingBeforeRelu, Step, flat_steps, lower, this_cpu
 from cae.plan.plan import Plan
 
 _FLOAT32 = 4
 
-# Maps of an activation's size that it keeps beside its output, which takes the place of its input. Measured.
-_KEPT_BY_ACTIVATION = {"leaky_relu": 1.0, "softplus": 1.0, "silu": 1.0, "gelu": 3.0}
-# What their gradients work on. Any other writes the gradient of its input over that of its output; of these the
-# input's takes the place of the output, which is needed no more then, but `silu` computes its parts again. Measured.
-_WORK_OF_ACTIVATION = {"leaky_relu": 1.0, "softplus": 1.0, "gelu": 1.0, "silu": 4.0}
-# The same for normalisation, and what its gradient works on beside the gradients of output and input. Measured.
-_KEPT_BY_NORMALIZATION = {"batch": 1.0, "group": 1.0, "layer": 3.0}
-_WORK_OF_NORMALIZATION = {"batch": 1.0, "group": 1.0, "layer": 1.0}
 # Images, reconstructions, their errors and what the metrics of the step make of them, float32; how many are there at
 # once is up to the scheduler. Measured.
 _IMAGE_MAPS = 7.0
@@ -156,13 +150,13 @@ def _(operation: Convolution, dtype: str) -> float:
 
 @kept_values.register
 def _(operation: Activation, dtype: str) -> float:
-    return _KEPT_BY_ACTIVATION.get(operation.function, 0.0) * _size(operation)
+    return ACTIVATIONS[operation.function].kept * _size(operation)
 
 
 @kept_values.register
 def _(operation: Normalization, dtype: str) -> float:
     copy = _FLOAT32_COPY if dtype != "float32" else 0.0
-    return (_KEPT_BY_NORMALIZATION[operation.kind] + copy) * _size(operation)
+    return (operation.kept + copy) * _size(operation)
 
 
 @kept_values.register
@@ -194,12 +188,12 @@ def work_values(operation: Operation, dtype: str) -> float:
 
 @work_values.register
 def _(operation: Activation, dtype: str) -> float:
-    return _WORK_OF_ACTIVATION.get(operation.function, 1.0) * _size(operation)
+    return ACTIVATIONS[operation.function].work * _size(operation)
 
 
 @work_values.register
 def _(operation: Normalization, dtype: str) -> float:
-    return (2.0 + _WORK_OF_NORMALIZATION[operation.kind]) * _size(operation)
+    return (2.0 + operation.work) * _size(operation)
 
 
 @work_values.register

@@ -14,7 +14,8 @@ import numpy as np
 from cae.atomic_files import replacing
 from cae.files import file_error, naming, open_regular, printable
 from cae.kinds.convolutions import Convolution, Residual, TiedConvolution, TransposedConvolution
-from cae.kinds.operations import Dense, Normalization, Operation, Upsample
+from cae.kinds.normalization import Normalization
+from cae.kinds.operations import Dense, Operation, Upsample
 
 if TYPE_CHECKING:
     from cae.model import Autoencoder

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from cae.data.pixels import to_float
 from cae.errors import UserError
 from cae.kinds.convolutions import flat
-from cae.kinds.operations import Activation, Normalization, Operation
+from cae.kinds.normalization import BatchNormalizing
+from cae.kinds.operations import Activation
 from cae.run_warning import RunWarning, as_json
 from cae.runs.checksums import write_last
 from cae.runs.environment import peak_memory_bytes
@@ -76,7 +77,7 @@ def _few_steps(section: TrainingSection, amount: Amount, num_images: int) -> Ite
 
 
 def _unconverged_statistics(section: TrainingSection, plan: Plan, amount: Amount) -> Iterable[RunWarning]:
-    momentum = max((one.momentum for one in flat(plan.operations) if _is_batch_normalization(one)), default=0.0)
+    momentum = max((one.momentum for one in flat(plan.operations) if isinstance(one, BatchNormalizing)), default=0.0)
     left = momentum**amount.steps
     if left > _MOST_OF_FIRST_STATISTICS:
         needed = math.ceil(math.log(_MOST_OF_FIRST_STATISTICS) / math.log(momentum)) if momentum < 1.0 else 0
@@ -87,10 +88,6 @@ def _unconverged_statistics(section: TrainingSection, plan: Plan, amount: Amount
             f" model.encoder.normalization.momentum to 0.9, or train for more steps."
             f" {_for_steps(section, amount, needed)}",
         )
-
-
-def _is_batch_normalization(operation: Operation) -> TypeGuard[Normalization]:
-    return isinstance(operation, Normalization) and operation.kind == "batch"
 
 
 def _for_steps(section: TrainingSection, amount: Amount, needed: int) -> str:

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from cae.kinds.convolutions import Convolution, Residual
 from cae.kinds.downsampling import AveragePooling, MaxPooling
-from cae.kinds.operations import Activation, Dense, Dropout, Normalization, Operation, Pool
+from cae.kinds.normalization import BatchNormalizing, GroupNormalizing, LayerNormalizing
+from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool
 from cae.layers.crop import crop
 from cae.layers.switches import max_pool, unpool
 from cae.visualization.feature_layers import operations_on
@@ -47,9 +48,7 @@ class Passage:
 
 def looks_at_inputs(operation: Operation) -> bool:
     """Whether the way back through an operation depends on what it was given."""
-    if isinstance(operation, Normalization):
-        return operation.kind != "batch"
-    return isinstance(operation, Activation | Residual | MaxPooling)
+    return isinstance(operation, Activation | Residual | MaxPooling | LayerNormalizing | GroupNormalizing)
 
 
 @singledispatch
@@ -115,19 +114,27 @@ def _(operation: Activation, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
 
 
 @pull_back.register
-def _(operation: Normalization, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+def _(operation: BatchNormalizing, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    layer = passage.weights_of(operation)
+    scale = tf.cast(layer.gamma, tf.float32) * tf.math.rsqrt(tf.cast(layer.moving_variance, tf.float32) + layer.epsilon)
+    return signal * scale
+
+
+@pull_back.register
+def _(operation: LayerNormalizing, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
     layer = passage.weights_of(operation)
     signal *= tf.cast(layer.gamma, tf.float32)
-    if operation.kind == "batch":
-        return signal * tf.math.rsqrt(tf.cast(layer.moving_variance, tf.float32) + layer.epsilon)
-    inputs = passage.inputs[operation.name]
-    if operation.kind == "layer":
-        return _pull_back_standardizing(signal, inputs, layer.epsilon, axes=[3])
+    return _pull_back_standardizing(signal, passage.inputs[operation.name], layer.epsilon, axes=[3])
+
+
+@pull_back.register
+def _(operation: GroupNormalizing, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    layer = passage.weights_of(operation)
+    signal *= tf.cast(layer.gamma, tf.float32)
     height, width, channels = operation.input_shape
     grouped = (-1, height, width, operation.groups, channels // operation.groups)
-    signal = _pull_back_standardizing(
-        tf.reshape(signal, grouped), tf.reshape(inputs, grouped), layer.epsilon, axes=[1, 2, 4]
-    )
+    inputs = tf.reshape(passage.inputs[operation.name], grouped)
+    signal = _pull_back_standardizing(tf.reshape(signal, grouped), inputs, layer.epsilon, axes=[1, 2, 4])
     return tf.reshape(signal, (-1, height, width, channels))
 
 

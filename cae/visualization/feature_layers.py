@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cae.errors import ConfigError
+from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.convolutions import Convolution, Residual
 from cae.kinds.operations import Activation, Dense, Operation, Pool, Shape
 from cae.plan import Plan
 from cae.plan.groups import grouped
-from cae.visualization.rectifiers import is_rectifier
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _layers(operations: Sequence[Operation], before: tuple[Operation, ...]) -> I
             *inside, last = grouped(first.operations)
             yield from _layers([operation for inner in inside for operation in inner], before)
             kernel, aliases = last[0], (*aliases, *(operation.name for operation in last))
-        yield FeatureLayer(first.name, path, aliases, kernel, is_rectifier(function))
+        yield FeatureLayer(first.name, path, aliases, kernel, ACTIVATIONS[function].is_rectifier)
         before = path
 
 

@@ -5,32 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from cae.kinds.activation import ACTIVATIONS
 from cae.visualization.map_choice import Method
-
-# What is left of a negative backward signal: the slope of each activation on its negative side, as far as it rectifies.
-# Those with 1 do not: they let both signs through alike, shifted or flattened at most.
-_NEGATIVE_SLOPE = {
-    "relu": 0.0,
-    "elu": 0.0,
-    "selu": 0.0,
-    "gelu": 0.0,
-    "silu": 0.0,
-    "softplus": 0.0,
-    "leaky_relu": 0.2,
-    "linear": 1.0,
-    "tanh": 1.0,
-    "sigmoid": 1.0,
-}
-
-
-def is_rectifier(function: str) -> bool:
-    """Whether an activation holds back negative values.
-
-    Example:
-        >>> is_rectifier("gelu"), is_rectifier("tanh")
-        (True, False)
-    """
-    return _NEGATIVE_SLOPE[function] < 1.0
 
 
 def rectify(signal: tf.Tensor, inputs: tf.Tensor, function: str, method: Method) -> tf.Tensor:
@@ -62,7 +38,7 @@ def rectify(signal: tf.Tensor, inputs: tf.Tensor, function: str, method: Method)
         Mahendran and Vedaldi 2016, "Salient deconvolutional networks", section 2.
     """
     if method != "gradient":
-        slope = _NEGATIVE_SLOPE[function]
+        slope = ACTIVATIONS[function].negative_slope
         signal = signal if slope == 1.0 else tf.where(signal > 0, signal, slope * signal)
     if method != "deconvnet":
         signal *= _slope(inputs, function)

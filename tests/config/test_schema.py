@@ -12,10 +12,7 @@ import cae.config.run
 import cae.config.training
 from cae.config import RunConfig, load_config
 from cae.config.schema_walk import Shape, make_schema, root_shape
-from cae.kinds.bottleneck import BottleneckKind
-from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, UPSAMPLINGS
-from cae.kinds.downsampling import DownsamplingKind
-from cae.kinds.upsampling import UpsamplingKind
+from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS
 from cae.section import Section
 from tests.config.test_load import EVERY_KEY
 
@@ -23,14 +20,19 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = sorted(CONFIGS.glob("*.yaml"))
 
 MODULES = [cae.config.data, cae.config.run, cae.config.model, cae.config.objective, cae.config.training]
-SECTIONS = {
-    value
-    for module in MODULES
-    for value in vars(module).values()
-    if isinstance(value, type) and issubclass(value, BaseModel)
-} - {Section, cae.config.data.AnyData, BottleneckKind, DownsamplingKind, UpsamplingKind} | {
-    *(RunConfig, *UPSAMPLINGS, *DOWNSAMPLINGS, *BOTTLENECKS)
-}
+KINDS = [*UPSAMPLINGS, *DOWNSAMPLINGS, *BOTTLENECKS, *NORMALIZATIONS]
+# Not sections themselves, but what sections are made from.
+BASES = {Section, cae.config.data.AnyData, *(kind.__base__ for kind in KINDS)}
+SECTIONS = (
+    {
+        value
+        for module in MODULES
+        for value in (*vars(module).values(), *KINDS)
+        if isinstance(value, type) and issubclass(value, BaseModel)
+    }
+    - BASES
+    - {base for kind in BASES for base in kind.__mro__}
+)
 
 
 def test_the_committed_schema_is_current():

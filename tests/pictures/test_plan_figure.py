@@ -15,7 +15,8 @@ from PIL import Image
 from cae.config.model import ModelSection
 from cae.errors import ConfigError, UserError
 from cae.kinds.convolutions import Residual, TiedConvolution
-from cae.kinds.operations import Activation, Dropout, Normalization, Pool, Upsample
+from cae.kinds.normalization import Normalization
+from cae.kinds.operations import Activation, Dropout, Pool, Upsample
 from cae.plan import make_plan
 from cae.plan_figure import draw_plan, save_plan_figure
 

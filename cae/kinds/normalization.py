@@ -1,0 +1,173 @@
+"""The kinds of normalisation between a convolution and its activation."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cae.kinds.operations import Operation, Shape
+from cae.kinds.upsampling import Conflict, Path, listed
+from cae.section import PositiveInt, Section
+
+if TYPE_CHECKING:
+    import keras
+
+_GROUPS: Path = ("model", "encoder", "normalization", "groups")
+
+
+@dataclass(frozen=True)
+class Normalization(Operation):
+    """Normalisation by a mean and a variance, then a scale and an offset; each kind has its own."""
+
+    kind: ClassVar[str]
+    kept: ClassVar[float] = 1.0
+    """Maps of its size that it keeps beside its output. Measured."""
+    work: ClassVar[float] = 1.0
+    """Maps that its gradient works on beside the gradients of output and input. Measured."""
+
+    @property
+    def parameters(self) -> int:
+        return 2 * self.output_shape[2]  # scale and offset
+
+    @property
+    def summary(self) -> str:
+        return f"{self.kind} norm"
+
+    @abc.abstractmethod
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        """Make its Keras layer; options are `name` and `dtype`."""
+
+
+@dataclass(frozen=True)
+class BatchNormalizing(Normalization):
+    """By statistics of the batch; at inference by their moving averages."""
+
+    momentum: float
+    synchronized: bool
+
+    kind = "batch"
+
+    @property
+    def parameters(self) -> int:
+        return 4 * self.output_shape[2]  # also moving mean and variance
+
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        import keras
+
+        return keras.layers.BatchNormalization(momentum=self.momentum, synchronized=self.synchronized, **options)
+
+
+@dataclass(frozen=True)
+class LayerNormalizing(Normalization):
+    """By statistics of each pixel."""
+
+    kind = "layer"
+    kept = 3.0
+
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        import keras
+
+        return keras.layers.LayerNormalization(**options)
+
+
+@dataclass(frozen=True)
+class GroupNormalizing(Normalization):
+    """By statistics of each image's groups of channels."""
+
+    groups: int
+
+    kind = "group"
+
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        import keras
+
+        return keras.layers.GroupNormalization(self.groups, **options)
+
+
+class NormalizationKind(Section):
+    """A kind of normalisation."""
+
+    kind: str
+    """The word that chooses it."""
+
+    has_offset: ClassVar[bool] = True
+    """Whether it has an offset, which takes the place of a bias before it."""
+
+    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+        """Plan it by this name; nothing without normalisation."""
+        raise NotImplementedError
+
+    @property
+    def width_step(self) -> int:
+        """What must divide a stage's channels."""
+        return 1
+
+    def conflicts(self, widths: Mapping[Path, Sequence[int]]) -> Iterator[Conflict]:
+        """Yield what keeps it from working.
+
+        Args:
+            widths: by the key that sets them, channels of stages.
+        """
+        return iter(())
+
+
+class NoNormalization(NormalizationKind):
+    """No normalisation."""
+
+    has_offset = False
+
+    kind: Literal["none"] = "none"
+    """No normalisation."""
+
+    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+        return []
+
+
+class BatchNormalization(NormalizationKind):
+    """Normalise each channel over the batch."""
+
+    kind: Literal["batch"] = "batch"
+    """Normalise each channel over the batch (Ioffe and Szegedy 2015)."""
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
+    """Share of the old moving statistics that each step keeps."""
+    synchronized: bool = False
+    """Over the whole batch even where devices divide it; without it, each device normalises over its own share."""
+
+    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+        return [BatchNormalizing(name, shape, shape, self.momentum, self.synchronized)]
+
+
+class LayerNormalization(NormalizationKind):
+    """Normalise each pixel over its channels."""
+
+    kind: Literal["layer"] = "layer"
+    """Normalise each pixel over its channels (Ba et al. 2016)."""
+
+    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+        return [LayerNormalizing(name, shape, shape)]
+
+
+class GroupNormalization(NormalizationKind):
+    """Normalise each image over groups of channels."""
+
+    kind: Literal["group"] = "group"
+    """Normalise each image over groups of channels (Wu and He 2018)."""
+    groups: PositiveInt = 8
+    """Number of groups; must divide every stage's filters."""
+
+    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+        return [GroupNormalizing(name, shape, shape, self.groups)]
+
+    @property
+    def width_step(self) -> int:
+        return self.groups
+
+    def conflicts(self, widths: Mapping[Path, Sequence[int]]) -> Iterator[Conflict]:
+        for path, filters in widths.items():
+            if uneven := [number for number in filters if number % self.groups]:
+                rule = f"groups must divide every stage's filters; {self.groups} does not divide"
+                yield (_GROUPS, path), f"{rule} {listed(uneven)}"
