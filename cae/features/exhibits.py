@@ -58,7 +58,7 @@ def save_exhibits(
         made["traversal"] = "traversal.png"
         save_png(draw_traversal(traversal), folder / made["traversal"])
     elif has_switches:
-        made["traversal"] = "none: the decoder (max_unpool) needs an image's switches, and a mean code has no image"
+        made["traversal"] = "none: the decoder needs an image's switches, and a mean code has no image"
     else:
         made["traversal"] = "none: all codes are alike"
     return made

@@ -99,7 +99,7 @@ class TrainedAutoencoder:
 
     @property
     def has_switches(self) -> bool:
-        """Whether the decoder needs, besides the code, where each image's maxima were (`max_unpool`)."""
+        """Whether the decoder needs, besides the code, switches: where each image's maxima were."""
         return bool(self._networks.own.plan.switches)
 
     def at_any_size(self, overlap: int | None = None) -> AnySize:
@@ -227,8 +227,8 @@ class TrainedAutoencoder:
         """
         if self.has_switches:
             raise ValueError(
-                "codes of this run cannot be decoded: its decoder (max_unpool) puts values back to where each image's"
-                " maxima were, and a code does not hold these switches. `reconstruct` does both steps."
+                "codes of this run cannot be decoded: its decoder puts values back to where each image's maxima"
+                " were, and a code does not hold these switches. `reconstruct` does both steps."
             )
 
     def check_pools(self, pool: Pool) -> None:

@@ -25,3 +25,13 @@ BOTTLENECKS: list[type[BottleneckKind]] = [NoBottleneck, SpatialBottleneck, Dens
 NORMALIZATIONS: list[type[NormalizationKind]] = [
     *(NoNormalization, BatchNormalization, LayerNormalization, GroupNormalization)
 ]
+
+
+def upsampling_variants() -> list[UpsamplingKind]:
+    """Each kind of upsampling, once for each function that its options make it.
+
+    Example:
+        >>> [upsampling.label for upsampling in upsampling_variants()][:2]
+        ['resize nearest', 'resize bilinear']
+    """
+    return [kind.model_validate(options) for kind in UPSAMPLINGS for options in kind.variants]

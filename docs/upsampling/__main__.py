@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from docs.upsampling import checkerboards, folding, leaks, maps, parameters, sizes, transposed, unpooling
+from docs.upsampling import checkerboards, folding, kinds, leaks, maps, parameters, sizes, transposed, unpooling
 
 FIGURES = {
     "unpooling": unpooling,
@@ -24,7 +24,7 @@ FIGURES = {
     "parameters": parameters,
     "leaks": leaks,
 }
-TABLES = {"sizes": sizes, "parameters": parameters, "leaks": leaks}
+TABLES = {"kinds": kinds, "sizes": sizes, "parameters": parameters, "leaks": leaks}
 DOCUMENT = Path(__file__).parents[1] / "upsampling.md"
 
 

@@ -3,22 +3,12 @@
 import numpy as np
 
 from cae.config.model import ModelSection
+from cae.kinds.catalogue import upsampling_variants
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 
 # Every kind, in as few models as stages allow.
-KINDS = {
-    "conv_transpose": {"kind": "conv_transpose", "kernel_size": 4},
-    "conv_transpose_3": {"kind": "conv_transpose", "kernel_size": 3},
-    "subpixel": {"kind": "subpixel"},
-    "bilinear_additive": {"kind": "bilinear_additive"},
-    "fixed_unpool": {"kind": "fixed_unpool"},
-    "max_unpool": {"kind": "max_unpool"},
-    **{
-        f"resize_{name}": {"kind": "resize", "interpolation": name}
-        for name in ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
-    },
-}
+KINDS = {upsampling.label: upsampling.model_dump() for upsampling in upsampling_variants()}
 
 
 def build(upsampling, shape=(21, 14, 3), bottleneck="none", tied=False, seed=0, **encoder):
