@@ -66,7 +66,7 @@ def evaluate(
 
     Returns:
         What `results.json` holds: means over images of `mse`, `mae`, `psnr` (dB), `ssim` and others, `baselines`,
-        `ablations`, `artefacts`, `features`, sizes of the model and its `code`.
+        `floors`, `verdict`, `ablations`, `artefacts`, `features`, sizes of the model and its `code`.
 
     Raises:
         ConfigError: There is no such split, or an override is of another key.

@@ -127,6 +127,7 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
         pictures += [str(out / name) for name in picture_files(results["features"])]
     for warning in from_json(results.get("warnings", [])):
         print(warning)
+    print(results["verdict"]["text"])
     print(out)
     tell("Pictures: " + "\n          ".join(pictures))
 
@@ -274,8 +275,8 @@ def _as_typed(folder: Path) -> Path:
 
 
 def format_results(path: Path, results: dict[str, Any]) -> str:
-    """The model's means beside its baselines."""
-    rows = {"model": results, **results["baselines"]}
+    """The model's means beside its baselines and floors."""
+    rows = {"model": results, **results["baselines"], **results["floors"]}
     if "clean_inputs" in results:
         rows["model, clean inputs"] = results["clean_inputs"]
     width = max(len(name) for name in rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,18 @@ def measure_baselines(training: Stream, evaluation: Stream, code_values: int) ->
     Raises:
         ValueError: A stream gives no image.
     """
-    baselines = fit_baselines(training, code_values)
+    return measure_each(fit_baselines(training, code_values), evaluation)
+
+
+def measure_each(baselines: Mapping[str, Baseline], evaluation: Stream) -> dict[str, dict[str, Any]]:
+    """Measure baselines by the model's own metrics, all of them in one pass; reconstructions are clipped to [0, 1].
+
+    Returns:
+        For each baseline the means over images of every metric, and its notes.
+
+    Raises:
+        ValueError: The stream gives no image.
+    """
     sums: dict[str, dict[str, float]] = {name: {} for name in baselines}
     count = 0
     for batch in evaluation():
@@ -152,4 +163,7 @@ def _make_resize(image_shape: tuple[int, int, int], code_values: int) -> Baselin
         small = tf.image.resize(images, size, "bicubic", antialias=True)
         return tf.image.resize(small, image_shape[:2], "bicubic", antialias=True)
 
-    return Baseline(reconstruct, {"values": size[0] * size[1] * image_shape[2], "size": list(size)})
+    notes: dict[str, Any] = {"values": size[0] * size[1] * image_shape[2], "size": list(size)}
+    if size == image_shape[:2]:
+        notes["note"] = "exact: every pixel fits into the code"
+    return Baseline(reconstruct, notes)

@@ -14,6 +14,7 @@ from cae.config.data import PATH_KEYS
 from cae.data.pipeline import make_batches
 from cae.data.pixels import to_float
 from cae.evaluation.baselines import measure_baselines
+from cae.evaluation.floors import measure_floors, most_images_for_floors
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # Goes up with every change that gives other figures, or more of them: evaluations of before are then made again.
-FIGURES_VERSION = 1
+FIGURES_VERSION = 2
 
 _IMAGES_AT_ONCE = 64
 
@@ -76,6 +77,7 @@ class EvaluationSet:
         self.split = split
         self.images: ImageSet = getattr(splits, split)
         self._baselines: dict[int, dict[str, dict[str, Any]]] = {}
+        self._floors: dict[tuple[int, int, int], dict[str, dict[str, Any]]] = {}
 
     @cached_property
     def digest(self) -> str:
@@ -93,6 +95,21 @@ class EvaluationSet:
             training, measured = _stream(self.splits.train, batch_size), _stream(self.images, batch_size)
             self._baselines[code_values] = measure_baselines(training, measured, code_values)
         return self._baselines[code_values]
+
+    def floors(self, code_shape: tuple[int, int, int], batch_size: int) -> dict[str, dict[str, Any]]:
+        """What block transforms with a code of this shape reach, fitted on training images; see `measure_floors`.
+
+        Args:
+            code_shape: height, width and channels of the code of one image.
+            batch_size: images in memory at a time, beside those of the fit; figures do not depend on it.
+        """
+        if code_shape not in self._floors:
+            train = self.splits.train
+            most = min(len(train), most_images_for_floors(self.images.image_shape))
+            sample = train.take(np.unique(np.linspace(0, len(train) - 1, most).astype(np.int64)))
+            training, measured = _stream(sample, batch_size), _stream(self.images, batch_size)
+            self._floors[code_shape] = measure_floors(training, measured, code_shape)
+        return self._floors[code_shape]
 
 
 def _stream(images: ImageSet, batch_size: int) -> Callable[[], Iterator[np.ndarray]]:

@@ -22,6 +22,7 @@ from cae.measures.pixel_errors import PSNR_CAP
 from cae.measures.stages import stage_unevenness
 from cae.pictures import best_median_worst
 from cae.run_warning import RunWarning, as_json
+from cae.training.floor import below_floor, make_verdict
 from cae.training.objective import Objective
 from cae.training.summary import Spread, below_mean_image
 
@@ -67,16 +68,21 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     tell(f"{trained.directory.path}: measuring ablations and baselines")
     ablations = measure_ablations(trained, Objective(trained.config.objective), corruption, images)
     baselines = measured_on.baselines(trained.plan.code.values, trained.config.training.images_at_once)
-    mse = measured.means()["mse"]
+    floors = measured_on.floors(trained.plan.latent_shape, trained.config.training.images_at_once)
+    means = measured.means()
+    mse = means["mse"]
+    clean = means if corruption.kind == "none" else make_measurer(trained, on_clean_inputs=True).measure(images).means()
+    verdict = make_verdict(clean["psnr"], {**floors, **baselines}, trained.plan, trained.config)
     warnings = [
         *_warnings(trained.directory, measured_on),
         *spread.doubts(),
         *below_mean_image(mse, baselines["mean_image"]["mse"]),
+        *below_floor(clean["psnr"], floors, trained.config),
     ]
     results: dict[str, Any] = {
         "images": len(images),
         "split": measured_on.split,
-        **measured.means(),
+        **means,
         "psnr_note": f"mean over images of each image's PSNR, identical images capped at {PSNR_CAP:g} dB",
         "code": trained.plan.code.as_dict(),
         "parameters": trained.plan.parameters,
@@ -85,13 +91,15 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         "ablations": ablations,
         "ablations_in_words": in_words(mse, ablations, trained.plan.code.switch_bits),
         "baselines": baselines,
+        "floors": floors,
+        "verdict": verdict,
         "warnings": as_json(warnings),
         "digest": _digest(trained.weights_digest, trained.config, measured_on, trained.directory),
     }
     if corruption.kind != "none":
         results["corruption"] = corruption.model_dump(mode="json")
-        results["baselines_note"] = "the baselines are given clean images"
-        results["clean_inputs"] = make_measurer(trained, on_clean_inputs=True).measure(images).means()
+        results["baselines_note"] = "the baselines and floors are given clean images, as the verdict's model is"
+        results["clean_inputs"] = clean
     names = [metric.name for metric in metrics_of(images.image_shape)]
     per_image = {name: measured.per_image[name].astype(np.float64) for name in names}
     evaluation = Evaluation(results, per_image, meter.residual_spectrum_db())

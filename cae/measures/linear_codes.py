@@ -17,6 +17,8 @@ MOST_IMAGES = 2**14
 _MOST_VALUES = 2**26
 _LARGEST_SIDE = 3072
 
+Shape = tuple[int, int, int]
+
 
 class EvenSample:
     """Keeps every image at first; whenever there are too many, every other one goes, and fewer are taken from then on.
@@ -236,13 +238,47 @@ def _sample(
     return rows
 
 
-def block_for(image_size: tuple[int, int], code_size: tuple[int, int]) -> tuple[int, int]:
-    """Find the block that gives a code of so many places: the image divided by the code, rounded up.
+def choose_block(image_shape: Shape, code_shape: Shape) -> tuple[tuple[int, int], int]:
+    """Choose the block, height and width, and the values for each, so that there are at most as many as in the code.
 
-    >>> block_for((32, 32), (8, 8)), block_for((30, 45), (8, 12))
-    ((4, 4), (4, 4))
+    It is the image divided by the code's height and width, rounded up. A code without places, such as a dense one,
+    gets the image's quarters, smaller blocks where these have more than 3,072 values, and the whole image where it has
+    fewer than four values.
+
+    >>> choose_block((32, 32, 3), (8, 8, 16)), choose_block((30, 45, 1), (8, 12, 2))
+    (((4, 4), 16), ((4, 4), 2))
+    >>> choose_block((32, 32, 3), (1, 1, 64)), choose_block((32, 32, 3), (1, 1, 3))
+    (((16, 16), 16), ((32, 32), 3))
+
+    Args:
+        image_shape: Height, width and channels.
+        code_shape: Height, width and channels; (1, 1, n) without places.
     """
-    return -(-image_size[0] // code_size[0]), -(-image_size[1] // code_size[1])
+    height, width, channels = image_shape
+    if code_shape[:2] != (1, 1):
+        return _divide(height, width, code_shape[0], code_shape[1]), code_shape[2]
+    block, values = (height, width), code_shape[2]
+    for side in range(2, max(height, width) + 1):
+        smaller = _divide(height, width, side, side)
+        if num_blocks(image_shape, smaller) > values:
+            break
+        block = smaller
+        if math.prod(block) * channels <= _LARGEST_SIDE:
+            break
+    return block, values // num_blocks(image_shape, block)
+
+
+def _divide(height: int, width: int, down: int, across: int) -> tuple[int, int]:
+    return -(-height // down), -(-width // across)
+
+
+def num_blocks(image_shape: Shape, block: tuple[int, int]) -> int:
+    """How many blocks cover an image.
+
+    >>> num_blocks((30, 45, 1), (4, 4))
+    96
+    """
+    return -(-image_shape[0] // block[0]) * -(-image_shape[1] // block[1])
 
 
 def to_blocks(images: np.ndarray, block: tuple[int, int]) -> np.ndarray:

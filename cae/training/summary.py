@@ -17,6 +17,7 @@ from cae.run_warning import RunWarning, as_json
 from cae.runs.checksums import write_last
 from cae.runs.environment import peak_memory_bytes
 from cae.training.amount import Amount
+from cae.training.floor import below_block_klt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,8 +195,8 @@ def not_converged(rows: Sequence[Mapping[str, Any]]) -> list[RunWarning]:
     ]
 
 
-def measured(splits: Splits, steps: Steps, batch_size: int) -> list[RunWarning]:
-    """Look at what the present weights make of validation images, beside the mean of training images.
+def measured(splits: Splits, steps: Steps, config: RunConfig, batch_size: int) -> list[RunWarning]:
+    """Look at what the present weights make of validation images, beside the mean and the blocks of training images.
 
     Both are even samples: at most 1,024 images, or as many as have 16 million values.
     """
@@ -212,6 +213,7 @@ def measured(splits: Splits, steps: Steps, batch_size: int) -> list[RunWarning]:
         *spread.doubts(),
         *_dead_layer(steps.autoencoder, inputs[:_IMAGES_FOR_UNITS]),
         *below_mean_image(mse, mse_of_mean),
+        *below_block_klt(images, reconstructions, training, steps.autoencoder.plan, config),
     ]
 
 

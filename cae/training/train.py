@@ -118,7 +118,7 @@ class Training:
         # Images that have gone away since must not make a failure of what is trained.
         with contextlib.suppress(OSError, UserError):
             state.steps.autoencoder.model.set_weights(state.best_weights)
-            found += measured(self.splits, state.steps, self.amount.batch_size)
+            found += measured(self.splits, state.steps, self.config, self.amount.batch_size)
         if outcome is Outcome.FINISHED:
             found += not_converged(self.run.read_metrics())
         return found

@@ -108,6 +108,12 @@ def test_a_model_that_is_worse_than_the_mean_image_is_told_after_training_and_by
     evaluated = result.evaluate()
     assert "below_mean_image" in codes(evaluated["warnings"])
     assert evaluated["mse"] >= evaluated["baselines"]["mean_image"]["mse"]
+    # All the more it is worse than transforms that need no training.
+    assert "block KLT by" in found["below_floor"]
+    assert "below_floor" in codes(evaluated["warnings"])
+    margin = evaluated["floors"]["block_klt"]["psnr"] - evaluated["psnr"]
+    assert evaluated["verdict"]["below"]["block_klt"] == pytest.approx(margin)
+    assert f"block KLT by {margin:.2f} dB" in evaluated["verdict"]["text"]
 
 
 def test_dead_units_and_a_constant_output_name_layer_and_remedy(train):

@@ -1,0 +1,170 @@
+"""Whether a model is above what its code reaches without training, and what to try when it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cae.config import check_config
+from cae.errors import ConfigError
+from cae.measures.linear_codes import choose_block, fit_block_klt
+from cae.run_warning import RunWarning
+
+if TYPE_CHECKING:
+    from cae.config import RunConfig
+    from cae.plan import Plan
+
+TITLES = {
+    "block_klt": "block KLT",
+    "block_klt_least_squares": "block KLT with a least-squares decoder",
+    "zonal_dct": "zonal DCT",
+    "mean_image": "the mean image",
+    "pca": "PCA",
+    "resize": "resizing",
+}
+
+# What has brought models above their floor, the most effective first.
+_REMEDIES = (
+    "model.linear_path=block",
+    "model.init=klt",
+    "model.encoder.downsampling=strided_conv",
+    "model.encoder.activation=gelu",
+)
+
+
+def make_verdict(psnr: float, others: Mapping[str, Mapping[str, Any]], plan: Plan, config: RunConfig) -> dict[str, Any]:
+    """Say which floors and baselines a model is above and below, by how much, and if below what to try.
+
+    Args:
+        psnr: mean over images, of the model's reconstructions of clean images, in dB.
+        others: floors and baselines of the same code, by the names in `TITLES`, with `psnr` and notes.
+        plan: of the model.
+        config: of the run.
+
+    Returns:
+        `psnr`; `above` and `below`, names to differences in dB, all of them positive or zero, the smallest first;
+        `exact`, names of what holds every image exactly, since the code has as many values; `try`, `KEY=VALUE` words
+        for the command line that fit the configuration, none where nothing is above the model; and `text`.
+    """
+    exact = [name for name, other in others.items() if _is_exact(other)]
+    margins = {name: psnr - other["psnr"] for name, other in others.items() if name not in exact}
+    above = {name: margin for name, margin in sorted(margins.items(), key=lambda one: one[1]) if margin >= 0}
+    below = {name: -margin for name, margin in sorted(margins.items(), key=lambda one: -one[1]) if margin < 0}
+    to_try = _smaller_code(plan, config) if exact else remedies(config) if below else []
+    sentences = [_in_words(f"the mean PSNR, {psnr:.2f} dB, is", above, below)]
+    if exact:
+        sentences.append(
+            f"A code of {plan.code.values:,} values holds an image of {math.prod(plan.image_shape):,} exactly, without"
+            " a network: only a smaller code shows what a model is worth."
+        )
+    if to_try:
+        sentences.append(f"Try {' '.join(to_try)}")
+    return {
+        "psnr": psnr,
+        "above": above,
+        "below": below,
+        "exact": exact,
+        "try": to_try,
+        "text": f"Verdict: {' '.join(sentences)}",
+    }
+
+
+def _is_exact(other: Mapping[str, Any]) -> bool:
+    return str(other.get("note", "")).startswith("exact")
+
+
+def _in_words(subject: str, above: Mapping[str, float], below: Mapping[str, float]) -> str:
+    """A sentence, such as "it is above PCA by 0.50 dB; below block KLT by 1.00 dB."."""
+    parts = [
+        f"{word} {', '.join(f'{TITLES[name]} by {margin:.2f} dB' for name, margin in found.items())}"
+        for word, found in (("below", below), ("above", above))
+        if found
+    ]
+    return f"{subject} {'; '.join(parts)}."
+
+
+def below_floor(psnr: float, floors: Mapping[str, Mapping[str, Any]], config: RunConfig) -> list[RunWarning]:
+    """Say whether a model reconstructs worse than transforms of blocks that need no training.
+
+    Args:
+        psnr: mean over images, of the model's reconstructions of clean images, in dB.
+        floors: as for `make_verdict`, without baselines.
+        config: of the run.
+    """
+    missing = {name: floor["psnr"] - psnr for name, floor in floors.items() if not _is_exact(floor)}
+    missing = {name: gap for name, gap in missing.items() if gap > 0}
+    if not missing:
+        return []
+    message = _in_words(f"the mean PSNR, {psnr:.2f} dB, is", {}, missing).removesuffix(".")
+    return [
+        RunWarning(
+            "below_floor",
+            f"{message}, which a code of the same shape reaches without training. Try {' '.join(remedies(config))}",
+        )
+    ]
+
+
+def below_block_klt(
+    images: np.ndarray, reconstructions: np.ndarray, training: np.ndarray, plan: Plan, config: RunConfig
+) -> list[RunWarning]:
+    """Compare reconstructions with a block KLT of the code's shape, unless the inputs of the model were corrupted.
+
+    Args:
+        images: (batch, height, width, channels).
+        reconstructions: of them by the model.
+        training: images that the block KLT is fitted on.
+        plan: of the model.
+        config: of the run.
+    """
+    block, channels = choose_block(plan.image_shape, plan.latent_shape)
+    if config.objective.corruption.kind != "none" or channels >= math.prod(block) * plan.image_shape[2]:
+        return []
+    floor = fit_block_klt([training], block, channels).reconstruct(images)
+    floors = {"block_klt": {"psnr": _mean_psnr(images, floor)}}
+    return below_floor(_mean_psnr(images, reconstructions), floors, config)
+
+
+def _mean_psnr(images: np.ndarray, reconstructions: np.ndarray) -> float:
+    from cae.measures.pixel_errors import mse_per_image, psnr_from_mse
+
+    return float(np.mean(psnr_from_mse(mse_per_image(images, np.clip(reconstructions, 0.0, 1.0)))))
+
+
+def remedies(config: RunConfig) -> list[str]:
+    """What to try when a model is below its floor: `KEY=VALUE` words for the command line, which fit together.
+
+    Those that the configuration has already, or cannot have, are left out.
+
+    >>> from cae.config import RunConfig
+    >>> remedies(RunConfig.model_validate({"training": {"epochs": 10}}))[-1]
+    'training.epochs=30'
+    """
+    length = "epochs" if config.training.steps is None else "steps"
+    number = getattr(config.training, length)
+    return _fitting(config, [*_REMEDIES, *([f"training.{length}={3 * number}"] if isinstance(number, int) else [])])
+
+
+def _smaller_code(plan: Plan, config: RunConfig) -> list[str]:
+    """A code of an eighth of the image's values, of the same kind."""
+    values = math.prod(plan.image_shape) // 8
+    if config.model.bottleneck.kind == "dense":
+        return [f"model.bottleneck.units={max(1, values)}"]
+    channels = max(1, values // math.prod(plan.latent_shape[:2]))
+    return _fitting(config, ["model.bottleneck.kind=spatial", f"model.bottleneck.channels={channels}"])
+
+
+def _fitting(config: RunConfig, words: list[str]) -> list[str]:
+    """Those of some overrides that change something, each on top of those before, and are allowed."""
+    values = config.model_dump(mode="json", exclude={"grid"})
+    chosen: list[str] = []
+    for word in words:
+        with contextlib.suppress(ConfigError):
+            changed = check_config(values, [*chosen, word])
+            if changed != config:
+                chosen.append(word)
+                config = changed
+    return chosen
