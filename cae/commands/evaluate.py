@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -47,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " images of 161 pixels a side or more",
     )
     parser.add_argument(
+        "--band",
+        type=positive_number,
+        metavar="AMOUNT",
+        help="decoders whose figures differ by less are equivalent, in the metric's unit; default: 0.1 dB of PSNR, and"
+        " none for other metrics",
+    )
+    parser.add_argument(
         "--again", action="store_true", help="measure runs, too, that were measured already with nothing changed since"
     )
     parser.add_argument(
@@ -76,6 +84,17 @@ def positive_count(text: str) -> int:
     return int(text)
 
 
+def positive_number(text: str) -> float:
+    """A finite number above 0, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0; received {text}")
+    return value
+
+
 def run(options: argparse.Namespace) -> int:
     """Evaluate a run, or several and compare them; prints a table and, last, the folder of the files."""
     check_data_overrides(options.overrides)
@@ -86,6 +105,8 @@ def run(options: argparse.Namespace) -> int:
         _check_is_about_runs(options)
         _compare(directories, left_out, options)
         return 0
+    if options.band is not None and not left_out:
+        raise ConfigError("--band: is for comparisons; one run was given.")
     if left_out:
         tell(f"{directories[0].path}: the only run that is left; it is measured alone, and nothing is compared.")
     _evaluate(directories[0], options)
@@ -213,13 +234,14 @@ def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], optio
     from cae.comparison.compare import compare_runs
     from cae.comparison.events import write_events
     from cae.comparison.report import write_report
-    from cae.comparison.table import format_comparison
+    from cae.comparison.report.terminal import format_comparison
 
     comparison, exhibits = compare_runs(
         directories,
         title=experiments[0].name if experiment else out.resolve().name,
         split=options.split,
         metric=options.metric,
+        band=options.band,
         load_splits=load_splits_with_progress,
         overrides=options.overrides,
         again=options.again,
@@ -232,9 +254,6 @@ def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], optio
     print(format_comparison(comparison))
     for warning in comparison.terms.warnings:
         print(f"Warning: {warning}")
-    for contender in comparison.contenders:
-        if contender.ablations_in_words:
-            print(f"{contender.label}: {contender.ablations_in_words}")
     print(out)
     # Curves, picture and table lie in the comparison's folder, the runs and their HParams in the experiment's.
     shown = [] if logged is None else [_as_typed(logged)]

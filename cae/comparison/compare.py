@@ -14,9 +14,10 @@ from cae.comparison.fairness import check_terms
 from cae.comparison.fairness_report import Sizes
 from cae.comparison.figures import make_contender, sort_groups
 from cae.comparison.measuring import LoadSplits, MeasuredRun, Measuring
-from cae.comparison.record import Comparison, Contender, Exhibits
+from cae.comparison.record import Answer, Comparison, Contender, Exhibits, Floor, Pair, Verdict
 from cae.comparison.statistics import compare_pairs
 from cae.config import ConfigError, load_config
+from cae.measures.catalogue import metric as find_metric
 from cae.measures.catalogue import metrics_of
 from cae.runs import RunDirectory
 from cae.runs.environment import describe_environment
@@ -28,6 +29,7 @@ def compare_runs(
     title: str,
     split: str,
     metric: str,
+    band: float | None = None,
     load_splits: LoadSplits,
     overrides: Sequence[str] = (),
     again: bool = False,
@@ -45,6 +47,7 @@ def compare_runs(
         split: `test`, `validation` or `train`.
         metric: of `cae.measures.catalogue`, by which contenders are sorted and told apart;
             see `Metric.compared`.
+        band: differences that are smaller do not matter, in the metric's unit; None for `Metric.band`.
         load_splits: how to find the images of a data section, such as `cae.data.load.load_splits`.
         overrides: `data.KEY=VALUE`, for images that are elsewhere now.
         again: measure runs, too, that have been measured already.
@@ -64,7 +67,10 @@ def compare_runs(
     names = check_metric(metric, images.image_shape)
     measured = measuring.measure(sorted({"psnr", metric}), again=again, tell=tell)
     groups, figures = sort_groups(groups, measured, metric)
-    contenders = [make_contender(group, measured, names) for group in groups]
+    contenders = [make_contender(group, measured, names, metric, figures[group.label]) for group in groups]
+    chosen = find_metric(metric)
+    band = chosen.band if band is None else band
+    pairs = compare_pairs(figures, band=band, less_is_better=chosen.better != "more")
     comparison = Comparison(
         title=title,
         split=split,
@@ -72,14 +78,46 @@ def compare_runs(
         image_shape=images.image_shape,
         metric=metric,
         contenders=tuple(contenders),
-        differences=compare_pairs(figures),
+        pairs=pairs,
         baselines=_baselines(measured[groups[0].runs[0].directory.path], names),
         terms=check_terms(groups, {contender.label: _sizes(contender) for contender in contenders}, left_out),
         made=_made(),
+        answer=find_answer(contenders, pairs, metric),
+        band=band,
         corruption=_corruption(runs),
     )
     tell("drawing the same images under every decoder")
     return comparison, make_exhibits(groups, measured, measuring)
+
+
+def find_answer(contenders: Sequence[Contender], pairs: Sequence[Pair], metric: str) -> Answer:
+    """Say which contender to use, from what is known of it and each other.
+
+    Args:
+        contenders: the best one first.
+        pairs: every two of them.
+        metric: by which they are sorted.
+    """
+    best, *others = contenders
+    with_best = [pair for pair in pairs if pair.first == best.label]
+    verdicts = [pair.verdict for pair in with_best]
+    confidence: Verdict = min(verdicts, key=_LEAST_SURE_FIRST.index, default="undecided")
+    badness = find_metric(metric).badness
+    floors = {}
+    for contender in contenders if find_metric(metric).better != "one" else ():
+        if contender.floors and (contender is best or not contender.code["switch_bits"]):
+            name, value = min(contender.floors.items(), key=lambda floor: badness(floor[1]))
+            floors[contender.label] = Floor(name, value, badness(value) - badness(contender.metrics[metric].mean))
+    return Answer(
+        use=best.label,
+        confidence=confidence,
+        runner_up=others[0].label if others else None,
+        difference=(with_best[0].low, with_best[0].mean, with_best[0].high) if others else None,
+        floors=floors,
+    )
+
+
+_LEAST_SURE_FIRST: tuple[Verdict, ...] = ("undecided", "equivalent", "better")
 
 
 def check_metric(metric: str, image_shape: tuple[int, int, int]) -> tuple[str, ...]:

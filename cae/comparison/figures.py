@@ -12,10 +12,11 @@ import numpy as np
 from cae.comparison.contenders import Group, Run, kinds
 from cae.comparison.measuring import MeasuredRun
 from cae.comparison.record import Contender, Curve, Estimate, RunFigures
-from cae.comparison.statistics import estimate
+from cae.comparison.statistics import Figures, estimate, interquartile_mean
 from cae.evaluation.ablations import in_words
 from cae.measures.catalogue import LOSS, metrics_while_training
 from cae.measures.catalogue import metric as find_metric
+from cae.run_warning import from_json
 
 if TYPE_CHECKING:
     from cae.comparison.contenders import Group
@@ -59,13 +60,17 @@ def _paths(group: Group) -> list[Path]:
 _CURVES = (LOSS.name, f"val_{LOSS.name}", *(f"val_{metric.name}" for metric in metrics_while_training()))
 
 
-def make_contender(group: Group, measured: Mapping[Path, MeasuredRun], names: Sequence[str]) -> Contender:
+def make_contender(
+    group: Group, measured: Mapping[Path, MeasuredRun], names: Sequence[str], metric: str, figures: Figures
+) -> Contender:
     """Put together what is known of a contender.
 
     Args:
         group: its runs.
         measured: each run directory's path to its evaluation.
         names: of the metrics.
+        metric: the chosen one.
+        figures: from `sort_groups`.
     """
     results = [measured[run.directory.path].results for run in group.runs]
     metrics = {name: estimate([found[name] for found in results]) for name in ("loss", *names)}
@@ -86,7 +91,24 @@ def make_contender(group: Group, measured: Mapping[Path, MeasuredRun], names: Se
         ablations=ablations,
         ablations_in_words=_in_one_line(metrics["mse"].mean, ablations, int(code["switch_bits"])),
         curves=_curves(group.runs),
+        interquartile_mean=interquartile_mean(figures),
+        training_seconds=_training_seconds(group.runs),
+        warnings=tuple(
+            dict.fromkeys(one.code for run in group.runs for one in from_json(run.summary.get("warnings", [])))
+        ),
+        floors={
+            name: float(found[metric])
+            for part in ("baselines", "floors")
+            for name, found in results[0].get(part, {}).items()
+            if isinstance(found, Mapping) and found.get(metric) is not None
+        },
     )
+
+
+def _training_seconds(runs: Sequence[Run]) -> float | None:
+    seconds = [run.summary.get("training_seconds") for run in runs]
+    known = [float(one) for one in seconds if one is not None]
+    return sum(known) / len(known) if len(known) == len(seconds) else None
 
 
 def _run_figures(run: Run, results: Mapping[str, Any], metrics: Mapping[str, Estimate]) -> RunFigures:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,8 +36,12 @@ class Curve:
     high: tuple[float, ...]
 
 
+Verdict = Literal["better", "equivalent", "undecided"]
+"""What is known of a pair: the first is better, the two differ by less than matters, or it takes more seeds."""
+
+
 @dataclass(frozen=True)
-class Difference:
+class Pair:
     """How much better one contender is than another in the chosen metric, on the same images.
 
     Args:
@@ -46,23 +50,39 @@ class Difference:
         mean: mean over seeds and images of the first one's figure minus the second's, or of what `Metric.compared`
             makes of them; over the seeds that both have, or over each one's own where they have less than two in
             common and there are more.
+        low: lower end of the 95% confidence interval of `mean` over all seeds and images there could be, for all pairs
+            together; None where one of the two has a single seed.
+        high: its upper end.
         images_low: lower end of the 95% bootstrap interval over images, for the very models that were trained.
         images_high: its upper end.
-        seeds_low: lower end of the 95% confidence interval of `mean` over all seeds there could be: Student's of the
-            differences of common seeds, Welch's where both have two seeds or more but less than two in common; None
-            where one of them has a single seed. The difference of the next two models may lie outside.
+        seeds_low: lower end of the 95% confidence interval over all seeds there could be, on these images and for this
+            pair alone: Student's of the differences of common seeds, Welch's where both have two seeds or more but less
+            than two in common; None where one of them has a single seed.
         seeds_high: its upper end.
-        is_distinguishable: whether zero is outside of every interval that there is.
+        p: of no difference, over seeds and images; None where one of the two has a single seed.
+        p_adjusted: the same for all pairs together, by Holm's method.
+        equivalent: whether the difference is smaller than the band in which differences do not matter.
+        verdict: `equivalent`, or else `better` where `p_adjusted` is below 0.05, or else `undecided`.
+        probability: that a run of the first one is better than one of the second on an image, ties by half.
+        seeds_needed: further seeds by which an undecided pair is likely to be decided; None where that is not known or
+            they are too many.
     """
 
     first: str
     second: str
     mean: float
+    low: float | None
+    high: float | None
     images_low: float
     images_high: float
     seeds_low: float | None
     seeds_high: float | None
-    is_distinguishable: bool
+    p: float | None
+    p_adjusted: float | None
+    equivalent: bool
+    verdict: Verdict
+    probability: float
+    seeds_needed: int | None
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,10 @@ class Contender:
         ablations: `latent_zeroed`, and with switches `switches_fixed` and `switches_shuffled`, to the MSE.
         ablations_in_words: how much came through the switches, in a sentence with figures; empty without switches.
         curves: `val_psnr`, `val_loss` and others of metrics.jsonl, over epochs.
+        interquartile_mean: of the chosen metric over all seeds and images, or of what `Metric.compared` makes of it.
+        training_seconds: mean over its runs; None where one did not write it down.
+        warnings: codes of its runs' warnings, such as `not_converged`.
+        floors: baselines and floors of its code's size, to what they reach in the chosen metric.
     """
 
     label: str
@@ -117,6 +141,10 @@ class Contender:
     ablations: Mapping[str, Estimate]
     ablations_in_words: str
     curves: Mapping[str, Curve]
+    interquartile_mean: float
+    training_seconds: float | None = None
+    warnings: tuple[str, ...] = ()
+    floors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def code_bits(self) -> int:
@@ -141,6 +169,42 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """The strongest simple code of a decoder's code size.
+
+    Args:
+        name: of the baseline or floor.
+        value: what it reaches in the chosen metric.
+        margin: how much better the decoder is than that; below zero where it is worse.
+    """
+
+    name: str
+    value: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Which decoder to use, and how sure that is.
+
+    Args:
+        use: label of the best contender.
+        confidence: `better` where it is better than every other, `equivalent` where it is better than or equivalent to
+            every other, and `undecided` where it takes more seeds to say.
+        runner_up: label of the second; None where nothing else was compared.
+        difference: how much larger the best one's figure is than the second's: lower end of the interval over seeds and
+            images, mean, upper end; ends are None where one of the two has a single seed.
+        floors: labels of the best contender and of each without switches, to the strongest simple code of their size.
+    """
+
+    use: str
+    confidence: Verdict
+    runner_up: str | None
+    difference: tuple[float | None, float, float | None] | None
+    floors: Mapping[str, Floor]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything that was found.
 
@@ -151,11 +215,13 @@ class Comparison:
         image_shape: (height, width, channels).
         metric: the chosen one, by which `contenders` are sorted, the best one first.
         contenders: at least one.
-        differences: every pair of contenders once, the better one first, in the metric.
+        pairs: every pair of contenders once, the better one first, in the metric.
         baselines: `mean_image`, `pca` and others to their means over images; those of the best contender's code size.
         terms: equal or not.
         made: date and time, versions and hardware that this was measured with; what runs were trained with is in
             `terms`.
+        answer: which decoder to use.
+        band: differences in the metric that are smaller do not matter; None where no band is known.
         corruption: what was done to the decoders' inputs, but not to those of baselines; empty where nothing was.
     """
 
@@ -165,26 +231,21 @@ class Comparison:
     image_shape: tuple[int, int, int]
     metric: str
     contenders: tuple[Contender, ...]
-    differences: tuple[Difference, ...]
+    pairs: tuple[Pair, ...]
     baselines: Mapping[str, Mapping[str, float]]
     terms: Terms
     made: Mapping[str, str]
+    answer: Answer
+    band: float | None = None
     corruption: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The form of comparison.json."""
         return asdict(self)
 
-    def like_the_best(self) -> list[str]:
-        """Labels of the contenders that cannot be told from the best one in the metric."""
-        best = self.contenders[0].label
-        return [
-            other
-            for difference in self.differences
-            if best in (difference.first, difference.second) and not difference.is_distinguishable
-            for other in (difference.first, difference.second)
-            if other != best
-        ]
+    def beside_the_best(self, verdict: Verdict) -> list[str]:
+        """Labels of the contenders for which the best one's verdict is that."""
+        return [pair.second for pair in self.pairs if pair.first == self.answer.use and pair.verdict == verdict]
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
-"""Intervals over seeds and images, and differences between pairs of decoders."""
+"""Intervals over seeds and images, and what can be said of each pair of decoders."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from cae.comparison.record import Difference, Estimate
+from cae.comparison.record import Estimate, Pair, Verdict
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -121,42 +124,103 @@ def bootstrap_intervals(columns: np.ndarray, *, resamples: int = RESAMPLES, seed
 
 # Pairs whose images are held and drawn together.
 _PAIRS_AT_ONCE = 64
+# More seeds than that are not proposed.
+_MOST_SEEDS = 200
+# Of deciding a pair with the proposed number of seeds.
+_POWER = 0.8
 
 # A contender's seeds to one figure for each image, (images,).
 Figures = Mapping[int, np.ndarray]
 
 
-def compare_pairs(figures: Mapping[str, Figures]) -> tuple[Difference, ...]:
+def compare_pairs(
+    figures: Mapping[str, Figures], *, band: float | None = None, less_is_better: bool = False
+) -> tuple[Pair, ...]:
     """Compare each contender with each that comes after it, on the same images and, where it can be, the same seeds.
 
     A pair's figures are first averaged over seeds, image by image: over those of `paired_seeds`, or each one's own.
-    The interval over images is that of `bootstrap_intervals`. That over seeds is Student's t of the differences of
-    means, seed by seed, of two paired seeds or more, and Welch's of the means of unpaired seeds where each has two or
-    more; with fewer there is none. Zero must be outside of both for a pair to be told apart, and a single image tells
-    nothing.
+
+    The test is Student's t of the mean difference. Its variance is that of another training plus that of other images.
+    For the first, all contenders scatter together (see `Scatter`), but never less than the pair's own seeds do.
+    p-values are adjusted for the number of pairs by Holm's method, so that at most one report in twenty makes a false
+    claim. A pair whose difference lies within the band by two one-sided tests, adjusted likewise, is equivalent. A pair
+    of which one has a single seed is undecided, and so is any on a single image.
 
     Example:
         >>> noise = np.random.default_rng(0).normal(0.0, 0.1, (3, 50))
         >>> better = {seed: 30.0 + noise[seed] for seed in range(2)}
         >>> worse = {seed: 29.0 + noise[seed + 1] for seed in range(2)}
         >>> [pair] = compare_pairs({"a": better, "b": worse})
-        >>> pair.first, pair.second, round(pair.mean), pair.is_distinguishable
-        ('a', 'b', 1, True)
+        >>> pair.first, pair.second, round(pair.mean), pair.verdict
+        ('a', 'b', 1, 'better')
 
     Args:
         figures: each contender's label to its figures in one metric, the best contender first; of the same images in
             the same order everywhere.
+        band: differences smaller than that do not matter, in the metric's unit; None where no band is known, so that
+            nothing is called equivalent.
+        less_is_better: whether smaller figures are better.
+
+    Reference:
+        Holm 1979, "A simple sequentially rejective multiple test procedure"; Schuirmann 1987, "A comparison of the two
+        one-sided tests procedure and the power approach".
     """
     pairs = list(itertools.combinations(figures, 2))
-    means = _Means(figures)
-    found = []
+    means, scatter = _Means(figures), Scatter.of(figures)
+    tests = []
     for first in range(0, len(pairs), _PAIRS_AT_ONCE):
         some = pairs[first : first + _PAIRS_AT_ONCE]
         columns = np.stack([means.of(one, other) - means.of(other, one) for one, other in some], axis=1)
         # The same draws for all pairs, however many there are.
         intervals = bootstrap_intervals(columns)
-        found += [_difference(figures, pair, columns[:, number], intervals[number]) for number, pair in enumerate(some)]
-    return tuple(found)
+        tests += [
+            _Test.of(figures, pair, columns[:, number], intervals[number], scatter) for number, pair in enumerate(some)
+        ]
+    p_adjusted = holm([test.p for test in tests])
+    p_equivalent = holm([test.p_outside(band) for test in tests])
+    return tuple(
+        _pair(test, len(tests), p, p_outside, band, figures, less_is_better)
+        for test, p, p_outside in zip(tests, p_adjusted, p_equivalent, strict=True)
+    )
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjust p-values for their number: at most 5% of families have any true null hypothesis below 0.05.
+
+    Example:
+        >>> holm([0.01, 0.04, None, 0.03])
+        [0.04, 0.09, None, 0.09]
+
+    Args:
+        p_values: None where nothing could be tested; it counts all the same.
+    """
+    adjusted: list[float | None] = [None] * len(p_values)
+    least = 0.0
+    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    for rank, (p, place) in enumerate(known):
+        adjusted[place] = least = max(least, min(1.0, p * (len(p_values) - rank)))
+    return adjusted
+
+
+def interquartile_mean(figures: Figures) -> float:
+    """Mean of the middle half of the figures of all seeds and images: a few extreme ones do not move it.
+
+    >>> interquartile_mean({0: np.array([1.0, 2.0, 3.0, 100.0])})
+    2.5
+
+    Reference:
+        Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice".
+    """
+    return float(stats.trim_mean(np.concatenate(list(figures.values())).astype(np.float64), 0.25))
+
+
+def probability_of_more(one: Figures, other: Figures) -> float:
+    """Probability that a run of one has a larger figure than a run of the other on the same image; ties count half.
+
+    >>> probability_of_more({0: np.array([1.0, 3.0])}, {0: np.array([1.0, 2.0]), 1: np.array([2.0, 2.0])})
+    0.625
+    """
+    return float(np.mean([(1 + np.sign(a - b)) / 2 for a in one.values() for b in other.values()]))
 
 
 def paired_seeds(one: Collection[int], other: Collection[int]) -> list[int]:
@@ -170,6 +234,34 @@ def paired_seeds(one: Collection[int], other: Collection[int]) -> list[int]:
     """
     common = sorted(set(one) & set(other))
     return common if len(common) > 1 or min(len(one), len(other)) == 1 else []
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """How much means of single trainings scatter, by all contenders of two seeds or more together.
+
+    Args:
+        variance: of one training's mean figure; without what seeds have in common where all have the same seeds.
+        freedom: degrees of freedom of that variance; 0 where it is not known.
+    """
+
+    variance: float
+    freedom: int
+
+    @classmethod
+    def of(cls, figures: Mapping[str, Figures]) -> Scatter:
+        """Pool the contenders' scatter."""
+        several = {label: own for label, own in figures.items() if len(own) > 1}
+        if not several:
+            return cls(0.0, 0)
+        means = [np.array([np.mean(own[seed], dtype=np.float64) for seed in sorted(own)]) for own in several.values()]
+        residuals = [values - values.mean() for values in means]
+        freedom = sum(len(values) - 1 for values in means)
+        if len({frozenset(own) for own in several.values()}) == 1 and len(several) > 1:
+            common = np.mean(residuals, axis=0)
+            residuals = [values - common for values in residuals]
+            freedom -= len(common) - 1
+        return cls(float(sum(np.square(values).sum() for values in residuals) / freedom), freedom)
 
 
 class _Means:
@@ -189,26 +281,137 @@ class _Means:
         return self._found[key]
 
 
-def _difference(
-    figures: Mapping[str, Figures], pair: tuple[str, str], column: np.ndarray, interval: np.ndarray
-) -> Difference:
-    low, high = (float(end) for end in interval)
-    over_seeds = _interval_over_seeds(figures[pair[0]], figures[pair[1]])
-    excluded = _excludes_zero(low, high) and len(column) > 1 and (over_seeds is None or _excludes_zero(*over_seeds))
-    seeds_low, seeds_high = over_seeds or (None, None)
-    return Difference(*pair, float(column.mean()), low, high, seeds_low, seeds_high, excluded)
+@dataclass(frozen=True)
+class _Test:
+    """What a pair's test rests on.
+
+    Args:
+        labels: of the two.
+        mean: difference over seeds and images.
+        images: 95% interval over images.
+        seeds: 95% interval over seeds; None where one of the two has a single seed.
+        of_seeds: variance of the difference of one training each.
+        num_seeds: by which that is divided: what both have as many of, or the harmonic mean of both numbers.
+        of_images: variance of the mean over images.
+        freedom: degrees of freedom; 0 where nothing can be tested.
+    """
+
+    labels: tuple[str, str]
+    mean: float
+    images: tuple[float, float]
+    seeds: tuple[float, float] | None
+    of_seeds: float
+    num_seeds: float
+    of_images: float
+    freedom: int
+
+    @classmethod
+    def of(
+        cls,
+        figures: Mapping[str, Figures],
+        labels: tuple[str, str],
+        column: np.ndarray,
+        interval: np.ndarray,
+        scatter: Scatter,
+    ) -> _Test:
+        one, other = (figures[label] for label in labels)
+        paired = paired_seeds(one, other)
+        means = [
+            {seed: float(np.mean(values, dtype=np.float64)) for seed, values in own.items()} for own in (one, other)
+        ]
+        seeds, own_variance = None, 0.0
+        num_seeds = 2 / (1 / len(one) + 1 / len(other))
+        if len(paired) > 1:
+            differences = [means[0][seed] - means[1][seed] for seed in paired]
+            found = estimate(differences)
+            num_seeds, own_variance = len(paired), float(np.var(differences, ddof=1))
+            seeds = None if found.low is None or found.high is None else (found.low, found.high)
+        elif not paired and min(len(one), len(other)) > 1:
+            values = [list(own.values()) for own in means]
+            own_variance = num_seeds * sum(float(np.var(own, ddof=1)) / len(own) for own in values)
+            seeds = welch_interval(*values)
+        is_tested = seeds is not None and len(column) > 1
+        return cls(
+            labels,
+            float(column.mean()),
+            (float(interval[0]), float(interval[1])),
+            seeds,
+            max(own_variance, 2 * scatter.variance),
+            num_seeds,
+            float(np.var(column, ddof=1)) / len(column) if is_tested else 0.0,
+            scatter.freedom if is_tested else 0,
+        )
+
+    def error(self, num_seeds: Any = None) -> Any:
+        """Standard error of the mean difference, with as many seeds as there are or another number of them."""
+        return np.sqrt(self.of_seeds / (self.num_seeds if num_seeds is None else num_seeds) + self.of_images)
+
+    def _tail(self, distance: float) -> float:
+        """Probability that chance alone goes that far, or farther."""
+        error = float(self.error())
+        t = distance / error if error else math.copysign(math.inf, distance) if distance else 0.0
+        return float(stats.t.sf(t, self.freedom))
+
+    @property
+    def p(self) -> float | None:
+        """Of no difference."""
+        return 2 * self._tail(abs(self.mean)) if self.freedom else None
+
+    def p_outside(self, band: float | None) -> float | None:
+        """Of a difference of the band or more."""
+        return self._tail(band - abs(self.mean)) if self.freedom and band else None
+
+    def interval(self, num_pairs: int) -> tuple[float, float] | None:
+        """95% confidence interval that holds for all pairs together."""
+        if not self.freedom:
+            return None
+        half = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 2 / num_pairs, self.freedom) * self.error())
+        return self.mean - half, self.mean + half
+
+    def seeds_needed(self, num_pairs: int, band: float | None) -> int | None:
+        """Further seeds after which the pair is decided with a probability of 80% if its figures stay what they are."""
+        if not self.freedom:
+            return None
+        seeds = np.arange(math.ceil(self.num_seeds) + 1, _MOST_SEEDS + 1)
+        freedom = self.freedom / (self.num_seeds - 1) * (seeds - 1)
+        error, reserve = self.error(seeds), stats.t.ppf(_POWER, freedom)
+        alpha = (1 - CONFIDENCE) / num_pairs
+        decided = abs(self.mean) > (stats.t.ppf(1 - alpha / 2, freedom) + reserve) * error
+        if band:
+            decided |= band - abs(self.mean) > (stats.t.ppf(1 - alpha, freedom) + reserve) * error
+        return int(seeds[np.argmax(decided)] - math.ceil(self.num_seeds)) if decided.any() else None
 
 
-def _interval_over_seeds(one: Figures, other: Figures) -> tuple[float, float] | None:
-    paired = paired_seeds(one, other)
-    if len(paired) > 1:
-        found = estimate([float(np.mean(one[seed] - other[seed], dtype=np.float64)) for seed in paired])
-        return None if found.low is None or found.high is None else (found.low, found.high)
-    if paired or min(len(one), len(other)) == 1:
-        return None
-    means = [[float(np.mean(values, dtype=np.float64)) for values in own.values()] for own in (one, other)]
-    return welch_interval(*means)
-
-
-def _excludes_zero(low: float, high: float) -> bool:
-    return low > 0.0 or high < 0.0
+def _pair(
+    test: _Test,
+    num_pairs: int,
+    p_adjusted: float | None,
+    p_equivalent: float | None,
+    band: float | None,
+    figures: Mapping[str, Figures],
+    less_is_better: bool,
+) -> Pair:
+    alpha = 1 - CONFIDENCE
+    is_equivalent = p_equivalent is not None and p_equivalent < alpha
+    # By other seeds than those that both have, the contenders' order may be another.
+    differs = p_adjusted is not None and p_adjusted < alpha and (test.mean < 0) == less_is_better
+    verdict: Verdict = "equivalent" if is_equivalent else "better" if differs else "undecided"
+    low, high = test.interval(num_pairs) or (None, None)
+    seeds_low, seeds_high = test.seeds or (None, None)
+    more = probability_of_more(*(figures[label] for label in test.labels))
+    return Pair(
+        *test.labels,
+        mean=test.mean,
+        low=low,
+        high=high,
+        images_low=test.images[0],
+        images_high=test.images[1],
+        seeds_low=seeds_low,
+        seeds_high=seeds_high,
+        p=test.p,
+        p_adjusted=p_adjusted,
+        equivalent=is_equivalent,
+        verdict=verdict,
+        probability=1 - more if less_is_better else more,
+        seeds_needed=test.seeds_needed(num_pairs, band) if verdict == "undecided" else None,
+    )

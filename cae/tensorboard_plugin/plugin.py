@@ -19,8 +19,8 @@ from werkzeug import wrappers
 
 from cae.errors import UserError
 from cae.files import why
-from cae.tensorboard_plugin.listing import find_comparison, list_runs, read_comparison, tell_comparison
-from cae.tensorboard_plugin.reader import PARTS, BlobKeys, Reader
+from cae.tensorboard_plugin.listing import find_comparison, list_runs, read_comparison
+from cae.tensorboard_plugin.reader import BlobKeys, Reader
 from cae.tensorboard_plugin.sheets import color_scales
 from cae.tensorboard_plugin.summaries import INPUTS_TAG, PICTURES_TAG, PLUGIN_NAME
 
@@ -68,12 +68,13 @@ class DecodersPlugin(base_plugin.TBPlugin):
             "/sheet": self._sheet,
             "/sheets": self._sheets,
             "/figures": self._figures,
-            "/curves": self._curves,
             "/comparison": self._comparison,
         }
         apps = {route: self._make_app(answer) for route, answer in answers.items()}
         # Files are listed, not looked up by what a request says: nothing else can be asked for.
-        for file in resources.files("cae.tensorboard_plugin").joinpath("static").iterdir():
+        files = [*resources.files("cae.tensorboard_plugin").joinpath("static").iterdir()]
+        files.append(resources.files("cae.comparison").joinpath("report", "templates", "report.css"))
+        for file in files:
             kind = _TYPES.get(Path(file.name).suffix)
             if kind is not None:
                 apps[f"/static/{file.name}"] = self._make_app(functools.partial(_serve_file, file.read_bytes(), kind))
@@ -161,13 +162,8 @@ class DecodersPlugin(base_plugin.TBPlugin):
     def _figures(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
         return http_util.Respond(request, reader.figures(_argument(request, "run")), "application/json")
 
-    def _curves(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
-        part, separator, tag = _argument(request, "tag").partition("/")
-        if part not in PARTS or not separator:
-            raise errors.InvalidArgumentError(f"`tag` must be PART/TAG, with a PART of {', '.join(PARTS)}.")
-        return http_util.Respond(request, reader.curves(part, tag), "application/json")
-
     def _comparison(self, reader: Reader, request: wrappers.Request) -> wrappers.Response:
+        """The sections of a comparison's report, as HTML in which all names are escaped."""
         experiment = request.args.get("experiment", "")
         # Only of experiments that have runs: a request cannot lead out of the log directory.
         if experiment not in list_runs(reader, self._logdir)["comparisons"]:
@@ -175,8 +171,16 @@ class DecodersPlugin(base_plugin.TBPlugin):
         path = find_comparison(self._logdir, experiment)
         if path is None:
             raise errors.NotFoundError(f"{experiment}: the comparison has been removed.")
-        told = tell_comparison(read_comparison(path), experiment)
-        return http_util.Respond(request, told, "application/json")
+        return http_util.Respond(request, _sections(path, path.stat().st_mtime_ns), "text/html")
+
+
+@functools.lru_cache(maxsize=4)
+def _sections(record: Path, written: int) -> str:
+    """A report's sections; drawing takes a second, so that they are kept for as long as the record is the same."""
+    # It takes half a second to import: not before somebody looks.
+    from cae.comparison.report.page import render_sections
+
+    return render_sections(read_comparison(record))
 
 
 def _serve_file(content: bytes, kind: str, reader: Reader, request: wrappers.Request) -> wrappers.Response:

@@ -27,14 +27,12 @@ BlobKeys = dict[tuple[str, str], dict[int, list[str]]]
 
 # As many as there are; a provider wants a number.
 _ALL = 2**31 - 1
-# Points of a curve that a chart of a few hundred pixels can still show.
-_CURVE_POINTS = 400
 _PLAIN_KINDS = ("number_value", "string_value", "bool_value")
 # Letters of what a parser says.
 _MOST_SAID = 300
 Value = TypeVar("Value")
 # Folders of a run directory whose events TensorBoard takes for runs of their own.
-PARTS = ("validation", "train", "evaluation")
+_PARTS = ("validation", "train", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -110,15 +108,6 @@ class Reader:
                 values = found.setdefault(run_of(events), {})
                 values.update({f"{part}/{tag}": one.value for tag, one in tags.items() if one is not None})
         return found
-
-    def curves(self, part: str, tag: str) -> dict[str, list[tuple[int, float]]]:
-        """Each run's points of a curve, step and value."""
-        found = self._ask(self.source.read_scalars, scalar_metadata.PLUGIN_NAME, tag, downsample=_CURVE_POINTS)
-        return {
-            run_of(events): [(one.step, one.value) for one in tags[tag]]
-            for events, tags in found.items()
-            if part_of(events) == part
-        }
 
     def _ask(
         self, what: Callable[..., Any], plugin: str, tag: str | None = None, run: str | None = None, **more: int
@@ -196,7 +185,7 @@ def run_of(events: str) -> str:
     ('experiment/name', '.', 'experiment/name')
     """
     folders = events.replace("\\", "/").split("/")
-    if folders[-1] in PARTS:
+    if folders[-1] in _PARTS:
         folders = folders[:-1]
     return "/".join(folders) or "."
 
@@ -208,11 +197,11 @@ def part_of(events: str) -> str | None:
     ('train', None)
     """
     last = events.replace("\\", "/").rpartition("/")[2]
-    return last if last in PARTS else None
+    return last if last in _PARTS else None
 
 
 def _folders(run: str) -> Iterator[str]:
-    for part in PARTS:
+    for part in _PARTS:
         folder = part if run == "." else f"{run}/{part}"
         yield folder
         if "/" in folder:

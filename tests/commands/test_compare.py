@@ -175,8 +175,8 @@ def test_differences_are_paired_by_common_seeds_and_images(compared):
     names = {"resize nearest": "resize", "max_unpool": "unpool", "conv_transpose 3": "transposed"}
     seeds = {"resize nearest": {0, 1}, "max_unpool": {0, 1}, "conv_transpose 3": {1}}
     order = [contender["label"] for contender in found["contenders"]]
-    assert len(found["differences"]) == 3
-    for pair in found["differences"]:
+    assert len(found["pairs"]) == 3
+    for pair in found["pairs"]:
         first, second = pair["first"], pair["second"]
         assert order.index(first) < order.index(second)
         common = seeds[first] & seeds[second]
@@ -190,7 +190,15 @@ def test_differences_are_paired_by_common_seeds_and_images(compared):
         )
         assert pair["mean"] == pytest.approx(by_image.mean())
         assert pair["images_low"] < pair["mean"] < pair["images_high"]
-        assert (pair["seeds_low"] is None) == (len(common) < 2)
+        for name in ("seeds_low", "low", "p", "p_adjusted"):
+            assert (pair[name] is None) == (len(common) < 2)
+        assert pair["verdict"] in (("better", "equivalent", "undecided") if len(common) > 1 else ("undecided",))
+    answer = found["answer"]
+    assert (answer["use"], answer["runner_up"]) == tuple(order[:2])
+    assert answer["confidence"] == "undecided"  # one decoder has a single seed
+    best = found["pairs"][0]
+    assert answer["difference"] == [best["low"], best["mean"], best["high"]]
+    assert set(answer["floors"]) >= {label for label in order if label != "max_unpool"}
 
 
 def test_switches_are_told_of_in_words_with_the_means_over_seeds(compared):

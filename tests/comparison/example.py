@@ -7,16 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from cae.comparison.record import (
-    Comparison,
-    Contender,
-    Curve,
-    Difference,
-    Estimate,
-    Exhibits,
-    RunFigures,
-    Terms,
-)
+from cae.comparison.compare import find_answer
+from cae.comparison.record import Comparison, Contender, Curve, Estimate, Exhibits, Pair, RunFigures, Terms
 
 # Label, upsampling and mean PSNR, not in order.
 DECODERS = (
@@ -75,6 +67,14 @@ def make_example(
         replace(contender, label=labels[place]) if place < len(labels) else contender
         for place, contender in enumerate(contenders)
     ]
+    baselines = {
+        "mean_image": {"mse": 0.0871, "mae": 0.2113, "psnr": 11.02, "ssim": 0.181, "values": 0.0},
+        "pca": {"mse": 0.0042, "mae": 0.0391, "psnr": 24.83, "ssim": 0.871, "values": 196.0, "components": 196.0},
+        "resize": {"mse": 0.0078, "mae": 0.0502, "psnr": 22.14, "ssim": 0.792, "values": 196.0},
+    }
+    floors = {name: figures[metric] for name, figures in baselines.items() if metric in figures}
+    contenders = [replace(contender, floors=floors) for contender in contenders]
+    pairs = tuple(make_pair(metric, a, b) for a, b in itertools.combinations(contenders, 2))
     comparison = Comparison(
         title=title,
         split="test",
@@ -82,12 +82,8 @@ def make_example(
         image_shape=image_shape,
         metric=metric,
         contenders=tuple(contenders),
-        differences=tuple(_difference(metric, a, b) for a, b in itertools.combinations(contenders, 2)),
-        baselines={
-            "mean_image": {"mse": 0.0871, "mae": 0.2113, "psnr": 11.02, "ssim": 0.181, "values": 0.0},
-            "pca": {"mse": 0.0042, "mae": 0.0391, "psnr": 24.83, "ssim": 0.871, "values": 196.0, "components": 196.0},
-            "resize": {"mse": 0.0078, "mae": 0.0502, "psnr": 22.14, "ssim": 0.792, "values": 196.0},
-        },
+        pairs=pairs,
+        baselines=baselines,
         terms=Terms(
             equal=("All saw the same training images in the same order.", "All were trained for 1,170 steps."),
             unequal=("The number of parameters goes from 20,353 to 23,529.",),
@@ -100,6 +96,8 @@ def make_example(
             "cpu": "A processor @ 2.00GHz",
             "cores": "2",
         },
+        answer=find_answer(contenders, pairs, metric),
+        band=0.1 if metric == "psnr" else None,
     )
     return comparison, _exhibits(rng, comparison, images_per_block)
 
@@ -175,6 +173,8 @@ def _contender(
             "val_psnr": _curve(psnr, lambda values, left: values - 6 * left),
             "val_loss": _curve(mse, lambda values, left: values * (1 + 3 * left)),
         },
+        interquartile_mean=level,
+        training_seconds=90.0 + level,
     )
 
 
@@ -190,21 +190,31 @@ def _curve(final: np.ndarray, at: object) -> Curve:
     )
 
 
-def _difference(metric: str, first: Contender, second: Contender) -> Difference:
-    pairs = np.subtract(first.metrics[metric].values, second.metrics[metric].values)
-    over_seeds = _estimate(pairs)
+def make_pair(metric: str, first: Contender, second: Contender, **changes: object) -> Pair:
+    """A pair whose seeds all agree, or which has one seed; changed as is asked for."""
+    values = np.subtract(first.metrics[metric].values, second.metrics[metric].values)
+    over_seeds = _estimate(values)
     half = abs(over_seeds.mean) * 0.1
-    is_clear = over_seeds.low is None or over_seeds.low * over_seeds.high > 0
-    return Difference(
+    is_alone = over_seeds.low is None
+    is_clear = not is_alone and over_seeds.low * over_seeds.high > 0
+    pair = Pair(
         first=first.label,
         second=second.label,
         mean=over_seeds.mean,
+        low=over_seeds.low,
+        high=over_seeds.high,
         images_low=over_seeds.mean - half,
         images_high=over_seeds.mean + half,
         seeds_low=over_seeds.low,
         seeds_high=over_seeds.high,
-        is_distinguishable=is_clear,
+        p=None if is_alone else 0.004 if is_clear else 0.2,
+        p_adjusted=None if is_alone else 0.012 if is_clear else 0.6,
+        equivalent=False,
+        verdict="better" if is_clear else "undecided",
+        probability=0.75,
+        seeds_needed=None if is_alone or is_clear else 4,
     )
+    return replace(pair, **changes)
 
 
 def _exhibits(rng: np.random.Generator, comparison: Comparison, count: int) -> Exhibits:

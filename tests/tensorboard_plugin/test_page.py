@@ -9,6 +9,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from cae.tensorboard_plugin.summaries import inputs_summary, pictures_summary
+from tests.comparison.report.parsed import Page
 from tests.tensorboard_plugin.conftest import SUBPIXEL, UNPOOL, ask, serving
 from tests.tensorboard_plugin.tab import Tab
 from tests.tensorboard_plugin.waiting import wait_for
@@ -36,21 +37,26 @@ def test_a_link_restores_the_whole_view(tab, browser, steps):
     assert other.complaints == []
 
 
-def test_the_summary_has_table_curves_and_points_that_open_their_pictures(tab):
+def test_the_summary_is_the_report_in_the_colours_of_the_tab(tab):
     tab.open(view="summary")
-    tab.frame.locator("#report table").first.wait_for()
-    told = ask(tab.address, "comparison", experiment="decoders")[1]
-    ranking = tab.frame.locator("#report table").first
-    assert ranking.locator("caption").inner_text() == told["tables"]["ranking"]["caption"]
-    assert ranking.locator("tbody tr").count() == 2
-    assert tab.frame.locator("#report table", has_text="switches of another image").count() == 1
-    tab.frame.locator("#curve").select_option("train/loss")
-    tab.frame.locator("#curves svg[aria-label='train loss over steps']").wait_for()
-    tab.frame.locator("#metric").select_option("ssim")
-    point = next(point for point in told["points"] if point["runs"] == [UNPOOL])
-    tab.frame.locator(f".point[data-label='{point['label']}']").click()
-    tab.frame.locator(f"thead [title='{UNPOOL}']").wait_for()
-    assert UNPOOL in tab.shown_runs()
+    card = tab.frame.locator(".report .card .answer")
+    card.wait_for()
+    shown = Page(ask(tab.address, "comparison", experiment="decoders")[1].decode())
+    assert card.inner_text().startswith("Undecided: ")
+    ranking = tab.frame.locator("#ranking")
+    assert not ranking.is_visible()
+    tab.frame.locator(".report nav a", has_text="Decoders").click()
+    ranking.wait_for()
+    cells = ranking.locator("tbody tr").first.locator("th, td").all_inner_texts()
+    assert cells == shown.tables["ranking"][1]
+    pictures = tab.frame.locator(".report img").all()
+    assert len(pictures) == len(shown.every("img"))
+    assert all(picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0 for picture in pictures)
+    assert "view" in tab.page.url  # contents do not take the address's place
+    colour = "element => getComputedStyle(element).borderLeftColor"
+    light = tab.frame.locator(".report .card").evaluate(colour)
+    tab.frame.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert tab.frame.locator(".report .card").evaluate(colour) != light
 
 
 def test_the_run_filter_of_tensorboard_holds_here_too(tab):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from cae.commands.main import main
 from cae.inference import TrainedAutoencoder
+from tests.comparison.report.parsed import Page
 from tests.tensorboard_plugin.conftest import HOSTILE, NOISY, SUBPIXEL, UNPOOL, ask
 
 
@@ -107,25 +108,23 @@ def test_corrupted_inputs_are_there_where_there_is_corruption(server):
     assert ask(server, "sheet", run=SUBPIXEL, kind="corrupted")[0] == 404
 
 
-def test_curves_have_the_values_of_metrics_jsonl(server, runs):
-    rows = [json.loads(line) for line in (runs / SUBPIXEL / "metrics.jsonl").read_text().splitlines()]
-    status, curves = ask(server, "curves", tag="validation/ssim")
-    assert status == 200
-    assert [step for step, _ in curves[SUBPIXEL]] == [row["step"] for row in rows]
-    assert [value for _, value in curves[SUBPIXEL]] == pytest.approx([row["val_ssim"] for row in rows])
-
-
-def test_a_comparison_is_told_in_the_words_of_its_report(server, runs):
-    status, told = ask(server, "comparison", experiment="decoders")
+def test_a_comparison_is_shown_by_the_sections_of_its_report(server, runs):
+    status, content = ask(server, "comparison", experiment="decoders")
     record = json.loads((runs / "decoders" / "comparison" / "comparison.json").read_text())
+    report = Page((runs / "decoders" / "comparison" / "comparison.html").read_text())
     assert status == 200
-    assert [row[1] for row in told["tables"]["ranking"]["rows"]] == [one["label"] for one in record["contenders"]]
-    assert {name for point in told["points"] for name in point["runs"]} == {SUBPIXEL, UNPOOL}
-    best = record["contenders"][0]
-    assert told["points"][0]["metrics"]["psnr"]["mean"] == best["metrics"]["psnr"]["mean"]
-    switches = {point["switch_bits"] for point in told["points"]}
-    assert min(switches) == 0 < max(switches)
-    assert "ablations" in told["tables"]
+    shown = Page(content.decode())
+    assert shown.tables == report.tables
+    assert [row["decoder"] for row in shown.records("ranking")] == [one["label"] for one in record["contenders"]]
+    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in shown.every("img"))
+    assert len(shown.every("img")) >= 3
+    assert shown.every("h1") == [{}]
+
+
+def test_the_tab_has_the_styles_of_the_report(server, runs):
+    status, content = ask(server, "static/report.css")
+    assert status == 200
+    assert content.decode() in (runs / "decoders" / "comparison" / "comparison.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +137,6 @@ def test_a_comparison_is_told_in_the_words_of_its_report(server, runs):
         ("sheet", {"kind": "input"}, 400, "run"),
         ("sheets", {"run": SUBPIXEL}, 400, "as many"),
         ("sheets", {"run": SUBPIXEL, "step": "x"}, 400, "whole number"),
-        ("curves", {"tag": "psnr"}, 400, "PART/TAG"),
         ("comparison", {"experiment": "../decoders"}, 404, "not been compared"),
         ("comparison", {"experiment": "denoising"}, 404, "not been compared"),
     ],
@@ -160,6 +158,42 @@ def test_a_damaged_record_of_a_comparison_is_named(server, runs):
     assert status == 422
     assert str(path) in content["error"]
     assert "num_images" in content["error"]
+    assert "written by another version" in content["error"]
+
+
+def test_names_in_a_record_are_shown_and_never_markup(server, runs):
+    path = runs / "decoders" / "comparison" / "comparison.json"
+    whole = path.read_text()
+    record = json.loads(whole)
+    old, record["title"] = record["contenders"][0]["label"], HOSTILE
+    text = json.dumps(record).replace(json.dumps(old), json.dumps(HOSTILE))
+    try:
+        path.write_text(text)
+        status, content = ask(server, "comparison", experiment="decoders")
+    finally:
+        path.write_text(whole)
+    assert status == 200
+    shown = Page(content.decode())
+    assert HOSTILE in [row["decoder"] for row in shown.records("ranking")]
+    assert not [name for _, attributes in shown.elements for name in attributes if name.startswith("on")]
+    assert {image["src"][:5] for image in shown.every("img")} == {"data:"}
+
+
+def test_a_record_of_an_earlier_version_is_said_to_be_one_and_the_runs_are_still_listed(server, runs):
+    path = runs / "decoders" / "comparison" / "comparison.json"
+    whole = path.read_text()
+    record = json.loads(whole)
+    record["differences"] = record.pop("pairs")
+    del record["answer"]
+    try:
+        path.write_text(json.dumps(record))
+        status, content = ask(server, "comparison", experiment="decoders")
+        assert len(listed(server)[1]) == 4
+    finally:
+        path.write_text(whole)
+    assert status == 422
+    assert "another version" in content["error"]
+    assert "Run evaluate again" in content["error"]
 
 
 def test_a_run_without_figures_has_none(server):

@@ -14,7 +14,7 @@ from cae.comparison.events.curves import SUFFIX, charts, write_curves
 from cae.comparison.events.hyperparameters import run_figures, table_columns
 from cae.comparison.record import Comparison, Exhibits
 from cae.comparison.report import comparison_picture
-from cae.comparison.report.answer import about_pictures
+from cae.comparison.report.card import about_pictures
 from cae.comparison.report.markdown import escape_markdown, render_markdown
 from cae.runs import RunDirectory
 from cae.runs.events import image_summary, replace_events

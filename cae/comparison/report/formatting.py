@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from cae.comparison.record import Comparison, Contender, Estimate
+from cae.comparison.record import Comparison, Contender, Estimate, Pair
 from cae.files import printable
 from cae.measures.catalogue import by_importance, is_metric, metric
 
@@ -72,7 +72,7 @@ def short_title(name: str) -> str:
 
 
 def compared_title(name: str) -> str:
-    """What decoders are sorted and told apart by, in a metric; see `Metric.compared`.
+    """What decoders are sorted and compared by, in a metric; see `Metric.compared`.
 
     >>> compared_title("psnr"), compared_title("high_frequency_ratio")
     ('PSNR (dB)', "distance of each image's high-frequency ratio from 1")
@@ -101,6 +101,25 @@ def difference_text(name: str, value: float, scale: float) -> str:
     return f"{value:+.{decimals}f}"
 
 
+def difference_scale(pair: Pair) -> float:
+    """Half the width of a pair's narrowest interval; the difference itself where none has a width."""
+    ends = ((pair.images_low, pair.images_high), (pair.seeds_low, pair.seeds_high))
+    widths = [high - low for low, high in ends if low is not None and high is not None and high > low]
+    return min(widths) / 2 if widths else abs(pair.mean)
+
+
+def duration_text(seconds: float) -> str:
+    """Write a time with about two digits.
+
+    >>> duration_text(7.26), duration_text(125), duration_text(5400)
+    ('7.3 seconds', '2.1 minutes', '1.5 hours')
+    """
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.2g} {unit}"
+    return f"{seconds:.2g} seconds"
+
+
 def interval_text(name: str, estimate: Estimate) -> str:
     """Write the interval of an estimate.
 
@@ -122,6 +141,13 @@ def estimate_text(name: str, estimate: Estimate | None) -> str:
         return NOTHING
     mean = metric_text(name, estimate.mean)
     return mean if estimate.low is None else f"{mean} ({interval_text(name, estimate)})"
+
+
+def estimate_amount(comparison: Comparison, contender: Contender) -> str:
+    """What a contender reached in the chosen metric, with its unit and interval, for a sentence."""
+    name, estimate = comparison.metric, contender.metrics[comparison.metric]
+    interval = "" if estimate.low is None else f" (95% interval {interval_text(name, estimate)})"
+    return f"{amount_text(name, estimate.mean)}{interval}"
 
 
 def sentence(text: str) -> str:
@@ -156,13 +182,13 @@ def shortened(text: str, length: int) -> str:
     return f"{text[: length - 1 - end]}…{text[len(text) - end :]}"
 
 
-def listing(names: Sequence[str]) -> str:
+def listing(names: Sequence[str], conjunction: str = "and") -> str:
     """Join names into a phrase.
 
-    >>> listing(["a", "b", "c"]), listing(["a"])
-    ('a, b and c', 'a')
+    >>> listing(["a", "b", "c"]), listing(["a", "b"], "or"), listing(["a"])
+    ('a, b and c', 'a or b', 'a')
     """
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+    return f" {conjunction} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def metric_names(comparison: Comparison) -> list[str]:
@@ -187,12 +213,12 @@ def better_above_zero(name: str, first: str, second: str) -> str:
 
 
 def has_switches(contender: Contender) -> bool:
-    """Whether anything goes round the code by switches."""
+    """Whether anything bypasses the code by switches."""
     return contender.code["switch_bits"] > 0
 
 
 def switches_text(comparison: Comparison, contender: Contender) -> str:
-    """What came through a decoder's switches, or why that is not told."""
+    """What came through a decoder's switches, or why that is not known."""
     if contender.ablations_in_words:
         return sentence(contender.ablations_in_words)
     why = ": there is one image only" if comparison.num_images == 1 else ""

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable
 
 from cae.comparison.record import Comparison
-from cae.comparison.report.answer import about_pictures
 from cae.comparison.report.formatting import code_spans, sentence
-from cae.comparison.report.ranking import Table
-from cae.comparison.report.sections import Told, tell
+from cae.comparison.report.sections import Facts, Part, Pictures, Sentences, tell
+from cae.comparison.report.tables import Table
 from cae.files import printable
 
 # What would begin something in Markdown or HTML. An underscore inside a word does not, and names have many of them.
@@ -25,33 +24,32 @@ def render_markdown(comparison: Comparison) -> str:
     Returns:
         The file's content. Names are escaped: none of them can become markup.
     """
-    told = tell(comparison)
+    report = tell(comparison)
     parts = [
-        f"# {escape_markdown(told.title)}",
-        escape_markdown(told.setting),
-        escape_markdown(told.answer),
-        *_list_of("Warnings", told.warnings),
-        "## Decoders",
-        *_tables(told, "ranking"),
-        "## Pictures",
-        "![The same images under every decoder, with error maps](comparison.png)",
-        about_pictures(comparison),
-        "## Differences",
-        *_tables(told, "pairs"),
-        "## What came through the switches",
-        *_switches(told),
-        *_tables(told, "ablations"),
-        "## Artefacts and baselines",
-        *_tables(told, "artefacts", "baselines"),
-        "## Terms",
-        *_list_of("What was equal", told.equal),
-        *_list_of("What was not equal", told.unequal),
-        *_tables(told, "settings"),
-        "## How it was made",
-        *_list_of("Means and intervals", told.statistics),
-        *_tables(told, "all_metrics", "runs", "made"),
+        f"# {escape_markdown(report.title)}",
+        escape_markdown(report.setting),
+        f"**{escape_markdown(report.headline)}**",
+        _facts(report.card),
+        *_list_of("Warnings", report.warnings),
     ]
+    for section in report.sections:
+        parts.append(f"## {section.title}")
+        for part in section.parts:
+            parts += _part(part)
     return "\n\n".join(parts) + "\n"
+
+
+def _part(part: Part) -> list[str]:
+    match part:
+        case Table():
+            return [_table(part)]
+        case Sentences():
+            return _list_of(part.heading, part.items)
+        case Facts():
+            return [_facts(part)]
+        case Pictures(name="images"):
+            return ["![The same images under every decoder, with error maps](comparison.png)", part.about]
+    return []
 
 
 def escape_markdown(text: str) -> str:
@@ -74,10 +72,6 @@ def _with_code(text: str) -> str:
     """Escape a sentence, but for what stands between backticks: Markdown takes that as it is."""
     pieces = code_spans(printable(sentence(text)))
     return "".join(f"`{piece}`" if is_code else _escaped(piece) for piece, is_code in pieces)
-
-
-def _tables(told: Told, *names: str) -> list[str]:
-    return [_table(told.tables[name]) for name in names if name in told.tables]
 
 
 def _table(table: Table) -> str:
@@ -107,10 +101,8 @@ def _is_numeric(table: Table, column: int) -> bool:
 
 def _list_of(heading: str, sentences: Iterable[str]) -> list[str]:
     lines = [f"- {_with_code(one)}" for one in sentences]
-    return [f"**{heading}**", "\n".join(lines)] if lines else []
+    return [*([f"**{heading}**"] if heading else []), "\n".join(lines)] if lines else []
 
 
-def _switches(told: Told) -> list[str]:
-    if not told.switches:
-        return ["No decoder here uses switches."]
-    return ["\n".join(f"- {escape_markdown(label)}: {escape_markdown(words)}" for label, words in told.switches)]
+def _facts(facts: Facts) -> str:
+    return "\n".join(f"- {escape_markdown(name)}: {escape_markdown(words)}" for name, words in facts.items)

@@ -10,7 +10,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cae.atomic_files import filling_folder, write_text
 from cae.comparison.record import Comparison, Exhibits
-from cae.comparison.report.answer import about_pictures
 from cae.comparison.report.charts import draw_curves, draw_rates, draw_spectra
 from cae.comparison.report.formatting import code_spans
 from cae.comparison.report.markdown import render_markdown
@@ -30,6 +29,29 @@ def render_page(comparison: Comparison, exhibits: Exhibits) -> str:
     Returns:
         The file's content: styles and pictures are inside, there is no script, and names are escaped.
     """
+    spectra = draw_spectra(comparison, exhibits)
+    return _render(
+        "comparison.html",
+        comparison,
+        spectra=[spectra] if spectra else [],
+        images=images_on_page(comparison, exhibits),
+        scale=error_scale(),
+    )
+
+
+def render_sections(comparison: Comparison) -> str:
+    """Write the report's inside as HTML, without what cannot be drawn from the record alone: images and spectra.
+
+    Args:
+        comparison: what was found.
+
+    Returns:
+        Elements for a page with the styles of `templates/report.css`; there is no script, and names are escaped.
+    """
+    return _render("sections.html", comparison, spectra=[], images=[], scale="")
+
+
+def _render(template: str, comparison: Comparison, **pictures: Any) -> str:
     environment = Environment(
         loader=PackageLoader("cae.comparison.report"),
         autoescape=True,
@@ -39,14 +61,8 @@ def render_page(comparison: Comparison, exhibits: Exhibits) -> str:
         finalize=_one_line,
     )
     environment.filters["code_spans"] = code_spans
-    spectra = draw_spectra(comparison, exhibits)
-    return environment.get_template("comparison.html").render(
-        told=tell(comparison),
-        curves=draw_curves(comparison),
-        rates=draw_rates(comparison),
-        spectra=[spectra] if spectra else [],
-        images=images_on_page(comparison, exhibits),
-        about_pictures=f"{about_pictures(comparison)} {error_scale()}",
+    return environment.get_template(template).render(
+        report=tell(comparison), curves=draw_curves(comparison), rates=[draw_rates(comparison)], **pictures
     )
 
 

@@ -29,8 +29,9 @@ const json = async (route, query) => (await ask(route, query)).json();
 
 export const getRuns = () => json("runs");
 export const getScales = () => json("scales");
-export const getCurves = (tag) => json("curves", { tag });
-export const getComparison = (experiment) => json("comparison", { experiment });
+
+/** The sections of an experiment's comparison, as HTML. */
+export const getReport = async (experiment) => (await ask("comparison", { experiment })).text();
 
 /** A run's figures: step to name to one number an image. What is not finite comes as text. */
 export async function getFigures(run) {

@@ -29,7 +29,7 @@ export function mountCompare(element) {
 }
 
 /** Columns as they stand: the input, what the models were given where that is another picture, and the runs. */
-export function columnsOf(found) {
+function columnsOf(found) {
   const fixed = FIXED.slice(0, found.probes.corruption ? 2 : 1);
   // Inputs are the same in all of them.
   return [

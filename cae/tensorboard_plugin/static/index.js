@@ -1,6 +1,6 @@
 // The tab: puts its parts on the page, and brings them up to date with the data and the user's choice.
 
-import { bringIntoSight, cellAt, columnsOf, mountCompare, updateCompare } from "./compare_view.js";
+import { mountCompare, updateCompare } from "./compare_view.js";
 import { choice, h } from "./dom.js";
 import * as host from "./host.js";
 import { mountKeyboard } from "./keyboard.js";
@@ -11,7 +11,7 @@ import { fail, failureText, refresh, retry, session } from "./session.js";
 import { watchSheets } from "./sheets.js";
 import { mountStage, openStage, updateStage } from "./stage.js";
 import * as state from "./state.js";
-import { connectSummary, mountSummary, updateSummary } from "./summary_view.js";
+import { mountSummary, updateSummary } from "./summary_view.js";
 import { copyLink, updateToolbar } from "./toolbar.js";
 
 const REFRESH_MS = 5000;
@@ -28,7 +28,6 @@ export async function render() {
   state.restore(host.readView());
   state.onChange(update);
   watchSheets(state.tellSoon, fail);
-  connectSummary(() => session()?.listing.runs ?? [], goToColumn);
   host.onNavigation(state.restore);
   host.onReload(refresh);
   setInterval(() => document.hidden || refresh(), REFRESH_MS);
@@ -37,10 +36,12 @@ export async function render() {
 
 /** Before anything is laid out: pictures of another size would be seen first, and pointed at. */
 function loadStyle() {
-  return new Promise((resolve) => {
-    const href = new URL("style.css", import.meta.url).href;
-    document.head.append(h("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve }));
-  });
+  const load = (file) =>
+    new Promise((resolve) => {
+      const href = new URL(file, import.meta.url).href;
+      document.head.append(h("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve }));
+    });
+  return Promise.all(["style.css", "report.css"].map(load));
 }
 
 function layOut() {
@@ -134,17 +135,4 @@ function updateViews(view) {
       (one) => state.set({ view: one }),
     ),
   );
-}
-
-/** Bring a run's column into sight. */
-function goToColumn(name) {
-  queueMicrotask(() => {
-    const found = session();
-    const column = columnsOf(found).findIndex((one) => one.run.name === name && one.kind === "reconstruction");
-    const cell = cellAt(0, column);
-    if (!cell) return;
-    state.set({ column });
-    cell.canvas.focus({ preventScroll: true });
-    bringIntoSight(cell, "center");
-  });
 }

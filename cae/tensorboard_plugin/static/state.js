@@ -19,8 +19,6 @@ const DEFAULTS = Object.freeze({
   filter: "",
   stage: null, // {mode: "wipe" or "blink", a, b, position}
   experiment: null,
-  metric: null,
-  curve: null,
 });
 
 let state = { ...DEFAULTS };

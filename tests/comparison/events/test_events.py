@@ -56,7 +56,7 @@ def test_decoders_that_are_compared_no_more_disappear_but_files_of_others_stay(t
     write_events(comparison, exhibits, tmp_path / "comparison", tmp_path)
     first, second, third = (tmp_path / "comparison" / "decoders" / one.label for one in comparison.contenders)
     (third / "notes.txt").write_text("kept")
-    alone = replace(comparison, contenders=comparison.contenders[:1], differences=())
+    alone = replace(comparison, contenders=comparison.contenders[:1], pairs=())
     write_events(alone, exhibits, tmp_path / "comparison", None)
     assert list(first.iterdir())
     assert not second.exists()

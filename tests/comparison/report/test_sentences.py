@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cae.comparison.compare import find_answer
 from cae.comparison.report import comparison_picture
 from cae.comparison.report.markdown import render_markdown
 from cae.comparison.report.page import render_page
@@ -33,9 +34,12 @@ def test_switches_without_a_sentence_are_still_switches(example):
         changed = replace(change(comparison, ablations_in_words=""), num_images=num_images)
         for text in (render_markdown(changed), text_of(changed, exhibits)):
             assert NO_SWITCHES not in text
-            section = text.partition("What came through the switches")[2]
-            assert f"max_unpool: Switches of another image {why}" in section.replace("\n", "")
-        assert f"its code of 6,272 bits. Switches of another image {why} The best one without" in tell(changed).answer
+            section = text.rpartition("What came through the switches")[2].replace("\n", "").replace(": ", "")
+            assert f"max_unpoolSwitches of another image {why}".replace(": ", "") in section
+        assert (
+            f"the code of 6,272 bits. Switches of another image {why} Without switches, "
+            in dict(tell(changed).card.items)["Switches"]
+        )
 
 
 def test_decoders_without_switches_are_told_to_have_none(example):
@@ -65,57 +69,165 @@ def test_a_corruption_of_the_inputs_is_told_and_the_clean_image_is_not_called_in
     assert not np.array_equal(comparison_picture(comparison, exhibits), comparison_picture(corrupted, exhibits))
 
 
-def test_a_baseline_that_is_better_than_the_best_decoder_is_in_the_answer(example):
+def with_floors(comparison, floors, **changes):
+    """A comparison in which each decoder has these simple codes of its size beside it."""
+    contenders = tuple(replace(one, floors=floors) for one in comparison.contenders)
+    answer = find_answer(contenders, comparison.pairs, comparison.metric)
+    return replace(comparison, contenders=contenders, answer=answer, **changes)
+
+
+def fact(comparison, name):
+    return dict(tell(comparison).card.items)[name]
+
+
+def test_a_simple_code_that_is_better_than_the_best_decoder_is_in_the_answer(example):
     comparison, _ = example
-    best = comparison.contenders[0].metrics["psnr"].mean
-    assert "aseline" not in tell(comparison).answer
-    for shift, is_better in [(-0.01, False), (0.01, True)]:
-        pca = {**comparison.baselines["pca"], "psnr": best + shift}
-        told = tell(replace(comparison, baselines={**comparison.baselines, "pca": pca})).answer
-        sentence = f"A baseline of the same code size reached more than the best decoder: pca ({best + shift:.2f} dB)."
-        assert (sentence in told) == is_better
-        assert "exact" not in told
+    best = comparison.contenders[0]
+    reached = best.metrics["psnr"].mean
+    for shift, side in [(-0.51, "above"), (0.51, "below")]:
+        changed = with_floors(comparison, {"block_klt": reached + shift, "resize": 1.0})
+        assert ("But block klt of the same code size is better still." in tell(changed).headline) == (side == "below")
+        sentence = f"{best.label} is 0.51 dB {side} block klt of the same code size ({reached + shift:.2f} dB)."
+        assert sentence in fact(changed, "Simple codes")
+        assert "exact" not in fact(changed, "Simple codes")
 
 
-def test_less_of_an_error_is_what_a_better_baseline_has():
+def test_simple_codes_are_set_against_every_decoder_without_switches_not_only_the_winner(example):
+    comparison, exhibits = example
+    winner, second, third = comparison.contenders
+    assert winner.code["switch_bits"] > 0
+    between = (second.metrics["psnr"].mean + third.metrics["psnr"].mean) / 2
+    changed = with_floors(comparison, {"pca": between})
+    assert changed.answer.floors.keys() == {one.label for one in comparison.contenders}
+    assert changed.answer.floors[third.label].margin == pytest.approx(third.metrics["psnr"].mean - between)
+    assert "Of 2 decoders without switches 1 reaches the strongest simple code" in fact(changed, "Simple codes")
+    above = with_floors(comparison, {"pca": second.metrics["psnr"].mean + 0.2})
+    assert "Of 2 decoders without switches none reach the strongest" in fact(above, "Simple codes")
+    assert f"{second.label} is 0.20 dB below pca" in fact(above, "Simple codes")
+    rows = Page(render_page(above, exhibits)).records("floors")
+    assert [row["decoder is better by"][0] for row in rows] == ["+", "-", "-"]
+
+
+def test_less_of_an_error_is_what_a_better_simple_code_has():
     comparison, _ = make_example(2, metric="mse", images_per_block=1)
     best = comparison.contenders[0].metrics["mse"].mean
-    baselines = {
-        name: {"mse": best * times, "values": 9.0} for name, times in [("pca", 2), ("resize", 0.5), ("a_b", 0)]
-    }
-    told = tell(replace(comparison, baselines=baselines)).answer
-    assert (
-        f"Baselines of the same code size reached more than the best decoder: resize ({best / 2:#.4g}) and a b" in told
-    )
+    changed = with_floors(comparison, {"pca": best * 2, "resize": best * 0.5})
+    assert f"is {best / 2:#.4g} below resize of the same code size ({best / 2:#.4g})" in fact(changed, "Simple codes")
+    assert changed.answer.floors[changed.answer.use].margin == pytest.approx(-best / 2)
 
 
 def test_a_pca_that_is_exact_is_told_to_be(example):
     comparison, _ = example
     exact = {"mse": 0.0, "psnr": 100.0, "values": 784.0}
-    changed = replace(comparison, baselines={"pca": exact}, corruption="gaussian, stddev 0.1")
-    told = tell(changed).answer
-    assert "A baseline of the same code size, given clean images, reached more than the best decoder: pca" in told
-    assert told.endswith("The code has at least as many values as the image, 784, so that PCA is exact.")
+    changed = with_floors(comparison, {"pca": 100.0}, baselines={"pca": exact}, corruption="gaussian, stddev 0.1")
+    told = fact(changed, "Simple codes")
+    assert "dB below pca of the same code size (100.00 dB)." in told
+    assert "The code has at least as many values as the image, 784, so that PCA is exact." in told
+    assert told.endswith("Simple codes were given clean images.")
+
+
+def decided(comparison, *verdicts, **changes):
+    """A comparison whose best decoder has these verdicts beside the others."""
+    pairs = list(comparison.pairs)
+    for place, verdict in enumerate(verdicts):
+        pairs[place] = replace(pairs[place], verdict=verdict, equivalent=verdict == "equivalent", **changes)
+    answer = find_answer(comparison.contenders, pairs, comparison.metric)
+    return replace(comparison, pairs=tuple(pairs), answer=answer)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return make_example(3, has_switches=False, images_per_block=1)[0]
+
+
+def test_a_decoder_that_is_better_than_every_other_is_to_be_used(plain):
+    best, second, third = (one.label for one in plain.contenders)
+    found = with_floors(decided(plain, "better", "better", p_adjusted=0.0123), {"pca": 1.0})
+    assert tell(found).headline == f"Use {best}: it is significantly better in PSNR than every other decoder here."
+    assert fact(found, "How sure").startswith(
+        f"Significantly better than {second} and {third}. Largest adjusted p: 0.012"
+    )
+    assert (found.answer.use, found.answer.confidence, found.answer.runner_up) == (best, "better", second)
+    pair = found.pairs[0]
+    assert found.answer.difference == (pair.low, pair.mean, pair.high)
+    assert f"{best} is ahead by {pair.mean:+.2f} dB (95% interval {pair.low:+.2f} to" in fact(found, "Runner-up")
+
+
+def test_equivalent_decoders_may_both_be_used(plain):
+    best, second, third = (one.label for one in plain.contenders)
+    found = with_floors(decided(plain, "equivalent", "better"), {})
+    assert tell(found).headline == (
+        f"Use {best} or {second}: they are equivalent, within 0.1 dB of PSNR. It is significantly better than every"
+        " other decoder."
+    )
+    assert found.answer.confidence == "equivalent"
+    both = with_floors(decided(plain, "equivalent", "equivalent"), {})
+    assert f"Use {best} or {second} or {third}: they are" in tell(both).headline or "other" not in tell(both).headline
+
+
+def test_one_seed_is_undecided_and_says_what_it_takes():
+    comparison, exhibits = make_example(3, 1, has_switches=False, images_per_block=1)
+    assert comparison.answer.confidence == "undecided"
+    assert comparison.answer.difference[0] is comparison.answer.difference[2] is None
+    best = comparison.answer.use
+    assert f"Undecided: {best} came first in PSNR, but one seed says nothing about another" in tell(comparison).headline
+    assert "Train at least 2 more seeds of each" in fact(comparison, "What would change this")
+    rows = Page(render_page(comparison, exhibits)).records("ranking")
+    assert [row["not significantly different from place"] for row in rows] == ["2-3", "1 (best), 3", "1 (best), 2"]
+
+
+def test_seeds_that_do_not_decide_say_how_many_more_it_takes(plain):
+    best, second, _ = (one.label for one in plain.contenders)
+    found = with_floors(decided(plain, "undecided", seeds_needed=7), {})
+    text = f"Undecided: {best} came first in PSNR, but is not significantly different from {second}."
+    assert tell(found).headline.startswith(text)
+    assert "about 7 more seeds" in fact(found, "What would change this")
+    never = decided(plain, "undecided", seeds_needed=None)
+    assert "too close for any reasonable number of seeds" in fact(never, "What would change this")
+
+
+def test_a_winner_with_switches_is_told_to_need_them_and_the_best_without_is_named(example):
+    comparison, _ = example
+    second = comparison.contenders[1].label
+    assert tell(comparison).headline.endswith(
+        f"It needs switches, which bypass the code; {second} is the best without."
+    )
+
+
+def test_runs_that_have_not_converged_are_what_would_change_the_answer(plain):
+    slow = replace(plain.contenders[1], warnings=("few_steps", "not_converged"))
+    found = replace(plain, contenders=(plain.contenders[0], slow, plain.contenders[2]))
+    assert f"More epochs: {slow.label} had not converged." in fact(found, "What would change this")
+    assert "converged" not in fact(plain, "What would change this")
+
+
+def test_the_answer_tells_costs_in_parameters_and_time(plain):
+    best = plain.contenders[0]
+    told = fact(plain, "Costs")
+    assert told.startswith(f"{best.parameters:,} parameters")
+    assert "1.9 minutes of training" in told
+    assert "training" not in fact(change(plain, training_seconds=None), "Costs")
 
 
 @pytest.mark.parametrize("metric", ["psnr", "mse"])
 def test_small_differences_have_two_digits_of_half_their_interval(metric):
     comparison, _ = make_example(2, metric=metric, images_per_block=1)
-    (pair,) = comparison.differences
+    (pair,) = comparison.pairs
     pair = replace(pair, mean=0.00034, images_low=0.00022, images_high=0.00046, seeds_low=0.00001, seeds_high=0.00067)
-    told = tell(replace(comparison, differences=(pair,)))
+    told = tell(replace(comparison, pairs=(pair,)))
     # Half of 0.00046 - 0.00022 is 0.00012.
-    assert told.tables["pairs"].rows[0][1:4] == ("+0.00034", "+0.00022 to +0.00046", "+0.00001 to +0.00067")
-    cells = [cell.removeprefix("≈ ") for row in told.tables["matrix"].rows for cell in row[1:]]
+    row = told.tables()["pairs"].rows[0]
+    assert (row[1], *row[-2:]) == ("+0.00034", "+0.00022 to +0.00046", "+0.00001 to +0.00067")
+    cells = [cell.removeprefix("≈ ") for row in told.tables()["matrix"].rows for cell in row[1:]]
     assert cells == ["-", "+0.00034", "-0.00034", "-"]
 
 
 def test_a_difference_on_a_single_image_has_two_digits_of_its_own():
     comparison, _ = make_example(2, 1, images_per_block=1)
-    (pair,) = comparison.differences
+    (pair,) = comparison.pairs
     for mean, text in [(0.00034, "+0.00034"), (0.0, "+0.00"), (1.5, "+1.50"), (1e-15, "+0.000000000")]:
         one = replace(pair, mean=mean, images_low=mean, images_high=mean)
-        assert tell(replace(comparison, differences=(one,))).tables["pairs"].rows[0][1] == text
+        assert tell(replace(comparison, pairs=(one,))).tables()["pairs"].rows[0][1] == text
 
 
 def test_what_stands_between_backticks_is_code_and_nothing_else_is(example):

@@ -1,0 +1,279 @@
+"""The answer: which decoder to use, how sure that is, what it costs and what would change it; in sentences."""
+
+from __future__ import annotations
+
+import math
+
+from cae.comparison.record import Comparison, Contender, Pair
+from cae.comparison.report.formatting import (
+    amount_text,
+    difference_text,
+    duration_text,
+    estimate_amount,
+    has_switches,
+    listing,
+    places,
+    short_title,
+    switches_text,
+)
+from cae.measures.catalogue import metric as find_metric
+
+# So many seeds a comparison should have at least.
+_FEWEST_SEEDS = 3
+
+
+def headline(comparison: Comparison) -> str:
+    """Which decoder to use, in a few sentences: how sure that is, whether it needs switches, whether it is any good."""
+    return f"{_choice(comparison)}{_but_for_switches(comparison)}{_but_for_floors(comparison)}"
+
+
+def _but_for_switches(comparison: Comparison) -> str:
+    best, without = comparison.contenders[0], _best_without_switches(comparison)
+    if not has_switches(best) or without is None:
+        return ""
+    return f" It needs switches, which bypass the code; {without.label} is the best without."
+
+
+def _but_for_floors(comparison: Comparison) -> str:
+    floor = comparison.answer.floors.get(comparison.answer.use)
+    if floor is None or floor.margin >= 0:
+        return ""
+    return f" But {floor.name.replace('_', ' ')} of the same code size is better still."
+
+
+def _best_without_switches(comparison: Comparison) -> Contender | None:
+    return next((contender for contender in comparison.contenders if not has_switches(contender)), None)
+
+
+def _choice(comparison: Comparison) -> str:
+    answer, name = comparison.answer, short_title(comparison.metric)
+    best = answer.use
+    if answer.runner_up is None:
+        return f"Nothing was compared: {best} is the only decoder."
+    if answer.confidence == "better":
+        return f"Use {best}: it is significantly better in {name} than every other decoder here."
+    equivalent = comparison.beside_the_best("equivalent")
+    if answer.confidence == "equivalent":
+        than_others = (
+            " It is significantly better than every other decoder." if comparison.beside_the_best("better") else ""
+        )
+        return (
+            f"Use {best} or {listing(equivalent, 'or')}: they are equivalent, within {_band(comparison)} of"
+            f" {name}.{than_others}"
+        )
+    if min(len(one.runs) for one in comparison.contenders) == 1 == len(comparison.contenders[0].runs):
+        return f"Undecided: {best} came first in {name}, but one seed says nothing about another training."
+    undecided = comparison.beside_the_best("undecided")
+    return (
+        f"Undecided: {best} came first in {name}, but is not significantly different from {listing(undecided)}."
+        f"{_more_seeds(comparison)}"
+    )
+
+
+def card(comparison: Comparison) -> tuple[tuple[str, str], ...]:
+    """What stands below the headline: a word and a sentence each."""
+    facts = {
+        "Reached": _reached(comparison),
+        "How sure": _how_sure(comparison),
+        "Runner-up": _runner_up(comparison),
+        "Costs": _costs(comparison),
+        "Switches": _switches(comparison),
+        "Simple codes": _simple_codes(comparison),
+        "What would change this": _what_would_change_this(comparison),
+    }
+    return tuple((name, text) for name, text in facts.items() if text)
+
+
+def statistics(comparison: Comparison) -> tuple[str, ...]:
+    """How means, intervals and verdicts were made and what they do not say."""
+    band = (
+        f"Two decoders are equivalent where the difference is within {_band(comparison)} by two one-sided tests,"
+        " adjusted likewise (--band changes that)."
+        if comparison.band
+        else "No band is known in which differences of this metric do not matter (--band gives one), so that nothing"
+        " is called equivalent."
+    )
+    return (
+        f"A run's figure is the mean over {comparison.num_images:,} {comparison.split} images of each image's own"
+        " figure, for pixels from 0 to 1. PSNR too is a mean of each image's PSNR, capped where an image comes back"
+        " exactly.",
+        "A decoder's figure is the mean over its seeds. The interval beside it is Student's 95% confidence interval for"
+        " the mean of all seeds that there could be: with few seeds it is wide, and it takes figures of different seeds"
+        " to scatter normally. A single seed has no interval.",
+        "A difference between two decoders is taken image by image, over the seeds that both have, or over each one's"
+        " own where those are fewer than two and there are more. It is tested by Student's t, with the variance of"
+        " other seeds and of other images together. All decoders say how much seeds scatter, but a pair's own seeds"
+        " count where they scatter more. Where seeds of one decoder scatter several times as much as those of all"
+        " others, there are more false claims than stated.",
+        f"p-values are adjusted by Holm's method for all {len(comparison.pairs)} pairs: of many such reports at most"
+        " about one in twenty has any false claim. A decoder is better where the adjusted p is below 0.05. The interval"
+        " beside the p-value holds for all pairs together.",
+        band,
+        "All other pairs are undecided, with a single seed always. The seeds still needed are those that decide the"
+        " pair in 80 of 100 cases if its figures stay what they are.",
+        "The probability is that a run of the first decoder is better on an image than a run of the second.",
+    )
+
+
+def about_pictures(comparison: Comparison) -> str:
+    """Which images are shown, and of which run."""
+    corrupted = " Decoders were given these images corrupted." if comparison.corruption else ""
+    return (
+        f"Best, median and worst of the {comparison.num_images:,} {comparison.split} images by their mean PSNR over"
+        " all decoders, each decoder's by its run of the first seed. Error maps show the absolute error, on one scale."
+        f"{corrupted}"
+    )
+
+
+def _reached(comparison: Comparison) -> str:
+    best = comparison.contenders[0]
+    seeds = f"{len(best.runs)} seeds" if len(best.runs) > 1 else "one seed"
+    return f"{best.label}: {short_title(comparison.metric)} {estimate_amount(comparison, best)}, {seeds}."
+
+
+def _how_sure(comparison: Comparison) -> str:
+    known = [pair for pair in comparison.pairs if pair.first == comparison.answer.use and pair.p_adjusted is not None]
+    if not comparison.pairs or not known:
+        return ""
+    parts = []
+    for verdict, words in (
+        ("better", "significantly better than"),
+        ("equivalent", "equivalent to"),
+        ("undecided", "not significantly different from"),
+    ):
+        labels = [pair.second for pair in known if pair.verdict == verdict]
+        if labels:
+            parts.append(f"{words} {listing(labels)}")
+    largest = max(pair.p_adjusted or 0.0 for pair in known)
+    return (
+        f"{_capital('; '.join(parts))}. Largest adjusted p: {largest:.2g} (Holm's method, {len(comparison.pairs)}"
+        f" {_plural('pair', len(comparison.pairs))}, over seeds and images)."
+    )
+
+
+def _runner_up(comparison: Comparison) -> str:
+    pair = _first_pair(comparison)
+    if pair is None:
+        return ""
+    sign = -1.0 if find_metric(comparison.metric).better != "more" else 1.0
+    ahead = f"{_signed(comparison, sign * pair.mean)} {find_metric(comparison.metric).unit}".rstrip()
+    if pair.low is None or pair.high is None:
+        interval = "no interval: one seed"
+    else:
+        ends = sorted((sign * pair.low, sign * pair.high))
+        interval = "95% interval " + " to ".join(_signed(comparison, end) for end in ends)
+    return (
+        f"{pair.second}. {pair.first} is ahead by {ahead} ({interval}), and better on an image with a probability of"
+        f" {pair.probability:.0%}."
+    )
+
+
+def _costs(comparison: Comparison) -> str:
+    best, *others = comparison.contenders
+    against = f" ({others[0].label}: {_cost(others[0])})" if others else ""
+    return f"{_cost(best)}{against}."
+
+
+def _cost(contender: Contender) -> str:
+    parts = [f"{contender.parameters:,} parameters", f"{contender.macs_per_image:,} multiply-accumulates an image"]
+    if contender.training_seconds is not None:
+        parts.append(f"{duration_text(contender.training_seconds)} of training")
+    return listing(parts)
+
+
+def _switches(comparison: Comparison) -> str:
+    best, others = comparison.contenders[0], comparison.contenders[1:]
+    if not has_switches(best):
+        users = [contender.label for contender in others if has_switches(contender)]
+        return f"{best.label} uses none; {listing(users)} {'does' if len(users) == 1 else 'do'}." if users else ""
+    without = _best_without_switches(comparison)
+    control = (
+        "No decoder without switches was compared."
+        if without is None
+        else f"Without switches, {without.label} is best, at place {places(comparison)[without.label]}:"
+        f" {estimate_amount(comparison, without)}."
+    )
+    return (
+        f"In {best.label}, up to {best.code['switch_bits']:,.0f} bits an image bypass the code of"
+        f" {best.code['values'] * best.code['bits_per_value']:,.0f} bits. {switches_text(comparison, best)} {control}"
+    )
+
+
+def _simple_codes(comparison: Comparison) -> str:
+    """How the best decoder, and those without switches, stand against the strongest simple code of their size."""
+    floors = comparison.answer.floors
+    if not floors:
+        return ""
+    best = comparison.answer.use
+    parts = [_against_floor(comparison, best)] if best in floors else []
+    plain = [one.label for one in comparison.contenders if one.label in floors and not has_switches(one)]
+    reaching = [label for label in plain if floors[label].margin >= 0]
+    if plain and plain != [best]:
+        number = len(reaching) or "none"
+        parts.append(
+            f"Of {len(plain)} {_plural('decoder', len(plain))} without switches {number}"
+            f" {'reaches' if len(reaching) == 1 else 'reach'} the strongest simple code of the same size."
+        )
+        if plain[0] != best:
+            parts.append(_against_floor(comparison, plain[0]))
+    num_values = math.prod(comparison.image_shape)
+    if comparison.baselines.get("pca", {}).get("values", 0) >= num_values:
+        parts.append(f"The code has at least as many values as the image, {num_values:,}, so that PCA is exact.")
+    given = " Simple codes were given clean images." if comparison.corruption else ""
+    return f"{' '.join(parts)}{given}"
+
+
+def _against_floor(comparison: Comparison, label: str) -> str:
+    floor = comparison.answer.floors[label]
+    side = "above" if floor.margin >= 0 else "below"
+    value, margin = (amount_text(comparison.metric, one) for one in (floor.value, abs(floor.margin)))
+    return f"{label} is {margin} {side} {floor.name.replace('_', ' ')} of the same code size ({value})."
+
+
+def _what_would_change_this(comparison: Comparison) -> str:
+    parts = []
+    if comparison.answer.confidence == "undecided" and comparison.pairs:
+        parts.append(_more_seeds(comparison).strip())
+    unfinished = [one.label for one in comparison.contenders if "not_converged" in one.warnings]
+    if unfinished:
+        parts.append(f"More epochs: {listing(unfinished)} had not converged.")
+    parts.append("Other images, code sizes or settings may have another answer.")
+    return " ".join(part for part in parts if part)
+
+
+def _more_seeds(comparison: Comparison) -> str:
+    undecided = [p for p in comparison.pairs if p.first == comparison.answer.use and p.verdict == "undecided"]
+    fewest = min(len(contender.runs) for contender in comparison.contenders)
+    if any(pair.p is None for pair in undecided):
+        missing = max(1, _FEWEST_SEEDS - fewest)
+        return f" Train at least {missing} more {_plural('seed', missing)} of each decoder that has one only."
+    needed = [pair.seeds_needed for pair in undecided if pair.seeds_needed is not None]
+    if len(needed) == len(undecided) and needed:
+        return f" To decide it takes about {max(needed)} more {_plural('seed', max(needed))}."
+    if needed:
+        return (
+            f" About {min(needed)} more {_plural('seed', min(needed))} may decide some of it; the closest pairs are too"
+            " close for any reasonable number."
+        )
+    return " They are too close for any reasonable number of seeds to decide it; more images may."
+
+
+def _first_pair(comparison: Comparison) -> Pair | None:
+    answer = comparison.answer
+    return next((p for p in comparison.pairs if (p.first, p.second) == (answer.use, answer.runner_up)), None)
+
+
+def _signed(comparison: Comparison, value: float) -> str:
+    return difference_text(comparison.metric, value, 0)
+
+
+def _band(comparison: Comparison) -> str:
+    return f"{comparison.band:g} {find_metric(comparison.metric).unit}".rstrip()
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _plural(noun: str, number: int) -> str:
+    return noun if number == 1 else f"{noun}s"
