@@ -124,7 +124,7 @@ def test_a_comparison_is_shown_by_the_sections_of_its_report(server, runs):
 def test_the_tab_has_the_styles_of_the_report(server, runs):
     status, content = ask(server, "static/report.css")
     assert status == 200
-    assert content.decode() in (runs / "decoders" / "comparison" / "comparison.html").read_text()
+    assert content.decode().strip() in (runs / "decoders" / "comparison" / "comparison.html").read_text()
 
 
 @pytest.mark.parametrize(
