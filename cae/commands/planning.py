@@ -126,11 +126,14 @@ def load_splits_with_progress(section: DataSection, tell: Callable[[str], None] 
     # And with it NumPy, for which help and wrong configurations need not wait.
     from cae.data.dividing import parts_in_words
     from cae.data.load import load_splits, look_at_values
+    from cae.data.lossy import LOSSY, warn_of_loss
 
     with progress_bar("reading headers", "file") as show:
         splits = load_splits(section, show)
         look_at_values(splits)
-    tell(f"Images: {parts_in_words(splits.numbers, splits.origins, splits.all_left_out)}")
+        splits.warnings.extend(warn_of_loss(splits.train))
+    lossy = "; compressed with loss" * any(warning.code == LOSSY for warning in splits.warnings)
+    tell(f"Images: {parts_in_words(splits.numbers, splits.origins, splits.all_left_out)}{lossy}")
     for note in splits.notes:
         tell(note)
     return splits

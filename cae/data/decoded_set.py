@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from cae.config.data import PictureData
-from cae.data.formats.image_files import BadImageError, decode
+from cae.data.formats.image_files import BadImageError, Compression, decode, find_compression
 from cae.data.image_set import WHOLE_BATCH
 from cae.data.pixel_cache import PixelCache
 from cae.data.pixels import crop, cut_patch, stretch, to_channels, to_float
@@ -109,6 +109,10 @@ class DecodedSet(ABC):
     def read_whole(self, index: int) -> np.ndarray:
         """Decode an image, whose depth is its own: uint8 or float32."""
         return to_channels(self._decode(index), self.image_shape[2])
+
+    def compression(self, index: int) -> Compression | None:
+        """How an image's file was compressed with loss; see `find_compression`."""
+        return find_compression(self._source(index), self._section.max_pixels)
 
     def look(self) -> None:
         """Decode a few images all over the set, until one is seen that is not nearly black."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import stat
@@ -12,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from cae.data.pixels import to_float, to_pixels
 from cae.files import why
@@ -92,6 +94,65 @@ def read_header(path: str, max_pixels: int) -> ImageHeader:
         if _orientation(image) >= _SIDEWAYS:
             width, height = height, width
         return ImageHeader(height, width, _is_deep(image), _has_its_end(image.format or "", file))
+
+
+class Compression(NamedTuple):
+    """How the pixels of a file were compressed with loss."""
+
+    kind: str
+    """`JPEG` or `lossy WebP`."""
+    quality: int | None = None
+    """From 1 to 100, as libjpeg counts; None where the file does not tell."""
+    subsampling: str = ""
+    """`4:4:4`, `4:2:2` or `4:2:0`; empty for gray, and where the file does not tell."""
+
+
+def find_compression(source: str | bytes, max_pixels: int) -> Compression | None:
+    """Find whether an image file was compressed with loss, without decoding pixels; None where it was not.
+
+    Args:
+        source: A file's path, or what a file would hold.
+        max_pixels: Most pixels that the image may have.
+
+    Raises:
+        BadImageError: The file cannot be read.
+    """
+    with _opened(source, max_pixels) as (image, file):
+        if image.format == "WEBP":
+            file.seek(0)
+            return Compression("lossy WebP") if _is_lossy_webp(file.read()) else None
+        if not isinstance(image, JpegImageFile):
+            return None
+        sampling = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(get_sampling(image), "") if image.layers == 3 else ""
+        table = image.quantization.get(0)
+        return Compression("JPEG", _estimate_quality(sum(table)) if table else None, sampling)
+
+
+def _estimate_quality(total: int) -> int:
+    """The quality for which libjpeg's table of brightness has the sum that comes closest."""
+    return min(_sums_by_quality(), key=lambda one: abs(one[1] - total))[0]
+
+
+@functools.cache
+def _sums_by_quality() -> list[tuple[int, int]]:
+    sums = []
+    for quality in range(1, 101):
+        content = io.BytesIO()
+        Image.new("L", (8, 8)).save(content, "JPEG", quality=quality)
+        with Image.open(content, formats=["JPEG"]) as image:
+            assert isinstance(image, JpegImageFile)
+            sums.append((quality, sum(image.quantization[0])))
+    return sums
+
+
+def _is_lossy_webp(content: bytes, first: int = 12) -> bool:
+    """Whether a picture's chunk is `VP8 ` and not `VP8L`; an animation has its frames' chunks in `ANMF`."""
+    while first + 8 <= len(content):
+        name, size = content[first : first + 4], int.from_bytes(content[first + 4 : first + 8], "little")
+        if name == b"VP8 " or (name == b"ANMF" and _is_lossy_webp(content[first + 24 : first + 8 + size], 0)):
+            return True
+        first += 8 + size + size % 2
+    return False
 
 
 def decode(
