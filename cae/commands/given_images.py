@@ -73,7 +73,8 @@ def add_size_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_const",
         const="native",
         dest="way",
-        help="take them through the network at their own size, whatever memory that needs; not with a dense bottleneck",
+        help="take them through the network at their own size, whatever memory that needs; not with a dense bottleneck"
+        " or a global linear path",
     )
     group.add_argument(
         "--tile",

@@ -15,11 +15,14 @@ from cae.config.model import ModelSection
 from cae.config.nodes import Path
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
-from cae.kinds.catalogue import UPSAMPLINGS
+from cae.kinds.catalogue import LINEAR_PATHS, UPSAMPLINGS
 from cae.kinds.upsampling import DECODER_FILTERS, FILTERS, TIED, UpsamplingKind
 
 UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
+LINEAR_PATH: Path = ("model", "linear_path")
+INIT: Path = ("model", "init")
+BOTTLENECK: Path = ("model", "bottleneck")
 RECONSTRUCTION: Path = ("objective", "reconstruction")
 HUBER_DELTA: Path = ("objective", "huber_delta")
 EPOCHS: Path = ("training", "epochs")
@@ -131,6 +134,27 @@ def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
         yield (DECODER_FILTERS, TIED), "has no effect with tied_weights, which takes the encoder's kernels"
 
 
+def _linear_path(config: RunConfig) -> Iterator[Conflict]:
+    model, path = config.model, config.model.linear_path
+    if model.init not in ("random", path.init):
+        needed = next(kind.model_fields["kind"].default for kind in LINEAR_PATHS if kind.init == model.init)
+        rule = f"{model.init} needs model.linear_path: {needed}, whose maps it sets"
+        yield (INIT, LINEAR_PATH), f"{rule}; received {path.kind}"
+    if model.init != "random" and config.training.start_from is not None:
+        yield (INIT, ("training", "start_from")), f"{model.init} has no effect with start_from, which has all weights"
+    if path.kind == "none":
+        return
+    if model.bottleneck.kind not in path.bottlenecks:
+        rule = f"{path.kind} needs model.bottleneck: {' or '.join(path.bottlenecks)}, whose last layer starts at zero"
+        yield (LINEAR_PATH, BOTTLENECK), f"{rule}; received {model.bottleneck.kind}"
+    if model.decoder.output_activation != "linear":
+        rule = f"{path.kind} needs model.decoder.output_activation: linear, so that the sum is the reconstruction"
+        yield (LINEAR_PATH, OUTPUT), f"{rule}; received {model.decoder.output_activation}"
+    if model.decoder.tied_weights:
+        rule = "needs a last layer that can start at zero; with tied_weights it has the encoder's kernel"
+        yield (LINEAR_PATH, TIED), rule
+
+
 def _match(config: RunConfig) -> Iterator[Conflict]:
     if config.match != "none":  # a grid's combinations come here without it
         yield (("match",),), "match has no effect without a grid, whose models it makes alike"
@@ -144,6 +168,7 @@ _CHECKS: tuple[Callable[[RunConfig], Iterator[Conflict]], ...] = (
     size_conflicts,
     _upsampling,
     _tied_weights,
+    _linear_path,
     _normalization,
     _objective,
     _training,

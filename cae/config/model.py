@@ -8,9 +8,10 @@ from pydantic import Discriminator, Field, Tag
 
 from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.bottleneck import BottleneckKind, SpatialBottleneck
-from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS
+from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, LINEAR_PATHS, NORMALIZATIONS, UPSAMPLINGS
 from cae.kinds.conv_transpose import ConvTranspose
 from cae.kinds.downsampling import DownsamplingKind, MaxPool
+from cae.kinds.linear_path import LinearPathKind, NoLinearPath
 from cae.kinds.normalization import NoNormalization, NormalizationKind
 from cae.kinds.upsampling import UpsamplingKind
 from cae.section import Choice, OneOf, PositiveInt, Section
@@ -73,6 +74,9 @@ class DecoderSection(Section):
     """Last activation; pixels are in [0, 1], which `sigmoid` cannot leave."""
 
 
+LinearPath = Annotated[LinearPathKind, Choice("kind", default="none", sections=LINEAR_PATHS)]
+
+
 class ModelSection(Section):
     """The autoencoder."""
 
@@ -82,6 +86,15 @@ class ModelSection(Section):
     """The code's form."""
     decoder: DecoderSection = DecoderSection()
     """From the code to the reconstruction."""
+    linear_path: LinearPath = NoLinearPath()
+    """What encoder and decoder are added to: their last layers start at zero, so that the model starts as this map."""
+    init: Literal["random", "klt", "pca"] = "random"
+    """How the linear path starts: `klt` fits a `block` path to training images, `pca` a `global` one."""
+
+    @property
+    def factor(self) -> int:
+        """By how much the encoder shrinks height and width."""
+        return self.encoder.downsampling.factor ** len(self.encoder.filters)
 
     @property
     def upsampling_per_stage(self) -> tuple[Upsampling, ...]:

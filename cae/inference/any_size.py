@@ -21,6 +21,7 @@ Way = Literal["auto", "resize", "native", "tile"]
 WAYS: tuple[str, ...] = get_args(Way)
 
 _BYTES_PER_VALUE = 4
+_WHAT_SEES_ALL = "a dense bottleneck or a global linear path"
 # Activations at one time: of a picture that goes through as a whole without being asked for, and of one tile.
 _MOST_WHOLE_BYTES = 2**29
 _MOST_TILE_BYTES = 2**26
@@ -49,7 +50,7 @@ class AnySize:
         most = min(self._own_size) - 1
         if not networks.is_convolutional and not 0 <= self._overlap <= most:
             raise ConfigError(
-                f"Tiles of a model with a dense bottleneck have its size, {_in_words(self._own_size)}, and must overlap"
+                f"Tiles of a model with {_WHAT_SEES_ALL} have its size, {_in_words(self._own_size)}, and must overlap"
                 f" by 0 to {most} pixels. Received: {self._overlap}."
             )
 
@@ -117,7 +118,7 @@ class AnySize:
         if way == "native" and not self.is_own(size):
             if not self._networks.is_convolutional:
                 raise PlanError(
-                    f"a dense bottleneck takes images of one size only, {_in_words(self._own_size)}. Received:"
+                    f"{_WHAT_SEES_ALL} takes images of one size only, {_in_words(self._own_size)}. Received:"
                     f" {_in_words(size)}; resize or tile it."
                 )
             self._networks.plan_at(size)

@@ -121,13 +121,13 @@ class Networks:
 
     @property
     def is_convolutional(self) -> bool:
-        """Whether the weights fit images of any size: without a dense bottleneck."""
+        """Whether the weights fit images of any size: without a dense bottleneck or a global linear path."""
         return math.isfinite(self.own.plan.receptive_fields()[-1])
 
     @property
     def factor(self) -> int:
         """How many times all stages together shrink an image's sides."""
-        return self._section.encoder.downsampling.factor ** len(self._section.encoder.filters)
+        return self._section.factor
 
     def fit_side(self, length: int, axis: int) -> int:
         """The least length from `length` on at which every stage has the padding of training.

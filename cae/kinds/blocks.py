@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cae.kinds.convolutions import Convolution, Residual
+from cae.kinds.convolutions import Convolution, Sum
 from cae.kinds.operations import Activation, Operation, Shape
 
 if TYPE_CHECKING:
@@ -40,5 +40,5 @@ def residual_blocks(encoder: EncoderSection, name: str, shape: Shape) -> list[Op
         inside = convolution(encoder, f"{block}_conv_1", shape, shape[2])
         last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, encoder.use_bias)
         inside += [last, *normalized(encoder, last.name, shape)]
-        blocks.append(Residual(block, shape, shape, tuple(inside), encoder.activation))
+        blocks.append(Sum(block, shape, shape, ((), tuple(inside)), encoder.activation))
     return blocks

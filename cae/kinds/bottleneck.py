@@ -64,7 +64,7 @@ class DenseBottleneck(BottleneckKind):
     """Length of the code vector."""
 
     def encode(self, shape: Shape) -> Operation:
-        return Dense("latent", shape, (1, 1, self.units))
+        return Dense("latent", shape, (1, 1, self.units), gives_vector=True)
 
     def expand(self, latent: Shape, target: Shape, use_bias: bool) -> list[Operation]:
         return [Dense("expand", latent, target, use_bias=use_bias)]

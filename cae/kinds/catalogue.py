@@ -7,6 +7,7 @@ from cae.kinds.bottleneck import BottleneckKind, DenseBottleneck, NoBottleneck, 
 from cae.kinds.conv_transpose import ConvTranspose
 from cae.kinds.downsampling import AveragePool, DownsamplingKind, MaxPool, StridedConv
 from cae.kinds.fixed_unpool import FixedUnpool
+from cae.kinds.linear_path import BlockLinearPath, GlobalLinearPath, LinearPathKind, NoLinearPath
 from cae.kinds.max_unpool import MaxUnpool
 from cae.kinds.normalization import (
     BatchNormalization,
@@ -25,6 +26,7 @@ BOTTLENECKS: list[type[BottleneckKind]] = [NoBottleneck, SpatialBottleneck, Dens
 NORMALIZATIONS: list[type[NormalizationKind]] = [
     *(NoNormalization, BatchNormalization, LayerNormalization, GroupNormalization)
 ]
+LINEAR_PATHS: list[type[LinearPathKind]] = [NoLinearPath, BlockLinearPath, GlobalLinearPath]
 
 
 def upsampling_variants() -> list[UpsamplingKind]:

@@ -1,12 +1,13 @@
-"""Convolutions of each kind, and blocks of them with a skip around, as arithmetic."""
+"""Convolutions of each kind, and sums of branches of them, as arithmetic."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cae.kinds.operations import Operation
+from cae.kinds.operations import Operation, PartInput, Sight
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Convolution(_Kernel):
 
     # With depth to space behind it: the factor, so that the start can make all sub-pixels alike.
     subpixel_factor: int = 1
+    zero_start: bool = False
+    trainable: bool = True
 
     @property
     def macs(self) -> int:
@@ -81,11 +84,25 @@ class TiedConvolution(TransposedConvolution):
 
 
 @dataclass(frozen=True)
-class Residual(Operation):
-    """Operations with a skip around them, added and activated: x -> activation(x + operations(x))."""
+class Sum(Operation):
+    """Branches of operations, added and activated; a branch without operations is what is given itself.
 
-    operations: tuple[Operation, ...]
+    A residual block is x -> activation(x + operations(x)). A branch that begins with `PartInput` goes round all that is
+    before it.
+    """
+
+    branches: tuple[tuple[Operation, ...], ...]
     function: str
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations of all branches."""
+        return tuple(itertools.chain.from_iterable(self.branches))
+
+    @property
+    def goes_round(self) -> bool:
+        """Whether a branch begins anew with what the encoder or the decoder was given."""
+        return any(isinstance(operation, PartInput) for operation in self.operations)
 
     @property
     def parameters(self) -> int:
@@ -96,23 +113,28 @@ class Residual(Operation):
         return sum(operation.macs for operation in self.operations)
 
     @property
-    def uneven_windows(self) -> int:
-        return sum(operation.uneven_windows for operation in self.operations)
-
-    @property
     def summary(self) -> str:
+        if self.goes_round:
+            return (
+                f"plus {', '.join(op.summary for op in self.operations if not isinstance(op, PartInput))} of the input"
+            )
         convolutions = [op.summary for op in self.operations if isinstance(op, _Kernel)]
         return f"residual block, {len(convolutions)} {convolutions[0]}, {self.function}"
 
-    def reach(self, field: float, jump: float) -> tuple[float, float]:
-        for operation in self.operations:
-            field, jump = operation.reach(field, jump)
-        return field, jump
+    def see(self, given: Sight, start: Sight) -> Sight:
+        ends = [_see_along(branch, given, start) for branch in self.branches]
+        return Sight(max(end.field for end in ends), ends[0].jump, max(end.aside for end in ends))
+
+
+def _see_along(operations: Iterable[Operation], given: Sight, start: Sight) -> Sight:
+    for operation in operations:
+        given = operation.see(given, start)
+    return given
 
 
 def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
-    """Operations with residual blocks opened: what is inside, then the block itself, which adds and activates."""
+    """Operations with sums opened: what is inside, then the sum itself, which adds and activates."""
     for operation in operations:
-        if isinstance(operation, Residual):
+        if isinstance(operation, Sum):
             yield from flat(operation.operations)
         yield operation

@@ -11,12 +11,23 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import keras
 
 Shape = tuple[int, int, int]
+
+
+class Sight(NamedTuple):
+    """What one value sees of the image, in pixels."""
+
+    field: float = 1.0
+    """Side of the square that it sees; infinite behind a dense layer."""
+    jump: float = 1.0
+    """Distance between two neighbouring values."""
+    aside: float = 0.0
+    """By how much windows of an even side let it see further to one side."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,48 @@ class Operation(abc.ABC):
             The same two for the output values (Araujo et al. 2019, section 2).
         """
         return field, jump
+
+    def see(self, given: Sight, start: Sight) -> Sight:
+        """Carry what a value sees through the operation.
+
+        Args:
+            given: what the values that it is given see.
+            start: what those see that the encoder or the decoder was given.
+        """
+        field, jump = self.reach(given.field, given.jump)
+        return Sight(field, jump, given.aside + self.uneven_windows * given.jump / 2)
+
+
+@dataclass(frozen=True)
+class PartInput(Operation):
+    """Begins a branch anew: gives what the encoder (the image) or the decoder (the code) was given."""
+
+    @property
+    def summary(self) -> str:
+        return "input"
+
+    def see(self, given: Sight, start: Sight) -> Sight:
+        return start
+
+
+@dataclass(frozen=True)
+class SpaceToDepth(Operation):
+    """Each square of pixels becomes the channels of one; squares are counted from the top left."""
+
+    factor: int
+
+    @property
+    def summary(self) -> str:
+        return f"space_to_depth {self.factor}x{self.factor}"
+
+    def make_layer(self, **options: Any) -> keras.layers.Layer:
+        """Make its Keras layer; options are `name` and `dtype`."""
+        from cae.layers import SpaceToDepth2D
+
+        return SpaceToDepth2D(self.factor, **options)
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        return field + (self.factor - 1) * jump, jump * self.factor
 
 
 @dataclass(frozen=True)
@@ -155,6 +208,10 @@ class Dense(Operation):
     """Dense layer between a flattened shape and a vector, either way."""
 
     use_bias: bool = True
+    # Whether it gives a vector, or else a map of its output shape.
+    gives_vector: bool = False
+    zero_start: bool = False
+    trainable: bool = True
 
     @property
     def parameters(self) -> int:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class DepthToSpace(Upsample):
     """Channels to pixels."""
 
+    # Where what is too much for the output shape is cut off: at the end, as after `SpaceToDepth`, or on both sides.
+    crops_end: bool = False
+
     @property
     def summary(self) -> str:
         return f"depth_to_space x{self.factor}"
@@ -29,7 +32,7 @@ class DepthToSpace(Upsample):
     def make_layer(self, **options: Any) -> keras.layers.Layer:
         from cae.layers import DepthToSpace2D
 
-        return DepthToSpace2D(self.factor, output_size=self.output_shape[:2], **options)
+        return DepthToSpace2D(self.factor, output_size=self.output_shape[:2], crops_end=self.crops_end, **options)
 
 
 class Subpixel(UpsamplingKind):

@@ -12,6 +12,7 @@ from cae.layers.icnr import ICNRInitializer
 from cae.layers.max_pooling import MaxPooling2DWithSwitches
 from cae.layers.max_unpooling import MaxUnpooling2D
 from cae.layers.resize import Resize2D
+from cae.layers.space_to_depth import SpaceToDepth2D
 from cae.layers.tied_conv_transpose import TiedConv2DTranspose
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "MaxPooling2DWithSwitches",
     "MaxUnpooling2D",
     "Resize2D",
+    "SpaceToDepth2D",
     "TiedConv2DTranspose",
 ]

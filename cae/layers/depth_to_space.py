@@ -19,7 +19,7 @@ class DepthToSpace2D(keras.layers.Layer):
     As `tf.nn.depth_to_space`: output pixel (factor * i + r, factor * j + s) has the channels of input pixel
     (i, j) from number (factor * r + s) * output channels onwards. After a convolution this is the sub-pixel
     convolution; start that convolution with `ICNRInitializer`. What is too much for `output_size` is cut off:
-    half of it, rounded down, from the top and left.
+    half of it, rounded down, from the top and left, or with `crops_end` all of it at the bottom and right.
 
     Example:
     >>> import numpy as np
@@ -31,6 +31,7 @@ class DepthToSpace2D(keras.layers.Layer):
         factor: How many times higher and wider, at least 2.
         output_size: Height and width to restore; divided by `factor` and rounded up they must be the input's.
             None stands for `factor` times the input's.
+        crops_end: Whether the squares are those of `SpaceToDepth2D`, counted from the top left.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
@@ -48,16 +49,22 @@ class DepthToSpace2D(keras.layers.Layer):
         Convolutional Neural Network", section 3.2.
     """
 
-    def __init__(self, factor: int = 2, output_size: Size | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, factor: int = 2, output_size: Size | None = None, crops_end: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.factor = whole_number("factor", factor, least=2)
         self.output_size = height_and_width(output_size)
+        self.crops_end = crops_end
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return the images."""
         self.compute_output_shape(inputs.shape)
-        return crop(tf.nn.depth_to_space(inputs, self.factor), self.output_size)
+        pixels = tf.nn.depth_to_space(inputs, self.factor)
+        if self.crops_end and self.output_size is not None:
+            return pixels[:, : self.output_size[0], : self.output_size[1]]
+        return crop(pixels, self.output_size)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the images."""
@@ -68,4 +75,5 @@ class DepthToSpace2D(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "factor": self.factor, "output_size": self.output_size}
+        own = {"factor": self.factor, "output_size": self.output_size, "crops_end": self.crops_end}
+        return {**super().get_config(), **own}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from cae.kinds.convolutions import Residual, TiedConvolution
-from cae.kinds.operations import Dense, Operation, Pool, Upsample
+from cae.kinds.convolutions import Sum, TiedConvolution
+from cae.kinds.operations import Dense, Operation, PartInput, Pool, Upsample
 from cae.model.keras_layers import make_activation, make_layer, make_tied_layer
 from cae.model.lowered import Run, compute_steps, current_device
 from cae.plan.lowering import Step, lower
@@ -52,7 +52,7 @@ class Autoencoder:
     @tf.autograph.experimental.do_not_convert
     def encode(self, images: Any, training: bool = False) -> tuple[Any, list[Any]]:
         """Latent, float32 or the compute type, and the list of switches (empty without max unpooling)."""
-        run = Run(self.encoder, training)
+        run = Run(self.encoder, training, images)
         latent = compute_steps(self._lower(self.plan.encoder, training), images, run)
         return latent, [run.switches[pool.name] for pool in self.plan.switches]
 
@@ -60,7 +60,7 @@ class Autoencoder:
     def decode(self, latent: Any, switches: list[Any], training: bool = False) -> Any:
         """Reconstructions, float32, (batch, height, width, channels)."""
         names = (pool.name for pool in self.plan.switches)
-        run = Run(self.decoder, training, dict(zip(names, switches, strict=True)))
+        run = Run(self.decoder, training, latent, dict(zip(names, switches, strict=True)))
         return compute_steps(self._lower(self.plan.decoder, training), latent, run)
 
     def _lower(self, operations: Iterable[Operation], training: bool) -> list[Step]:
@@ -94,49 +94,81 @@ def build_autoencoder(plan: Plan, *, seed: int = 0, precision: str = "float32") 
 
 def _build_encoder(plan: Plan, seed: int, precision: str) -> tuple[keras.Model, dict[str, Any]]:
     images = keras.Input(plan.image_shape, name="images", dtype="float32")
-    x, switches = images, {}
-    for operation in plan.encoder:
-        x = _apply(operation, x, "encoder", seed, precision)
-        if isinstance(operation, Pool) and operation.records_switches:
-            x, switches[operation.name] = x
-    outputs = [x, *switches.values()] if switches else x
-    return keras.Model(images, outputs, name="encoder"), switches
+    part = _Part("encoder", images, seed, precision)
+    x = part.apply(plan.encoder, images)
+    outputs = [x, *part.switches.values()] if part.switches else x
+    return keras.Model(images, outputs, name="encoder"), part.switches
 
 
 def _build_decoder(
     plan: Plan, seed: int, precision: str, encoder: keras.Model, recorded: dict[str, Any]
 ) -> keras.Model:
-    last = plan.encoder[-1]
-    latent_shape = (last.output_shape[2],) if isinstance(last, Dense) else last.output_shape
-    latent = keras.Input(latent_shape, name="latent", dtype=keras.DTypePolicy(precision).compute_dtype)
+    shape = plan.latent_shape[2:] if plan.code_is_vector else plan.latent_shape
+    latent = keras.Input(shape, name="latent", dtype=keras.DTypePolicy(precision).compute_dtype)
     switches = {
         name: keras.Input(switch.shape[1:], name=f"{name}_switches", dtype="uint8") for name, switch in recorded.items()
     }
-    x = latent
-    for operation in plan.decoder:
-        if isinstance(operation, Upsample) and operation.switches_from is not None:
-            x = [x, switches[operation.switches_from]]
-        x = _apply(operation, x, "decoder", seed, precision, encoder)
+    x = _Part("decoder", latent, seed, precision, switches, encoder).apply(plan.decoder, latent)
     inputs = [latent, *switches.values()] if switches else latent
     return keras.Model(inputs, x, name="decoder")
 
 
-def _apply(
-    operation: Operation, x: Any, path: str, seed: int, precision: str, encoder: keras.Model | None = None
-) -> Any:
-    """Apply the operation's layer; shapes follow the plan. A tied one takes its kernel from the encoder."""
-    if isinstance(operation, Residual):
-        skip = x  # [N, h, w, c]
-        for inside in operation.operations:
-            x = _apply(inside, x, path, seed, precision, encoder)
-        x = keras.layers.Add(name=f"{operation.name}_add", dtype=precision)([skip, x])
-        return make_activation(operation.function, operation.name, precision)(x)
-    if isinstance(operation, TiedConvolution):
-        assert encoder is not None
-        return make_tied_layer(operation, encoder.get_layer(operation.tied_to), precision)(x)
-    if isinstance(operation, Dense) and path == "encoder":
-        x = keras.layers.Flatten(name=f"{operation.name}_flatten", dtype=precision)(x)
-    x = make_layer(operation, f"{path}/{operation.name}", seed, precision)(x)
-    if isinstance(operation, Dense) and path == "decoder":
-        x = keras.layers.Reshape(operation.output_shape, name=f"{operation.name}_reshape", dtype=precision)(x)
-    return x
+@dataclass(frozen=True)
+class _Part:
+    """The encoder or the decoder while it is built.
+
+    Args:
+        name: `encoder` or `decoder`.
+        inputs: what the part is given, images or codes.
+        seed: the run's.
+        precision: Keras dtype policy.
+        switches: of each pooling that records them, by its name; the encoder puts them down here.
+        encoder: where tied operations find their kernels.
+    """
+
+    name: str
+    inputs: Any
+    seed: int
+    precision: str
+    switches: dict[str, Any] = field(default_factory=dict)
+    encoder: keras.Model | None = None
+
+    def apply(self, operations: Iterable[Operation], x: Any) -> Any:
+        """Apply the operations' layers one after the other; shapes follow the plan."""
+        for operation in operations:
+            x = self._apply_one(operation, x)
+        return x
+
+    def _apply_one(self, operation: Operation, x: Any) -> Any:
+        if isinstance(operation, PartInput):
+            return self.inputs
+        if isinstance(operation, Sum):
+            branches = [self.apply(branch, x) for branch in operation.branches]  # each [N, h, w, c]
+            is_output = operation.name.startswith("output")
+            precision = "float32" if is_output else self.precision
+            x = keras.layers.Add(name=f"{operation.name}_add", dtype=precision)(branches)
+            return make_activation(operation.function, operation.name, precision)(x)
+        if isinstance(operation, TiedConvolution):
+            assert self.encoder is not None
+            return make_tied_layer(operation, self.encoder.get_layer(operation.tied_to), self.precision)(x)
+        if isinstance(operation, Dense):
+            return self._apply_dense(operation, x)
+        if isinstance(operation, Upsample) and operation.switches_from is not None:
+            x = [x, self.switches[operation.switches_from]]
+        x = self._make_layer(operation)(x)
+        if isinstance(operation, Pool) and operation.records_switches:
+            x, self.switches[operation.name] = x
+        return x
+
+    def _apply_dense(self, operation: Dense, x: Any) -> Any:
+        layer = self._make_layer(operation)
+        if len(x.shape) > 2:
+            x = keras.layers.Flatten(name=f"{operation.name}_flatten", dtype=layer.dtype_policy)(x)
+        x = layer(x)
+        if operation.gives_vector:
+            return x
+        name = f"{operation.name}_reshape"
+        return keras.layers.Reshape(operation.output_shape, name=name, dtype=layer.dtype_policy)(x)
+
+    def _make_layer(self, operation: Operation) -> keras.layers.Layer:
+        return make_layer(operation, f"{self.name}/{operation.name}", self.seed, self.precision)

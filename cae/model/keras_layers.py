@@ -10,8 +10,9 @@ import keras
 
 from cae import layers
 from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
+from cae.kinds.linear_path import NAME as LINEAR_PATH
 from cae.kinds.normalization import Normalization
-from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool, Upsample
+from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool, SpaceToDepth, Upsample
 
 
 def seed_for(seed: int, path: str) -> int:
@@ -35,8 +36,8 @@ def make_layer(operation: Operation, path: str, seed: int, precision: str) -> ke
 
 @make_layer.register
 def _(operation: Convolution, path: str, seed: int, precision: str) -> keras.layers.Layer:
-    initializer = keras.initializers.GlorotUniform(seed=seed_for(seed, path))
-    if operation.subpixel_factor > 1:
+    initializer = _kernel_start(operation, path, seed)
+    if operation.subpixel_factor > 1 and not operation.zero_start:
         initializer = layers.ICNRInitializer(operation.subpixel_factor, initializer)
     return keras.layers.Conv2D(
         operation.output_shape[2],
@@ -45,9 +46,21 @@ def _(operation: Convolution, path: str, seed: int, precision: str) -> keras.lay
         padding="same",
         use_bias=operation.use_bias,
         kernel_initializer=initializer,
+        trainable=operation.trainable,
         name=operation.name,
-        dtype=precision,
+        dtype=_precision_of(operation, precision),
     )
+
+
+def _kernel_start(operation: Convolution | Dense, path: str, seed: int) -> keras.initializers.Initializer:
+    if operation.zero_start:
+        return keras.initializers.Zeros()
+    return keras.initializers.GlorotUniform(seed=seed_for(seed, path))
+
+
+def _precision_of(operation: Operation, precision: str) -> str:
+    """The linear path is float32 throughout: it is cheap, and what it rounds off no network can bring back."""
+    return "float32" if operation.name.startswith(LINEAR_PATH) else precision
 
 
 @make_layer.register
@@ -78,9 +91,12 @@ def make_tied_layer(operation: TiedConvolution, convolution: keras.layers.Conv2D
 
 @make_layer.register(Normalization)
 @make_layer.register(Pool)
+@make_layer.register(SpaceToDepth)
 @make_layer.register(Upsample)
-def _(operation: Normalization | Pool | Upsample, path: str, seed: int, precision: str) -> keras.layers.Layer:
-    return operation.make_layer(name=operation.name, dtype=precision)
+def _(
+    operation: Normalization | Pool | SpaceToDepth | Upsample, path: str, seed: int, precision: str
+) -> keras.layers.Layer:
+    return operation.make_layer(name=operation.name, dtype=_precision_of(operation, precision))
 
 
 @make_layer.register
@@ -106,7 +122,8 @@ def _(operation: Dense, path: str, seed: int, precision: str) -> keras.layers.La
     return keras.layers.Dense(
         math.prod(operation.output_shape),
         use_bias=operation.use_bias,
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed_for(seed, path)),
+        kernel_initializer=_kernel_start(operation, path, seed),
+        trainable=operation.trainable,
         name=operation.name,
-        dtype=precision,
+        dtype=_precision_of(operation, precision),
     )

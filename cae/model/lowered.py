@@ -10,18 +10,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cae.kinds.operations import Operation, Pool, Upsample
+from cae.kinds.operations import Operation, PartInput, Pool, Upsample
 from cae.layers.bias import add_bias
 from cae.layers.switches import max_pool
 from cae.model.forms import add_bias_and_rectify, convolve_folded, convolve_to_few_filters
 from cae.plan.lowering import (
+    Branches,
     Device,
     FewFilters,
     FoldedConvolution,
     PoolingBeforeRelu,
     RectifiedTransposedConvolution,
     ReluBeforeOpening,
-    Skip,
     Step,
     this_cpu,
 )
@@ -34,11 +34,13 @@ class Run:
     Args:
         model: the encoder or the decoder, whose layers have the weights.
         training: whether dropout and batch normalisation work as in training.
+        inputs: what the model is given, images or codes, for branches that begin there.
         switches: of each pooling that records them, by its name.
     """
 
     model: keras.Model
     training: bool
+    inputs: Any = None
     switches: dict[str, tf.Tensor] = field(default_factory=dict)
 
     def layers_of(self, operation: Operation) -> list[keras.layers.Layer]:
@@ -78,6 +80,8 @@ def compute_steps(steps: Iterable[Step], inputs: Any, run: Run) -> Any:
 def compute(step: Step, inputs: Any, run: Run) -> Any:
     """Compute one step; without a form of its own, by the layer of its operation."""
     (operation,) = step.operations
+    if isinstance(operation, PartInput):
+        return run.inputs
     if isinstance(operation, Upsample) and operation.switches_from is not None:
         inputs = [inputs, run.switches[operation.switches_from]]
     for layer in run.layers_of(operation):
@@ -128,6 +132,6 @@ def _(step: FewFilters, inputs: Any, run: Run) -> Any:
 
 
 @compute.register
-def _(step: Skip, inputs: Any, run: Run) -> Any:
+def _(step: Branches, inputs: Any, run: Run) -> Any:
     add = run.model.get_layer(f"{step.operations[0].name}_add")
-    return add([inputs, compute_steps(step.steps, inputs, run)])
+    return add([compute_steps(branch, inputs, run) for branch in step.branches])

@@ -9,6 +9,7 @@ from cae.kinds.blocks import activated, convolution, residual_blocks
 from cae.kinds.convolutions import Convolution
 from cae.kinds.operations import Activation, Operation, Shape
 from cae.kinds.upsampling import Stage, UpsamplingKind
+from cae.plan.linear_path import starting_at_zero
 from cae.plan.tied import plan_tied_stages
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def _plan_stage(
 def _plan_output(section: ModelSection, shape: Shape, image_channels: int) -> list[Operation]:
     output = (shape[0], shape[1], image_channels)
     activation = section.decoder.output_activation
+    last = Convolution("output", shape, output, section.encoder.kernel_size, strides=1, use_bias=True)
     return [
-        Convolution("output", shape, output, section.encoder.kernel_size, strides=1, use_bias=True),
+        starting_at_zero(section, last),
         Activation(f"output_{activation}", output, output, activation),
     ]

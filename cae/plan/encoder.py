@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cae.kinds.blocks import convolution, residual_blocks
 from cae.kinds.operations import Dropout, Operation, Shape
+from cae.plan.linear_path import starting_at_zero
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection
@@ -41,7 +42,7 @@ def plan_encoder(
         operations += _plan_stage(encoder, f"stage_{stage}", shape, filters, switches)
         shape = operations[-1].output_shape
     stage_shapes.append(shape)
-    operations.append(section.bottleneck.encode(shape))
+    operations.append(starting_at_zero(section, section.bottleneck.encode(shape)))
     return operations, stage_shapes
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cae.kinds.convolutions import Convolution, Residual, TransposedConvolution
+from cae.kinds.convolutions import Convolution, Sum, TransposedConvolution
 from cae.kinds.downsampling import MaxPooling
 from cae.kinds.operations import Activation, Operation, Upsample
 from cae.kinds.subpixel import DepthToSpace
@@ -181,14 +182,19 @@ class FewFilters(Step):
 
 
 @dataclass(frozen=True)
-class Skip(Step):
-    """A residual block without its activation: what is inside, and what goes round it, are added.
+class Branches(Step):
+    """A sum of branches without its activation.
 
     Args:
-        steps: what is inside.
+        branches: the steps of each; none where what is given is added itself.
     """
 
-    steps: tuple[Step, ...]
+    branches: tuple[tuple[Step, ...], ...]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Of all branches."""
+        return tuple(itertools.chain.from_iterable(self.branches))
 
     @property
     def macs(self) -> int:
@@ -248,9 +254,9 @@ def lowered_macs(steps: Iterable[Step]) -> int:
 
 
 def flat_steps(steps: Iterable[Step]) -> Iterator[Step]:
-    """Steps with residual blocks opened: what is inside, then the block itself, which adds."""
+    """Steps with sums opened: what is inside, then the sum itself, which adds."""
     for step in steps:
-        if isinstance(step, Skip):
+        if isinstance(step, Branches):
             yield from flat_steps(step.steps)
         yield step
 
@@ -261,9 +267,9 @@ def format_steps(steps: Iterable[Step]) -> list[str]:
 
 
 def _opened(operations: Iterable[Operation]) -> Iterator[Operation]:
-    """Operations with the activations behind residual blocks as operations of their own."""
+    """Operations with the activations behind sums as operations of their own."""
     for operation in operations:
-        if isinstance(operation, Residual):
+        if isinstance(operation, Sum):
             yield dataclasses.replace(operation, function="linear")
             yield Activation(operation.name, operation.output_shape, operation.output_shape, operation.function)
         else:
@@ -328,11 +334,13 @@ def _keeps_its_place(kernel_size: int, size: int, side: int) -> bool:
     return (kernel_size - 1 + -size % side) // 2 == (kernel_size - 1) // 2
 
 
-def _skip(waiting: Sequence[Operation], target: _Target) -> Step | None:
+def _branch(waiting: Sequence[Operation], target: _Target) -> Step | None:
     match waiting:
-        case [Residual() as residual, *_]:
-            inside = lower(residual.operations, target.device, target.dtype, training=target.training)
-            return Skip((residual,), tuple(inside))
+        case [Sum() as total, *_]:
+            branches = (
+                lower(branch, target.device, target.dtype, training=target.training) for branch in total.branches
+            )
+            return Branches((total,), tuple(map(tuple, branches)))
     return None
 
 
@@ -351,6 +359,6 @@ _RULES: tuple[Callable[[Sequence[Operation], _Target], Step | None], ...] = (
     _pool_before_relu,
     _relu_before_opening,
     _few_filters,
-    _skip,
+    _branch,
     _by_itself,
 )

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from functools import singledispatch
 
 from cae.kinds.activation import ACTIVATIONS
-from cae.kinds.convolutions import Convolution, Residual, flat
+from cae.kinds.convolutions import Convolution, Sum, flat
 from cae.kinds.normalization import Normalization
-from cae.kinds.operations import Activation, Dropout, Operation, Pool, Upsample
+from cae.kinds.operations import Activation, Dropout, Operation, PartInput, Pool, Upsample
 from cae.plan.lowering import FoldedConvolution, PoolingBeforeRelu, Step, flat_steps, lower, this_cpu
 from cae.plan.plan import Plan
 
@@ -171,7 +171,12 @@ def _(operation: Dropout, dtype: str) -> float:
 
 
 @kept_values.register
-def _(operation: Residual, dtype: str) -> float:
+def _(operation: PartInput, dtype: str) -> float:
+    return 0.0  # kept as it is
+
+
+@kept_values.register
+def _(operation: Sum, dtype: str) -> float:
     return 0.0  # the sum takes the place of the last convolution's output
 
 
@@ -197,7 +202,7 @@ def _(operation: Normalization, dtype: str) -> float:
 
 
 @work_values.register
-def _(operation: Residual, dtype: str) -> float:
+def _(operation: Sum, dtype: str) -> float:
     return 3.0 * _size(operation)  # the skip's gradient waits for that of the block
 
 

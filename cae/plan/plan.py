@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from cae.kinds.operations import Dense, Dropout, Operation, Pool, Shape
+from cae.kinds.convolutions import Sum
+from cae.kinds.operations import Dense, Dropout, Operation, Pool, Shape, Sight
 from cae.plan.decoder import plan_decoder
 from cae.plan.encoder import plan_encoder
+from cae.plan.linear_path import plus_linear_code, plus_linear_reconstruction
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
@@ -72,6 +74,11 @@ class Plan:
         return self.encoder[-1].output_shape
 
     @property
+    def code_is_vector(self) -> bool:
+        """Whether the code is a vector, and not a map of one place."""
+        return any(isinstance(operation, Dense) and operation.gives_vector for operation in self.encoder)
+
+    @property
     def parameters(self) -> int:
         """Number of weights, trainable or not."""
         return sum(operation.parameters for operation in self.operations)
@@ -98,11 +105,7 @@ class Plan:
 
     def receptive_fields(self) -> list[float]:
         """Side in image pixels of what a value after each operation can see; infinite behind a dense layer."""
-        fields, field, jump = [], 1.0, 1.0
-        for operation in self.operations:
-            field, jump = operation.reach(field, jump)
-            fields.append(field)
-        return fields
+        return [sight.field for sight in self._sights()]
 
     @property
     def reach(self) -> float:
@@ -110,11 +113,17 @@ class Plan:
 
         Half of the receptive field, and what windows of an even side add to one side; infinite behind a dense layer.
         """
-        field, jump, aside = 1.0, 1.0, 0.0
-        for operation in self.operations:
-            field, jump = operation.reach(field, jump)
-            aside += operation.uneven_windows * jump / 2
-        return field / 2 + aside
+        last = self._sights()[-1]
+        return last.field / 2 + last.aside
+
+    def _sights(self) -> list[Sight]:
+        """What a value after each operation sees."""
+        sights = [Sight()]
+        for part in (self.encoder, self.decoder):
+            start = sights[-1]
+            for operation in part:
+                sights.append(operation.see(sights[-1], start))
+        return sights[1:]
 
 
 def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
@@ -135,7 +144,10 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
     """
     switches_wanted = [upsampling.uses_switches for upsampling in reversed(section.upsampling_per_stage)]
     encoder, stage_shapes = plan_encoder(section, image_shape, switches_wanted)
-    decoder = plan_decoder(section, image_shape[2], stage_shapes, encoder[-1].output_shape)
+    latent = encoder[-1].output_shape
+    decoder = plan_decoder(section, image_shape[2], stage_shapes, latent)
+    encoder += plus_linear_code(section, image_shape, latent)
+    decoder += plus_linear_reconstruction(section, latent, image_shape)
     return Plan(image_shape, tuple(encoder), tuple(decoder))
 
 
@@ -164,12 +176,13 @@ def first_difference(plan: Plan, other: Plan) -> str | None:
 def _with_insides(operations: Iterable[Operation]) -> Iterator[Operation]:
     for operation in operations:
         yield operation
-        yield from _with_insides(getattr(operation, "operations", ()))
+        yield from _with_insides(operation.operations if isinstance(operation, Sum) else ())
 
 
 def _meaning(operation: Operation) -> tuple[Any, ...]:
     """What must agree for an operation's weights to mean the same."""
-    free = {"input_shape", "output_shape", "rate", "momentum", "synchronized", "records_switches", "operations"}
+    free = {"input_shape", "output_shape", "rate", "momentum", "synchronized", "records_switches", "branches"}
+    free |= {"zero_start", "trainable"}
     fixed = [(key.name, getattr(operation, key.name)) for key in fields(operation) if key.name not in free]
     sizes = slice(None) if isinstance(operation, Dense) else slice(2, None)
     return (type(operation), *fixed, operation.input_shape[sizes], operation.output_shape[sizes])

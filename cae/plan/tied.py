@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cae.kinds.blocks import activated, normalized
-from cae.kinds.convolutions import Residual, TiedConvolution
+from cae.kinds.convolutions import Sum, TiedConvolution
 from cae.kinds.operations import Activation, Operation, Shape
 from cae.kinds.upsampling import Stage, UpsamplingKind
 
@@ -74,5 +74,5 @@ def _residual_blocks(encoder: EncoderSection, name: str, shape: Shape) -> list[O
         inside = _transposed(encoder, f"{block}_conv_2", shape, shape, strides=1, is_last=False)
         last, *_ = _transposed(encoder, f"{block}_conv_1", shape, shape, strides=1, is_last=False)
         inside += [last, *normalized(encoder, last.name, shape)]
-        blocks.append(Residual(f"{block}_transposed", shape, shape, tuple(inside), encoder.activation))
+        blocks.append(Sum(f"{block}_transposed", shape, shape, ((), tuple(inside)), encoder.activation))
     return blocks

@@ -102,7 +102,9 @@ def _notes(layout: Layout) -> list[Line]:
         texts.append("Dashed arrow: switches, which say where in its window each maximum was.")
     if "tied" in kinds:
         texts.append("Dotted line between squares: the same kernel, in the decoder read the other way.")
-    if any(box.step and box.step.is_residual for box in layout.boxes):
+    if any(box.step and box.step.goes_round for box in layout.boxes):
+        texts.append("Long bracket: the linear path, from image to code and from code to reconstruction.")
+    if any(box.step and box.step.is_residual and not box.step.goes_round for box in layout.boxes):
         texts.append("Bracket: the skip of a residual block; what enters the block is added to what comes out.")
     return [Line(text, 8, color=_FLOW) for text in texts]
 
@@ -136,7 +138,9 @@ def _draw_labels(axes: Axes, layout: Layout) -> None:
     for boxes, x, alignment, turn in ((layout.encoder, left, "right", -1), (layout.decoder, right, "left", 1)):
         for box in boxes:
             _write(axes, box.lines, x, box.y - len(box.lines) * LINE_HEIGHT / 2, alignment)
-            if box.step and box.step.is_residual:
+            if box.step and box.step.goes_round:
+                _draw_way_round(axes, boxes[0], box, x - 0.8 * turn * BESIDE, turn)
+            elif box.step and box.step.is_residual:
                 _draw_bracket(axes, box, x - turn * BESIDE / 2, turn)
     code = layout.code
     _write(axes, code.lines, code.x, code.bottom + 0.08, "center")
@@ -146,6 +150,15 @@ def _draw_bracket(axes: Axes, box: Box, x: float, turn: int) -> None:
     """The skip round a residual block, on the side of its text; it ends in a plus, behind the block."""
     above, below = box.top - 0.06, box.bottom + 0.06
     start, end = (above, below) if turn < 0 else (below, above)
+    _draw_skip(axes, box, x, start, end)
+
+
+def _draw_way_round(axes: Axes, first: Box, box: Box, x: float, turn: int) -> None:
+    """The linear path: from what the encoder or the decoder is given, below its first box, to the sum."""
+    _draw_skip(axes, box, x, first.bottom + 0.06, box.bottom + 0.06 if turn < 0 else box.top - 0.06)
+
+
+def _draw_skip(axes: Axes, box: Box, x: float, start: float, end: float) -> None:
     path = Path([(box.x, start), (x, start), (x, end), (box.x, end)])
     gid = f"residual:{_gid(box)}"
     axes.add_patch(PathPatch(path, edgecolor=_INK, facecolor="none", linewidth=1.1, gid=gid, zorder=1))

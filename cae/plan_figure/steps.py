@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cae.kinds.convolutions import Residual, TiedConvolution
+from cae.kinds.convolutions import Sum, TiedConvolution
 from cae.kinds.operations import Operation, Pool, Shape, Upsample
 from cae.plan.groups import grouped
 
@@ -53,7 +53,12 @@ class Step:
     @property
     def is_residual(self) -> bool:
         """Whether a skip leads around it."""
-        return isinstance(self.operations[0], Residual)
+        return isinstance(self.operations[0], Sum)
+
+    @property
+    def goes_round(self) -> bool:
+        """Whether it adds what has gone round all steps before it."""
+        return isinstance(self.operations[0], Sum) and self.operations[0].goes_round
 
     @property
     def inner(self) -> tuple[Operation, ...]:
@@ -149,7 +154,7 @@ def _encoder_kernel(operation: TiedConvolution) -> tuple[int, ...]:
 def _unfolded(operations: Sequence[Operation]) -> Iterator[Operation]:
     for operation in operations:
         yield operation
-        if isinstance(operation, Residual):
+        if isinstance(operation, Sum):
             yield from _unfolded(operation.operations)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from cae.atomic_files import replacing
 from cae.files import file_error, naming, open_regular, printable
-from cae.kinds.convolutions import Convolution, Residual, TiedConvolution, TransposedConvolution
+from cae.kinds.convolutions import Convolution, Sum, TiedConvolution, TransposedConvolution
 from cae.kinds.normalization import Normalization
 from cae.kinds.operations import Dense, Operation, Upsample
 
@@ -160,7 +160,7 @@ def _with_classes(operations: Sequence[Operation]) -> Iterator[tuple[Operation, 
     """Operations with weights, and how version 0.1.0 called the layers that hold them."""
     before: Operation | None = None
     for operation in operations:
-        if isinstance(operation, Residual):
+        if isinstance(operation, Sum):
             yield from _with_classes(operation.operations)
         elif isinstance(operation, Normalization):
             yield operation, f"{operation.kind}_normalization"

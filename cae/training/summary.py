@@ -277,7 +277,7 @@ def write_summary(
     Raises:
         UserError: the file cannot be written.
     """
-    counters, start = state.counters, _start_of(run)
+    counters = state.counters
     summary = {
         "status": outcome.value,
         **({"error": error} if error else {}),
@@ -287,7 +287,7 @@ def write_summary(
         "last": counters.last_metrics,
         "epochs": counters.epoch,
         "steps": state.step,
-        **({"start_from": start} if start else {}),
+        **_start_of(run),
         "parameters": plan.parameters,
         "macs_per_image": plan.macs,
         "code": plan.code.as_dict(),
@@ -302,12 +302,13 @@ def write_summary(
     write_last(run.summary, summary, run.training_files)
 
 
-def _start_of(run: RunDirectory) -> Any:
-    """The run whose weights were the first ones, as environment.json has it; None for random weights."""
+def _start_of(run: RunDirectory) -> dict[str, Any]:
+    """What the first weights were, as environment.json has it, where they were not random."""
     try:
-        return run.read_environment().get("start_from")
+        environment = run.read_environment()
     except UserError:  # damaged: no reason to lose a summary
-        return None
+        return {}
+    return {key: environment[key] for key in ("start_from", "init") if environment.get(key)}
 
 
 def hyperparameters(config: RunConfig, plan: Plan) -> Leaves:

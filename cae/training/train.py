@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -36,6 +36,7 @@ from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer, make_schedule
 from cae.training.outcome import Outcome, StopSignals
 from cae.training.progress import Progress
+from cae.training.start import fit_linear_path
 from cae.training.state import TrainingState, parse_counters
 from cae.training.step import Steps
 from cae.training.strategy import SECONDS_TO_JOIN, check_batch_size, make_shares, make_strategy, uses_xla
@@ -164,21 +165,26 @@ class Training:
             return None, False
         checkpoints = CheckpointFolder(self.run.checkpoints)
         # Before the run directory is made, which may be that of an older run.
-        start = None if resume and self.run.has_checkpoint else self._load_start(state)
+        start = {} if resume and self.run.has_checkpoint else self._make_start(state)
         found, is_longer = self._open_run(checkpoints, resume)
         self._restore(state, agreement, state.to_checkpoint() if start else found)
         self._prepare_run(state, found, resume, is_longer, start)
         return checkpoints, is_longer
 
-    def _load_start(self, state: TrainingState) -> dict[str, str] | None:
-        """Load the weights to start from, if any; returns where they are from."""
+    def _make_start(self, state: TrainingState) -> dict[str, Any]:
+        """Give the model the weights to start from, where these are not random; returns what they are."""
+        if self.config.model.init != "random":
+            self.tell(f"Fitting the linear path to training images ({self.config.model.init}).")
+            notes = fit_linear_path(state.steps.autoencoder, self.splits.train, self.config.model.init)
+            state.keep_best()
+            return {"init": {"kind": self.config.model.init, **notes}}
         if self.config.training.start_from is None:
-            return None
+            return {}
         run = RunDirectory(Path(self.config.training.start_from))
         digest = load_best_weights(run, state.steps.autoencoder)
         state.keep_best()
         self.tell(f"Starting from the weights of {run.path}.")
-        return {"run": str(run.path), "weights_sha256": digest}
+        return {"start_from": {"run": str(run.path), "weights_sha256": digest}}
 
     def _restore(self, state: TrainingState, agreement: Alone, found: Checkpoint | None) -> None:
         checkpoint = agreement.on_start(found, self._terms())
@@ -260,7 +266,7 @@ class Training:
         checkpoint: Checkpoint | None,
         resume: bool,
         is_longer: bool,
-        start: dict[str, str] | None,
+        start: dict[str, Any],
     ) -> None:
         """Bring the run directory to where its newest checkpoint is, or to the beginning."""
         if checkpoint is not None:
@@ -273,7 +279,7 @@ class Training:
         if state.step == 0 or is_longer:
             save_config(self.config, self.run.config)
         if checkpoint is None:
-            write_json(self.run.environment, {**describe_environment(), **({"start_from": start} if start else {})})
+            write_json(self.run.environment, {**describe_environment(), **start})
         # Only ends of epochs are written down; the running epoch's will be written when it ends.
         last_written = state.counters.last_metrics.get("step", 0)
         self.run.cut_metrics(last_written)

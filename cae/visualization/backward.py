@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cae.kinds.convolutions import Convolution, Residual
+from cae.kinds.convolutions import Convolution, Sum
 from cae.kinds.downsampling import AveragePooling, MaxPooling
 from cae.kinds.normalization import BatchNormalizing, GroupNormalizing, LayerNormalizing
-from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool
+from cae.kinds.operations import Activation, Dense, Dropout, Operation, PartInput, Pool, SpaceToDepth
 from cae.layers.crop import crop
 from cae.layers.switches import max_pool, unpool
 from cae.visualization.feature_layers import operations_on
@@ -35,11 +35,13 @@ class Passage:
         inputs: for operations that look at it, what they were given on the way up, float32; for a residual block,
             what its activation was given.
         method: how activations are passed.
+        at_image: what branches that begin at the image have carried down to it.
     """
 
     encoder: keras.Model
     inputs: Mapping[str, tf.Tensor]
     method: Method
+    at_image: list[tf.Tensor] = field(default_factory=list)
 
     def weights_of(self, operation: Operation) -> keras.layers.Layer:
         """The operation's Keras layer."""
@@ -48,7 +50,7 @@ class Passage:
 
 def looks_at_inputs(operation: Operation) -> bool:
     """Whether the way back through an operation depends on what it was given."""
-    return isinstance(operation, Activation | Residual | MaxPooling | LayerNormalizing | GroupNormalizing)
+    return isinstance(operation, Activation | Sum | MaxPooling | LayerNormalizing | GroupNormalizing)
 
 
 @singledispatch
@@ -67,7 +69,7 @@ def pull_back(operation: Operation, signal: tf.Tensor, passage: Passage) -> tf.T
       the offset is left out like a bias.
     - Layer and group normalisation: mean and variance come from the image, so their part of the derivative at this
       image is counted. Group normalisation thereby spreads a faint signal over the whole image.
-    - Residual block: activation, then both ways, added.
+    - Residual block: activation, then both ways, added. A linear path leads straight to the image, where it is added.
     - Dense layer: the transposed matrix.
     - Dropout does nothing at inference.
 
@@ -139,12 +141,30 @@ def _(operation: GroupNormalizing, signal: tf.Tensor, passage: Passage) -> tf.Te
 
 
 @pull_back.register
-def _(operation: Residual, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+def _(operation: Sum, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
     signal = rectify(signal, passage.inputs[operation.name], operation.function, passage.method)
-    inside = signal
-    for inner in reversed(operation.operations):
-        inside = pull_back(inner, inside, passage)
-    return signal + inside
+    return tf.add_n([_pull_back_along(branch, signal, passage) for branch in operation.branches])
+
+
+def _pull_back_along(operations: Sequence[Operation], signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    for operation in reversed(operations):
+        signal = pull_back(operation, signal, passage)
+    return signal
+
+
+@pull_back.register
+def _(operation: PartInput, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    passage.at_image.append(signal)
+    return tf.zeros((tf.shape(signal)[0], *operation.input_shape))
+
+
+@pull_back.register
+def _(operation: SpaceToDepth, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    pixels = tf.zeros((tf.shape(signal)[0], *operation.input_shape))
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        squares = passage.weights_of(operation)(pixels)
+    return tape.gradient(squares, pixels, output_gradients=tf.cast(signal, squares.dtype))
 
 
 @pull_back.register
@@ -239,6 +259,4 @@ class Projector:
         height, width, channels = self._layer.shape
         where = tf.one_hot(positions * channels + maps, height * width * channels)
         signal = tf.reshape(where * values[:, None], (-1, height, width, channels))
-        for operation in reversed(self._layer.path):
-            signal = pull_back(operation, signal, passage)
-        return signal
+        return tf.add_n([_pull_back_along(self._layer.path, signal, passage), *passage.at_image])

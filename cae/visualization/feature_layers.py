@@ -9,8 +9,8 @@ import numpy as np
 
 from cae.errors import ConfigError
 from cae.kinds.activation import ACTIVATIONS
-from cae.kinds.convolutions import Convolution, Residual
-from cae.kinds.operations import Activation, Dense, Operation, Pool, Shape
+from cae.kinds.convolutions import Convolution, Sum
+from cae.kinds.operations import Activation, Dense, Operation, PartInput, Pool, Shape, SpaceToDepth
 from cae.plan import Plan
 from cae.plan.groups import grouped
 
@@ -88,7 +88,7 @@ def choose_layers(layers: Sequence[FeatureLayer], name: str | None) -> list[Feat
 def operations_on(path: Iterable[Operation]) -> Iterator[Operation]:
     """The operations of a path, with those inside of residual blocks before the block itself."""
     for operation in path:
-        if isinstance(operation, Residual):
+        if isinstance(operation, Sum):
             yield from operation.operations
         yield operation
 
@@ -99,7 +99,7 @@ def _layers(operations: Sequence[Operation], before: tuple[Operation, ...]) -> I
         function = _function(group, function)
         first, path, aliases = group[0], (*before, *group), tuple(operation.name for operation in group)
         kernel: Operation | None = first if isinstance(first, Convolution | Dense) else None
-        if isinstance(first, Residual):
+        if isinstance(first, Sum) and not first.goes_round:
             *inside, last = grouped(first.operations)
             yield from _layers([operation for inner in inside for operation in inner], before)
             kernel, aliases = last[0], (*aliases, *(operation.name for operation in last))
@@ -112,7 +112,7 @@ def _function(group: Sequence[Operation], function: str) -> str:
     if isinstance(group[0], Convolution | Dense):
         function = "linear"
     for operation in group:
-        if isinstance(operation, Residual) or (isinstance(operation, Activation) and operation.function != "linear"):
+        if isinstance(operation, Sum) or (isinstance(operation, Activation) and operation.function != "linear"):
             function = operation.function
     return function
 
@@ -176,16 +176,35 @@ def crop_to_field(image: np.ndarray, field: tuple[Span, Span], outside: Sequence
 
 
 def _span(path: Sequence[Operation], axis: int, position: int) -> Span:
-    first = last = position
-    start = end = position  # the same without borders
-    for operation in reversed(path):
-        length = operation.input_shape[axis]
-        start, end = _back(operation, axis, start, end)
-        first, last = _back(operation, axis, first, last)
-        first, last = max(first, 0), min(last, length - 1)
+    spans = [_span_along(way, axis, position) for way in _ways_from_the_image(path)]
+    start = min(first for first, _, _, _ in spans)
+    end = max(last for _, last, _, _ in spans)
+    first, last = min(first for _, _, first, _ in spans), max(last for _, _, _, last in spans)
+    length = path[0].input_shape[axis]
     if end - start + 1 > length:
         return Span(first, last, first, length)
     return Span(first, last, first - start, end - start + 1)
+
+
+def _ways_from_the_image(path: Sequence[Operation]) -> Iterator[Sequence[Operation]]:
+    """The path, and where a sum in it has a branch that begins at the image, the way along that branch instead."""
+    for place, operation in enumerate(path):
+        if isinstance(operation, Sum) and operation.goes_round:
+            for branch in operation.branches:
+                begins = bool(branch) and isinstance(branch[0], PartInput)
+                yield [*(() if begins else path[:place]), *branch[begins:], *path[place + 1 :]]
+            return
+    yield path
+
+
+def _span_along(path: Sequence[Operation], axis: int, position: int) -> tuple[int, int, int, int]:
+    """First and last pixel of the field as if there were no borders, and of what lies within them at each step."""
+    start = end = first = last = position
+    for operation in reversed(path):
+        start, end = _back(operation, axis, start, end)
+        first, last = _back(operation, axis, first, last)
+        first, last = max(first, 0), min(last, operation.input_shape[axis] - 1)
+    return start, end, first, last
 
 
 def _back(operation: Operation, axis: int, first: int, last: int) -> tuple[int, int]:
@@ -194,13 +213,19 @@ def _back(operation: Operation, axis: int, first: int, last: int) -> tuple[int, 
         return _window(operation, axis, operation.kernel_size, operation.strides, first, last)
     if isinstance(operation, Pool):
         return _window(operation, axis, operation.pool_size, operation.pool_size, first, last)
-    if isinstance(operation, Residual):
-        # The skip sees no more than what it goes round.
-        for inside in reversed(operation.operations):
-            first, last = _back(inside, axis, first, last)
-        return first, last
+    if isinstance(operation, SpaceToDepth):
+        return first * operation.factor, last * operation.factor + operation.factor - 1
+    if isinstance(operation, Sum):
+        spans = [_back_along(branch, axis, first, last) for branch in operation.branches]
+        return min(start for start, _ in spans), max(end for _, end in spans)
     if isinstance(operation, Dense):
         return 0, operation.input_shape[axis] - 1
+    return first, last
+
+
+def _back_along(operations: Sequence[Operation], axis: int, first: int, last: int) -> tuple[int, int]:
+    for operation in reversed(operations):
+        first, last = _back(operation, axis, first, last)
     return first, last
 
 

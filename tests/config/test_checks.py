@@ -13,6 +13,39 @@ CONFLICTS = [
         "1:57: training.schedule.min_learning_rate: must be below the optimizer's learning_rate, which is 0.001; "
         "received 0.01",
     ),
+    # linear path
+    (
+        "model: {init: klt}",
+        "1:15: model.init: klt needs model.linear_path: block, whose maps it sets; received none",
+    ),
+    (
+        "model: {init: pca, linear_path: block, decoder: {output_activation: linear}}",
+        "1:15: model.init: pca needs model.linear_path: global, whose maps it sets; received block",
+    ),
+    (
+        "model: {linear_path: block}",
+        "1:22: model.linear_path: block needs model.decoder.output_activation: linear, so that the sum is the "
+        "reconstruction; received sigmoid",
+    ),
+    (
+        "model: {linear_path: block, bottleneck: dense, decoder: {output_activation: linear}}",
+        "1:22: model.linear_path: block needs model.bottleneck: spatial, whose last layer starts at zero; received "
+        "dense",
+    ),
+    (
+        "model: {linear_path: global, bottleneck: none, decoder: {output_activation: linear}}",
+        "1:22: model.linear_path: global needs model.bottleneck: spatial or dense, whose last layer starts at zero; "
+        "received none",
+    ),
+    (
+        "model: {linear_path: block, decoder: {output_activation: linear, tied_weights: true}}",
+        "1:22: model.linear_path: needs a last layer that can start at zero; with tied_weights it has the encoder's "
+        "kernel",
+    ),
+    (
+        "{model: {init: klt, linear_path: block, decoder: {output_activation: linear}}, training: {start_from: a}}",
+        "1:16: model.init: klt has no effect with start_from, which has all weights",
+    ),
     # upsampling
     (
         "model: {encoder: {downsampling: strided_conv}, decoder: {upsampling: max_unpool}}",

@@ -12,7 +12,7 @@ import cae.config.run
 import cae.config.training
 from cae.config import RunConfig, load_config
 from cae.config.schema_walk import Shape, make_schema, root_shape
-from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS
+from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, LINEAR_PATHS, NORMALIZATIONS, UPSAMPLINGS
 from cae.section import Section
 from tests.config.test_load import EVERY_KEY
 
@@ -20,7 +20,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = sorted(CONFIGS.glob("*.yaml"))
 
 MODULES = [cae.config.data, cae.config.run, cae.config.model, cae.config.objective, cae.config.training]
-KINDS = [*UPSAMPLINGS, *DOWNSAMPLINGS, *BOTTLENECKS, *NORMALIZATIONS]
+KINDS = [*UPSAMPLINGS, *DOWNSAMPLINGS, *BOTTLENECKS, *NORMALIZATIONS, *LINEAR_PATHS]
 # Not sections themselves, but what sections are made from.
 BASES = {Section, cae.config.data.AnyData, *(kind.__base__ for kind in KINDS)}
 SECTIONS = (
@@ -71,7 +71,7 @@ def choices(shape, path=()):
 
 def test_the_default_choice_is_the_one_a_silent_configuration_makes():
     found = dict(choices(root_shape()))
-    assert len(found) == 8
+    assert len(found) == 9
     silent = RunConfig()
     for path, shape in found.items():
         value = silent

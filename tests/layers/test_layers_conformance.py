@@ -23,6 +23,7 @@ from cae.layers import (
     MaxPooling2DWithSwitches,
     MaxUnpooling2D,
     Resize2D,
+    SpaceToDepth2D,
     TiedConv2DTranspose,
 )
 
@@ -51,13 +52,14 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
         lambda **k: Conv2DTransposeToSize(3, (3, 2), (2, 3), (9, 19), kernel_regularizer="l2", **k),
         IMAGE,
     ),
-    "DepthToSpace2D": (lambda **k: DepthToSpace2D(3, (8, 5), **k), NINE_CHANNELS),
+    "DepthToSpace2D": (lambda **k: DepthToSpace2D(3, (8, 5), crops_end=True, **k), NINE_CHANNELS),
     "FixedUnpooling2D": (lambda **k: FixedUnpooling2D(3, (14, 19), **k), IMAGE),
     "ICNRInitializer": (icnr_convolution, IMAGE),
     "MaxPooling2DWithSwitches": (lambda **k: MaxPooling2DWithSwitches(3, **k), IMAGE),
     "MaxUnpooling2D": (lambda **k: MaxUnpooling2D(3, (8, 10), **k), PAIR),
     "TiedConv2DTranspose": (tied_to_a_convolution, IMAGE),
     "Resize2D": (lambda **k: Resize2D(3, "bicubic", (14, 19), **k), IMAGE),
+    "SpaceToDepth2D": (lambda **k: SpaceToDepth2D(3, **k), IMAGE),
 }
 
 every_layer = pytest.mark.parametrize(("make", "shapes"), CASES.values(), ids=CASES)
@@ -211,6 +213,7 @@ ANY_SIZE: dict[str, Callable[[Any], Any]] = {
     "MaxUnpooling2D": lambda maps: MaxUnpooling2D(3)(MaxPooling2DWithSwitches(3)(maps)),
     "Resize2D": Resize2D(3),
     "Resize2D, bicubic": Resize2D(2, "bicubic"),
+    "SpaceToDepth2D": SpaceToDepth2D(3),
 }
 ONE_SIZE = {"TiedConv2DTranspose"}  # its output size is an argument that it needs
 

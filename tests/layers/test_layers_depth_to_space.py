@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.layers import DepthToSpace2D, ICNRInitializer, Resize2D
+from cae.layers import DepthToSpace2D, ICNRInitializer, Resize2D, SpaceToDepth2D
 
 
 def depth_to_space(images: np.ndarray, factor: int) -> np.ndarray:
@@ -33,6 +33,20 @@ def test_channels_become_squares_of_pixels(
     full = depth_to_space(images, factor)
     expected = full if output_size is None else oracles.middle(full, output_size)
     np.testing.assert_array_equal(DepthToSpace2D(factor, output_size)(images), expected)
+
+
+@pytest.mark.parametrize(("factor", "size"), [(2, (4, 6)), (2, (5, 4)), (3, (1, 7)), (4, (9, 3))])
+def test_squares_from_the_top_left_become_channels_and_pixels_again(factor: int, size: tuple[int, int]) -> None:
+    images = oracles.scrambled((2, *size, 3), seed=factor)
+    down, across = (-(-side // factor) for side in size)
+    squares = np.zeros((2, down, across, factor**2 * 3), images.dtype)
+    for row in range(down * factor):
+        for column in range(across * factor):
+            first = (row % factor * factor + column % factor) * 3
+            pixel = images[:, min(row, size[0] - 1), min(column, size[1] - 1)]
+            squares[:, row // factor, column // factor, first : first + 3] = pixel
+    np.testing.assert_array_equal(SpaceToDepth2D(factor)(images), squares)
+    np.testing.assert_array_equal(DepthToSpace2D(factor, size, crops_end=True)(squares), images)
 
 
 def test_channels_that_make_no_square_are_refused() -> None:

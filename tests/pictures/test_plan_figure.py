@@ -14,16 +14,16 @@ from PIL import Image
 
 from cae.config.model import ModelSection
 from cae.errors import ConfigError, UserError
-from cae.kinds.convolutions import Residual, TiedConvolution
+from cae.kinds.convolutions import Sum, TiedConvolution
 from cae.kinds.normalization import Normalization
 from cae.kinds.operations import Activation, Dropout, Pool, Upsample
 from cae.plan import make_plan
 from cae.plan_figure import draw_plan, save_plan_figure
 
 
-def plan_of(image_shape, encoder, upsampling="conv_transpose", bottleneck="spatial", tied=False):
+def plan_of(image_shape, encoder, upsampling="conv_transpose", bottleneck="spatial", tied=False, **model):
     decoder = {"upsampling": upsampling, "tied_weights": tied}
-    section = ModelSection.model_validate({"encoder": encoder, "bottleneck": bottleneck, "decoder": decoder})
+    section = ModelSection.model_validate({"encoder": encoder, "bottleneck": bottleneck, "decoder": decoder} | model)
     return make_plan(section, image_shape)
 
 
@@ -51,6 +51,7 @@ PLANS = {
         {"filters": [6, 12], "residual_blocks": 1, "downsampling": {"kind": "max_pool", "pool_size": 3}},
         ["max_unpool", "conv_transpose"],
     ),
+    "linear path": plan_of((30, 21, 3), {"filters": [6, 12], "residual_blocks": 1}, linear_path="block"),
 }
 
 
@@ -81,7 +82,7 @@ def with_a_place(operations):
 def unfolded(operations):
     for operation in operations:
         yield operation
-        yield from unfolded(operation.operations) if isinstance(operation, Residual) else ()
+        yield from unfolded(operation.operations) if isinstance(operation, Sum) else ()
 
 
 def texts(figure):
@@ -107,7 +108,7 @@ def test_every_operation_with_a_place_of_its_own_is_there_once(plan, figure):
     for part, operations in (("encoder", plan.encoder), ("decoder", plan.decoder)):
         expected = [op.name for op in with_a_place(operations)]
         assert sorted(named(figure, f"{part}:")) == sorted(expected)
-        residuals = [op.name for op in operations if isinstance(op, Residual)]
+        residuals = [op.name for op in operations if isinstance(op, Sum)]
         assert sorted(named(figure, f"residual:{part}:")) == sorted(residuals)
     names = Counter(op.name for op in with_a_place(plan.operations))
     assert {name: texts(figure).count(name) for name in names} == names

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cae.config.model import ModelSection
-from cae.kinds.convolutions import Residual
+from cae.kinds.convolutions import Sum
 from cae.plan import make_plan
 from cae.plan.lowering import Device, FewFilters, FoldedConvolution, flat_steps, lower, lowered_macs, this_cpu
 
@@ -37,7 +37,7 @@ def test_each_operation_is_computed_once_and_in_its_place(upsampling, device):
         plan = planned((28, 27), upsampling, residual_blocks=blocks, filters=[8, 16])
         names = [op.name for step in steps_of(plan, device, dtype, training) for op in step.operations]
         # The activation of a residual block is an operation of its own, of the same name.
-        times = [2 if isinstance(op, Residual) else 1 for op in plan.operations]
+        times = [2 if isinstance(op, Sum) else 1 for op in plan.operations]
         assert names == [op.name for op, number in zip(plan.operations, times, strict=True) for _ in range(number)]
 
 

@@ -12,7 +12,7 @@ from cae.visualization.feature_layers import find_feature_layers
 SPATIAL = {"kind": "spatial", "channels": 3}
 DENSE = {"kind": "dense", "units": 5}
 
-# Name to (image shape, encoder section, bottleneck, upsampling).
+# Name to (image shape, encoder section, bottleneck, upsampling, and perhaps the linear path).
 ENCODERS = {
     "max": ((13, 10, 3), {"convs_per_stage": 2}, "none", "resize"),
     "max with recorded switches, dense": ((9, 14, 1), {"downsampling": {"kind": "max_pool", "pool_size": 3}}, DENSE,
@@ -26,17 +26,22 @@ ENCODERS = {
                                               "normalization": "layer", "convs_per_stage": 2}, SPATIAL, "resize"),
     "strides beyond the kernel": ((14, 11, 1), {"downsampling": {"kind": "strided_conv", "strides": 3},
                                                 "kernel_size": 2}, "none", "resize"),
+    "a linear path, odd blocks": ((9, 14, 3), {"filters": [4], "downsampling": {"kind": "average_pool",
+                                                                                "pool_size": 3}},
+                                  SPATIAL, "resize", "block"),
+    "a linear path, all pixels": ((8, 7, 1), {}, SPATIAL, "resize", "global"),
 }  # fmt: skip
 
 
 def build(name, **changes):
     """An autoencoder with random weights everywhere: biases, scales, offsets and moving statistics too."""
-    shape, encoder, bottleneck, upsampling = ENCODERS[name]
+    shape, encoder, bottleneck, upsampling, *path = ENCODERS[name]
     section = ModelSection.model_validate(
         {
             "encoder": {"filters": [4, 6], **encoder, **changes},
             "bottleneck": bottleneck,
             "decoder": {"upsampling": upsampling},
+            **({"linear_path": path[0]} if path else {}),
         }
     )
     autoencoder = build_autoencoder(make_plan(section, shape))

@@ -1,0 +1,67 @@
+"""Weights to start from that are fitted to training images, by linear algebra alone."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cae.data.pixels import to_float
+from cae.kinds.linear_path import NAME
+from cae.measures.linear_codes import MOST_IMAGES, BlockKlt, Pca, fit_block_klt, fit_image_pca
+
+if TYPE_CHECKING:
+    from cae.data.image_set import ImageSet
+    from cae.model import Autoencoder
+
+_MOST_VALUES = 2**26
+_VALUES_AT_ONCE = 2**22
+
+
+def fit_linear_path(autoencoder: Autoencoder, images: ImageSet, kind: Literal["klt", "pca"]) -> dict[str, Any]:
+    """Make the linear path the best linear code of training images: the KLT of their blocks, or their PCA.
+
+    The code is then `components @ (block - mean)`, and the reconstruction `components.T @ code + mean`; means go into
+    the biases. The same images give the same weights, whatever the seed and the decoder.
+
+    Args:
+        autoencoder: with a linear path; the rest of its weights stays.
+        kind: `klt` for a block path, `pca` for a global one.
+        images: the training part, of which at most 16,384 are read, evenly taken, and fewer of large images.
+
+    Returns:
+        For the record: `images` used, and `seconds`.
+
+    Reference:
+        Hotelling 1933; Jain 1989, "Fundamentals of Digital Image Processing", section 5.11 (Karhunen-Loeve transform).
+    """
+    started = time.monotonic()
+    values = math.prod(images.image_shape)
+    most = min(len(images), MOST_IMAGES, max(2, _MOST_VALUES // values))
+    positions = np.unique(np.linspace(0, len(images) - 1, most).astype(np.int64))
+    batches = _read(images, positions, max(1, _VALUES_AT_ONCE // values))
+    encode, decode = (part.get_layer(NAME) for part in (autoencoder.encoder, autoencoder.decoder))
+    num_components = decode.kernel.shape[-2]
+    fitted: Pca | BlockKlt
+    if kind == "klt":
+        side = autoencoder.encoder.get_layer(f"{NAME}_blocks").factor
+        fitted = fit_block_klt(batches, (side, side), num_components)
+    else:
+        fitted = fit_image_pca(batches, num_components)
+    # Images that vary in fewer directions leave the other values of the code at zero.
+    components = np.zeros((num_components, fitted.mean.size))
+    components[: len(fitted.components)] = fitted.components
+    mean = fitted.mean.astype(np.float64)
+    encode.kernel.assign(components.T.reshape(encode.kernel.shape))
+    encode.bias.assign(-components @ mean)
+    decode.kernel.assign(components.reshape(decode.kernel.shape))
+    decode.bias.assign(mean)
+    return {"images": len(positions), "seconds": round(time.monotonic() - started, 3)}
+
+
+def _read(images: ImageSet, positions: np.ndarray, at_once: int) -> Iterator[np.ndarray]:
+    for first in range(0, len(positions), at_once):
+        yield to_float(images.read(positions[first : first + at_once]))
