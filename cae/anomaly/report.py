@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from cae.anomaly.detection import Detection, Threshold, measure_detection
+from cae.anomaly.pixel_baselines import TITLES
 from cae.files import printable
+from cae.run_warning import RunWarning, as_json
 
 _SHOWN_IMAGES = 5
+# An AUROC below this is hardly better than chance.
+_CHANCE = 0.6
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Scored:
         classes: of the images, or None.
         threshold: above which an image counts as anomalous, or None.
         normal: the classes that are normal, or none.
+        baselines: scores of the same images that need no model, by the names in `cae.anomaly.pixel_baselines.TITLES`.
     """
 
     names: Sequence[str]
@@ -33,6 +38,7 @@ class Scored:
     classes: Sequence[str] | None = None
     threshold: Threshold | None = None
     normal: Collection[str] = ()
+    baselines: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
@@ -63,7 +69,11 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
         numbers["above_threshold"] = int((scores > scored.threshold.value).sum())
     if is_normal is not None and scored.classes is not None:
         overall, each = measure_detection(scores, scored.classes, scored.normal)
-        lines += _detection_table(overall, each, scored.normal)
+        baselines = {
+            name: measure_detection(found, scored.classes, scored.normal)[0] for name, found in scored.baselines.items()
+        }
+        warnings = _doubts(scored.metric, overall, baselines)
+        lines += [*_detection_table(overall, each, scored.normal, baselines), *map(str, warnings)]
         numbers |= {
             "normal_classes": sorted(scored.normal),
             "normal_images": int(is_normal.sum()),
@@ -71,6 +81,8 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
             "images": len(scores),
             "anomalous_images": overall.images,
             "classes": {name: asdict(one) for name, one in each.items()},
+            "baselines": {name: asdict(one) for name, one in baselines.items()},
+            "warnings": as_json(warnings),
         }
         if scored.threshold is not None:
             above = scores > scored.threshold.value
@@ -96,10 +108,37 @@ def _threshold_in_words(scored: Scored, threshold: Threshold, is_normal: np.ndar
     return lines
 
 
-def _detection_table(overall: Detection, each: dict[str, Detection], normal: Collection[str]) -> list[str]:
+def _doubts(metric: str, overall: Detection, baselines: Mapping[str, Detection]) -> list[RunWarning]:
+    """Say whether a model finds no more than what needs none, or next to nothing."""
+    found = []
+    better = {name: one.auroc for name, one in baselines.items() if one.auroc >= overall.auroc}
+    if better:
+        theirs = ", ".join(f"{TITLES[name]} has {auroc:.4f}" for name, auroc in better.items())
+        found.append(
+            RunWarning(
+                "below_pixel_baselines",
+                f"{metric} is not above what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}. Try another"
+                " --metric, a smaller code (model.bottleneck), or training on corrupted images (objective.corruption).",
+            )
+        )
+    if overall.auroc < _CHANCE:
+        found.append(
+            RunWarning(
+                "anomalies_reconstructed",
+                f"by {metric}, anomalous images are reconstructed about as well as normal ones (AUROC"
+                f" {overall.auroc:.4f}; 0.5 is chance). Try a smaller code (model.bottleneck), or another --metric.",
+            )
+        )
+    return found
+
+
+def _detection_table(
+    overall: Detection, each: dict[str, Detection], normal: Collection[str], baselines: Mapping[str, Detection]
+) -> list[str]:
     rows = {printable(name): one for name, one in each.items()}
     if len(each) > 1:
         rows["all of these"] = overall
+    rows |= {f"all by {TITLES[name]}": one for name, one in baselines.items()}
     heading = f"against normal {', '.join(map(printable, sorted(normal)))}"
     width = max(len(heading), *map(len, rows))
     lines = [f"{heading:{width}}  {'images':>7}  {'AUROC':>6}  {'average precision':>17}"]

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cae.commands.messages import tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.config import load_config
@@ -18,6 +20,7 @@ from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, PictureInputs, Set
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
+    from cae.data.image_set import ImageSet
     from cae.inference.any_size import Way
     from cae.inference.trained_autoencoder import TrainedAutoencoder
 
@@ -150,7 +153,13 @@ def open_path(
 
 
 def open_split(
-    model: TrainedAutoencoder, split: str, overrides: list[str], *, all_classes: bool = False, whole: bool = False
+    model: TrainedAutoencoder,
+    split: str,
+    overrides: list[str],
+    *,
+    all_classes: bool = False,
+    whole: bool = False,
+    most: int | None = None,
 ) -> SetInputs:
     """Open a part of the run's own data.
 
@@ -160,6 +169,7 @@ def open_split(
         overrides: where the data are now.
         all_classes: also those that `data.classes` kept out of training.
         whole: at their own size, as images that are given are; not brought to the model's.
+        most: how many images at most, all over the part.
 
     Raises:
         UserError: the data are not what the run was trained on.
@@ -171,7 +181,10 @@ def open_split(
             f"{model.directory.path}: was trained on images of shape {model.image_shape}, and its data now have"
             f" {splits.image_shape} (height, width, channels)."
         )
-    return SetInputs(getattr(splits, split), splits.class_names, whole=whole, warnings=splits.warnings)
+    images: ImageSet = getattr(splits, split)
+    if most is not None and len(images) > most:
+        images = images.take(np.linspace(0, len(images) - 1, most).astype(np.int64))
+    return SetInputs(images, splits.class_names, whole=whole, warnings=splits.warnings)
 
 
 def tell_warnings(inputs: Inputs, options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from cae.anomaly.detection import Threshold, calibrate, check_normal
 from cae.anomaly.labels import read_classes
+from cae.anomaly.pixel_baselines import MOST_IMAGES, PixelBaselines
 from cae.anomaly.report import Scored, report
 from cae.anomaly.scores import METRICS, color_errors, error_map, score_images
 from cae.atomic_files import filling_folder, table_cell, write_json, writing_table
@@ -28,10 +29,10 @@ from cae.commands.given_images import (
     way_of,
 )
 from cae.commands.messages import progress_bar, tell
-from cae.errors import ConfigError
+from cae.errors import ConfigError, UserError
 from cae.files import file_error
 from cae.inference import TrainedAutoencoder
-from cae.inference.inputs import AsTrained, Inputs
+from cae.inference.inputs import AsTrained, Inputs, read_groups
 from cae.inference.output_folder import OutputFolder, check_is_usable
 from cae.inference.run_all import compare_all
 from cae.runs import check_is_writable, open_run
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from cae.inference.any_size import AnySize
 
 HEAT_MAPS = "heat_maps"
+_PIXEL_BATCH = 64
 _USUAL_RATE = 0.01
 
 
@@ -98,9 +100,10 @@ def run(options: argparse.Namespace) -> int:
     sizes = model.at_any_size(overlap_of(options))
     bad, bad_normal = BadImages(options.on_bad_image), BadImages(options.on_bad_image)
     threshold = _find_threshold(model, sizes, options, bad_normal)
+    baselines = _find_baselines(model, options) if normal else None
     with contextlib.nullcontext() if options.out is None else filling_folder(options.out) as folder:
         with _writing(folder, options, inputs, classes, threshold) as keep:
-            indices, scores = _score_all(inputs, sizes, options, bad, "scoring", keep)
+            indices, scores, others = _score_all(inputs, sizes, options, bad, "scoring", keep, baselines)
             tell_warnings(inputs, options)
             exit_code = max(bad.exit_code(len(inputs.names)), 1 if bad_normal.is_failure else 0)
         scored = Scored(
@@ -110,6 +113,7 @@ def run(options: argparse.Namespace) -> int:
             None if classes is None else [classes[index] or "" for index in indices],
             threshold,
             normal,
+            others,
         )
         lines, numbers = report(scored)
         if folder is not None:
@@ -163,8 +167,19 @@ def _find_threshold(
         normal = open_path(options.calibrate, model, value_range=options.value_range)
         if not is_whole:
             normal = AsTrained(normal, model.image_shape[:2], model.config.data)
-    _, scores = _score_all(normal, sizes, options, bad, "calibrating", lambda *_: None)
+    _, scores, _ = _score_all(normal, sizes, options, bad, "calibrating", lambda *_: None)
     return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr)
+
+
+def _find_baselines(model: TrainedAutoencoder, options: argparse.Namespace) -> PixelBaselines | None:
+    """Fit on the run's training images what scores have to beat; None where they are not there any more."""
+    try:
+        inputs = open_split(model, "train", options.overrides, whole=options.split is None, most=MOST_IMAGES)
+        groups = read_groups(inputs, lambda size: _PIXEL_BATCH, lambda name, reason: None)
+        return PixelBaselines((group.pixels for group in groups), model.image_shape[:2])
+    except (UserError, ValueError) as error:  # they have gone, or none of them can be read
+        tell(f"Nothing to compare the AUROC with, which needs the run's training images: {error}")
+        return None
 
 
 # Is shown the index of an image, the image, its error map at the size the model worked at, and its score.
@@ -172,20 +187,29 @@ Keep = Callable[[int, np.ndarray, np.ndarray, float], None]
 
 
 def _score_all(
-    inputs: Inputs, sizes: AnySize, options: argparse.Namespace, bad: BadImages, what: str, keep: Keep
-) -> tuple[list[int], np.ndarray]:
-    """Score all images; gives the indices of those that could be read, and their scores."""
+    inputs: Inputs,
+    sizes: AnySize,
+    options: argparse.Namespace,
+    bad: BadImages,
+    what: str,
+    keep: Keep,
+    baselines: PixelBaselines | None = None,
+) -> tuple[list[int], np.ndarray, dict[str, np.ndarray]]:
+    """Score all images; gives the indices of those that could be read, their scores, and those of the baselines."""
     indices: list[int] = []
     scores: list[float] = []
+    others: dict[str, list[float]] = {}
     with progress_bar(what, "image" if len(inputs.names) > 1 else "tile") as show:
         for compared in compare_all(inputs, sizes, way_of(options), on_bad=bad, tell=tell, progress=show):
             found = score_images(compared.seen, compared.reconstructions, options.metric).tolist()
             indices += compared.indices
             scores += found
+            for name, theirs in (baselines.score(compared.images) if baselines else {}).items():
+                others.setdefault(name, []).extend(theirs.tolist())
             for place, index in enumerate(compared.indices):
                 errors = error_map(compared.seen[place], compared.reconstructions[place])
                 keep(index, compared.images[place], errors, found[place])
-    return indices, np.array(scores)
+    return indices, np.array(scores), {name: np.array(theirs) for name, theirs in others.items()}
 
 
 @contextlib.contextmanager

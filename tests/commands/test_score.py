@@ -74,6 +74,9 @@ def test_classes_that_were_not_trained_on_are_told_from_the_one_that_was(run, la
         assert results["classes"][name]["auroc"] == pytest.approx(share)
         assert f"{share:.4f}" in stdout
     assert results["auroc"] == pytest.approx(pair_share(normal, scores[labels[indices] != 1]))
+    # Beside it stands what needs no model: here noise is far from every smooth picture, as it must be.
+    assert results["baselines"]["nearest_neighbour"]["auroc"] > 0.6
+    assert f"{results['baselines']['pca_error']['auroc']:.4f}" in stdout
     assert stdout.splitlines()[-1] == str(out)
     assert not (out / "heat_maps").exists()
 
