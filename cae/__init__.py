@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cae import layers as layers
     from cae.api import Run, TrainingResult, evaluate, load, train
     from cae.config import RunConfig
+    from cae.config.registration import register_upsampling
     from cae.errors import ConfigError, UserError
     from cae.inference import TrainedAutoencoder
 
@@ -32,6 +33,7 @@ __all__ = [
     "evaluate",
     "layers",
     "load",
+    "register_upsampling",
     "train",
 ]
 
@@ -44,6 +46,7 @@ _MODULES = {
     "UserError": "cae.errors",
     "evaluate": "cae.api",
     "load": "cae.api",
+    "register_upsampling": "cae.config.registration",
     "train": "cae.api",
 }
 

@@ -72,8 +72,10 @@ def train(
 
 def _train_grid(order: Order) -> TrainingResult:
     from cae.commands.training_order import find_grid, train_grid
+    from cae.config.registration import check_other_processes_know
 
     combinations = find_grid(order)
+    check_other_processes_know(combination.config.model for combination in combinations)
     paths, exit_code = train_grid(order, combinations)
     _stop_if_told(exit_code)
     if exit_code:

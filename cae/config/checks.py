@@ -16,7 +16,7 @@ from cae.config.nodes import Path
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
 from cae.kinds.catalogue import LINEAR_PATHS, UPSAMPLINGS
-from cae.kinds.upsampling import DECODER_FILTERS, FILTERS, TIED, UpsamplingKind
+from cae.kinds.upsampling import DECODER_FILTERS, FILTERS, TIED, Place, UpsamplingKind
 
 UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
@@ -62,21 +62,22 @@ def _upsampling(config: RunConfig) -> Iterator[Conflict]:
         rule = f"needs one number for each stage, and model.encoder.filters has {num_stages}"
         yield (DECODER_FILTERS, FILTERS), f"{rule}; received {len(model.decoder_outputs)}"
         return
-    if not isinstance(upsampling, tuple):
-        yield from _kind(upsampling, model, range(num_stages), UPSAMPLING)
-        return
-    if len(upsampling) != num_stages:
+    if isinstance(upsampling, tuple) and len(upsampling) != num_stages:
         rule = f"the list needs one kind for each stage, and model.encoder.filters has {num_stages}"
         yield (UPSAMPLING, FILTERS), f"{rule}; received {len(upsampling)}"
+    for kind, place in _places(model):
+        yield from kind.conflicts(place)
+
+
+def _places(model: ModelSection) -> Iterator[tuple[UpsamplingKind, Place]]:
+    """Each upsampling that is chosen, with the stages that it serves, counted from the code outwards."""
+    upsampling, pooled = model.decoder.upsampling, model.encoder.filters[::-1]
+    if not isinstance(upsampling, tuple):
+        yield upsampling, Place(UPSAMPLING, model.encoder, model.decoder_inputs, pooled)
+        return
     for stage, kind in enumerate(upsampling):
-        yield from _kind(kind, model, range(stage, min(stage + 1, num_stages)), (*UPSAMPLING, stage))
-
-
-def _kind(kind: UpsamplingKind, model: ModelSection, stages: range, path: Path) -> Iterator[Conflict]:
-    """Check one upsampling kind for the decoder stages that it serves, counted from the code outwards."""
-    given = [model.decoder_inputs[stage] for stage in stages]
-    pooled = [model.encoder.filters[-1 - stage] for stage in stages]
-    yield from kind.conflicts(model.encoder, given, pooled, path)
+        here = slice(stage, stage + 1)
+        yield kind, Place((*UPSAMPLING, stage), model.encoder, model.decoder_inputs[here], pooled[here])
 
 
 def _normalization(config: RunConfig) -> Iterator[Conflict]:
@@ -122,14 +123,12 @@ def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
     model = config.model
     if not model.decoder.tied_weights:
         return
-    upsampling = model.decoder.upsampling
-    for stage, kind in enumerate(upsampling if isinstance(upsampling, tuple) else (upsampling,)):
-        path: Path = (*UPSAMPLING, stage) if isinstance(upsampling, tuple) else UPSAMPLING
+    for kind, place in _places(model):
         if not kind.can_be_tied:
             *others, last = (one.model_fields["kind"].default for one in UPSAMPLINGS if one.can_be_tied)
             rule = f"tied_weights needs {', '.join(others)} or {last}, whose kernels can be the encoder's"
-            yield (path, TIED), f"{rule}; received {kind.kind}"
-        yield from kind.tied_conflicts(model.encoder.kernel_size, path)
+            yield (place.path, TIED), f"{rule}; received {kind.kind}"
+        yield from kind.tied_conflicts(place)
     if model.decoder.filters is not None:
         yield (DECODER_FILTERS, TIED), "has no effect with tied_weights, which takes the encoder's kernels"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import pathlib
@@ -10,10 +11,11 @@ from typing import Any
 
 from cae.config.files import PLACE, absolute_paths, read_files, read_mapping
 from cae.config.grid import grid_problems
-from cae.config.nodes import Node, Place, Problem, num_values
+from cae.config.nodes import Node, Place, Problem, nearest, num_values
 from cae.config.overrides import Override, apply, merge
 from cae.config.problems import MAX_PROBLEMS, by_place
 from cae.config.reader import MAX_DEPTH, MAX_VALUES, UNUSABLE, read_yaml
+from cae.config.registration import load_installed, where_it_was
 from cae.config.run import RunConfig
 from cae.config.validation import validate
 from cae.errors import ConfigError
@@ -76,6 +78,7 @@ def _check(layers: list[Node], problems: list[Problem], place: Place, overrides:
         place: Of the whole.
         overrides: `KEY=VALUE`.
     """
+    load_installed(layers, overrides)
     root = functools.reduce(merge, layers) if layers else Node({}, place)
     changes, found = _read_overrides(overrides)
     problems += found
@@ -89,8 +92,15 @@ def _check(layers: list[Node], problems: list[Problem], place: Place, overrides:
     config, found = validate(root)
     problems += _news(found or grid_problems(root), problems)
     if problems or config is None:
-        raise _refusal(problems)
+        raise _refusal([_with_origin(problem, root, place) for problem in problems])
     return config
+
+
+def _with_origin(problem: Problem, root: Node, place: Place) -> Problem:
+    """A problem; of a kind that is not there, with the package that had it when the run was trained."""
+    word = nearest(root, problem.path)[0].value
+    found = where_it_was(word, pathlib.Path(place.source)) if isinstance(word, str) else None
+    return dataclasses.replace(problem, message=f"{problem.message}; {found}") if found else problem
 
 
 def _read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[Problem]]:

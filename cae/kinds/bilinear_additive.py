@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from cae.kinds.operations import Operation, Upsample
-from cae.kinds.upsampling import DOWNSAMPLING, FILTERS, Conflict, Path, Stage, UpsamplingKind, listed
-
-if TYPE_CHECKING:
-    import keras
-
-    from cae.config.model import EncoderSection
+from cae.kinds.upsampling import DOWNSAMPLING, FILTERS, Conflict, Place, Stage, UpsamplingKind, listed
 
 
 @dataclass(frozen=True)
 class AdditiveResizing(Upsample):
     """Bilinear resizing of the sums of each factor^2 consecutive channels."""
 
-    @property
-    def summary(self) -> str:
-        return f"bilinear_additive x{self.factor}"
-
-    @property
-    def support(self) -> int:
-        return 2
-
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        from cae.layers import BilinearAdditive2D
-
-        return BilinearAdditive2D(self.factor, output_size=self.output_shape[:2], **options)
+    word = "bilinear_additive"
+    layer = "BilinearAdditive2D"
+    support = 2
 
 
 class BilinearAdditive(UpsamplingKind):
@@ -48,10 +34,8 @@ class BilinearAdditive(UpsamplingKind):
     def width_step(self, factor: int) -> int:
         return factor**2
 
-    def conflicts(
-        self, encoder: EncoderSection, given: Sequence[int], pooled: Sequence[int], path: Path
-    ) -> Iterator[Conflict]:
-        channels = self.width_step(encoder.downsampling.factor)
-        if uneven := [filters for filters in given if filters % channels]:
+    def conflicts(self, place: Place) -> Iterator[Conflict]:
+        channels = self.width_step(place.encoder.downsampling.factor)
+        if uneven := [filters for filters in place.given if filters % channels]:
             rule = f"bilinear_additive needs filters that are multiples of {channels} (the factor squared)"
-            yield (path, FILTERS, DOWNSAMPLING), f"{rule}; received {listed(uneven)}"
+            yield (place.path, FILTERS, DOWNSAMPLING), f"{rule}; received {listed(uneven)}"

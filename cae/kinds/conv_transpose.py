@@ -10,7 +10,7 @@ from pydantic import Field
 from cae.kinds.blocks import activated
 from cae.kinds.convolutions import TransposedConvolution
 from cae.kinds.operations import Operation
-from cae.kinds.upsampling import TIED, Conflict, Path, Stage, UpsamplingKind
+from cae.kinds.upsampling import TIED, Conflict, Place, Stage, UpsamplingKind
 
 
 class ConvTranspose(UpsamplingKind):
@@ -34,7 +34,8 @@ class ConvTranspose(UpsamplingKind):
         )
         return [transposed, *activated(encoder, name, output)]
 
-    def tied_conflicts(self, kernel_size: int, path: Path) -> Iterator[Conflict]:
-        if self.kernel_size not in (kernel_size, ConvTranspose().kernel_size):
-            rule = f"has no effect with tied_weights, which takes the encoder's kernels of {kernel_size}x{kernel_size}"
-            yield ((*path, "kernel_size"), TIED), f"{rule}; received {self.kernel_size}"
+    def tied_conflicts(self, place: Place) -> Iterator[Conflict]:
+        side = place.encoder.kernel_size
+        if self.kernel_size not in (side, ConvTranspose().kernel_size):
+            rule = f"has no effect with tied_weights, which takes the encoder's kernels of {side}x{side}"
+            yield ((*place.path, "kernel_size"), TIED), f"{rule}; received {self.kernel_size}"

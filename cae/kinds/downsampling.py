@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from cae.kinds.operations import Operation, Pool, Shape
 from cae.section import Section
-
-if TYPE_CHECKING:
-    import keras
 
 # A switch is stored as one byte, so a window has at most 256 cells.
 Window = Annotated[int, Field(ge=2, le=16)]
@@ -22,33 +19,23 @@ Window = Annotated[int, Field(ge=2, le=16)]
 class MaxPooling(Pool):
     """Each window's maximum, and where it was if switches are recorded."""
 
-    @property
-    def summary(self) -> str:
-        switches = " with switches" if self.records_switches else ""
-        return f"max_pool {self.pool_size}x{self.pool_size}{switches}"
+    word = "max_pool"
+    layer = "MaxPooling2D"
 
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        import keras
-
+    def make_layer(self, **options: Any) -> Any:
+        if not self.records_switches:
+            return super().make_layer(**options)
         from cae.layers import MaxPooling2DWithSwitches
 
-        if self.records_switches:
-            return MaxPooling2DWithSwitches(self.pool_size, **options)
-        return keras.layers.MaxPooling2D(self.pool_size, padding="same", **options)
+        return MaxPooling2DWithSwitches(self.pool_size, **options)
 
 
 @dataclass(frozen=True)
 class AveragePooling(Pool):
     """Each window's mean."""
 
-    @property
-    def summary(self) -> str:
-        return f"average_pool {self.pool_size}x{self.pool_size}"
-
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        import keras
-
-        return keras.layers.AveragePooling2D(self.pool_size, padding="same", **options)
+    word = "average_pool"
+    layer = "AveragePooling2D"
 
 
 class DownsamplingKind(Section):

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from cae.kinds.operations import Operation, Upsample
-from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, Conflict, Path, Stage, UpsamplingKind, listed
-
-if TYPE_CHECKING:
-    import keras
-
-    from cae.config.model import EncoderSection
+from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, Conflict, Place, Stage, UpsamplingKind, listed
 
 
 @dataclass(frozen=True)
@@ -21,18 +16,12 @@ class MaxUnpooling(Upsample):
 
     pooling: str
 
+    word = "max_unpool"
+    layer = "MaxUnpooling2D"
+
     @property
     def switches_from(self) -> str | None:
         return self.pooling
-
-    @property
-    def summary(self) -> str:
-        return f"max_unpool x{self.factor}"
-
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        from cae.layers import MaxUnpooling2D
-
-        return MaxUnpooling2D(self.factor, output_size=self.output_shape[:2], **options)
 
 
 class MaxUnpool(UpsamplingKind):
@@ -50,12 +39,12 @@ class MaxUnpool(UpsamplingKind):
     def width_step(self, factor: int) -> int:
         return 0
 
-    def conflicts(
-        self, encoder: EncoderSection, given: Sequence[int], pooled: Sequence[int], path: Path
-    ) -> Iterator[Conflict]:
-        if not encoder.downsampling.records_switches:
+    def conflicts(self, place: Place) -> Iterator[Conflict]:
+        downsampling = place.encoder.downsampling
+        if not downsampling.records_switches:
             rule = "max_unpool needs max_pool downsampling, which records the switches"
-            yield (path, DOWNSAMPLING), f"{rule}; received {encoder.downsampling.kind}"
-        if given != pooled:
-            rule = f"stages that max_unpool enlarges must be given as many channels as were pooled, {listed(pooled)}"
-            yield (DECODER_FILTERS, FILTERS, path), f"{rule}; received {listed(given)}"
+            yield (place.path, DOWNSAMPLING), f"{rule}; received {downsampling.kind}"
+        if place.given != place.pooled:
+            rule = "stages that max_unpool enlarges must be given as many channels as were pooled"
+            message = f"{rule}, {listed(place.pooled)}; received {listed(place.given)}"
+            yield (DECODER_FILTERS, FILTERS, place.path), message

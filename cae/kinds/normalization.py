@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from cae.kinds.operations import Operation, Shape
+from cae.kinds.operations import LayerOperation, Operation, Shape
 from cae.kinds.upsampling import Conflict, Path, listed
 from cae.section import PositiveInt, Section
 
-if TYPE_CHECKING:
-    import keras
-
+_COMMON = {field.name for field in fields(Operation)}
 _GROUPS: Path = ("model", "encoder", "normalization", "groups")
 
 
 @dataclass(frozen=True)
-class Normalization(Operation):
-    """Normalisation by a mean and a variance, then a scale and an offset; each kind has its own."""
+class Normalization(LayerOperation):
+    """Normalisation by a mean and a variance, then a scale and an offset.
+
+    Each kind has its own, whose fields are the arguments of its Keras layer.
+    """
 
     kind: ClassVar[str]
+    layer: ClassVar[str]
+    """Name of its class in Keras."""
     kept: ClassVar[float] = 1.0
     """Maps of its size that it keeps beside its output. Measured."""
     work: ClassVar[float] = 1.0
@@ -37,9 +39,11 @@ class Normalization(Operation):
     def summary(self) -> str:
         return f"{self.kind} norm"
 
-    @abc.abstractmethod
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        """Make its Keras layer; options are `name` and `dtype`."""
+    def make_layer(self, **options: Any) -> Any:
+        import keras
+
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _COMMON}
+        return getattr(keras.layers, self.layer)(**own, **options)
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,11 @@ class BatchNormalizing(Normalization):
     synchronized: bool
 
     kind = "batch"
+    layer = "BatchNormalization"
 
     @property
     def parameters(self) -> int:
         return 4 * self.output_shape[2]  # also moving mean and variance
-
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        import keras
-
-        return keras.layers.BatchNormalization(momentum=self.momentum, synchronized=self.synchronized, **options)
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,8 @@ class LayerNormalizing(Normalization):
     """By statistics of each pixel."""
 
     kind = "layer"
+    layer = "LayerNormalization"
     kept = 3.0
-
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        import keras
-
-        return keras.layers.LayerNormalization(**options)
 
 
 @dataclass(frozen=True)
@@ -81,11 +77,7 @@ class GroupNormalizing(Normalization):
     groups: int
 
     kind = "group"
-
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        import keras
-
-        return keras.layers.GroupNormalization(self.groups, **options)
+    layer = "GroupNormalization"
 
 
 class NormalizationKind(Section):

@@ -11,10 +11,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    import keras
+from typing import Any, ClassVar, NamedTuple
 
 Shape = tuple[int, int, int]
 
@@ -94,7 +91,16 @@ class PartInput(Operation):
 
 
 @dataclass(frozen=True)
-class SpaceToDepth(Operation):
+class LayerOperation(Operation):
+    """An operation that says itself which Keras layer it is."""
+
+    @abc.abstractmethod
+    def make_layer(self, **options: Any) -> Any:
+        """Make the Keras layer; options are `name` and `dtype`. Keras is imported here, and not before."""
+
+
+@dataclass(frozen=True)
+class SpaceToDepth(LayerOperation):
     """Each square of pixels becomes the channels of one; squares are counted from the top left."""
 
     factor: int
@@ -103,8 +109,7 @@ class SpaceToDepth(Operation):
     def summary(self) -> str:
         return f"space_to_depth {self.factor}x{self.factor}"
 
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        """Make its Keras layer; options are `name` and `dtype`."""
+    def make_layer(self, **options: Any) -> Any:
         from cae.layers import SpaceToDepth2D
 
         return SpaceToDepth2D(self.factor, **options)
@@ -114,30 +119,54 @@ class SpaceToDepth(Operation):
 
 
 @dataclass(frozen=True)
-class Pool(Operation):
+class Pool(LayerOperation):
     """Pooling over square windows that do not overlap, padding `same`; each kind has its own."""
 
     pool_size: int
     records_switches: bool = False
+
+    word: ClassVar[str]
+    """What it is called in a plan."""
+    layer: ClassVar[str]
+    """Name of its class in Keras."""
+
+    @property
+    def summary(self) -> str:
+        switches = " with switches" if self.records_switches else ""
+        return f"{self.word} {self.pool_size}x{self.pool_size}{switches}"
+
+    def make_layer(self, **options: Any) -> Any:
+        import keras
+
+        return getattr(keras.layers, self.layer)(self.pool_size, padding="same", **options)
 
     @property
     def switch_bits(self) -> float:
         """Bits that say where in its window each maximum was: log2(window) for each pooled value."""
         return math.prod(self.output_shape) * math.log2(self.pool_size**2) if self.records_switches else 0.0
 
-    @abc.abstractmethod
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        """Make its Keras layer; options are `name` and `dtype`."""
-
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         return field + (self.pool_size - 1) * jump, jump * self.pool_size
 
 
 @dataclass(frozen=True)
-class Upsample(Operation):
+class Upsample(LayerOperation):
     """Upsampling without weights, cropped to the output shape; each kind has its own."""
 
     factor: int
+
+    word: ClassVar[str]
+    """What it is called in a plan."""
+    layer: ClassVar[str]
+    """Name of its class in `cae.layers`, which takes `factor` and `output_size`."""
+    is_linear: ClassVar[bool] = True
+    """Whether it answers a sum of maps with the sum of its answers."""
+    maps_in_gradient: ClassVar[float] = 1.0
+    """Maps of the output's size that its gradient works on."""
+
+    @property
+    def summary(self) -> str:
+        return f"{self.word} x{self.factor}"
 
     @property
     def is_cropped(self) -> bool:
@@ -164,18 +193,14 @@ class Upsample(Operation):
         return None
 
     @property
-    def maps_in_gradient(self) -> float:
-        """Maps of the output's size that its gradient works on."""
-        return 1.0
-
-    @property
     def convolution_in_version_0_1_0(self) -> str:
         """Name of the class that version 0.1.0 had for the convolution behind it, by which it kept weights."""
         return "conv2d"
 
-    @abc.abstractmethod
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        """Make its Keras layer; options are `name` and `dtype`."""
+    def make_layer(self, **options: Any) -> Any:
+        from cae import layers
+
+        return getattr(layers, self.layer)(self.factor, output_size=self.output_shape[:2], **options)
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         return field + (self.support - 1) * jump, jump / self.factor

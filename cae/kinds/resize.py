@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from cae.kinds.operations import Operation, Upsample
 from cae.kinds.upsampling import Stage, UpsamplingKind
-
-if TYPE_CHECKING:
-    import keras
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"]
 
@@ -23,9 +20,11 @@ class Resizing(Upsample):
 
     interpolation: Interpolation
 
+    layer = "Resize2D"
+
     @property
-    def summary(self) -> str:
-        return f"resize {self.interpolation} x{self.factor}"
+    def word(self) -> str:  # type: ignore[override]
+        return f"resize {self.interpolation}"
 
     @property
     def support(self) -> int:
@@ -40,10 +39,8 @@ class Resizing(Upsample):
     def convolution_in_version_0_1_0(self) -> str:
         return "resize_conv2d" if self.interpolation in ("nearest", "bilinear") else "conv2d"
 
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        from cae.layers import Resize2D
-
-        return Resize2D(self.factor, self.interpolation, output_size=self.output_shape[:2], **options)
+    def make_layer(self, **options: Any) -> Any:
+        return super().make_layer(interpolation=self.interpolation, **options)
 
 
 class Resize(UpsamplingKind):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from cae.kinds.blocks import activated
 from cae.kinds.convolutions import Convolution
 from cae.kinds.operations import Operation, Upsample
 from cae.kinds.upsampling import Stage, UpsamplingKind
-
-if TYPE_CHECKING:
-    import keras
 
 
 @dataclass(frozen=True)
@@ -21,18 +18,12 @@ class DepthToSpace(Upsample):
     # Where what is too much for the output shape is cut off: at the end, as after `SpaceToDepth`, or on both sides.
     crops_end: bool = False
 
-    @property
-    def summary(self) -> str:
-        return f"depth_to_space x{self.factor}"
+    word = "depth_to_space"
+    layer = "DepthToSpace2D"
+    maps_in_gradient = 2.0  # channels and pixels trade places. Measured.
 
-    @property
-    def maps_in_gradient(self) -> float:
-        return 2.0  # channels and pixels trade places. Measured.
-
-    def make_layer(self, **options: Any) -> keras.layers.Layer:
-        from cae.layers import DepthToSpace2D
-
-        return DepthToSpace2D(self.factor, output_size=self.output_shape[:2], crops_end=self.crops_end, **options)
+    def make_layer(self, **options: Any) -> Any:
+        return super().make_layer(crops_end=self.crops_end, **options)
 
 
 class Subpixel(UpsamplingKind):

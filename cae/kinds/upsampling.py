@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from cae.kinds.blocks import convolution
 from cae.kinds.operations import Operation, Shape
@@ -43,6 +43,18 @@ class Stage:
     def factor(self) -> int:
         """By how much it makes height and width larger."""
         return self.encoder.downsampling.factor
+
+
+class Place(NamedTuple):
+    """Where a configuration puts a kind, for its rules."""
+
+    path: Path
+    """The key that chose it."""
+    encoder: EncoderSection
+    given: Sequence[int]
+    """Channels of the maps that it enlarges, one number a stage."""
+    pooled: Sequence[int]
+    """Channels that the encoder's stages pooled there."""
 
 
 class UpsamplingKind(Section):
@@ -90,21 +102,12 @@ class UpsamplingKind(Section):
         """By how many channels the map that it enlarges may become wider or narrower; 0 where its width is fixed."""
         return 1
 
-    def conflicts(
-        self, encoder: EncoderSection, given: Sequence[int], pooled: Sequence[int], path: Path
-    ) -> Iterator[Conflict]:
-        """Yield what keeps it from working in its place.
-
-        Args:
-            encoder: the `encoder` section.
-            given: channels of the maps that it enlarges, one number a stage.
-            pooled: channels that the encoder's stages pooled there.
-            path: the key that chose it.
-        """
+    def conflicts(self, place: Place) -> Iterator[Conflict]:
+        """Yield what keeps it from working in its place."""
         return iter(())
 
-    def tied_conflicts(self, kernel_size: int, path: Path) -> Iterator[Conflict]:
-        """Yield which options have no effect with tied weights, whose kernels are of the encoder's `kernel_size`."""
+    def tied_conflicts(self, place: Place) -> Iterator[Conflict]:
+        """Yield which options have no effect with tied weights, whose kernels are the encoder's."""
         return iter(())
 
 

@@ -29,7 +29,8 @@ def stage_unevenness(autoencoder: Autoencoder) -> list[dict[str, Any]]:
     A stage counts from its upsampling to the convolution that belongs to it, before normalisation and activation:
     a linear system whose gain can be read off. Copies of its layers, without biases, are given pictures that are
     one in one channel and zero in the others, large enough for a period of output that no border reaches. Unpooling
-    by switches is measured with all switches at the top-left, as `fixed_unpool` works always.
+    by switches is measured with all switches at the top-left, as `fixed_unpool` works always. Stages with a layer of
+    your own, which need not be linear, are left out.
 
     Resizing gives 0, and so does a sub-pixel convolution as it starts; see `unevenness` and `overlap_unevenness` for
     what the other kinds give and why.
@@ -49,13 +50,12 @@ def stage_unevenness(autoencoder: Autoencoder) -> list[dict[str, Any]]:
     Returns:
         For each stage from the code outwards `stage`, its name in the plan, `unevenness` and `overlap_unevenness`.
     """
-    stages = list(_linear_stages(autoencoder.plan.decoder))
     measured = []
-    for number, operations in zip(range(len(stages), 0, -1), stages, strict=True):
+    for operations in _linear_stages(autoencoder.plan.decoder):
         gains = _stage_gains(autoencoder.decoder, operations)
         measured.append(
             {
-                "stage": f"stage_{number}",
+                "stage": "_".join(operations[0].name.split("_")[:2]),
                 "unevenness": unevenness(gains),
                 "overlap_unevenness": overlap_unevenness(gains),
             }
@@ -65,11 +65,16 @@ def stage_unevenness(autoencoder: Autoencoder) -> list[dict[str, Any]]:
 
 def _linear_stages(decoder: Sequence[Operation]) -> Iterator[list[Operation]]:
     """Each run of linear operations that enlarges: upsampling and convolution in the kind's own order."""
-    linear = (Convolution, TransposedConvolution, Upsample)
-    for is_linear, group in itertools.groupby(decoder, lambda operation: isinstance(operation, linear)):
+    for is_linear, group in itertools.groupby(decoder, _is_linear):
         run = list(group)
         if is_linear and any(_enlarges(op) for op in run):
             yield run
+
+
+def _is_linear(operation: Operation) -> bool:
+    return isinstance(operation, Convolution | TransposedConvolution) or (
+        isinstance(operation, Upsample) and operation.is_linear
+    )
 
 
 def _enlarges(operation: Operation) -> bool:

@@ -46,7 +46,8 @@ class Autoencoder:
         for part, model in (("encoder", self.encoder), ("decoder", self.decoder)):
             for layer in model.layers:
                 for weight in layer.weights:  # a tied kernel is the encoder's
-                    names.setdefault(id(weight), f"{part}/{layer.name}/{weight.name}")
+                    inside = weight.path.partition(f"{layer.name}/")[2] or weight.name
+                    names.setdefault(id(weight), f"{part}/{layer.name}/{inside}")
         return [names[id(weight)] for weight in self.model.weights]
 
     @tf.autograph.experimental.do_not_convert

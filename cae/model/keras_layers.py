@@ -11,8 +11,8 @@ import keras
 from cae import layers
 from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
 from cae.kinds.linear_path import NAME as LINEAR_PATH
-from cae.kinds.normalization import Normalization
-from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool, SpaceToDepth, Upsample
+from cae.kinds.operations import Activation, Dense, Dropout, LayerOperation, Operation
+from cae.kinds.own_layer import seeded
 
 
 def seed_for(seed: int, path: str) -> int:
@@ -89,14 +89,10 @@ def make_tied_layer(operation: TiedConvolution, convolution: keras.layers.Conv2D
     )
 
 
-@make_layer.register(Normalization)
-@make_layer.register(Pool)
-@make_layer.register(SpaceToDepth)
-@make_layer.register(Upsample)
-def _(
-    operation: Normalization | Pool | SpaceToDepth | Upsample, path: str, seed: int, precision: str
-) -> keras.layers.Layer:
-    return operation.make_layer(name=operation.name, dtype=_precision_of(operation, precision))
+@make_layer.register
+def _(operation: LayerOperation, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    with seeded(seed_for(seed, path)):
+        return operation.make_layer(name=operation.name, dtype=_precision_of(operation, precision))
 
 
 @make_layer.register

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cae.config.registration import own_upsamplings
+
 _PACKAGES = ("tensorflow", "keras", "tensorboard", "numpy", "pillow", "pydantic", "h5py")
 
 
@@ -26,6 +28,7 @@ def describe_environment() -> dict[str, Any]:
         "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "git_revision": _git_revision(),
+        **({"upsamplings": own} if (own := own_upsamplings()) else {}),
     }
 
 

@@ -39,7 +39,7 @@ SECTIONS = {
     "Train, load, evaluate": ("train", "load", "evaluate"),
     "What training gives": ("TrainingResult", "Run"),
     "A trained model": ("TrainedAutoencoder",),
-    "Configuration": ("RunConfig",),
+    "Configuration": ("RunConfig", "register_upsampling"),
     "Errors": ("UserError", "ConfigError"),
 }
 

@@ -1,0 +1,116 @@
+"""Upsampling by a Keras layer of your own, which `cae.register_upsampling` adds to the list."""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from cae.errors import UserError
+from cae.kinds.operations import LayerOperation, Operation, Shape, Upsample
+from cae.kinds.upsampling import DOWNSAMPLING, Conflict, Place, Stage, UpsamplingKind
+
+
+@dataclass(frozen=True)
+class OwnUpsampling(Upsample):
+    """What a registered layer does; how many multiply-accumulates it takes is not known, and not counted."""
+
+    kind: str
+    weights: int
+    layer_class: type[Any] = field(compare=False, repr=False)
+
+    is_linear = False  # as far as anyone knows
+
+    @property
+    def parameters(self) -> int:
+        return self.weights
+
+    @property
+    def word(self) -> str:  # type: ignore[override]
+        return self.kind
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        return math.inf, jump / self.factor
+
+    def make_layer(self, **options: Any) -> Any:
+        import keras
+
+        layer = self.layer_class(**options)
+        layer(keras.KerasTensor((None, *self.input_shape), dtype=layer.compute_dtype))  # makes its weights
+        return layer
+
+
+@dataclass(frozen=True)
+class Crop(LayerOperation):
+    """What is too much for the output shape is cut off: half of it, rounded down, from the top and left."""
+
+    @property
+    def summary(self) -> str:
+        return "crop"
+
+    def make_layer(self, **options: Any) -> Any:
+        import keras
+
+        excess = [size - kept for size, kept in zip(self.input_shape[:2], self.output_shape[:2], strict=True)]
+        return keras.layers.Cropping2D([(more // 2, more - more // 2) for more in excess], **options)
+
+
+class OwnLayer(UpsamplingKind):
+    """A registered layer, then a convolution."""
+
+    can_be_tied = False
+    layer_class: ClassVar[type[Any]]
+    """Made with `name` and `dtype` only."""
+    layer_factor: ClassVar[int]
+    """How many times higher and wider its output is."""
+
+    def enlarge(self, stage: Stage) -> list[Operation]:
+        enlarged, weights = _look_at(self.layer_class, self.kind, self.layer_factor, stage.given)  # type: ignore[arg-type]
+        name, output = f"{stage.name}_{self.kind}", (*stage.size, enlarged[2])
+        enlarging = OwnUpsampling(name, stage.given, enlarged, stage.factor, self.kind, weights, self.layer_class)
+        return [enlarging] if enlarged == output else [enlarging, Crop(f"{name}_crop", enlarged, output)]
+
+    def conflicts(self, place: Place) -> Iterator[Conflict]:
+        factor = place.encoder.downsampling.factor
+        if factor != self.layer_factor:
+            rule = f"{self.kind} enlarges by {self.layer_factor}, by which the encoder's stages must shrink"
+            yield (place.path, DOWNSAMPLING), f"{rule}; received {factor}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _look_at(layer_class: Callable[[], Any], kind: str, factor: int, given: Shape) -> tuple[Shape, int]:
+    """What a layer makes of a shape, and how many weights it has then."""
+    import keras
+
+    name = getattr(layer_class, "__name__", kind)
+    try:
+        with seeded(0):
+            layer = layer_class()
+            outputs = layer(keras.KerasTensor((None, *given), dtype=layer.compute_dtype))
+        shape = tuple(outputs.shape)
+    except Exception as error:
+        raise UserError(
+            f"{kind}: the layer {name} fails on maps of shape {(None, *given)}: {type(error).__name__}: {error}"
+        ) from error
+    wanted = (None, given[0] * factor, given[1] * factor)
+    if shape[:3] != wanted or len(shape) != 4 or not isinstance(shape[3], int):
+        raise UserError(
+            f"{kind}: the layer {name} must give shape {(*wanted, 'channels')} for {(None, *given)}, as"
+            f" it is registered with factor {factor}. Received: {shape}."
+        )
+    return (shape[1], shape[2], shape[3]), layer.count_params()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let initializers without a seed of their own, which Keras draws from Python's generator, begin with this one."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

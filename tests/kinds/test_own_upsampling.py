@@ -1,0 +1,184 @@
+"""Kinds that are added: by a file as the documents say, by a program, and by an installed package."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import cae
+from cae.config import check_config, registration
+from cae.errors import ConfigError, UserError
+from cae.kinds.catalogue import UPSAMPLINGS
+from cae.model import build_autoencoder
+from cae.plan import make_plan
+from cae.plan.lowering import Device, FoldedConvolution, lower
+from cae.plan.table import format_plan
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _only_the_kinds_that_were_there():
+    kinds = list(UPSAMPLINGS)
+    yield
+    UPSAMPLINGS[:] = kinds
+    registration._origins.clear()
+    registration._read_list_anew()
+
+
+@pytest.fixture
+def repeat(tmp_path, monkeypatch):
+    """The kind of docs/architecture.md, from a file of its own."""
+    code = code_in("architecture.md", "To add a kind of upsampling")
+    (tmp_path / "repeat_kind.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    UPSAMPLINGS.append(importlib.import_module("repeat_kind").Repeat)
+    registration._read_list_anew()
+
+
+class Blend(keras.layers.Layer):
+    """Repeats values, and mixes channels by a matrix that it learns."""
+
+    def build(self, input_shape):
+        self.mix = keras.layers.Dense(input_shape[-1] // 2, name="mix")
+        self.mix.build(input_shape)
+
+    def call(self, inputs):
+        return keras.ops.repeat(keras.ops.repeat(self.mix(inputs), 2, axis=1), 2, axis=2)
+
+
+def model(upsampling, filters=(4, 6)):
+    encoder = {"filters": list(filters)}
+    return {"model": {"encoder": encoder, "bottleneck": "none", "decoder": {"upsampling": upsampling}}}
+
+
+def plan_of(upsampling, shape=(13, 10, 1), **encoder):
+    return make_plan(check_config(model(upsampling, **encoder)).model, shape)
+
+
+def code_in(document, title):
+    """The first block of Python below a heading."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8").partition(f"## {title}\n")[2]
+    return text.partition("```python\n")[2].partition("```")[0]
+
+
+def test_the_lines_that_the_documents_register_a_layer_with_make_it_a_kind():
+    definition, train, _ = code_in("using.md", "Compare a decoder of your own").partition("cae.train(")
+    exec(definition, {"__name__": "own"})
+    assert train
+    assert plan_of("mine", (13, 10, 1)).decoder[0].summary == "mine x2"
+
+
+@pytest.mark.usefixtures("repeat")
+def test_the_kind_that_the_documents_add_is_described_and_computes_and_is_folded_as_resizing_is():
+    plan, resizing = plan_of("repeat", (12, 8, 1)), plan_of("resize", (12, 8, 1))
+    assert "repeat x2" in format_plan(plan)
+    images = np.random.default_rng(0).random((2, 12, 8, 1), np.float32)
+    repeated, resized = (build_autoencoder(one, seed=3).model(images) for one in (plan, resizing))
+    np.testing.assert_array_equal(repeated, resized)
+    forms = [
+        [type(step) for step in lower(one.decoder, Device(), "float32", training=True)] for one in (plan, resizing)
+    ]
+    assert forms[0] == forms[1]
+    assert FoldedConvolution in forms[0]
+
+
+@pytest.mark.usefixtures("repeat")
+def test_a_registered_layer_trains_beside_others_and_its_run_says_whose_it_was(tmp_path, write_config):
+    cae.register_upsampling("blend", Blend)
+    config = write_config(
+        "model: {encoder: {filters: [4, 6]}, bottleneck: none, decoder: {upsampling: [repeat, blend]}}\n"
+        "training: {steps: 2, epochs: auto, batch_size: 16}\nlogging: {image_epochs: [9]}\n"
+    )
+    result = cae.train(config, runs_dir=tmp_path)
+    run = tmp_path / "default" / "run"
+    images = np.random.default_rng(0).random((2, 15, 10, 1), np.float32)
+    expected = cae.load(run).reconstruct(images)
+    np.testing.assert_allclose(cae.load(result).reconstruct(images), expected)
+    assert np.ptp(expected) > 0
+
+    UPSAMPLINGS[:] = [kind for kind in UPSAMPLINGS if kind.model_fields["kind"].default != "blend"]
+    registration._origins.clear()
+    registration._read_list_anew()
+    with pytest.raises(ConfigError, match=r"must be one of .* received .*blend.*trained with \S+\.Blend: install"):
+        cae.load(run)
+
+
+def test_a_grid_whose_processes_would_not_know_a_kind_is_refused_before_the_first_run(tmp_path):
+    cae.register_upsampling("blend", Blend)
+    grid = {"grid": {"model.decoder.upsampling": ["blend", "resize"]}, "training": {"epochs": 1}}
+    with pytest.raises(UserError, match="do not know what this program registered: blend"):
+        cae.train(model("resize") | grid, runs_dir=tmp_path)
+    assert not any(tmp_path.rglob("config.yaml"))
+
+
+def test_a_layer_is_counted_with_its_weights_and_starts_alike_for_a_seed_and_odd_sizes_are_restored():
+    cae.register_upsampling("blend", Blend)
+    plan = plan_of("blend", shape=(13, 10, 1), filters=(4,))
+    own = next(operation for operation in plan.decoder if operation.name == "stage_1_blend")
+    assert own.parameters == 4 * 2 + 2
+    first, again, other = (build_autoencoder(plan, seed=seed) for seed in (1, 1, 2))
+    assert first.model.count_params() == plan.parameters
+    assert first.model.output_shape == (None, 13, 10, 1)
+    assert "decoder/stage_1_blend/mix/kernel" in first.weight_names
+    kernel = first.weight_names.index("decoder/stage_1_blend/mix/kernel")
+    np.testing.assert_array_equal(first.model.get_weights()[kernel], again.model.get_weights()[kernel])
+    assert not np.array_equal(first.model.get_weights()[kernel], other.model.get_weights()[kernel])
+    images = np.random.default_rng(0).random((2, 13, 10, 1), np.float32)
+    np.testing.assert_allclose(first.decode(*first.encode(images)), first.model(images), atol=1e-5)
+
+
+def test_a_kind_of_an_installed_package_needs_its_name_only(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match=r"received .*zoomed"):
+        check_config(model("zoomed"))
+    (tmp_path / "zooming.py").write_text(
+        "import keras\n\nclass Zoomed(keras.layers.UpSampling2D):\n    factor = 2\n", encoding="utf-8"
+    )
+    information = tmp_path / "zooming-1.5.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: zooming\nVersion: 1.5\n", encoding="utf-8")
+    (information / "entry_points.txt").write_text("[cae.upsamplings]\nzoomed = zooming:Zoomed\n", encoding="utf-8")
+    (information / "top_level.txt").write_text("zooming\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    grid = {"grid": {"model.decoder.upsampling": ["zoomed", "resize"]}}
+    assert [one.name for one in cae.config.expand_grid(check_config(model("resize") | grid))] == [
+        "run-upsampling=zoomed",
+        "run-upsampling=resize",
+    ]
+    assert registration.own_upsamplings() == {"zoomed": "zooming.Zoomed of zooming 1.5"}
+    assert plan_of("zoomed").decoder[0].summary == "zoomed x2"
+    with pytest.raises(ConfigError, match="did you mean zoomed"):
+        check_config(model("zomed"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("resize", Blend), "'resize', which is built in"),
+        (("Blend", Blend), "'Blend', which is no name of small letters"),
+        (("blend", Blend, 1), "factor must be an integer from 2 to 16. Received: 1"),
+        (("blend", Blend()), "layer_class must be a class"),
+        (("blend", dict), "a class of Keras layers is needed. Received: dict"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused(arguments, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        cae.register_upsampling(*arguments)
+
+
+def test_a_layer_that_does_not_enlarge_as_it_was_registered_is_refused_with_both_shapes():
+    @cae.register_upsampling("thrice", factor=2)
+    class Thrice(keras.layers.UpSampling2D):
+        def __init__(self, **kwargs):
+            super().__init__(3, **kwargs)
+
+    with pytest.raises(UserError, match=re.escape("must give shape (None, 14, 10, 'channels') for (None, 7, 5, 4)")):
+        plan_of("thrice", filters=(4,))
+    pool = {"encoder": {"filters": [4], "downsampling": {"kind": "max_pool", "pool_size": 3}}}
+    with pytest.raises(ConfigError, match=r"thrice enlarges by 2, .* must shrink; received 3"):
+        check_config({"model": {**pool, "decoder": {"upsampling": "thrice"}}})
