@@ -18,6 +18,12 @@ class Section(BaseModel):
     )
 
 
+# A key within a configuration, part by part.
+Path = tuple[str | int, ...]
+# The keys that are at odds, the one to blame first, and the rule with what was received.
+Conflict = tuple[tuple[Path, ...], str]
+
+
 @dataclass(frozen=True)
 class Choice:
     """A choice between sections told apart by one key, with a default and a short form.
@@ -85,6 +91,11 @@ def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a number is needed")
     return value
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Numbers for a message, each once."""
+    return ", ".join(map(str, dict.fromkeys(numbers)))
 
 
 def says(phrase: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from cae.config.data_checks import (
-    Conflict,
     array_conflicts,
     fit_conflicts,
     size_conflicts,
@@ -17,6 +16,7 @@ from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
 from cae.kinds.catalogue import LINEAR_PATHS, UPSAMPLINGS
 from cae.kinds.upsampling import DECODER_FILTERS, FILTERS, TIED, Place, UpsamplingKind
+from cae.section import Conflict
 
 UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cae.config.data import AnyData, ArrayData, PictureData, StandardData
-from cae.config.nodes import Path
 from cae.config.objective import MaskedPatchesCorruption
 from cae.config.run import RunConfig
 from cae.measures.catalogue import MS_SSIM_LEAST_SIDE
-
-# The keys that are at odds, the one to blame first, and the rule with what was received.
-Conflict = tuple[tuple[Path, ...], str]
+from cae.section import Conflict, Path
 
 SOURCE: Path = ("data", "source")
 PATH: Path = ("data", "path")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cae.section import Path as Path
+
 # Longer ones are surely slips, and Python needs quadratic time to read an integer.
 MAX_NUMBER_LENGTH = 100
 
@@ -55,7 +57,6 @@ def resolve(text: str) -> Scalar:
 
 
 Scalar = None | bool | int | float | str
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)

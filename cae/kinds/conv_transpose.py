@@ -10,7 +10,8 @@ from pydantic import Field
 from cae.kinds.blocks import activated
 from cae.kinds.convolutions import TransposedConvolution
 from cae.kinds.operations import Operation
-from cae.kinds.upsampling import TIED, Conflict, Place, Stage, UpsamplingKind
+from cae.kinds.upsampling import TIED, Place, Stage, UpsamplingKind
+from cae.section import Conflict
 
 
 class ConvTranspose(UpsamplingKind):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cae.kinds.operations import Operation, Upsample
-from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, Conflict, Place, Stage, UpsamplingKind, listed
+from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, Place, Stage, UpsamplingKind
+from cae.section import Conflict, listed
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cae.kinds.operations import LayerOperation, Operation, Shape
-from cae.kinds.upsampling import Conflict, Path, listed
-from cae.section import PositiveInt, Section
+from cae.section import Conflict, Path, PositiveInt, Section, listed
 
 _COMMON = {field.name for field in fields(Operation)}
 _GROUPS: Path = ("model", "encoder", "normalization", "groups")

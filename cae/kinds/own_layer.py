@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from cae.errors import UserError
 from cae.kinds.operations import LayerOperation, Operation, Shape, Upsample
-from cae.kinds.upsampling import DOWNSAMPLING, Conflict, Place, Stage, UpsamplingKind
+from cae.kinds.upsampling import DOWNSAMPLING, Place, Stage, UpsamplingKind
+from cae.section import Conflict
 
 
 @dataclass(frozen=True)

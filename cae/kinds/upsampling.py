@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from cae.kinds.blocks import convolution
 from cae.kinds.operations import Operation, Shape
-from cae.section import Section
+from cae.section import Conflict, Path, Section
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection
-
-Path = tuple[str | int, ...]
-# The keys that a rule is about, and what is wrong.
-Conflict = tuple[tuple[Path, ...], str]
 
 FILTERS: Path = ("model", "encoder", "filters")
 DOWNSAMPLING: Path = ("model", "encoder", "downsampling")
@@ -109,8 +105,3 @@ class UpsamplingKind(Section):
     def tied_conflicts(self, place: Place) -> Iterator[Conflict]:
         """Yield which options have no effect with tied weights, whose kernels are the encoder's."""
         return iter(())
-
-
-def listed(numbers: Sequence[int]) -> str:
-    """Numbers for a message, each once."""
-    return ", ".join(map(str, dict.fromkeys(numbers)))
