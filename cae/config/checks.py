@@ -141,7 +141,7 @@ def _linear_path(config: RunConfig) -> Iterator[Conflict]:
         yield (INIT, LINEAR_PATH), f"{rule}; received {path.kind}"
     if model.init != "random" and config.training.start_from is not None:
         yield (INIT, ("training", "start_from")), f"{model.init} has no effect with start_from, which has all weights"
-    if path.kind == "none":
+    if not path.bottlenecks:  # there is none
         return
     if model.bottleneck.kind not in path.bottlenecks:
         rule = f"{path.kind} needs model.bottleneck: {' or '.join(path.bottlenecks)}, whose last layer starts at zero"

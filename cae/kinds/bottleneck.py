@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from cae.kinds.convolutions import Convolution
 from cae.kinds.operations import Activation, Dense, Operation, Shape
@@ -17,6 +17,9 @@ class BottleneckKind(Section):
 
     kind: str
     """The word that chooses it."""
+
+    gives_vector: ClassVar[bool] = False
+    """Whether the code is a vector, and not a map."""
 
     def encode(self, shape: Shape) -> Operation:
         """Plan the operation that gives the code, by the name `latent`."""
@@ -58,13 +61,15 @@ class SpatialBottleneck(BottleneckKind):
 class DenseBottleneck(BottleneckKind):
     """A dense layer to a vector."""
 
+    gives_vector = True
+
     kind: Literal["dense"] = "dense"
     """A dense layer to a vector of `units`, and another one back."""
     units: PositiveInt = 64
     """Length of the code vector."""
 
     def encode(self, shape: Shape) -> Operation:
-        return Dense("latent", shape, (1, 1, self.units), gives_vector=True)
+        return Dense("latent", shape, (1, 1, self.units), gives_vector=self.gives_vector)
 
     def expand(self, latent: Shape, target: Shape, use_bias: bool) -> list[Operation]:
         return [Dense("expand", latent, target, use_bias=use_bias)]

@@ -22,7 +22,7 @@ class LinearPathKind(Section):
     init: ClassVar[str | None] = None
     """Which `model.init` fits it to images."""
     bottlenecks: ClassVar[tuple[str, ...]] = ()
-    """The bottlenecks whose code it can be added to."""
+    """The bottlenecks whose code it can be added to; none where there is no path."""
 
     def encode(self, image: Shape, latent: Shape, factor: int, is_vector: bool) -> list[Operation]:
         """Plan the map from the image to the code; nothing where there is none.

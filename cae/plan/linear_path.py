@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def starting_at_zero(section: ModelSection, last: Operation) -> Operation:
     """The last layer of encoder or decoder; beside a linear path it starts at zero."""
-    if section.linear_path.kind == "none":
+    if not section.linear_path.bottlenecks:
         return last
     assert isinstance(last, Convolution | Dense)
     return dataclasses.replace(last, zero_start=True)
@@ -22,8 +22,7 @@ def starting_at_zero(section: ModelSection, last: Operation) -> Operation:
 
 def plus_linear_code(section: ModelSection, image: Shape, latent: Shape) -> list[Operation]:
     """Plan what makes the code of the encoder's output: the sum with a linear map of the image."""
-    is_vector = section.bottleneck.kind == "dense"
-    mapping = section.linear_path.encode(image, latent, section.factor, is_vector)
+    mapping = section.linear_path.encode(image, latent, section.factor, section.bottleneck.gives_vector)
     return _plus("code", PartInput("image", latent, image), mapping)
 
 
