@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cae.kinds.blocks import activated
-from cae.kinds.convolutions import TransposedConvolution
+from cae.kinds.convolutions import TransposedConvolution, activated
 from cae.kinds.operations import Operation
 from cae.kinds.upsampling import TIED, Place, Stage, UpsamplingKind
 from cae.section import Conflict

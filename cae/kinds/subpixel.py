@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cae.kinds.blocks import activated
-from cae.kinds.convolutions import Convolution
+from cae.kinds.convolutions import Convolution, activated
 from cae.kinds.operations import Operation, Upsample
 from cae.kinds.upsampling import Stage, UpsamplingKind
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from cae.kinds.blocks import convolution
+from cae.kinds.convolutions import convolution
 from cae.kinds.operations import Operation, Shape
 from cae.section import Conflict, Path, Section
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.kinds.blocks import activated, convolution, residual_blocks
-from cae.kinds.convolutions import Convolution
+from cae.kinds.convolutions import Convolution, activated, convolution, residual_blocks
 from cae.kinds.operations import Activation, Operation, Shape
 from cae.kinds.upsampling import Stage, UpsamplingKind
 from cae.plan.linear_path import starting_at_zero

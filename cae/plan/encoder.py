@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.kinds.blocks import convolution, residual_blocks
+from cae.kinds.convolutions import convolution, residual_blocks
 from cae.kinds.operations import Dropout, Operation, Shape
 from cae.plan.linear_path import starting_at_zero
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.kinds.blocks import activated, normalized
-from cae.kinds.convolutions import Sum, TiedConvolution
+from cae.kinds.convolutions import Sum, TiedConvolution, activated, normalized
 from cae.kinds.operations import Activation, Operation, Shape
 from cae.kinds.upsampling import Stage, UpsamplingKind
 
