@@ -9,8 +9,7 @@ import numpy as np
 from benchmarks.children import serve
 from cae.config import load_config
 from cae.data.load import load_splits
-from cae.engine import start_engine
-from cae.huge_pages import restart_with_huge_pages
+from cae.engine import restart_with_huge_pages, start_engine
 from cae.plan import make_plan
 
 

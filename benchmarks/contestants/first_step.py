@@ -7,8 +7,7 @@ import sys
 from typing import Any
 
 from cae.commands.main import main
-from cae.engine import start_engine
-from cae.huge_pages import restart_with_huge_pages
+from cae.engine import restart_with_huge_pages, start_engine
 
 DONE = "first step taken"
 

@@ -8,8 +8,7 @@ from benchmarks.children import serve
 from benchmarks.contestants.exchange import KerasExchange
 from benchmarks.models import Task, make_config, plan_task
 from benchmarks.pictures import make_pictures
-from cae.engine import start_engine
-from cae.huge_pages import restart_with_huge_pages
+from cae.engine import restart_with_huge_pages, start_engine
 
 
 class OurTraining(KerasExchange):

@@ -1,16 +1,24 @@
-"""Which images are unlike the training images: a threshold that holds a false-positive rate."""
+"""Which images are unlike the training images: a threshold with a guarantee, and what labels say of it."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from cae.errors import UserError
-from cae.files import printable
+from cae.anomaly.pixel_baselines import TITLES
+from cae.atomic_files import table_cell
+from cae.data.formats.array_files import NpyFile
+from cae.data.formats.idx_files import read_idx
+from cae.errors import RunWarning, UserError, as_json
+from cae.files import file_error, naming, printable, read_bytes, why
 
 
 @dataclass(frozen=True)
@@ -149,3 +157,207 @@ def _measure(scores: np.ndarray, is_normal: np.ndarray, is_anomalous: np.ndarray
 def _by_number(name: str) -> tuple[int, str]:
     """Labels that are numbers in their order, names behind them in theirs."""
     return (int(name), "") if name.isascii() and name.isdigit() else (2**63, name)
+
+
+# A million lines.
+_TABLE_BYTES = 1 << 28
+
+
+def read_classes(path: Path, names: Sequence[str]) -> list[str]:
+    """Read the class of each image.
+
+    A .csv file has a line `file,label` and then one for each image, in any order: the image's name as `scores.csv`
+    gives it, and its class. A .npy or IDX file has one whole number for each image, in their order.
+
+    Args:
+        path: the file.
+        names: of the images.
+
+    Raises:
+        UserError: the file is damaged, or an image has no class.
+    """
+    if path.suffix.lower() == ".csv":
+        return _from_table(path, names)
+    with naming(path):
+        labels = NpyFile(path).load("") if path.suffix.lower() == ".npy" else read_idx(path)
+    if labels.dtype.kind not in "iu" or labels.shape not in ((len(names),), (len(names), 1)):
+        raise file_error(
+            path,
+            f"there must be a whole number for each of the {len(names)} images. Received: {labels.dtype} of shape"
+            f" {labels.shape}.",
+        )
+    return [str(label) for label in labels.reshape(-1)]
+
+
+def _from_table(path: Path, names: Sequence[str]) -> list[str]:
+    text = read_bytes(path, _TABLE_BYTES).decode("utf-8-sig", errors="surrogateescape")
+    try:
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        if not {"file", "label"} <= set(rows.fieldnames or ()):
+            raise file_error(path, f"the first line must name the columns file and label. Received: {rows.fieldnames}.")
+        found = {row["file"]: row["label"] for row in rows}
+    except csv.Error as error:
+        raise file_error(path, f"cannot be read: {why(error)}") from error
+    # As `scores.csv` has them, or as they are.
+    labels = [found.get(table_cell(name)) or found.get(printable(name)) or found.get(name) for name in names]
+    missing = [name for name, label in zip(names, labels, strict=True) if not label]
+    if missing:
+        raise _missing_error(path, missing, len(names))
+    return [label.removeprefix("'") if label == table_cell(label[1:]) else label for label in labels if label]
+
+
+def _missing_error(path: Path, missing: Sequence[str], total: int) -> UserError:
+    shown = ", ".join(map(printable, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    return file_error(
+        path, f"there must be a label for each image. Received none for {len(missing)} of {total}: {shown}."
+    )
+
+
+_SHOWN_IMAGES = 5
+# An AUROC below this is hardly better than chance.
+_CHANCE = 0.6
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Images with their scores.
+
+    Args:
+        names: of the images.
+        scores: float64, (images,).
+        metric: what they are, one of `cae.anomaly.METRICS`.
+        classes: of the images, or None.
+        threshold: above which an image counts as anomalous, or None.
+        normal: the classes that are normal, or none.
+        baselines: scores of the same images that need no model, by the names in `cae.anomaly.pixel_baselines.TITLES`.
+    """
+
+    names: Sequence[str]
+    scores: np.ndarray
+    metric: str
+    classes: Sequence[str] | None = None
+    threshold: Threshold | None = None
+    normal: Collection[str] = ()
+    baselines: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
+    """Tell what there is to tell: the range, what lies above the threshold, how well classes were told apart.
+
+    Example:
+        >>> lines, numbers = report(Scored(["a.png", "b.png"], np.array([0.5, 0.25]), "mse"))
+        >>> print(lines[0])
+        2 images, mse from 0.25 to 0.5
+        >>> numbers["images"], numbers["mean_score"]
+        (2, 0.375)
+
+    Returns:
+        Lines, and the content of results.json.
+
+    Raises:
+        UserError: labels do not fit what is normal, as `measure_detection` says.
+    """
+    scores = scored.scores
+    lines = [f"{_counted(len(scores), 'image')}, {scored.metric} from {scores.min():.4g} to {scores.max():.4g}"]
+    numbers: dict[str, Any] = {"images": len(scores), "metric": scored.metric, "mean_score": float(scores.mean())}
+    is_normal = None
+    if scored.normal and scored.classes is not None:
+        is_normal = np.isin(np.asarray(scored.classes, np.str_), list(scored.normal))
+    if scored.threshold is not None:
+        lines += _threshold_in_words(scored, scored.threshold, is_normal)
+        numbers["threshold"] = asdict(scored.threshold)
+        numbers["above_threshold"] = int((scores > scored.threshold.value).sum())
+    if is_normal is not None and scored.classes is not None:
+        overall, each = measure_detection(scores, scored.classes, scored.normal)
+        baselines = {
+            name: measure_detection(found, scored.classes, scored.normal)[0] for name, found in scored.baselines.items()
+        }
+        warnings = _doubts(scored.metric, overall, baselines)
+        lines += [*_detection_table(overall, each, scored.normal, baselines), *map(str, warnings)]
+        numbers |= {
+            "normal_classes": sorted(scored.normal),
+            "normal_images": int(is_normal.sum()),
+            **asdict(overall),
+            "images": len(scores),
+            "anomalous_images": overall.images,
+            "classes": {name: asdict(one) for name, one in each.items()},
+            "baselines": {name: asdict(one) for name, one in baselines.items()},
+            "warnings": as_json(warnings),
+        }
+        if scored.threshold is not None:
+            above = scores > scored.threshold.value
+            numbers |= {
+                "false_positive_rate": float(above[is_normal].mean()),
+                "true_positive_rate": float(above[~is_normal].mean()),
+            }
+    else:
+        lines += _highest(scored)
+    return lines, numbers
+
+
+def _threshold_in_words(scored: Scored, threshold: Threshold, is_normal: np.ndarray | None) -> list[str]:
+    above = scored.scores > threshold.value
+    lines = [
+        f"threshold {threshold.value:.4g}: at most {100 * threshold.false_positive_rate:.3g}% of further normal images"
+        f" are expected above it (found on {_counted(threshold.images, 'normal image')})"
+    ]
+    if is_normal is None:
+        lines.append(f"{_counted(int(above.sum()), 'image')} above it")
+    else:
+        lines.append(f"above it: {_share(above[is_normal])} normal images, {_share(above[~is_normal])} others")
+    return lines
+
+
+def _doubts(metric: str, overall: Detection, baselines: Mapping[str, Detection]) -> list[RunWarning]:
+    """Say whether a model finds no more than what needs none, or next to nothing."""
+    found = []
+    better = {name: one.auroc for name, one in baselines.items() if one.auroc >= overall.auroc}
+    if better:
+        theirs = ", ".join(f"{TITLES[name]} has {auroc:.4f}" for name, auroc in better.items())
+        found.append(
+            RunWarning(
+                "below_pixel_baselines",
+                f"{metric} is not above what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}. Try another"
+                " --metric, a smaller code (model.bottleneck), or training on corrupted images (objective.corruption).",
+            )
+        )
+    if overall.auroc < _CHANCE:
+        found.append(
+            RunWarning(
+                "anomalies_reconstructed",
+                f"by {metric}, anomalous images are reconstructed about as well as normal ones (AUROC"
+                f" {overall.auroc:.4f}; 0.5 is chance). Try a smaller code (model.bottleneck), or another --metric.",
+            )
+        )
+    return found
+
+
+def _detection_table(
+    overall: Detection, each: dict[str, Detection], normal: Collection[str], baselines: Mapping[str, Detection]
+) -> list[str]:
+    rows = {printable(name): one for name, one in each.items()}
+    if len(each) > 1:
+        rows["all of these"] = overall
+    rows |= {f"all by {TITLES[name]}": one for name, one in baselines.items()}
+    heading = f"against normal {', '.join(map(printable, sorted(normal)))}"
+    width = max(len(heading), *map(len, rows))
+    lines = [f"{heading:{width}}  {'images':>7}  {'AUROC':>6}  {'average precision':>17}"]
+    for name, one in rows.items():
+        lines.append(f"{name:{width}}  {one.images:7,}  {one.auroc:6.4f}  {one.average_precision:17.4f}")
+    return lines
+
+
+def _highest(scored: Scored) -> list[str]:
+    order = np.argsort(-scored.scores, kind="stable")[:_SHOWN_IMAGES]
+    shown = ", ".join(f"{printable(scored.names[index])} ({scored.scores[index]:.4g})" for index in order)
+    return [f"highest: {shown}"]
+
+
+def _share(above: np.ndarray) -> str:
+    if not len(above):
+        return "0 of 0"
+    return f"{int(above.sum()):,} of {len(above):,} ({above.mean():.2%})"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cae.data.pixels import to_float
-from cae.pictures.colors import LARGEST_ERROR, scale_colors
+from cae.pictures import LARGEST_ERROR, scale_colors
 
 Metric = Literal["mse", "mae", "ssim", "peak"]
 METRICS: tuple[str, ...] = get_args(Metric)

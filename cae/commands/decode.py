@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from cae.atomic_files import filling_folder
-from cae.commands.messages import progress_bar, tell
 from cae.errors import NonFiniteOutputError, UserError
 from cae.files import file_error, printable
 from cae.inference import TrainedAutoencoder
 from cae.inference.codes_file import Codes, read_codes
 from cae.inference.output_folder import OutputFolder, check_is_usable
+from cae.messages import progress_bar, tell
 from cae.runs import check_is_writable, open_run
 
 

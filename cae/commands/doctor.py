@@ -14,7 +14,7 @@ from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.doctor.engine import Engine, EngineTrial, ask_driver
 from cae.doctor.examine import examine_engine, examine_machine, examine_program
 from cae.doctor.finding import Finding, as_json, format_finding, ok, problem, worst
-from cae.doctor.memory import check_disk, check_step_memory, checkpoint_bytes
+from cae.doctor.machine import check_disk, check_step_memory, checkpoint_bytes
 from cae.errors import UserError
 from cae.files import printable
 from cae.machine import Limits, Machine, available_memory, find_limits, this_machine

@@ -12,7 +12,6 @@ from cae.commands.given_images import (
     open_given,
     tell_warnings,
 )
-from cae.commands.messages import next_steps, progress_bar, tell
 from cae.errors import ConfigError, NonFiniteOutputError
 from cae.files import printable
 from cae.inference import TrainedAutoencoder
@@ -20,6 +19,7 @@ from cae.inference.codes_file import ENDINGS, Description, check_format
 from cae.inference.codes_writer import CodesWriter, writing_codes
 from cae.inference.inputs import Group, Inputs, read_groups
 from cae.inference.trained_autoencoder import Pool
+from cae.messages import next_steps, progress_bar, tell
 from cae.runs import check_is_writable, open_run
 
 

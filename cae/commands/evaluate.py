@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cae.commands.chosen_runs import find_runs
-from cae.commands.messages import next_steps, tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.engine import start_engine
-from cae.errors import ConfigError, UserError
-from cae.run_warning import from_json
+from cae.errors import ConfigError, UserError, from_json
+from cae.messages import next_steps, tell
 from cae.runs import RunDirectory, check_is_writable
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cae.commands.messages import tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.engine import start_engine
 from cae.export.formats import FORMATS
 from cae.files import check_is_text
+from cae.messages import tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from cae.commands.messages import for_terminal, messages_stream, results_stream, tell
+from cae.engine import restart_with_huge_pages
 from cae.errors import ConfigError, UserError
 from cae.files import not_text
-from cae.huge_pages import restart_with_huge_pages
+from cae.messages import for_terminal, messages_stream, results_stream, tell
 from cae.stop_handler import meaning, stop_signals
 
 # Name of each command, with its line in the overview. Each lives in a module of this package called like it.

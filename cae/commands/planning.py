@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cae.commands.messages import progress_bar, tell
 from cae.config import ConfigError, RunConfig
 from cae.config.data import StoredData
 from cae.errors import UserError
+from cae.messages import progress_bar, tell
 from cae.plan import Plan, PlanError, make_plan
 from cae.plan.memory import StepMemory, predict_step_memory
 from cae.training.amount import auto_batch_size

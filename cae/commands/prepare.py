@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 from cae.atomic_files import replacing_folder, restore_folder
-from cae.commands.messages import next_steps, progress_bar, tell
 from cae.config.data import ImageFolderData
 from cae.data.formats.shards import MANIFEST_NAME
 from cae.engine import start_engine
 from cae.errors import ConfigError
 from cae.files import file_error, printable
+from cae.messages import next_steps, progress_bar, tell
 
 _MEGABYTE = 10**6
 

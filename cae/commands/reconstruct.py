@@ -22,12 +22,11 @@ from cae.commands.given_images import (
     tell_warnings,
     way_of,
 )
-from cae.commands.messages import progress_bar, tell
 from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import Inputs
-from cae.inference.output_folder import OutputFolder, check_is_usable
-from cae.inference.run_all import compare_all
+from cae.inference.output_folder import OutputFolder, check_is_usable, compare_all
+from cae.messages import progress_bar, tell
 from cae.runs import check_is_writable, open_run
 
 if TYPE_CHECKING:

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cae.anomaly.detection import Threshold, calibrate, check_normal
-from cae.anomaly.labels import read_classes
+from cae.anomaly.detection import Scored, Threshold, calibrate, check_normal, read_classes, report
 from cae.anomaly.pixel_baselines import MOST_IMAGES, PixelBaselines
-from cae.anomaly.report import Scored, report
 from cae.anomaly.scores import METRICS, color_errors, error_map, score_images
 from cae.atomic_files import filling_folder, table_cell, write_json, writing_table
 from cae.commands.given_images import (
@@ -28,13 +26,12 @@ from cae.commands.given_images import (
     tell_warnings,
     way_of,
 )
-from cae.commands.messages import progress_bar, tell
 from cae.errors import ConfigError, UserError
 from cae.files import file_error
 from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import AsTrained, Inputs, read_groups
-from cae.inference.output_folder import OutputFolder, check_is_usable
-from cae.inference.run_all import compare_all
+from cae.inference.output_folder import OutputFolder, check_is_usable, compare_all
+from cae.messages import progress_bar, tell
 from cae.runs import check_is_writable, open_run
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import threading
 import urllib.parse
 from pathlib import Path
 
-from cae.commands.messages import tell
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError
+from cae.messages import tell
 from cae.tensorboard_plugin.loader import Loader
 from cae.tensorboard_plugin.summaries import PLUGIN_NAME
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cae.commands.messages import next_steps, tell
 from cae.commands.planning import add_override_argument
 from cae.commands.training_order import (
     Order,
@@ -20,6 +19,7 @@ from cae.commands.training_order import (
 )
 from cae.config import ConfigError, load_config
 from cae.grid import Shard, check_plans, format_combinations
+from cae.messages import next_steps, tell
 from cae.plan.table import format_plan
 from cae.runs import RunDirectory
 

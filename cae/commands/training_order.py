@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cae.commands.messages import tell
 from cae.commands.planning import load_splits_with_progress, plan_for, resolve, with_range_stated
 from cae.config import ConfigError, RunConfig, expand_grid
 from cae.engine import start_engine
 from cae.files import check_is_text
 from cae.grid import Combination, Shard, check_plans, find_combinations, match_parameters, train_combinations
+from cae.messages import tell
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.runs.begun import as_begun, check_start, has_ended, is_done
@@ -24,7 +24,7 @@ from cae.training.outcome import Outcome
 if TYPE_CHECKING:
     from cae.config.data import DataSection
     from cae.data.image_set import Splits
-    from cae.run_warning import RunWarning
+    from cae.errors import RunWarning
 
 
 @dataclass(frozen=True)

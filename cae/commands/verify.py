@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cae.commands.messages import tell
 from cae.errors import UserError
 from cae.files import printable
+from cae.messages import tell
 from cae.runs import RunDirectory
 from cae.runs.checksums import NAME, Finding, verify
 

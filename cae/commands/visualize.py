@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cae.commands.messages import next_steps, tell
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.engine import start_engine
 from cae.errors import ConfigError
+from cae.messages import next_steps, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.visualization.map_choice import METHODS, MapChoice, parse_maps
 

@@ -10,8 +10,8 @@ from cae.comparison.given_images import tell_images, tell_order
 from cae.comparison.measuring import tell_programs
 from cae.comparison.record import Terms
 from cae.comparison.statistics import paired_seeds
-from cae.config.messages import shown
-from cae.run_warning import from_json
+from cae.config.problems import shown
+from cae.errors import from_json
 
 
 def check_terms(groups: Sequence[Group], sizes: Mapping[str, Sizes], left_out: Sequence[str] = ()) -> Terms:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cae.config.messages import shown
+from cae.config.problems import shown
 
 if TYPE_CHECKING:
     from cae.comparison.contenders import Group, Run

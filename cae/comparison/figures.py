@@ -13,10 +13,10 @@ from cae.comparison.contenders import Group, Run, kinds
 from cae.comparison.measuring import MeasuredRun
 from cae.comparison.record import Contender, Curve, Estimate, RunFigures
 from cae.comparison.statistics import Figures, estimate, interquartile_mean
+from cae.errors import from_json
 from cae.evaluation.ablations import in_words
 from cae.measures.catalogue import LOSS, metrics_while_training
 from cae.measures.catalogue import metric as find_metric
-from cae.run_warning import from_json
 
 if TYPE_CHECKING:
     from cae.comparison.contenders import Group

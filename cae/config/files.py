@@ -13,8 +13,8 @@ from numbers import Integral, Real
 from typing import Any
 
 from cae.config.data import PATH_KEYS
-from cae.config.messages import shown
 from cae.config.nodes import Node, Path, Place, Problem, Scalar, plain
+from cae.config.problems import shown
 from cae.config.reader import MAX_BYTES, MAX_DEPTH, UNUSABLE, read_yaml
 
 # Values have no lines in a program; a message names the key.

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from cae.config.messages import closest
 from cae.config.nodes import Node, Path, Place, Problem, dotted, from_plain, num_values, plain
 from cae.config.overrides import Override, apply
-from cae.config.problems import MAX_PROBLEMS
+from cae.config.problems import MAX_PROBLEMS, closest
 from cae.config.run import RunConfig
 from cae.config.schema_walk import root_shape
 from cae.config.validation import validate
@@ -34,7 +33,7 @@ def expand_grid(config: RunConfig) -> list[RunConfig]:
     """Return one configuration for each combination of the grid's values; without a grid, `config` itself.
 
     Each has an empty grid and a name of its own, which depends on its values only: a longer list of values
-    leaves the names of the runs that were there before. `match` is left to `cae.grid.fitting`, which needs the images.
+    leaves the names of the runs that were there before. `match` is left to `cae.grid`, which needs the images.
 
     >>> config = RunConfig(grid={"seed": (0, 1), "model.decoder.upsampling.kind": ("resize", "subpixel")})
     >>> [run.name for run in expand_grid(config)]

@@ -1,14 +1,191 @@
-"""What pydantic finds wrong, in our own words and with the place where it was written."""
+"""What is wrong with a configuration, in our own words and with the place where it was written."""
 
 from __future__ import annotations
 
+import difflib
+import json
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from cae.config.messages import closest, in_words, refusal, shown
-from cae.config.nodes import Node, Path, Place, Problem, dotted, nearest, plain
+from cae.config.nodes import Node, Path, Place, Problem, dotted, nearest, plain, resolve
 from cae.config.schema_walk import Options, Shape, as_index, root_shape
+from cae.section import MOST
+
+MAX_SHOWN = 80
+
+
+def describe(shape: Shape) -> str:
+    """Return what may stand in a place, to follow "must be".
+
+    >>> from cae.config.schema_walk import root_shape
+    >>> describe(root_shape().at(("training", "xla")))
+    'auto, true or false'
+    >>> describe(root_shape().at(("model", "encoder", "dropout")))
+    'a number of at least 0 and below 1'
+    """
+    schema = shape.schema
+    if "$comment" in schema:
+        return str(schema["$comment"])
+    if shape.has_options and shape.options:
+        return f"one of {', '.join(shape.options.shapes)}, or a mapping with `{shape.options.by}`"
+    if len(shape.alternatives) > 1:
+        phrases = [phrase for part in shape.alternatives for phrase in _phrases(part)]
+        comma = "," if any("," in phrase or " or " in phrase for phrase in phrases) else ""
+        return f"{', '.join(phrases[:-1])}{comma} or {phrases[-1]}"
+    words = _words(shape)
+    if words:
+        return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
+    return _describe_type(shape)
+
+
+def _phrases(shape: Shape) -> list[str]:
+    return ["true", "false"] if shape.schema.get("type") == "boolean" else [describe(shape)]
+
+
+def _describe_type(shape: Shape) -> str:
+    schema = shape.schema
+    kind = schema.get("type")
+    if kind == "array":
+        item = shape.items(0)
+        if item and item.has_options:
+            return "a list of such choices"
+        return f"a list of {_count(schema)}" + (f", each {describe(item)}" if item and item.schema else "")
+    if kind == "object":
+        return f"a mapping with keys from {', '.join(shape.keys)}" if shape.keys else "a mapping"
+    if kind in ("integer", "number"):
+        return ("an integer" if kind == "integer" else "a number") + _range(schema, kind == "integer")
+    return {"boolean": "true or false", "string": "text", "null": "null"}.get(str(kind), "a value")
+
+
+def _range(schema: dict[str, Any], whole: bool) -> str:
+    """Return the limits; those of integers always as the last values that are allowed."""
+    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
+    high, below = _highest(schema), schema.get("exclusiveMaximum")
+    if whole:
+        low, above = (low if above is None else above + 1), None
+        high, below = (high if below is None else below - 1), None
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}" if not whole else f" from {low} to {high}"
+    limits = {"of at least": low, "above": above, "of at most": high, "below": below}
+    said = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
+    return " " + " and ".join(said) if said else ""
+
+
+def _highest(schema: dict[str, Any]) -> float | None:
+    """Return the highest value where it is worth a word: that of all counts is told to who is above it."""
+    highest = schema.get("maximum")
+    return None if highest == MOST else highest
+
+
+def _count(schema: dict[str, Any]) -> str:
+    low, high = schema.get("minItems", 0), schema.get("maxItems")
+    if high is not None:
+        return f"{low} items" if low == high else f"{low} to {high} items"
+    return "one or more items" if low == 1 else f"{low} or more items"
+
+
+def _words(shape: Shape) -> list[str]:
+    """Return the fixed words, numbers and truth values that may stand in a place."""
+    schema = shape.schema
+    fixed = [schema["const"]] if "const" in schema else schema.get("enum", [])
+    return [word if isinstance(word, str) else shown(word) for word in fixed]
+
+
+def shown(value: Any) -> str:
+    """Return a value as it might stand in the file, shortened when it is long.
+
+    >>> shown({"kind": "resize", "scale": [2, None]})
+    '{kind: "resize", scale: [2, null]}'
+    """
+    text = _shown(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {shown(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(shown, value)) + "]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else (".inf" if value > 0 else "-.inf")
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def refusal(shape: Shape, value: Any) -> str:
+    """Return what must stand in a place, what was received, and how to mend it where that is clear."""
+    advice = _advice(shape, value)
+    return f"must be {describe(shape)}; received {shown(value)}" + (f"; {advice}" if advice else "")
+
+
+def _advice(shape: Shape, value: Any) -> str | None:
+    types = {alternative.schema.get("type") for alternative in shape.alternatives}
+    if isinstance(value, float) and not math.isfinite(value):
+        return "numbers must be finite"
+    if isinstance(value, float) and value.is_integer() and "integer" in types and abs(value) < 1e15:
+        return f"write {int(value)}"
+    if isinstance(value, int) and value > MOST and "integer" in types:
+        return f"numbers end at {MOST}"
+    if value is None and types == {"object"}:
+        return "leave the key out for its defaults"
+    return _advice_on_text(shape, value, types) if isinstance(value, str) else None
+
+
+def _advice_on_text(shape: Shape, text: str, types: set[Any]) -> str | None:
+    meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower())
+    if "boolean" in types and meant:
+        return f"write {meant}"
+    words = [word for alternative in shape.alternatives for word in _words(alternative)]
+    if shape.options:
+        words.extend(shape.options.shapes)
+    if close := closest(text, words):
+        return f"did you mean {close}?"
+    if shape.options and (key := _key_taking(text, shape.options)):
+        return f"did you mean {{{shape.options.by}: {key[0]}, {key[1]}: {text}}}?"
+    if types & {"integer", "number"} or any(isinstance(word, int) for word in shape.schema.get("enum", ())):
+        return _advice_on_number(text)
+    return None
+
+
+def _key_taking(word: str, options: Options) -> tuple[str, str] | None:
+    """Return a choice and its key that takes `word`, as `interpolation` of `resize` takes `nearest`."""
+    keys = ((choice, key, inner) for choice, shape in options.shapes.items() for key, inner in shape.keys.items())
+    return next(((choice, key) for choice, key, inner in keys if key != options.by and word in _words(inner)), None)
+
+
+def _advice_on_number(text: str) -> str | None:
+    try:
+        if isinstance(resolve(text), int | float):
+            return "write it without quotes"
+        if isinstance(resolve(text.replace("_", "").replace(",", ".")), int | float):
+            return f"write {text.replace('_', '').replace(',', '.')}"
+    except ValueError:
+        pass
+    return None
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Enumerate names.
+
+    >>> in_words(["sgd", "rmsprop", "muon"])
+    'sgd, rmsprop and muon'
+    """
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def closest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the candidate that `word` most probably misspells; None when none is near.
+
+    >>> closest("max_unpol", ["max_unpool", "resize"])
+    'max_unpool'
+    """
+    word, candidates = word.lower().replace("-", "_"), list(candidates)
+    containing = [candidate for candidate in candidates if len(word) >= 4 and word in candidate]
+    matches = difflib.get_close_matches(word, containing or candidates, n=1, cutoff=cutoff)
+    return matches[0] if matches else (containing[0] if len(containing) == 1 else None)
+
 
 # More lines than anyone reads; suggestions for thousands of keys would also take seconds.
 MAX_PROBLEMS = 100

@@ -8,9 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from cae.config.checks import conflicts
-from cae.config.messages import closest
 from cae.config.nodes import Node, Path, Problem, nearest, plain
-from cae.config.problems import explain
+from cae.config.problems import closest, explain
 from cae.config.run import RunConfig
 from cae.config.schema_walk import root_shape
 

@@ -14,9 +14,8 @@ import numpy as np
 
 from cae.data.formats.image_lists import left_out_in_words
 from cae.data.image_set import ImageSet, Splits
-from cae.errors import UserError
+from cae.errors import RunWarning, UserError
 from cae.files import printable
-from cae.run_warning import RunWarning
 
 S = TypeVar("S", bound="DivisibleSet")
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from cae.data.formats.image_lists import with_bad
-from cae.run_warning import RunWarning
+from cae.errors import RunWarning
 
 WHOLE_BATCH = slice(None)
 

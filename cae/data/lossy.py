@@ -12,8 +12,7 @@ import numpy as np
 from cae.data.decoded_set import DecodedSet
 from cae.data.formats.image_files import BadImageError, Compression
 from cae.data.pixels import to_float
-from cae.errors import UserError
-from cae.run_warning import RunWarning
+from cae.errors import RunWarning, UserError
 
 if TYPE_CHECKING:
     from cae.data.image_set import ImageSet

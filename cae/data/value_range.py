@@ -11,8 +11,8 @@ import threading
 import numpy as np
 
 from cae.config.data import AnyData, StoredData
+from cae.errors import RunWarning
 from cae.files import printable
-from cae.run_warning import RunWarning
 
 Pair = tuple[float, float]
 

@@ -10,13 +10,17 @@ from pathlib import Path
 
 from cae.doctor.engine import Engine, check_cluster, check_engine, check_gpu_memory, check_gpus
 from cae.doctor.finding import Finding
-from cae.doctor.memory import check_allocator, check_memory, check_open_files, check_runs_folder, check_shared_memory
-from cae.doctor.processor import (
+from cae.doctor.machine import (
+    check_allocator,
     check_cores,
     check_instructions,
+    check_memory,
     check_onednn,
+    check_open_files,
     check_packages,
     check_python,
+    check_runs_folder,
+    check_shared_memory,
     check_threads,
     read_requirements,
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config.objective import NoCorruption
-from cae.errors import NonFiniteOutputError
+from cae.errors import NonFiniteOutputError, RunWarning, as_json
 from cae.evaluation.ablations import in_words, measure_ablations
 from cae.evaluation.evaluation_set import digest_evaluation
 from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
@@ -21,7 +21,6 @@ from cae.measures.meter import ArtefactMeter
 from cae.measures.pixel_errors import PSNR_CAP
 from cae.measures.stages import stage_unevenness
 from cae.pictures import best_median_worst
-from cae.run_warning import RunWarning, as_json
 from cae.training.floor import below_floor, make_verdict
 from cae.training.objective import Objective
 from cae.training.summary import Spread, below_mean_image

@@ -1,22 +1,165 @@
-"""Write a part in each of the formats."""
+"""A part of a model written in each format, and what is written into it: how to call it, and its run."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from cae.export.keras_file import flatten
-from cae.export.metadata import FILE_NAME, add_to_archive, to_json
+import cae
+from cae.config.data import PATH_KEYS
 from cae.export.parts import Part
-from cae.export.plain_graph import PlainGraph
+from cae.model import build_autoencoder
+
+if TYPE_CHECKING:
+    from cae.config import RunConfig
+
+
+FILE_NAME = "cae.json"
+
+
+def make_metadata(part: Part, config: RunConfig, weights_digest: str, *, quantize: bool) -> dict[str, Any]:
+    """Describe an export.
+
+    Args:
+        part: what is exported.
+        config: the run's.
+        weights_digest: SHA-256 of the run's weights file.
+        quantize: whether weights are 8-bit.
+    """
+    told = config.model_dump(mode="json")
+    for key in PATH_KEYS:  # folders of this machine are nobody else's business
+        told["data"].pop(key, None)
+    return {
+        "cae": cae.__version__,
+        "part": part.name,
+        "quantized": quantize,
+        "image_range": [0.0, 1.0],
+        "value_range": told["data"].get("value_range", "type"),
+        "inputs": part.describe_inputs(),
+        "outputs": part.describe_outputs(),
+        "weights_sha256": weights_digest,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "config": told,
+    }
+
+
+def to_json(metadata: dict[str, Any]) -> str:
+    """The form in which it lies in an export."""
+    return json.dumps(metadata, indent=1)
+
+
+def add_to_archive(path: Path, metadata: dict[str, Any]) -> None:
+    """Add it to a ZIP archive, or put an archive behind a file that its readers know the end of.
+
+    The latter is how LiteRT files carry associated files; `unzip -p model.tflite cae.json` shows it.
+    """
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(FILE_NAME, to_json(metadata))
+
+
+def flatten(part: Part) -> keras.Model:
+    """Make a copy of a part in which all layers are layers of one model.
+
+    In a `.keras` file of models within a model, tied kernels would come back as two (see `TiedConv2DTranspose`). Both
+    halves name layers alike, so in the whole autoencoder `encoder_` and `decoder_` stand before the names.
+
+    Args:
+        part: from `make_part`.
+    """
+    copy = build_autoencoder(part.autoencoder.plan)
+    copy.model.set_weights(part.autoencoder.model.get_weights())
+    if part.name != "autoencoder":
+        model = copy.encoder if part.name == "encoder" else copy.decoder
+        inputs, outputs = model.inputs, model.outputs
+    else:
+        for half in (copy.encoder, copy.decoder):
+            for layer in half.layers:
+                if not isinstance(layer, keras.layers.InputLayer):
+                    layer.name = f"{half.name}_{layer.name}"
+        inputs = copy.encoder.inputs
+        # To call the decoder itself would make it one layer; this goes through its layers again.
+        code = copy.encoder.outputs
+        outputs = [copy.decoder.call(code if len(code) > 1 else code[0])]
+    return keras.Model(_named(part.inputs, inputs), _named(part.outputs, outputs), name=part.name)
+
+
+def _named(names: Sequence[str], tensors: Sequence[Any]) -> Any:
+    return dict(zip(names, tensors, strict=True)) if len(tensors) > 1 else tensors[0]
+
+
+class PlainGraph(tf.Module):
+    """A part's function and its variables, ready to be saved or converted.
+
+    The graph has neither functions within functions (layers may compile parts of themselves by XLA) nor gradients
+    of the layers' own, which other programs do not know; TensorFlow's gradients of its operations remain. Sizes are
+    constants, save the batch's.
+
+    Args:
+        part: what is traced.
+    """
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(name=part.name)
+        self.weights = [weight.value for weight in part.model.weights]
+        self.input_signature = [
+            tf.TensorSpec(tensor.shape, tensor.dtype, name)
+            for name, tensor in zip(part.inputs, part.model.inputs, strict=True)
+        ]
+
+        def serve(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+            with _functions_inlined():
+                outputs = part.call(inputs)
+            outputs = {name: tf.identity(output, name) for name, output in outputs.items()}
+            graph = next(iter(outputs.values())).graph
+            _forget_custom_gradients(graph)
+            _settle_shapes(graph)
+            return outputs
+
+        self.serve = tf.function(serve, input_signature=self.input_signature, autograph=False)
+
+
+@contextlib.contextmanager
+def _functions_inlined() -> Iterator[None]:
+    """Have every `tf.function` that is called in the block put its operations into the graph that is being traced."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _forget_custom_gradients(graph: tf.Graph) -> None:
+    """Take off the names of gradients that exist in this process only; loading would warn of each."""
+    for operation in graph.get_operations():
+        if "_gradient_op_type" in operation.node_def.attr:
+            operation._clear_attr("_gradient_op_type")
+
+
+def _settle_shapes(graph: tf.Graph) -> None:
+    """Let each reshaping say its result's shape, where layers compute it from their inputs' shapes.
+
+    Converters do not see through such a computation, and some operations of theirs need to know height and width.
+    """
+    for operation in graph.get_operations():
+        if operation.type == "Reshape" and operation.inputs[1].op.type != "Const":
+            shape = operation.outputs[0].shape
+            if shape.rank is not None and list(shape).count(None) <= 1:
+                settled = tf.constant([-1 if side is None else side for side in shape], operation.inputs[1].dtype)
+                operation._update_input(1, settled)
+
 
 Writer = Callable[[Part, Path, dict[str, Any], bool], None]
 

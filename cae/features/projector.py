@@ -12,8 +12,7 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 
 from cae.atomic_files import replacing, write_text
 from cae.files import printable
-from cae.pictures import save_png
-from cae.pictures.colors import image_colors
+from cae.pictures import image_colors, save_png
 from cae.runs.events import replace_events
 
 # What a browser turns smoothly, and what it takes as a picture.

@@ -1,7 +1,4 @@
-"""What a person names on the command line: a picture, a folder, an array file, or a part of a run's own data.
-
-Images come one by one, each at its own size, so that memory holds a few of them whatever there is on disk.
-"""
+"""Images brought to the model's size in the way in which the run's own were."""
 
 from __future__ import annotations
 
@@ -18,17 +15,41 @@ from cae.data.array_set import ArraySet
 from cae.data.dividing import Parts, class_name
 from cae.data.formats.image_files import BadImageError, decode, read_header
 from cae.data.formats.image_lists import EXTENSIONS, FileList, list_images
-from cae.data.pixels import Size, to_channels
+from cae.data.pixels import Size, crop, cut_patch, stretch, to_channels
 from cae.data.sources.arrays import load_given
 from cae.data.value_range import Pair, ValuesSeen, given_range, range_for
-from cae.errors import UserError
+from cae.errors import RunWarning, UserError
 from cae.files import file_error, printable
-from cae.inference.fitted import fit_as_trained
-from cae.run_warning import RunWarning
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
     from cae.data.image_set import ImageSet
+
+
+def fit_as_trained(image: np.ndarray, size: Size, section: DataSection) -> np.ndarray:
+    """Stretch an image, or cut it to the middle, as `data.fit` says; sources without that key stretch.
+
+    Example:
+        >>> from cae.config.data import BundledData
+        >>> fit_as_trained(np.zeros((40, 50, 1), np.uint8), (28, 28), BundledData()).shape
+        (28, 28, 1)
+
+    Args:
+        image: (height, width, channels), uint8 or float32 in [0, 1].
+        size: Height and width of the result.
+        section: The run's `data` section.
+
+    Raises:
+        ValueError: The image is smaller than the patches that training saw.
+    """
+    fit = getattr(section, "fit", "stretch")
+    if fit == "patch" and (image.shape[0] < size[0] or image.shape[1] < size[1]):
+        raise ValueError(
+            f"images must be at least as large as the patches of {size[0]}x{size[1]} pixels that training saw."
+            f" Received: {image.shape[0]}x{image.shape[1]}."
+        )
+    return {"stretch": stretch, "crop": crop, "patch": cut_patch}[fit](image, size)
+
 
 NAMED_ARRAY_ENDINGS = (".npz", ".h5", ".hdf5")
 _ARRAY_ENDINGS = (".npy", *NAMED_ARRAY_ENDINGS)

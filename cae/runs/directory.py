@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cae.atomic_files import UNFINISHED, remove_leftovers, remove_unfinished, replacing_folder, write_text
-from cae.errors import ConfigError, UserError
+from cae.errors import ConfigError, RunWarning, UserError, from_json
 from cae.files import naming, open_regular
-from cae.run_warning import RunWarning, from_json
 from cae.runs import checksums
 from cae.runs.lock import RunLock
 from cae.runs.read_back import read_environment, read_metrics, read_summary

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cae.errors import UserError
+from cae.errors import RULE, UserError, from_json
 from cae.files import read_bytes
-from cae.run_warning import RULE, from_json
 
 # A hundred thousand epochs.
 _METRICS_BYTES = 1 << 26

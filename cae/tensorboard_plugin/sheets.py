@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cae.pictures.colors import LARGEST_ERROR, image_colors, scale_colors
+from cae.pictures import LARGEST_ERROR, image_colors, scale_colors
 
 # Too dark is blue, too bright is red, and light gray in the middle is right.
 _SIGNED = (

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config import check_config
-from cae.errors import ConfigError
+from cae.errors import ConfigError, RunWarning
 from cae.measures.linear_codes import choose_block, fit_block_klt
-from cae.run_warning import RunWarning
 
 if TYPE_CHECKING:
     from cae.config import RunConfig

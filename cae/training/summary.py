@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cae.data.pixels import to_float
-from cae.errors import UserError
+from cae.errors import RunWarning, UserError, as_json
 from cae.kinds.convolutions import flat
 from cae.kinds.normalization import BatchNormalizing
 from cae.kinds.operations import Activation
-from cae.run_warning import RunWarning, as_json
 from cae.runs.checksums import write_last
 from cae.runs.environment import peak_memory_bytes
 from cae.training.amount import Amount

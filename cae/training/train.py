@@ -46,8 +46,8 @@ from cae.training.tensorboard import ProbeImages, TensorBoardWriter
 if TYPE_CHECKING:
     from cae.data.batch_shares import Shares
     from cae.data.image_set import Splits
+    from cae.errors import RunWarning
     from cae.plan import Plan
-    from cae.run_warning import RunWarning
     from cae.training.cluster import Cluster
 
 

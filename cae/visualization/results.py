@@ -19,8 +19,7 @@ from cae.files import printable, read_bytes
 from cae.pictures import save_png
 from cae.runs.events import image_summary, replace_events
 from cae.visualization.layer_pictures import LayerPicture, draw_layer
-from cae.visualization.page import PagePicture, PageSection, make_page
-from cae.visualization.record import in_words, layer_record
+from cae.visualization.page import PagePicture, PageSection, in_words, layer_record, make_page
 from cae.visualization.responses import Survey, features_model, survey
 
 if TYPE_CHECKING:

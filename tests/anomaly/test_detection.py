@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cae.anomaly import measure_detection
-from cae.anomaly.labels import read_classes
+from cae.anomaly.detection import read_classes
 from cae.errors import UserError
 
 GENERATOR = np.random.default_rng(5)

@@ -8,8 +8,8 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from cae.anomaly import Threshold
+from cae.anomaly.detection import Scored, report
 from cae.anomaly.pixel_baselines import PixelBaselines
-from cae.anomaly.report import Scored, report
 
 
 def test_scores_are_those_of_scikit_learn_s_pca_and_nearest_neighbours():

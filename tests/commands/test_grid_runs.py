@@ -253,7 +253,7 @@ def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, 
 def test_a_run_whose_grid_has_gone_stops_by_itself(write_config, tmp_path):
     nobody = start_process("-c", "")
     nobody.communicate()
-    process = start_process("-m", "cae.grid.workers", nobody.pid, write_config(), "--runs-dir", tmp_path / "runs")
+    process = start_process("-m", "cae.grid.runner", nobody.pid, write_config(), "--runs-dir", tmp_path / "runs")
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert not (tmp_path / "runs" / "default" / "run" / "metrics.jsonl").exists()

@@ -9,14 +9,14 @@ import sys
 import pytest
 
 from cae.commands.main import entry_point
-from cae.huge_pages import gives_on_request, restart_with_huge_pages
+from cae.engine import gives_on_request, restart_with_huge_pages
 from tests.conftest import ROOT
 
 REPORT = """
 import os, sys
 from pathlib import Path
 from cae.commands.main import entry_point
-from cae.huge_pages import restart_with_huge_pages
+from cae.engine import restart_with_huge_pages
 
 print(os.getpid(), "before", flush=True)
 restart_with_huge_pages(Path(sys.argv[1]))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cae.inference import TrainedAutoencoder
-from cae.pictures.colors import error_colors
+from cae.pictures import error_colors
 from tests.conftest import make_images
 from tests.inference.runs import CONVOLUTIONAL, DENSE, make_run
 

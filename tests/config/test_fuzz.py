@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
-from cae.config.data_checks import known_image_size
+from cae.config.checks import known_image_size
 from cae.config.schema_walk import root_shape
 from cae.plan import PlanError, make_plan
 from cae.plan.table import format_plan

@@ -6,23 +6,21 @@ import pytest
 
 from cae.doctor.engine import Engine, EngineTrial, check_cluster, check_engine, check_gpu_memory, check_gpus
 from cae.doctor.finding import as_json, format_finding, ok, problem, warning, worst
-from cae.doctor.memory import (
+from cae.doctor.machine import (
     check_allocator,
+    check_cores,
     check_disk,
+    check_instructions,
     check_memory,
+    check_onednn,
     check_open_files,
+    check_packages,
+    check_python,
     check_runs_folder,
     check_shared_memory,
     check_step_memory,
-    checkpoint_bytes,
-)
-from cae.doctor.processor import (
-    check_cores,
-    check_instructions,
-    check_onednn,
-    check_packages,
-    check_python,
     check_threads,
+    checkpoint_bytes,
 )
 from cae.machine import Limits, Machine, available_memory, find_limits
 from cae.plan.memory import StepMemory

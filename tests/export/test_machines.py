@@ -12,10 +12,8 @@ import pytest
 import tensorflow as tf
 
 from cae.config import RunConfig
-from cae.export.metadata import make_metadata
 from cae.export.parts import make_part
-from cae.export.plain_graph import PlainGraph
-from cae.export.writers import WRITERS
+from cae.export.writers import WRITERS, PlainGraph, make_metadata
 from cae.plan.lowering import Device
 from tests.export.models import build, make_batch
 

@@ -7,9 +7,8 @@ from cae.config.run import RunConfig
 from cae.errors import UserError
 from cae.export.export import Exporter, placing
 from cae.export.formats import FORMATS
-from cae.export.parity import check_parity
+from cae.export.parity import check_parity, compare_floats, compare_quantized, compare_quantized_switches
 from cae.export.parts import make_part
-from cae.export.tolerances import compare_floats, compare_quantized, compare_quantized_switches
 from tests.export.models import build, make_batch
 
 SHAPE = (8, 12, 1)

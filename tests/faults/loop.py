@@ -168,11 +168,11 @@ def compute_once():
     import cae.export.export
     import cae.features.describe
     import cae.inference.trained_autoencoder
-    import cae.plan_figure.file
+    import cae.plan_figure.draw
     import cae.runs.trained
     import cae.training.train
     import cae.visualization.results
-    from cae.grid.workers import Children
+    from cae.grid.runner import Children
 
     def by_weights(directory, *_):
         return directory.digest_weights()
@@ -191,7 +191,7 @@ def compute_once():
     once(cae.comparison.report.page, "comparison_picture")
     once(cae.comparison.report.page, "render_page")
     once(cae.comparison.events.write, "comparison_picture")
-    once(cae.plan_figure.file, "draw_plan")
+    once(cae.plan_figure.draw, "draw_plan")
     once(cae.training.train, "describe_environment")
     once(cae.comparison.report.page, "render_markdown")
     once(cae.visualization.results, "make_page")

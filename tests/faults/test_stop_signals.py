@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from cae.commands.messages import messages_stream
-from cae.grid import workers as children
+from cae.grid import runner
+from cae.messages import messages_stream
 from cae.stop_handler import stop_signals
 from cae.training.checkpoints import CheckpointFolder
 from tests.conftest import ROOT, make_images, start_process
@@ -152,7 +152,7 @@ def test_a_hangup_that_is_ignored_from_the_start_stays_ignored():
         assert signal.SIGHUP in stop_signals()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         assert signal.SIGHUP not in stop_signals()
-        with children.Children():
+        with runner.Children():
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -163,7 +163,7 @@ CHILD = """
 import signal, sys, time
 if sys.argv[1] == "windows":
     del signal.sigpending
-from cae.grid import workers as child
+from cae.commands import grid_worker as child
 def train(arguments):
     print("trains", flush=True)
     while True:
@@ -189,10 +189,10 @@ def test_a_run_of_a_grid_stops_when_the_grid_says_so_and_when_it_is_gone(system,
 
 def test_a_grid_passes_stops_on_without_signals(monkeypatch):
     started = []
-    monkeypatch.setattr(children.subprocess, "Popen", lambda *_, **options: started.append(options) or fake)
+    monkeypatch.setattr(runner.subprocess, "Popen", lambda *_, **options: started.append(options) or fake)
     reading, writing = os.pipe()
     ends = [os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)]
-    grid = children.Children()
+    grid = runner.Children()
     fake = SimpleNamespace(stdin=ends[1], wait=lambda: grid.on_stop(signal.SIGHUP, None) or ends[0].read(9)[0])
     assert grid.train([]) == signal.SIGTERM
     assert grid.stop_signal == signal.SIGTERM

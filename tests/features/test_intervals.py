@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cae.features.probes import paired_interval, wilson_interval
+from cae.features.quality import paired_interval, wilson_interval
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 7), (7, 7), (1, 1), (30, 41), (8431, 10_000)])

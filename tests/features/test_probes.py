@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cae.features import probes as probe
-from cae.features.probes import STRENGTHS, find_nearest, run_probe, standardise, vote
+from cae.features import quality
+from cae.features.quality import STRENGTHS, find_nearest, run_probe, standardise, vote
 
 
 def clouds(number, values=6, classes=3, apart=2.0, seed=0):
@@ -85,8 +85,8 @@ def test_values_that_never_change_say_nothing():
 
 def test_a_probe_that_was_stopped_says_so(monkeypatch):
     points, labels = clouds(300, apart=0.5)
-    monkeypatch.setattr(probe, "_MOST_ITERATIONS", 2)
-    monkeypatch.setattr(probe, "_LEAST_ITERATIONS", 1)
+    monkeypatch.setattr(quality, "_MOST_ITERATIONS", 2)
+    monkeypatch.setattr(quality, "_LEAST_ITERATIONS", 1)
     found = run_probe(points, labels, points)
     assert (found.iterations, found.converged) == (2, False)
 

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from cae.config.model import ModelSection
-from cae.features.exhibits import draw_interpolation, draw_neighbours, draw_traversal
-from cae.features.walks import STEPS, Traversal, interpolate, traverse
+from cae.features.exhibits import (
+    STEPS,
+    Traversal,
+    draw_interpolation,
+    draw_neighbours,
+    draw_traversal,
+    interpolate,
+    traverse,
+)
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from cae.anomaly.labels import read_classes
+from cae.anomaly.detection import read_classes
 from cae.atomic_files import table_cell, write_text, writing_table
 from cae.commands import describe
 from cae.errors import UserError
@@ -193,7 +193,7 @@ def test_a_text_with_bytes_that_are_no_text_can_be_written(tmp_path):
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_results_reach_a_pipe_of_any_encoding(encoding):
-    code = "import sys; from cae.commands.messages import results_stream as stream; print('caf\\udce9 \\u4e2d', file=stream(sys.stdout))"  # noqa: E501
+    code = "import sys; from cae.messages import results_stream as stream; print('caf\\udce9 \\u4e2d', file=stream(sys.stdout))"  # noqa: E501
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONIOENCODING": encoding}
     )

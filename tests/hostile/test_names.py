@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cae.commands.messages import results_stream, tell
 from cae.config import ConfigError, RunConfig, check_config, expand_grid, load_config
 from cae.errors import UserError
+from cae.messages import results_stream, tell
 from cae.runs.lock import RunLock
 from tests.conftest import ROOT
 

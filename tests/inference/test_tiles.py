@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cae.inference.tiles import cover, process_in_tiles
+from cae.inference.any_size import cover, process_in_tiles
 
 
 @st.composite

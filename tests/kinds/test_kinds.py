@@ -22,9 +22,8 @@ from cae.plan.matching import match_decoder
 from cae.plan.memory import predict_image_memory, predict_step_memory
 from cae.plan.table import format_plan
 from cae.plan_figure.draw import draw_plan
-from cae.visualization.backward import Projector
+from cae.visualization.backward import Projector, rectify
 from cae.visualization.feature_layers import find_feature_layers
-from cae.visualization.rectifiers import rectify
 
 ROOT = Path(__file__).parents[2]
 SHAPE = (9, 6, 1)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cae.pictures.colors import LARGEST_ERROR, error_colors, image_colors, scale_colors
+from cae.pictures import LARGEST_ERROR, error_colors, image_colors, scale_colors
 
 
 def lightness(colors: np.ndarray) -> np.ndarray:

@@ -321,7 +321,7 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
 
 
 def test_a_very_long_plan_still_fits_into_a_png(tmp_path, monkeypatch):
-    monkeypatch.setattr("cae.plan_figure.file._MOST_PIXELS", 700)
+    monkeypatch.setattr("cae.plan_figure.draw._MOST_PIXELS", 700)
     path = tmp_path / "plan.png"
     save_plan_figure(PLANS["dense"], path)
     with Image.open(path) as image:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cae.measures.spectrum import power_spectrum
-from cae.pictures.colors import scale_colors
+from cae.pictures import scale_colors
 from tests.tensorboard_plugin.conftest import HOSTILE, NOISY, SUBPIXEL, UNPOOL, ask
 from tests.tensorboard_plugin.tab import expected
 from tests.tensorboard_plugin.waiting import wait_for

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cae
-from cae.run_warning import RunWarning, from_json
+from cae.errors import RunWarning, from_json
 from cae.training.summary import Spread, below_mean_image
 from tests.conftest import make_images
 
@@ -49,7 +49,7 @@ def test_python_gives_warnings_with_code_and_message(write_config, tmp_path):
 
 
 def test_a_warning_given_twice_is_written_once():
-    from cae.run_warning import as_json
+    from cae.errors import as_json
 
     twice = [RunWarning("few_steps", "6 steps")] * 2
     assert from_json(as_json(twice)) == twice[:1]

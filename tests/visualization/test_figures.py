@@ -2,9 +2,15 @@
 
 import numpy as np
 
-from cae.visualization.layer_figures import Feature, draw_activations, draw_feature, draw_kernels
+from cae.visualization.layer_pictures import (
+    Feature,
+    centred,
+    draw_activations,
+    draw_feature,
+    draw_kernels,
+    signed_colors,
+)
 from cae.visualization.page import PagePicture, PageSection, make_page
-from cae.visualization.sheets import centred, signed_colors
 
 
 def colors_of(picture):

@@ -16,7 +16,7 @@ from cae.comparison.report.markdown import render_markdown
 from cae.comparison.report.picture import comparison_picture, error_scale, images_on_page
 from cae.comparison.report.sections import tell
 from cae.files import printable
-from cae.pictures.colors import save_png
+from cae.pictures import save_png
 
 
 def render_page(comparison: Comparison, exhibits: Exhibits) -> str:

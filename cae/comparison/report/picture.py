@@ -12,9 +12,17 @@ from PIL import Image
 from cae.comparison.record import Comparison, Exhibits
 from cae.comparison.report.drawing import Drawn, data_uri
 from cae.comparison.report.formatting import original_title, shortened
-from cae.pictures.canvas import Canvas, choose_cell, line_height, text_width
-from cae.pictures.colors import LARGEST_ERROR, error_colors, image_colors
-from cae.pictures.grid import draw_legend, stack
+from cae.pictures import (
+    LARGEST_ERROR,
+    Canvas,
+    choose_cell,
+    draw_legend,
+    error_colors,
+    image_colors,
+    line_height,
+    stack,
+    text_width,
+)
 
 _CAPTION_LENGTH = 40
 

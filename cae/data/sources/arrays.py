@@ -20,8 +20,8 @@ from cae.data.image_set import Progress
 from cae.data.part_names import find_labels, read_name
 from cae.data.pixels import batch_shape, is_pixel_type, unusual_reading
 from cae.data.value_range import TOLERANCE, Pair, ValuesSeen, given_range, range_for, remedy
+from cae.errors import RunWarning
 from cae.files import file_error, printable
-from cae.run_warning import RunWarning
 
 _CHECKED_BYTES = 1 << 26
 _NAMED_ARRAYS = 20

@@ -22,9 +22,8 @@ from cae.data.image_set import Progress
 from cae.data.pixel_cache import PixelCache, make_pixel_cache, shortages
 from cae.data.sources.folder_parts import FolderParts, class_names, find_parts, number_classes
 from cae.data.value_range import ValuesSeen, given_range, watch_values
-from cae.errors import UserError
+from cae.errors import RunWarning, UserError
 from cae.files import file_error, open_regular, printable
-from cae.run_warning import RunWarning
 
 # Of two different pictures of one length, these are hardly ever the same.
 _END_BYTES = 4096

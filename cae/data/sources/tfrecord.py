@@ -29,8 +29,8 @@ from cae.data.formats.shards import (
 from cae.data.image_set import Progress
 from cae.data.pixel_cache import PixelCache, make_pixel_cache, shortages
 from cae.data.value_range import ValuesSeen, given_range, watch_values
+from cae.errors import RunWarning
 from cae.files import PositionedFile, file_error, why
-from cae.run_warning import RunWarning
 
 RECORD_TYPE = np.dtype([*INDEX_TYPE.descr, ("shard", np.uint32), ("record", np.uint32)])
 """A shard's index entry, the shard's number, and the record's number in it, both from 0."""
