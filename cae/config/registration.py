@@ -36,14 +36,8 @@ def register_upsampling(name: str, layer_class: Any = None, factor: int = 2) -> 
     entry point of the group `cae.upsamplings`, whose name is the kind's.
 
     Example:
-        >>> import keras
-        >>> @register_upsampling("repeat", factor=2)
-        ... class Repeat(keras.layers.UpSampling2D):
-        ...     pass
-        >>> from cae.plan import make_plan
-        >>> section = ModelSection.model_validate({"decoder": {"upsampling": "repeat"}})
-        >>> [operation.summary for operation in make_plan(section, (28, 28, 1)).decoder][2]
-        'repeat x2'
+        cae.register_upsampling("twice", keras.layers.UpSampling2D)
+        cae.train("configs/quickstart.yaml", ["model.decoder.upsampling=twice"])
 
     Args:
         name: the word in configurations: small letters, digits and `_`; not that of a kind that is there.
@@ -60,7 +54,7 @@ def register_upsampling(name: str, layer_class: Any = None, factor: int = 2) -> 
     """
     if layer_class is None:
         return lambda decorated: register_upsampling(name, decorated, factor)
-    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", name) or name in _BUILT_IN:
+    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", str(name)) or name in _BUILT_IN:
         what = "is built in" if name in _BUILT_IN else "is no name of small letters, digits and _"
         raise UserError(f"register_upsampling: the name must be a new word. Received: {name!r}, which {what}.")
     if not isinstance(layer_class, type):
