@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import keras
@@ -133,27 +134,49 @@ def test_a_layer_is_counted_with_its_weights_and_starts_alike_for_a_seed_and_odd
     np.testing.assert_allclose(first.decode(*first.encode(images)), first.model(images), atol=1e-5)
 
 
-def test_a_kind_of_an_installed_package_needs_its_name_only(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match=r"received .*zoomed"):
-        check_config(model("zoomed"))
-    (tmp_path / "zooming.py").write_text(
-        "import keras\n\nclass Zoomed(keras.layers.UpSampling2D):\n    factor = 2\n", encoding="utf-8"
-    )
-    information = tmp_path / "zooming-1.5.dist-info"
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The package in `examples`, as pip would leave it."""
+    folder = ROOT / "examples" / "own_upsampling"
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    information = tmp_path / "own_upsampling-0.1.0.dist-info"
     information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: zooming\nVersion: 1.5\n", encoding="utf-8")
-    (information / "entry_points.txt").write_text("[cae.upsamplings]\nzoomed = zooming:Zoomed\n", encoding="utf-8")
-    (information / "top_level.txt").write_text("zooming\n", encoding="utf-8")
+    lines = [f"{name} = {value}" for name, value in project["entry-points"]["cae.upsamplings"].items()]
+    (information / "entry_points.txt").write_text("\n".join(["[cae.upsamplings]", *lines]), encoding="utf-8")
+    (information / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n", encoding="utf-8"
+    )
+    (information / "top_level.txt").write_text("own_upsampling\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    grid = {"grid": {"model.decoder.upsampling": ["zoomed", "resize"]}}
-    assert [one.name for one in cae.config.expand_grid(check_config(model("resize") | grid))] == [
-        "run-upsampling=zoomed",
-        "run-upsampling=resize",
-    ]
-    assert registration.own_upsamplings() == {"zoomed": "zooming.Zoomed of zooming 1.5"}
-    assert plan_of("zoomed").decoder[0].summary == "zoomed x2"
-    with pytest.raises(ConfigError, match="did you mean zoomed"):
-        check_config(model("zomed"))
+    monkeypatch.syspath_prepend(folder)
+
+
+def test_a_kind_that_is_not_installed_is_unknown():
+    with pytest.raises(ConfigError, match=r"must be one of .* received .*blurred"):
+        check_config(model("blurred"))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_kind_of_an_installed_package_needs_its_name_only():
+    grid = {"grid": {"model.decoder.upsampling": ["blurred", "resize"]}}
+    combinations = cae.config.expand_grid(check_config(model("resize") | grid))
+    assert [one.name for one in combinations] == ["run-upsampling=blurred", "run-upsampling=resize"]
+    registration.check_other_processes_know(one.model for one in combinations)  # each finds it by itself
+    assert registration.own_upsamplings() == {"blurred": "own_upsampling.Blurred of own-upsampling 0.1.0"}
+    with pytest.raises(ConfigError, match="did you mean blurred"):
+        check_config(model("blured"))
+
+    plan = plan_of("blurred", (12, 8, 1), filters=(4,))
+    autoencoder = build_autoencoder(plan)
+    values = np.random.default_rng(0).random((1, 6, 4, 4), np.float32)
+    rows = np.pad(values.repeat(2, axis=1).repeat(2, axis=2), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    weights = np.array([0.25, 0.5, 0.25])
+    expected = sum(
+        weights[down] * weights[right] * rows[:, down : down + 12, right : right + 8]
+        for down in range(3)
+        for right in range(3)
+    )
+    np.testing.assert_allclose(autoencoder.decoder.get_layer("stage_1_blurred")(values), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
