@@ -61,7 +61,7 @@ def make_verdict(psnr: float, others: Mapping[str, Mapping[str, Any]], plan: Pla
             " a network: only a smaller code shows what a model is worth."
         )
     if to_try:
-        sentences.append(f"Try {' '.join(to_try)}")
+        sentences.append(f"Try {_as_options(to_try)}")
     return {
         "psnr": psnr,
         "above": above,
@@ -86,6 +86,11 @@ def _in_words(subject: str, above: Mapping[str, float], below: Mapping[str, floa
     return f"{subject} {'; '.join(parts)}."
 
 
+def _as_options(words: list[str]) -> str:
+    """As they can be pasted behind `train.py CONFIG`."""
+    return " ".join(f"--set {word}" for word in words)
+
+
 def below_floor(psnr: float, floors: Mapping[str, Mapping[str, Any]], config: RunConfig) -> list[RunWarning]:
     """Say whether a model reconstructs worse than transforms of blocks that need no training.
 
@@ -102,7 +107,7 @@ def below_floor(psnr: float, floors: Mapping[str, Mapping[str, Any]], config: Ru
     return [
         RunWarning(
             "below_floor",
-            f"{message}, which a code of the same shape reaches without training. Try {' '.join(remedies(config))}",
+            f"{message}, which a code of the same shape reaches without training. Try {_as_options(remedies(config))}",
         )
     ]
 
