@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,12 +26,14 @@ TITLES = {
     "resize": "resizing",
 }
 
-# What has brought models above their floor, the most effective first.
+# What has brought models above their floor, the most effective first: of each row the first words that fit.
 _REMEDIES = (
-    "model.linear_path=block",
-    "model.init=klt",
-    "model.encoder.downsampling=strided_conv",
-    "model.encoder.activation=gelu",
+    (
+        ("model.decoder.output_activation=linear", "model.linear_path=block", "model.init=klt"),
+        ("model.decoder.output_activation=linear", "model.linear_path=global", "model.init=pca"),
+    ),
+    (("model.encoder.downsampling=strided_conv",),),
+    (("model.encoder.activation=gelu",),),
 )
 
 
@@ -144,12 +146,13 @@ def remedies(config: RunConfig) -> list[str]:
     Those that the configuration has already, or cannot have, are left out.
 
     >>> from cae.config import RunConfig
-    >>> remedies(RunConfig.model_validate({"training": {"epochs": 10}}))[-1]
-    'training.epochs=30'
+    >>> remedies(RunConfig.model_validate({"training": {"epochs": 10}}))[1:3]
+    ['model.linear_path=block', 'model.init=klt']
     """
     length = "epochs" if config.training.steps is None else "steps"
     number = getattr(config.training, length)
-    return _fitting(config, [*_REMEDIES, *([f"training.{length}={3 * number}"] if isinstance(number, int) else [])])
+    longer = ((f"training.{length}={3 * number}",),) if isinstance(number, int) else ()
+    return _fitting(config, [*_REMEDIES, longer])
 
 
 def _smaller_code(plan: Plan, config: RunConfig) -> list[str]:
@@ -158,17 +161,23 @@ def _smaller_code(plan: Plan, config: RunConfig) -> list[str]:
     if config.model.bottleneck.kind == "dense":
         return [f"model.bottleneck.units={max(1, values)}"]
     channels = max(1, values // math.prod(plan.latent_shape[:2]))
-    return _fitting(config, ["model.bottleneck.kind=spatial", f"model.bottleneck.channels={channels}"])
+    return _fitting(config, [(("model.bottleneck.kind=spatial", f"model.bottleneck.channels={channels}"),)])
 
 
-def _fitting(config: RunConfig, words: list[str]) -> list[str]:
-    """Those of some overrides that change something, each on top of those before, and are allowed."""
+def _fitting(config: RunConfig, rows: Sequence[Sequence[Sequence[str]]]) -> list[str]:
+    """Overrides on top of each other: of each row the first that are allowed, without those that change nothing."""
     values = config.model_dump(mode="json", exclude={"grid"})
     chosen: list[str] = []
-    for word in words:
+    for row in rows:
+        for words in row:
+            with contextlib.suppress(ConfigError):
+                check_config(values, [*chosen, *words])
+                chosen += words
+                break
+    changed = check_config(values, chosen)
+    for word in chosen.copy():
+        rest = [other for other in chosen if other != word]
         with contextlib.suppress(ConfigError):
-            changed = check_config(values, [*chosen, word])
-            if changed != config:
-                chosen.append(word)
-                config = changed
+            if check_config(values, rest) == changed:
+                chosen = rest
     return chosen
