@@ -5,7 +5,7 @@
 0.001
 
 What is named here is imported when it is first asked for: `import cae` alone waits for nothing. `load`, `train`,
-`evaluate` and `layers` start TensorFlow.
+`tune`, `evaluate` and `layers` start TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cae import layers as layers
-    from cae.api import Run, TrainingResult, evaluate, load, train
+    from cae.api import Run, TrainingResult, evaluate, load, train, tune
     from cae.config import RunConfig
     from cae.config.registration import register_upsampling
     from cae.errors import ConfigError, UserError
@@ -35,6 +35,7 @@ __all__ = [
     "load",
     "register_upsampling",
     "train",
+    "tune",
 ]
 
 _MODULES = {
@@ -48,6 +49,7 @@ _MODULES = {
     "load": "cae.api",
     "register_upsampling": "cae.config.registration",
     "train": "cae.api",
+    "tune": "cae.api",
 }
 
 

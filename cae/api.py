@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cae.commands.evaluate import Split
     from cae.commands.training_order import Order
     from cae.inference import TrainedAutoencoder
+    from cae.training.range_test import RangeTest
 
 
 class Run:
@@ -169,6 +170,7 @@ def load(run: str | os.PathLike[str], *, tell: Callable[[str], None] = print) ->
         UserError: There is no such run, or it is damaged.
     """
     from cae.inference import TrainedAutoencoder
+    from cae.training.range_test import RangeTest
 
     return TrainedAutoencoder.load(Path(run), tell)
 
@@ -271,6 +273,45 @@ def train(
         return _train_grid(order)
     _stop_if_told(train_one(order).exit_code)
     return TrainingResult([Run(order.directory.path)], order.experiment)
+
+
+def tune(
+    config: Config,
+    *,
+    overrides: Sequence[str] = (),
+    lowest: float = 1e-6,
+    highest: float = 10.0,
+    steps: int = 200,
+    tell: Callable[[str], None] = print,
+) -> RangeTest:
+    """Find a learning rate by a short training whose rate rises step by step; does what `python -m cae tune` does.
+
+    Nothing is written. See Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3.
+
+    Example:
+        found = cae.tune("configs/quickstart.yaml")
+        cae.train("configs/quickstart.yaml", overrides=[f"training.optimizer.learning_rate={found.suggestion}"])
+
+    Args:
+        config: As for `train`, without a grid.
+        overrides: As for `train`.
+        lowest: The rate of the first step.
+        highest: The rate of the last step, which is not taken where the loss diverges before.
+        steps: At most so many.
+        tell: Is given a line for the user now and then.
+
+    Returns:
+        `suggestion`, a tenth of `lowest_at`, which is the rate at which the loss was lowest; and for each step
+        `rates`, `losses` and `smoothed`.
+
+    Raises:
+        ConfigError: The configuration is wrong, or it has a grid.
+        UserError: Images are missing or damaged, or the loss falls at no rate.
+    """
+    from cae.commands.training_order import Order, find_learning_rate
+
+    order = Order(_checked(config, overrides), _source(config), Path("runs"), tell=tell)
+    return find_learning_rate(order, lowest, highest, steps, lambda done, total: None)
 
 
 def _train_grid(order: Order) -> TrainingResult:

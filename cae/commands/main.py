@@ -22,6 +22,7 @@ from cae.stop_handler import meaning, stop_signals
 # Name of each command, with its line in the overview. Each lives in a module of this package called like it.
 COMMANDS = {
     "train": "train an autoencoder from a configuration",
+    "tune": "find a learning rate by a short training whose rate rises",
     "evaluate": "measure trained runs on held-out images",
     "tensorboard": "watch and compare runs in a browser, picture by picture",
     "visualize": "show what the feature maps of a trained run respond to",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cae.config.data import DataSection
     from cae.data.image_set import Splits
     from cae.errors import RunWarning
+    from cae.training.range_test import RangeTest
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,31 @@ def train_one(order: Order) -> End:
         for warning in find_warnings(order.config, plan, splits):
             order.tell(str(warning))
         return _train(order, plan, splits, cluster)
+
+
+def find_learning_rate(
+    order: Order, lowest: float, highest: float, steps: int, progress: Callable[[int, int], None]
+) -> RangeTest:
+    """Find a learning rate for a single run, which is neither begun nor touched; see `cae.training.range_test`.
+
+    Raises:
+        ConfigError: There is a grid, or several processes are to train; or as `train_one`.
+        UserError: Images are missing, or there is nothing to suggest.
+    """
+    from cae.training.range_test import check_range, run_range_test
+
+    check_range(lowest, highest, steps)
+    if order.config.grid:
+        raise ConfigError(
+            f"{order.source}: a grid has no one learning rate; choose one combination, and add `grid={{}}`."
+        )
+    if order.config.training.strategy == "multi_worker":
+        raise ConfigError(f"{order.source}: rates are tested in one process; add `training.strategy=auto`.")
+    order, plan, splits = prepare(replace(order, overwrite=True))
+    from cae.training.train import Training
+
+    training = Training(order.config, plan, splits, order.directory, order.tell)
+    return run_range_test(training, lowest=lowest, highest=highest, steps=steps, progress=progress)
 
 
 def prepare(order: Order, *, is_chief: bool = True) -> tuple[Order, Plan, Splits]:

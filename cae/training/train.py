@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import tensorflow as tf
 from cae.atomic_files import write_json
 from cae.config import RunConfig, load_config, save_config
 from cae.config.data import PATH_KEYS
+from cae.config.training import ConstantSchedule
 from cae.data.pipeline import make_training_batches, user_errors
 from cae.errors import UserError
 from cae.model import build_autoencoder
@@ -30,7 +31,7 @@ from cae.training.checkpoints import Checkpoint, CheckpointFolder
 from cae.training.cluster import wait_for_all
 from cae.training.coordination import Alone, Together
 from cae.training.journal import Journal, NoJournal
-from cae.training.loop import Loop, has_stopped_improving
+from cae.training.loop import Loop, has_stopped_improving, means
 from cae.training.memory import naming_memory
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer, make_schedule
@@ -105,6 +106,23 @@ class Training:
             for warning in dict.fromkeys(warnings if agreement.is_chief else ()):
                 self.tell(str(warning))
             return outcome, stop.exit_code if outcome is Outcome.INTERRUPTED else 0
+
+    def losses_at(self, rates: Sequence[float]) -> Iterator[float]:
+        """Take a step at each learning rate from the first weights on, and give each batch's loss before its step.
+
+        Nothing is written: no run comes of it.
+        """
+        # The schedule would set rates of its own.
+        training = self.config.training.model_copy(update={"schedule": ConstantSchedule()})
+        trial = replace(self, config=self.config.model_copy(update={"training": training}))
+        with self._naming_memory(), user_errors():
+            state = trial._make_state()
+            trial._load_start(state)
+            batches = iter(trial._make_training_batches(0, state.steps.shares))
+            for rate in rates:
+                state.steps.optimizer.learning_rate = rate
+                sums = state.steps.train(batches, tf.constant(1, tf.int64), state.steps.zero_sums()).numpy()
+                yield means(sums.tolist())["loss"]
 
     def _warnings(self) -> list[RunWarning]:
         """What makes the run doubtful whatever comes out."""

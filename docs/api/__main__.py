@@ -28,15 +28,15 @@ result = cae.train("configs/quickstart.yaml")
 model = result.load()  # later, and elsewhere: cae.load("runs/quickstart/conv_transpose")
 ```
 
-`import cae` alone waits for nothing; `cae.train`, `cae.load`, `cae.evaluate` and `cae.layers` start TensorFlow. What is
-the user's to mend is a `cae.UserError`, or a `cae.ConfigError` for the configuration: both have messages for people.
+`import cae` alone waits for nothing; `cae.train`, `cae.tune`, `cae.load`, `cae.evaluate` and `cae.layers` start
+TensorFlow. What is the user's to mend is a `cae.UserError`, or a `cae.ConfigError` for the configuration: both have messages for people.
 All functions work in notebooks, as [the tour](tour.ipynb) shows; type hints are shipped. `overrides` are what `--set`
 is on the command line, and messages that say `--resume` or `--overwrite` mean the arguments of that name. What the
 command line does with trained runs is in [Using what was trained](using.md).
 """
 
 SECTIONS = {
-    "Train, load, evaluate": ("train", "load", "evaluate"),
+    "Train, load, evaluate": ("train", "load", "evaluate", "tune"),
     "What training gives": ("TrainingResult", "Run"),
     "A trained model": ("TrainedAutoencoder",),
     "Configuration": ("RunConfig", "register_upsampling"),
