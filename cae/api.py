@@ -170,7 +170,6 @@ def load(run: str | os.PathLike[str], *, tell: Callable[[str], None] = print) ->
         UserError: There is no such run, or it is damaged.
     """
     from cae.inference import TrainedAutoencoder
-    from cae.training.range_test import RangeTest
 
     return TrainedAutoencoder.load(Path(run), tell)
 

@@ -13,6 +13,9 @@ from pathlib import Path
 from cae.caches import keras_datasets_folder
 from cae.errors import UserError
 
+# Says for this process and those that it starts whether `--device` asks for a CPU or a GPU.
+DEVICE = "CAE_DEVICE"
+
 
 def start_engine(*, deterministic: bool = False) -> None:
     """Set what must be set before the first import of TensorFlow, then import it.
@@ -40,6 +43,11 @@ def start_engine(*, deterministic: bool = False) -> None:
         )
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
+    if os.environ.get(DEVICE) == "gpu" and not gpus:
+        raise UserError("--device gpu: TensorFlow finds no such GPU here; `python -m cae doctor` says why.")
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "0":
+        # Its hints about retracing are for those who write programs with it.
+        tf.get_logger().setLevel("ERROR")
     for gpu in gpus:
         # A program that has used the GPU before has decided how its memory is taken.
         with contextlib.suppress(RuntimeError, ValueError):
@@ -55,12 +63,10 @@ def _without_banners() -> Iterator[None]:
     """Hold back what TensorFlow's libraries print when they are loaded, unless something goes wrong.
 
     Their first lines come before any setting of theirs is read, so only the file descriptor itself helps. Who sets
-    TF_CPP_MIN_LOG_LEVEL wants to see them or not, and is left alone.
+    TF_CPP_MIN_LOG_LEVEL gets them, but for the news that a machine without a GPU has none.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        yield
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    is_wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     with tempfile.TemporaryFile("w+") as held:
         stderr = os.dup(2)
@@ -75,6 +81,9 @@ def _without_banners() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+        if is_wanted:
+            held.seek(0)
+            os.write(2, "".join(line for line in held if "cuInit" not in line).encode())
 
 
 # Where Linux says who gets memory in pages of 2 MB instead of 4 kB: `always`, `madvise` for who asks, or `never`.

@@ -111,6 +111,31 @@ def messages_stream(stream: TextIO) -> TextIO:
     return cast(TextIO, LastingText(stream, str))
 
 
+class _Warnings(io.TextIOBase):
+    """A text stream that lets lines through that begin as warnings do."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        """Take the text, and write the lines that it ends."""
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if line.lower().startswith(("warning", "error")):
+                self._stream.write(f"{line}\n")
+        return len(text)
+
+    def flush(self) -> None:
+        """Show what is written."""
+        self._stream.flush()
+
+
+def only_warnings(stream: TextIO) -> contextlib.AbstractContextManager[Any]:
+    """Let nothing but warnings and errors reach stderr meanwhile; bars are not drawn."""
+    return contextlib.redirect_stderr(cast(TextIO, _Warnings(stream)))
+
+
 @contextlib.contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal; what it gives is told the number done and the number of all."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 from cae.commands.planning import add_override_argument, batch_size_of, memory_of_step, plan_for
@@ -19,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--figure", type=Path, metavar="FILE", help="also draw encoder and decoder; FILE ends in .png, .svg or .pdf"
     )
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="also say which operations this machine computes in faster forms"
-    )
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON instead")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,10 +36,14 @@ def run(options: argparse.Namespace) -> int:
     plan = plan_for(config, find_image_shape(config.data), options.config)
     if figure is not None:
         save_plan_figure(plan, figure)
-    print(format_plan(plan))
     batch_size = batch_size_of(config, plan)
-    print(format_step_memory(memory_of_step(config, plan, batch_size), batch_size, config.training.precision))
-    if options.verbose:
+    memory = memory_of_step(config, plan, batch_size)
+    if options.json:
+        print(json.dumps({**plan.as_dict(), "batch_size": batch_size, "step_memory_bytes": asdict(memory)}, indent=2))
+        return 0
+    print(format_plan(plan))
+    print(format_step_memory(memory, batch_size, config.training.precision))
+    if options.debug:
         print("\nwhile training on this machine's processor, computed together or in other forms:")
         dtype = config.training.precision.removeprefix("mixed_")
         print("\n".join(format_steps(lower(plan.operations, this_cpu(), dtype, training=True))))

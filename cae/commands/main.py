@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import platform
 import signal
 import sys
 import traceback
@@ -13,10 +14,12 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from cae import __version__
+from cae.commands.parser import CommandParser, Parser
 from cae.engine import restart_with_huge_pages
 from cae.errors import ConfigError, UserError
 from cae.files import not_text
-from cae.messages import for_terminal, messages_stream, results_stream, tell
+from cae.messages import messages_stream, only_warnings, results_stream, tell
 from cae.stop_handler import meaning, stop_signals
 
 # Name of each command, with its line in the overview. Each lives in a module of this package called like it.
@@ -34,6 +37,7 @@ COMMANDS = {
     "verify": "hold the files of runs against their checksums",
     "prepare": "write a large image folder as TFRecord shards",
     "doctor": "check this machine, and a configuration, for what stands in the way of training",
+    "list": "list runs, kinds of layers, configurations, or all keys of a configuration",
     "describe": "print or draw a model's layers, shapes, parameters and code size without training",
 }
 
@@ -55,10 +59,14 @@ def _run(arguments: Sequence[str]) -> int:
     for number in stop_signals():
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
-    is_debug = "--debug" in arguments
+    is_debug = False
     try:
         options = _make_parser(arguments).parse_args(arguments)
-        with contextlib.redirect_stdout(results_stream(sys.stdout)):
+        is_debug = options.debug
+        if is_debug:
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
+        messages = only_warnings(sys.stderr) if options.quiet else contextlib.nullcontext()
+        with contextlib.redirect_stdout(results_stream(sys.stdout)), messages:
             return int(options.run(options))
     except UserError as error:
         _show_traceback(is_debug)
@@ -104,33 +112,47 @@ def entry_point(arguments: Sequence[str] | None = None) -> int:
     return main(arguments)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Quotes what was typed, as all messages do, without the terminal obeying it."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(for_terminal(message))
-
-
 def _show_traceback(is_debug: bool) -> None:
     if is_debug:
         tell(traceback.format_exc())
 
 
 def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="cae",
         description="Train convolutional autoencoders with any decoder upsampling, and compare them.",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser.add_argument("--version", action=_ShowVersion, help="show the version and what it runs on")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
-        command.add_argument("--debug", action="store_true", help="show a traceback with an error")
+        level = command.add_mutually_exclusive_group()
+        level.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings, errors and results")
+        level.add_argument(
+            *("-v", "--verbose", "--debug"),
+            action="store_true",
+            dest="debug",
+            help="say more: with an error where it arose, and what TensorFlow says",
+        )
+        command.add_argument("--version", action=_ShowVersion, help=argparse.SUPPRESS)
         # Only the command that is asked for is imported: help for one should not wait for another's libraries.
         if arguments and arguments[0] == name:
             module = importlib.import_module(f"cae.commands.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser
+
+
+class _ShowVersion(argparse.Action):
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help, default=argparse.SUPPRESS)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras"))
+        print(f"cae {__version__} ({packages}, Python {platform.python_version()})")
+        parser.exit()
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

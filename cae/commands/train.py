@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 from cae.commands.planning import add_override_argument
@@ -68,7 +70,22 @@ def run(options: argparse.Namespace) -> int:
         return _run_grid(order, options)
     if options.shard:
         raise ConfigError(f"--shard: {options.config} has no `grid`, and a single run cannot be split.")
-    return _run_one(order, options)
+    return _run_one(_with_free_name(order), options)
+
+
+def _with_free_name(order: Order) -> Order:
+    """Give a new run another name where its own is taken; of several processes none can know which the others take."""
+    taken = order.directory
+    if order.resume or order.overwrite or not taken.exists or order.config.training.strategy == "multi_worker":
+        return order
+    taken.lock.check_is_free()  # who starts the same twice at a time has hardly meant two trainings
+    names = (f"{order.config.name[:120]}-{number}" for number in itertools.count(2))
+    name = next(name for name in names if not (order.experiment / name).exists())
+    tell(
+        f"{taken.path}: this run exists already ({taken.status or 'not finished'}) and is left as it is. The new one is"
+        f" called {name}. (--resume goes on with a run, --overwrite starts it afresh.)"
+    )
+    return replace(order, config=order.config.model_copy(update={"name": name}))
 
 
 def _run_one(order: Order, options: argparse.Namespace) -> int:
@@ -77,8 +94,6 @@ def _run_one(order: Order, options: argparse.Namespace) -> int:
         order, plan, splits = prepare(order)
         for warning in find_warnings(order.config, plan, splits):
             tell(str(warning))
-        if directory.exists and not (order.resume or order.overwrite):
-            tell(f"{directory.path}: this run exists already; training needs --resume or --overwrite.")
         print(format_plan(plan))
         print(f"training       {amount_in_words(order.config, len(splits.train))}")
         return 0
@@ -100,7 +115,9 @@ def _run_grid(order: Order, options: argparse.Namespace) -> int:
                 tell(f"{combination.config.name}: {combination.reason}")
         print(format_combinations(combinations, plans, find_amounts(order, combinations, plans)))
         return 0
-    trained, exit_code = train_grid(order, combinations, debug=options.debug)
+    trained, exit_code = train_grid(
+        order, combinations, passed_on=["--debug"] * options.debug + ["--quiet"] * options.quiet
+    )
     for path in trained:
         print(path)
     return exit_code

@@ -207,7 +207,9 @@ def find_grid(order: Order, shard: Shard | None = None) -> list[Combination]:
     return find_combinations(configs, order.runs_dir, overwrite=order.overwrite, longer=order.resume)
 
 
-def train_grid(order: Order, combinations: list[Combination], *, debug: bool = False) -> tuple[list[Path], int]:
+def train_grid(
+    order: Order, combinations: list[Combination], *, passed_on: Sequence[str] = ()
+) -> tuple[list[Path], int]:
     """Train combinations, each in a process of its own; this one stays small.
 
     Returns:
@@ -227,7 +229,7 @@ def train_grid(order: Order, combinations: list[Combination], *, debug: bool = F
         order.runs_dir,
         overwrite=order.overwrite,
         longer=order.resume,
-        debug=debug,
+        passed_on=passed_on,
         tell=order.tell,
     )
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cae.atomic_files import filling_folder, write_json
-from cae.commands.messages import next_steps, progress_bar, tell
 from cae.commands.planning import add_override_argument
 from cae.commands.training_order import Order, find_learning_rate
 from cae.config import load_config
+from cae.messages import next_steps, progress_bar, tell
 from cae.runs import check_is_writable
 from cae.training.range_test import HIGHEST, LOWEST, STEPS
 

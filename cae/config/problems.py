@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from cae.config.nodes import Node, Path, Place, Problem, dotted, nearest, plain, resolve
 from cae.config.schema_walk import Options, Shape, as_index, root_shape
+from cae.config.synonyms import EXPLAINED, KEYS, MEANT, letters
 from cae.section import MOST
 
 MAX_SHOWN = 80
@@ -130,13 +132,28 @@ def _advice(shape: Shape, value: Any) -> str | None:
         return f"numbers end at {MOST}"
     if value is None and types == {"object"}:
         return "leave the key out for its defaults"
+    if "array" in types and (listed := _as_list(shape, value)):
+        return f"write {listed}"
     return _advice_on_text(shape, value, types) if isinstance(value, str) else None
+
+
+def _as_list(shape: Shape, value: Any) -> str | None:
+    """Return the list that one number, or one text like `64x48`, was probably meant for."""
+    numbers = [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+    if isinstance(value, str) and re.fullmatch(r"\d+(\s*[x,]\s*\d+)*", value):
+        numbers = [int(part) for part in re.findall(r"\d+", value)]
+    length = next((one.schema.get("minItems", 0) for one in shape.alternatives if one.schema.get("type") == "array"), 0)
+    if len(numbers) == 1:
+        numbers *= max(1, length)
+    return f"[{', '.join(map(str, numbers))}]" if numbers else None
 
 
 def _advice_on_text(shape: Shape, text: str, types: set[Any]) -> str | None:
     meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower())
     if "boolean" in types and meant:
         return f"write {meant}"
+    if "subpixel" in (shape.options.shapes if shape.options else ()) and letters(text) in EXPLAINED:
+        return EXPLAINED[letters(text)]
     words = [word for alternative in shape.alternatives for word in _words(alternative)]
     if shape.options:
         words.extend(shape.options.shapes)
@@ -176,12 +193,15 @@ def in_words(names: Sequence[str]) -> str:
 
 
 def closest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the candidate that `word` most probably misspells; None when none is near.
+    """Return the candidate that `word` most probably misspells, or is another name of; None when none is near.
 
-    >>> closest("max_unpol", ["max_unpool", "resize"])
-    'max_unpool'
+    >>> closest("max_unpol", ["max_unpool", "resize"]), closest("PixelShuffle", ["resize", "subpixel"])
+    ('max_unpool', 'subpixel')
     """
-    word, candidates = word.lower().replace("-", "_"), list(candidates)
+    candidates = list(candidates)
+    if meant := next((name for name in MEANT.get(letters(word), ()) if name in candidates), None):
+        return meant
+    word = word.lower().replace("-", "_")
     containing = [candidate for candidate in candidates if len(word) >= 4 and word in candidate]
     matches = difflib.get_close_matches(word, containing or candidates, n=1, cutoff=cutoff)
     return matches[0] if matches else (containing[0] if len(containing) == 1 else None)
@@ -289,10 +309,15 @@ def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | 
     known = root_shape()
     if "." in key and (known.at((*parent, *key.split("."))) or known.at(tuple(key.split(".")))):
         return "dotted keys are for --set and grid; here mappings stand within mappings"
+    meant = KEYS.get(letters(key), "")
+    if meant.rpartition(".")[0] == dotted(parent) and meant.rpartition(".")[2] in _keys(section, siblings):
+        return f"did you mean {meant.rpartition('.')[2]}?"
     if close := closest(key, _keys(section, siblings), cutoff=0.65):
         return f"did you mean {close}?"
     if as_index(key) is not None:
         return f"{dotted(parent)} is not a list"
+    if meant:
+        return f"did you mean {meant}?"
     elsewhere = sorted({dotted(path) for path in known.paths() if path[-1] == key})
     return f"did you mean {' or '.join(elsewhere)}?" if 0 < len(elsewhere) <= 3 else None
 

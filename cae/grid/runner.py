@@ -95,7 +95,7 @@ def train_combinations(
     *,
     overwrite: bool,
     longer: bool = False,
-    debug: bool = False,
+    passed_on: Sequence[str] = (),
     tell: Callable[[str], None],
 ) -> tuple[list[Path], int]:
     """Train what is pending, each run in a process of its own, so that its memory is given back.
@@ -107,14 +107,14 @@ def train_combinations(
         runs_dir: The folder of all experiments.
         overwrite: Start each run afresh.
         longer: Go on for more epochs with runs that were to have fewer.
-        debug: Show tracebacks.
+        passed_on: Options of each run's own command, `--debug` and the like.
         tell: Shows a line to the user.
 
     Returns:
         The folders of the runs that are trained to their end, in the grid's order, and the exit code: 0, 1 if a run
         failed or is trained by another process, 130 or 143 after a stop signal that left something undone.
     """
-    return _Session(combinations, runs_dir, overwrite, longer, debug, tell).train()
+    return _Session(combinations, runs_dir, overwrite, longer, passed_on, tell).train()
 
 
 class _Session:
@@ -124,7 +124,7 @@ class _Session:
         runs_dir: Path,
         overwrite: bool,
         longer: bool,
-        debug: bool,
+        passed_on: Sequence[str],
         tell: Callable[[str], None],
     ) -> None:
         self._combinations = combinations
@@ -132,7 +132,7 @@ class _Session:
         self._overwrite = overwrite
         self._longer = longer
         self._mode = {"train": ["--overwrite"] if overwrite else [], "resume": ["--resume"]}
-        self._debug = ["--debug"] if debug else []
+        self._passed_on = passed_on
         self._tell = tell
         self._started = time.monotonic()
         self._seconds: list[float] = []  # of each run that was trained to its end here
@@ -170,7 +170,7 @@ class _Session:
         path, run = folder / f"{combination.config.name}.yaml", combination.directory
         save_config(combination.config, path)
         started, old_summary = time.monotonic(), _summary(run)
-        options = [*self._mode[combination.intent], *self._debug]
+        options = [*self._mode[combination.intent], *self._passed_on]
         exit_code = children.train([path, "--runs-dir", self._runs_dir, *options])
         if exit_code == 0:
             self._done.append(run.path)

@@ -103,6 +103,29 @@ class Plan:
             image_bits=8 * math.prod(self.image_shape),
         )
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: shapes, sizes, and each operation."""
+        fields = self.receptive_fields()
+        return {
+            "image_shape": list(self.image_shape),
+            "latent_shape": list(self.latent_shape),
+            "parameters": self.parameters,
+            "macs_per_image": self.macs,
+            "code": self.code.as_dict(),
+            "operations": [
+                {
+                    "part": "encoder" if number < len(self.encoder) else "decoder",
+                    "name": operation.name,
+                    "operation": operation.summary,
+                    "output_shape": list(operation.output_shape),
+                    "parameters": operation.parameters,
+                    "macs": operation.macs,
+                    "receptive_field": None if math.isinf(fields[number]) else fields[number],
+                }
+                for number, operation in enumerate(self.operations)
+            ],
+        }
+
     def receptive_fields(self) -> list[float]:
         """Side in image pixels of what a value after each operation can see; infinite behind a dense layer."""
         return [sight.field for sight in self._sights()]

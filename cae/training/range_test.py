@@ -125,8 +125,7 @@ def suggest(rates: Sequence[float], losses: Sequence[float], steps: int) -> Rang
     window = _width(steps)
     if len(losses) < 2 * window:
         raise UserError(
-            f"The loss was no finite number after {len(losses)} steps."
-            " Start from a lower one with --lowest."
+            f"The loss was no finite number after {len(losses)} steps. Start from a lower one with --lowest."
         )
     # Each mean is over as many steps before as after; at both ends over fewer.
     weights = np.convolve(np.ones(len(losses)), np.ones(window), mode="same")

@@ -117,7 +117,7 @@ class Training:
         trial = replace(self, config=self.config.model_copy(update={"training": training}))
         with self._naming_memory(), user_errors():
             state = trial._make_state()
-            trial._load_start(state)
+            trial._make_start(state)
             batches = iter(trial._make_training_batches(0, state.steps.shares))
             for rate in rates:
                 state.steps.optimizer.learning_rate = rate

@@ -29,7 +29,8 @@ model = result.load()  # later, and elsewhere: cae.load("runs/quickstart/conv_tr
 ```
 
 `import cae` alone waits for nothing; `cae.train`, `cae.tune`, `cae.load`, `cae.evaluate` and `cae.layers` start
-TensorFlow. What is the user's to mend is a `cae.UserError`, or a `cae.ConfigError` for the configuration: both have messages for people.
+TensorFlow. What is the user's to mend is a `cae.UserError`, or a `cae.ConfigError` for the configuration: both have
+messages for people.
 All functions work in notebooks, as [the tour](tour.ipynb) shows; type hints are shipped. `overrides` are what `--set`
 is on the command line, and messages that say `--resume` or `--overwrite` mean the arguments of that name. What the
 command line does with trained runs is in [Using what was trained](using.md).

@@ -133,14 +133,18 @@ def test_dry_run_prints_the_plan_and_writes_nothing(run_command, write_config, t
     assert sorted(tmp_path.rglob("*")) == sorted([*before, config])
 
 
-def test_a_finished_run_is_refused_resumed_without_work_or_overwritten(run_command, train, write_config, tmp_path):
+def test_a_finished_run_is_resumed_or_overwritten_and_else_a_new_one_gets_another_name(
+    run_command, train, write_config, tmp_path
+):
     config = write_config(SMALL + model("resize"))
     run = train(config)
     written = (run / "metrics.jsonl").stat().st_mtime_ns
-    code, _, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
-    assert code == 2
-    assert "--resume" in err
-    assert "--overwrite" in err
+    code, out, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
+    assert (code, out.splitlines()[-1]) == (0, f"{run}-2")
+    assert f"{run}: this run exists already (finished)" in err
+    assert all(option in err for option in ("--resume", "--overwrite"))
+    assert yaml.safe_load((run.with_name(f"{run.name}-2") / "config.yaml").read_text())["name"] == f"{run.name}-2"
+    assert (run / "metrics.jsonl").stat().st_mtime_ns == written
     code, out, err = run_command("train", config, "--runs-dir", tmp_path / "runs", "--resume")
     assert (code, out.splitlines()[-1]) == (0, str(run))
     assert "nothing to resume" in err

@@ -86,7 +86,7 @@ def test_names_stay_short_enough_and_distinct(load):
 @pytest.mark.parametrize(
     ("grid", "line"),
     [
-        ("{seed: 3}", "1:14: grid.seed: must be a list of at least one value; received 3"),
+        ("{seed: 3}", "1:14: grid.seed: must be a list of at least one value; received 3; write [3]"),
         ("{seed: []}", "1:14: grid.seed: must be a list of at least one value; received []"),
         ("{seed: [1, 2, 1]}", "1:21: grid.seed.2: the value 1 is given twice"),
         ("{sed: [1]}", "1:8: grid.sed: unknown key; did you mean seed?"),

@@ -94,7 +94,7 @@ def only(lines):
          "1:29: data.validation_fraction: must be a number above 0 and below 1; received 1.0"),
         # lists
         ("model: {encoder: {filters: 32}}", "1:28: model.encoder.filters: must be a list of 1 to 12 items, "
-         "each an integer of at least 1; received 32"),
+         "each an integer of at least 1; received 32; write [32]"),
         ("model: {encoder: {filters: []}}", "1:28: model.encoder.filters: must be a list of 1 to 12 items, "
          "each an integer of at least 1; received []"),
         ("data: {image_size: [28]}", "1:20: data.image_size: must be a list of two integers of at least 1, "
@@ -160,7 +160,7 @@ def only(lines):
         ("training.epochs: 3",
          "1:1: training.epochs: unknown key; dotted keys are for --set and grid; here mappings stand within mappings"),
         ("logging: {batch-size: 3}", "1:11: logging.batch-size: unknown key; "
-         "allowed are probe_images, image_epochs, histograms"),
+         "did you mean training.batch_size?"),
         ("training: {batch-size: 3}", "1:12: training.batch-size: unknown key; did you mean batch_size?"),
         ("model: {decoder: {upsampling: {kind: max_unpool, window: 3}}}",
          "1:50: model.decoder.upsampling.window: unknown key; kind: max_unpool has no other keys"),

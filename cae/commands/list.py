@@ -1,0 +1,101 @@
+"""`list`: what there is: runs, kinds of layers and the like, configurations, keys."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cae.config.nodes import dotted
+from cae.config.problems import describe
+from cae.config.schema_walk import root_shape
+from cae.errors import ConfigError, UserError
+from cae.messages import tell
+from cae.runs import RunDirectory
+from cae.text_tables import align
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "what",
+        choices=("runs", "kinds", "configs", "keys"),
+        help="runs that were begun; kinds of layers, optimizers and other choices; configuration files; keys of these",
+    )
+    parser.add_argument(
+        "pattern", nargs="?", default="", help="only lines with this in them, in small or capital letters"
+    )
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
+    parser.add_argument("--json", action="store_true", help="print a JSON list of objects instead of a table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a table, or JSON."""
+    headers, rows = {
+        "runs": (("run", "status", "epochs", "val_psnr", "parameters"), _runs(options.runs_dir)),
+        "kinds": (("key", "choice", "what it is"), _kinds()),
+        "configs": (("file", "what it is for"), _configs()),
+        "keys": (("key", "default", "values", "what it is"), _keys()),
+    }[options.what]
+    wanted = [row for row in rows if options.pattern.lower() in " ".join(row).lower()]
+    if options.json:
+        print(json.dumps([dict(zip(headers, row, strict=True)) for row in wanted], indent=2))
+    elif wanted:
+        numbers = (2, 3, 4) if options.what == "runs" else ()
+        print("\n".join(align([headers, *wanted], numbers)))
+    else:
+        where = f" in {options.runs_dir}" if options.what == "runs" else ""
+        tell(f"There are none{where}{f' with {options.pattern!r}' if options.pattern else ''}.")
+    return 0
+
+
+Rows = Iterator[Sequence[str]]
+
+
+def _runs(folder: Path) -> Rows:
+    """Of RUNS_DIR/EXPERIMENT/NAME; one whose files are damaged is named all the same."""
+    for path in sorted(folder.glob("*/*")):
+        found = RunDirectory(path)
+        if not found.exists or path.name.startswith("."):
+            continue
+        try:
+            rows = found.read_metrics() if found.metrics.exists() else []
+            summary = found.read_summary() if found.summary.exists() else {}
+        except UserError:
+            yield str(path), "damaged", "", "", ""
+            continue
+        best = f"{max(row['val_psnr'] for row in rows):.2f}" if rows else ""
+        parameters = summary.get("parameters")
+        yield (
+            str(path),
+            found.status or "not finished",
+            str(len(rows)),
+            best,
+            f"{parameters:,}" if parameters is not None else "",
+        )
+
+
+def _kinds() -> Rows:
+    for path in dict.fromkeys(root_shape().paths()):
+        shape = root_shape().at(path)
+        if shape is not None and shape.options is not None:
+            for word, section in shape.options.shapes.items():
+                chosen = section.keys[shape.options.by].schema.get("description", "")
+                yield dotted(path), word, chosen or section.schema.get("description", "")
+
+
+def _configs() -> Rows:
+    for path in sorted(Path("configs").glob("*.y*ml")):
+        first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+        yield str(path), first.lstrip("# ").removeprefix("Purpose:").strip()
+
+
+def _keys() -> Rows:
+    for path in dict.fromkeys(root_shape().paths()):
+        shape = root_shape().at(path)
+        if shape is None:
+            raise ConfigError(f"{dotted(path)} is not in the schema")
+        default = shape.default
+        shown = "" if isinstance(default, dict) else json.dumps(default)
+        yield dotted(path), shown, describe(shape), shape.schema.get("description", "")

@@ -1,0 +1,178 @@
+"""Wrong command lines and what was meant; short forms, and options anywhere. Nothing here starts TensorFlow."""
+
+import json
+import os
+
+import pytest
+
+from cae.commands import main as command_line
+from cae.commands.planning import source_of
+from cae.config.schema_walk import root_shape
+from cae.config.synonyms import KEYS, MEANT, letters
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("trian", "did you mean train?"),
+        ("evalute runs/a/b", "did you mean evaluate?"),
+        ("fit", "did you mean train?"),
+        ("lr-find a.yaml", "did you mean tune?"),
+        ("my.yaml", "did you mean train my.yaml?"),
+        ("train --learning-rate 0.1", "did you mean --lr?"),
+        ("train --learning_rate=0.1", "did you mean --lr?"),
+        ("train --epoch 3 --epocs 3", "did you mean --epochs?"),
+        ("train --bs 3", "did you mean --batch-size?"),
+        ("train --batch_size 3", "did you mean --batch-size?"),
+        ("train --resum --overwriet", "did you mean --overwrite?"),
+        ("train --seed 3", "did you mean seed=3?"),
+        ("train --training.steps=3", "did you mean training.steps=3?"),
+        ("train --upsampling resize", "did you mean model.decoder.upsampling=resize?"),
+        ("train --dataset mnist", "did you mean --data?"),
+        ("train --gpu 0", "did you mean --device?"),
+        ("train --device tpu", "must be cpu, gpu, or gpu:0 and so on; received tpu"),
+        ("train --set training.epochs 2", "did you mean --set training.epochs=2?"),
+        ("evaluate runs/a/b --split tst", "did you mean test?"),
+        ("export runs/a/b --format tflite", "did you mean litert?"),
+        ("export runs/a/b --format saved_model", "did you mean savedmodel?"),
+        ("score runs/a/b --output there", "did you mean --out?"),
+        ("describe a.yaml --jsn", "did you mean --json?"),
+        ("list kind", "did you mean kinds?"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2_the_usage_of_what_was_typed_and_what_was_meant(run_command, typed, meant):
+    code, out, err = run_command(*typed.split())
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].endswith(meant), err
+    command = typed.split()[0]
+    assert err.startswith(f"usage: cae {command}" if command in command_line.COMMANDS else "usage: cae ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("lr=0.1", "did you mean training.optimizer.learning_rate?"),
+        ("training.lr=0.1", "did you mean training.optimizer.learning_rate?"),
+        ("training.optimizer.lr=0.1", "did you mean learning_rate?"),
+        ("epochs=3", "did you mean training.epochs?"),
+        ("training.batchsize=3", "did you mean batch_size?"),
+        ("loss=mse", "did you mean objective.reconstruction?"),
+        ("model.decoder.upsampling=pixelshuffle", "did you mean subpixel?"),
+        ("model.decoder.upsampling=UpSampling2D", "did you mean resize?"),
+        ("model.decoder.upsampling.kind=deconv", "did you mean conv_transpose?"),
+        ("model.decoder.upsampling=Conv2DTranspose", "did you mean conv_transpose?"),
+        ("model.decoder.upsampling=nearest", "did you mean {kind: resize, interpolation: nearest}?"),
+        ("model.decoder.upsampling=unet", "max_unpool has least"),
+        ("model.encoder.downsampling=maxpooling2d", "did you mean max_pool?"),
+        ("model.encoder.normalization=bn", "did you mean batch?"),
+        ("model.encoder.activation=swish", "did you mean silu?"),
+        ("model.encoder.filters=32", "write [32]"),
+        ("training.precision=fp16", "did you mean mixed_float16?"),
+        ("training.optimizer=admw", "did you mean adamw?"),
+        ("training.schedule=CosineAnnealing", "did you mean cosine?"),
+        ("data.source=cifar", "did you mean cifar10?"),
+        ("data={source: image_folder, path: x, image_size: 64}", "write [64, 64]"),
+        ("data={source: image_folder, path: x, image_size: 64x48}", "write [64, 48]"),
+    ],
+)
+def test_a_wrong_key_or_value_is_answered_with_the_right_one(run_command, typed, meant):
+    code, _, err = run_command("describe", ROOT / "configs" / "quickstart.yaml", typed)
+    assert (code, meant in err) == (2, True), err
+
+
+def test_a_file_of_another_ending_is_found(run_command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("")
+    code, _, err = run_command("describe", "mine.yml")
+    assert (code, "did you mean mine.yaml?" in err) == (2, True), err
+
+
+def parsed(*arguments):
+    return command_line._make_parser(arguments).parse_args(arguments)
+
+
+def test_words_and_short_options_set_keys_in_the_order_in_which_they_are_typed(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    monkeypatch.delenv("CAE_DEVICE", raising=False)
+    options = parsed(
+        *("train", "--epochs", "3", "seed=1", "a.yaml", "--set", "name=a=b", "--lr", "0.1", "--name", "2024"),
+        *("--data", "photos", "--device", "cpu", "--runs-dir", "x=y", "model.decoder.upsampling=resize"),
+    )
+    assert str(options.config) == "a.yaml"
+    assert str(options.runs_dir) == "x=y"
+    assert options.overrides == [
+        *("training.epochs=3", "seed=1", "name=a=b", "training.optimizer.learning_rate=0.1", 'name="2024"'),
+        *("data.source=image_folder", 'data.path="photos"', "model.decoder.upsampling=resize"),
+    ]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+def test_inputs_may_stand_behind_options():
+    options = parsed("score", "runs/a/b", "--fpr", "0.05", "photos")
+    assert (str(options.run_directory), options.fpr, str(options.input)) == ("runs/a/b", 0.05, "photos")
+    options = parsed("evaluate", "one", "--split", "train", "other", "data.path=there")
+    assert [str(run) for run in options.runs] == ["one", "other"]
+    assert options.overrides == ["data.path=there"]
+    assert parsed("train", "--dry-run").config.name == "quickstart.yaml"
+
+
+def test_a_word_on_the_command_line_names_a_source(tmp_path):
+    for name, source in (("a.npz", "arrays"), ("train-images-idx3-ubyte.gz", "idx"), (str(tmp_path), "image_folder")):
+        assert source_of(name) == (source, name)
+    (tmp_path / "00.tfrecord").write_bytes(b"")
+    assert source_of(str(tmp_path)) == ("tfrecord", str(tmp_path))
+    assert source_of("cifar10") == ("cifar10", None)
+
+
+def test_quiet_leaves_warnings_and_results_and_verbose_says_where(run_command, write_config):
+    quiet = run_command("train", write_config("training: {epochs: 1, batch_size: 64}"), "--dry-run", "-q")
+    loud = run_command("train", write_config("training: {epochs: 1, batch_size: 64}"), "--dry-run")
+    assert (quiet[0], quiet[1]) == (loud[0], loud[1])
+    assert [line for line in loud[2].splitlines() if line.startswith("Warning")] == quiet[2].splitlines()
+    assert len(loud[2].splitlines()) > len(quiet[2].splitlines())
+    code, _, err = run_command("describe", "nowhere.yaml", "-v")
+    assert (code, "Traceback" in err) == (2, True)
+    code, _, err = run_command("describe", "nowhere.yaml", "-q")
+    assert (code, "nowhere.yaml" in err) == (2, True)
+
+
+def test_the_version_is_shown(run_command):
+    code, out, _ = run_command("--version")
+    assert code == 0
+    assert out.startswith("cae 0.1.0 (tensorflow 2.")
+
+
+def test_lists_have_what_there_is(run_command, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    code, out, _ = run_command("list", "kinds", "upsampling")
+    assert code == 0
+    assert all(kind in out for kind in root_shape().at(("model", "decoder", "upsampling")).options.shapes)
+    code, out, _ = run_command("list", "keys", "--json")
+    assert len(json.loads(out)) == len(set(root_shape().paths()))
+    code, out, _ = run_command("list", "configs")
+    assert all(str(path) in out for path in (ROOT / "configs").relative_to(ROOT).glob("*.yaml"))
+    code, out, err = run_command("list", "runs", "--runs-dir", tmp_path)
+    assert (code, out) == (0, "")
+    assert "none" in err
+    run = tmp_path / "mine" / "first"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text("")
+    (run / "metrics.jsonl").write_text('{"epoch": 1, "step": 2, "val_loss": 0.1, "val_psnr": 12.5}\n')
+    code, out, _ = run_command("list", "runs", "--runs-dir", tmp_path)
+    assert [word in out for word in (str(run), "not finished", "12.50")] == [True] * 3
+
+
+def test_describe_gives_the_plan_as_json(run_command):
+    code, out, _ = run_command("describe", ROOT / "configs" / "quickstart.yaml", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["code"]["values"] == 392
+    assert sum(one["parameters"] for one in found["operations"]) == found["parameters"]
+
+
+def test_every_synonym_leads_to_something_and_is_spelt_as_it_is_looked_up():
+    for other, key in KEYS.items():
+        assert root_shape().at(tuple(key.split("."))) is not None, key
+        assert letters(other) == other
+    assert [word for word in MEANT if letters(word) != word] == []
