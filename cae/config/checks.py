@@ -10,7 +10,7 @@ from cae.config.objective import MaskedPatchesCorruption
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
 from cae.kinds.catalogue import LINEAR_PATHS, UPSAMPLINGS
-from cae.kinds.upsampling import DECODER_FILTERS, FILTERS, TIED, Place, UpsamplingKind
+from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, TIED, Place, UpsamplingKind
 from cae.measures.catalogue import MS_SSIM_LEAST_SIDE
 from cae.section import Conflict, Path
 
@@ -104,6 +104,9 @@ def size_conflicts(config: RunConfig) -> Iterator[Conflict]:
 
 UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
+CODE_FILTERS: Path = ("model", "encoder", "code_filters")
+RESIDUAL_STYLE: Path = ("model", "encoder", "residual_style")
+DECODER_RESIDUAL: Path = ("model", "decoder", "residual_blocks")
 LINEAR_PATH: Path = ("model", "linear_path")
 INIT: Path = ("model", "init")
 BOTTLENECK: Path = ("model", "bottleneck")
@@ -213,6 +216,17 @@ def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
             rule = f"tied_weights needs {', '.join(others)} or {last}, whose kernels can be the encoder's"
             yield (place.path, TIED), f"{rule}; received {kind.kind}"
         yield from kind.tied_conflicts(place)
+    encoder = model.encoder
+    if not encoder.downsampling.can_be_tied:
+        rule = "tied_weights needs max_pool, average_pool or strided_conv"
+        yield (DOWNSAMPLING, TIED), f"{rule}; received {encoder.downsampling.kind}"
+    if encoder.code_filters is not None:
+        yield (CODE_FILTERS, TIED), "must be null with tied_weights, whose stages begin with the encoder's channels"
+    if encoder.residual_style != "post_activation":
+        rule = "tied_weights needs residual_style: post_activation, whose blocks can be read the other way"
+        yield (RESIDUAL_STYLE, TIED), f"{rule}; received {encoder.residual_style}"
+    if model.decoder.residual_blocks is not None:
+        yield (DECODER_RESIDUAL, TIED), "has no effect with tied_weights, which takes the encoder's kernels"
     if model.decoder.filters is not None:
         yield (DECODER_FILTERS, TIED), "has no effect with tied_weights, which takes the encoder's kernels"
 

@@ -10,6 +10,7 @@ from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.bottleneck import BottleneckKind, SpatialBottleneck
 from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, LINEAR_PATHS, NORMALIZATIONS, UPSAMPLINGS
 from cae.kinds.conv_transpose import ConvTranspose
+from cae.kinds.convolutions import ResidualStyle
 from cae.kinds.downsampling import DownsamplingKind, MaxPool
 from cae.kinds.linear_path import LinearPathKind, NoLinearPath
 from cae.kinds.normalization import NoNormalization, NormalizationKind
@@ -42,11 +43,24 @@ class EncoderSection(Section):
     """How a stage makes the picture smaller."""
     residual_blocks: Annotated[int, Field(ge=0, le=32)] = 0
     """Residual blocks (two convolutions and a skip, He et al. 2016) after each stage's convolutions."""
+    residual_style: ResidualStyle = "post_activation"
+    """Where residual blocks activate: behind their sum, before convolutions (He 2016b), or inside only (Lim 2017)."""
+    residual_blocks_at_code: Annotated[int, Field(ge=0, le=32)] = 0
+    """Residual blocks behind the last downsampling, at the code's resolution, and as many where the decoder begins."""
+    code_filters: PositiveInt | None = None
+    """Channels behind the last downsampling, by a 1x1 convolution; null leaves those of the last stage."""
+    stem: Literal[1, 2, 4] = 1
+    """Side of the squares of pixels that become channels before the first stage, and pixels again behind the last."""
 
     @property
     def use_bias(self) -> bool:
         """Whether convolutions have biases: the offset of a normalisation behind them takes their place."""
         return not self.normalization.has_offset
+
+    @property
+    def code_width(self) -> int:
+        """Channels that enter the bottleneck."""
+        return self.code_filters or self.filters[-1] * self.downsampling.channel_factor
 
 
 Bottleneck = Annotated[BottleneckKind, Choice("kind", default="spatial", sections=BOTTLENECKS)]
@@ -68,6 +82,8 @@ class DecoderSection(Section):
     """How a stage enlarges the picture: one kind, or a list with one a stage, from the code outwards."""
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=12, strict=False)] | None = None
     """Channels of each stage's convolutions, from the code outwards; null mirrors the encoder's."""
+    residual_blocks: Annotated[int, Field(ge=0, le=32)] | None = None
+    """Residual blocks after each stage's convolutions; null takes the encoder's number."""
     tied_weights: bool = False
     """Make the decoder of the encoder's kernels, each read the other way, with biases of its own (the deconvnet)."""
     output_activation: Literal["sigmoid", "linear"] = "sigmoid"
@@ -94,7 +110,7 @@ class ModelSection(Section):
     @property
     def factor(self) -> int:
         """By how much the encoder shrinks height and width."""
-        return self.encoder.downsampling.factor ** len(self.encoder.filters)
+        return self.encoder.stem * self.encoder.downsampling.factor ** len(self.encoder.filters)
 
     @property
     def upsampling_per_stage(self) -> tuple[Upsampling, ...]:
@@ -114,4 +130,4 @@ class ModelSection(Section):
     @property
     def decoder_inputs(self) -> tuple[int, ...]:
         """Channels that each decoder stage is given, from the code outwards."""
-        return (self.encoder.filters[-1], *self.decoder_outputs[:-1])
+        return (self.encoder.code_width, *self.decoder_outputs[:-1])

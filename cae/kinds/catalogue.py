@@ -5,7 +5,7 @@ from __future__ import annotations
 from cae.kinds.bilinear_additive import BilinearAdditive
 from cae.kinds.bottleneck import BottleneckKind, DenseBottleneck, NoBottleneck, SpatialBottleneck
 from cae.kinds.conv_transpose import ConvTranspose
-from cae.kinds.downsampling import AveragePool, DownsamplingKind, MaxPool, StridedConv
+from cae.kinds.downsampling import AveragePool, DownsamplingKind, MaxPool, SpaceToDepthKind, StridedConv
 from cae.kinds.fixed_unpool import FixedUnpool
 from cae.kinds.linear_path import BlockLinearPath, GlobalLinearPath, LinearPathKind, NoLinearPath
 from cae.kinds.max_unpool import MaxUnpool
@@ -21,7 +21,7 @@ from cae.kinds.subpixel import Subpixel
 from cae.kinds.upsampling import UpsamplingKind
 
 UPSAMPLINGS: list[type[UpsamplingKind]] = [Resize, MaxUnpool, FixedUnpool, ConvTranspose, Subpixel, BilinearAdditive]
-DOWNSAMPLINGS: list[type[DownsamplingKind]] = [MaxPool, AveragePool, StridedConv]
+DOWNSAMPLINGS: list[type[DownsamplingKind]] = [MaxPool, AveragePool, StridedConv, SpaceToDepthKind]
 BOTTLENECKS: list[type[BottleneckKind]] = [NoBottleneck, SpatialBottleneck, DenseBottleneck]
 NORMALIZATIONS: list[type[NormalizationKind]] = [
     *(NoNormalization, BatchNormalization, LayerNormalization, GroupNormalization)

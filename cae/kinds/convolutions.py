@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from cae.kinds.operations import Activation, Operation, PartInput, Shape, Sight
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection
+    from cae.kinds.normalization import Normalization
+
+ResidualStyle = Literal["post_activation", "pre_activation", "inner_activation"]
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ class Sum(Operation):
                 f"plus {', '.join(op.summary for op in self.operations if not isinstance(op, PartInput))} of the input"
             )
         convolutions = [op.summary for op in self.operations if isinstance(op, _Kernel)]
-        return f"residual block, {len(convolutions)} {convolutions[0]}, {self.function}"
+        function = f", {self.function}" if self.function != "linear" else ""
+        return f"residual block, {len(convolutions)} {convolutions[0]}{function}"
 
     def see(self, given: Sight, start: Sight) -> Sight:
         ends = [_see_along(branch, given, start) for branch in self.branches]
@@ -159,18 +163,33 @@ def activated(encoder: EncoderSection, name: str, shape: Shape) -> list[Operatio
     ]
 
 
-def normalized(encoder: EncoderSection, name: str, shape: Shape) -> list[Operation]:
+def normalized(encoder: EncoderSection, name: str, shape: Shape) -> list[Normalization]:
     """Normalisation behind a convolution called `name`, if there is one."""
     return encoder.normalization.normalize(f"{name}_norm", shape)
 
 
-def residual_blocks(encoder: EncoderSection, name: str, shape: Shape) -> list[Operation]:
-    """The stage's residual blocks (He et al. 2016, figure 2): two convolutions with a skip."""
-    blocks: list[Operation] = []
-    for number in range(1, encoder.residual_blocks + 1):
-        block = f"{name}_residual_{number}"
-        inside = convolution(encoder, f"{block}_conv_1", shape, shape[2])
-        last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, encoder.use_bias)
-        inside += [last, *normalized(encoder, last.name, shape)]
-        blocks.append(Sum(block, shape, shape, ((), tuple(inside)), encoder.activation))
-    return blocks
+def residual_blocks(encoder: EncoderSection, name: str, shape: Shape, number: int) -> list[Operation]:
+    """Residual blocks: two convolutions with a skip, the last layer of which starts at zero.
+
+    A block is then what it was given, whatever its depth (Goyal et al. 2017, section 5.1).
+
+    Args:
+        encoder: kernel size, normalisation, activation and style of the blocks.
+        name: what their names begin with.
+        shape: of what they are given, and give.
+        number: of blocks.
+    """
+    return [_residual_block(encoder, f"{name}_residual_{count}", shape) for count in range(1, number + 1)]
+
+
+def _residual_block(encoder: EncoderSection, block: str, shape: Shape) -> Operation:
+    """He et al. 2016, figure 2; pre-activation: He et al. 2016b, figure 1b; inner activation: Lim et al. 2017."""
+    style = encoder.residual_style
+    before = activated(encoder, f"{block}_before", shape) if style == "pre_activation" else []
+    inside = convolution(encoder, f"{block}_conv_1", shape, shape[2])
+    if style != "post_activation":
+        last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, use_bias=True, zero_start=True)
+        return Sum(block, shape, shape, ((), (*before, *inside, last)), "linear")
+    norms = [replace(norm, zero_start=True) for norm in normalized(encoder, f"{block}_conv_2", shape)]
+    last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, encoder.use_bias, zero_start=not norms)
+    return Sum(block, shape, shape, ((), (*inside, last, *norms)), encoder.activation)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from cae.kinds.operations import Operation, Pool, Shape
+from cae.kinds.operations import Operation, Pool, Shape, SpaceToDepth
 from cae.section import Section
 
 # A switch is stored as one byte, so a window has at most 256 cells.
@@ -46,6 +46,8 @@ class DownsamplingKind(Section):
 
     records_switches: ClassVar[bool] = False
     """Whether it can record where each maximum was."""
+    can_be_tied: ClassVar[bool] = True
+    """Whether a decoder of the encoder's kernels can go back through it."""
 
     @property
     def factor(self) -> int:
@@ -55,6 +57,11 @@ class DownsamplingKind(Section):
     @property
     def conv_strides(self) -> int:
         """Strides of the stage's last convolution."""
+        return 1
+
+    @property
+    def channel_factor(self) -> int:
+        """How many times as many channels come out as go in."""
         return 1
 
     def pool(self, name: str, shape: Shape, *, records_switches: bool) -> list[Operation]:
@@ -120,3 +127,20 @@ class StridedConv(DownsamplingKind):
     @property
     def conv_strides(self) -> int:
         return self.strides
+
+
+class SpaceToDepthKind(_Pooling):
+    """Turn windows of pixels into channels."""
+
+    can_be_tied = False
+
+    kind: Literal["space_to_depth"] = "space_to_depth"
+    """Turn each window's pixels into channels, for the next convolution to choose from (Sunkara and Luo 2022)."""
+
+    @property
+    def channel_factor(self) -> int:
+        return self.pool_size**2
+
+    def pool(self, name: str, shape: Shape, *, records_switches: bool) -> list[Operation]:
+        height, width = (math.ceil(length / self.pool_size) for length in shape[:2])
+        return [SpaceToDepth(name, shape, (height, width, shape[2] * self.channel_factor), self.pool_size)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -11,7 +11,7 @@ from pydantic import Field
 from cae.kinds.operations import LayerOperation, Operation, Shape
 from cae.section import Conflict, Path, PositiveInt, Section, listed
 
-_COMMON = {field.name for field in fields(Operation)}
+_COMMON = {one.name for one in fields(Operation)}
 _GROUPS: Path = ("model", "encoder", "normalization", "groups")
 
 
@@ -29,6 +29,8 @@ class Normalization(LayerOperation):
     """Maps of its size that it keeps beside its output. Measured."""
     work: ClassVar[float] = 1.0
     """Maps that its gradient works on beside the gradients of output and input. Measured."""
+    zero_start: bool = field(default=False, kw_only=True)
+    """Whether its scale starts at zero."""
 
     @property
     def parameters(self) -> int:
@@ -41,8 +43,9 @@ class Normalization(LayerOperation):
     def make_layer(self, **options: Any) -> Any:
         import keras
 
-        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _COMMON}
-        return getattr(keras.layers, self.layer)(**own, **options)
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _COMMON}
+        scale = "zeros" if own.pop("zero_start") else "ones"
+        return getattr(keras.layers, self.layer)(gamma_initializer=scale, **own, **options)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class NormalizationKind(Section):
     has_offset: ClassVar[bool] = True
     """Whether it has an offset, which takes the place of a bias before it."""
 
-    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+    def normalize(self, name: str, shape: Shape) -> list[Normalization]:
         """Plan it by this name; nothing without normalisation."""
         raise NotImplementedError
 
@@ -114,7 +117,7 @@ class NoNormalization(NormalizationKind):
     kind: Literal["none"] = "none"
     """No normalisation."""
 
-    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+    def normalize(self, name: str, shape: Shape) -> list[Normalization]:
         return []
 
 
@@ -128,7 +131,7 @@ class BatchNormalization(NormalizationKind):
     synchronized: bool = False
     """Over the whole batch even where devices divide it; without it, each device normalises over its own share."""
 
-    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+    def normalize(self, name: str, shape: Shape) -> list[Normalization]:
         return [BatchNormalizing(name, shape, shape, self.momentum, self.synchronized)]
 
 
@@ -138,7 +141,7 @@ class LayerNormalization(NormalizationKind):
     kind: Literal["layer"] = "layer"
     """Normalise each pixel over its channels (Ba et al. 2016)."""
 
-    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+    def normalize(self, name: str, shape: Shape) -> list[Normalization]:
         return [LayerNormalizing(name, shape, shape)]
 
 
@@ -150,7 +153,7 @@ class GroupNormalization(NormalizationKind):
     groups: PositiveInt = 8
     """Number of groups; must divide every stage's filters."""
 
-    def normalize(self, name: str, shape: Shape) -> list[Operation]:
+    def normalize(self, name: str, shape: Shape) -> list[Normalization]:
         return [GroupNormalizing(name, shape, shape, self.groups)]
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from cae.kinds.convolutions import Convolution, activated
 from cae.kinds.operations import Operation, Upsample
@@ -32,14 +34,15 @@ class Subpixel(UpsamplingKind):
 
     kind: Literal["subpixel"] = "subpixel"
     """Convolve to factor^2 times the channels, then depth to space (Shi 2016), ICNR start (Aitken 2017)."""
+    kernel_size: Annotated[int, Field(ge=1, le=31)] | None = None
+    """Side of the square kernel; null takes the encoder's."""
 
     def plan(self, stage: Stage, filters: int) -> list[Operation]:
         encoder, conv, factor = stage.encoder, f"{stage.name}_conv_1", stage.factor
         wide, output = (*stage.given[:2], filters * factor**2), (*stage.size, filters)
+        side = self.kernel_size or encoder.kernel_size
         return [
-            Convolution(
-                conv, stage.given, wide, encoder.kernel_size, 1, use_bias=encoder.use_bias, subpixel_factor=factor
-            ),
+            Convolution(conv, stage.given, wide, side, 1, use_bias=encoder.use_bias, subpixel_factor=factor),
             DepthToSpace(f"{stage.name}_subpixel", wide, output, factor),
             *activated(encoder, conv, output),
         ]

@@ -55,12 +55,17 @@ def stage_unevenness(autoencoder: Autoencoder) -> list[dict[str, Any]]:
         gains = _stage_gains(autoencoder.decoder, operations)
         measured.append(
             {
-                "stage": "_".join(operations[0].name.split("_")[:2]),
+                "stage": _stage_name(next(operation.name for operation in operations if _enlarges(operation))),
                 "unevenness": unevenness(gains),
                 "overlap_unevenness": overlap_unevenness(gains),
             }
         )
     return measured
+
+
+def _stage_name(operation: str) -> str:
+    """`stage_2` of the operations of that stage; `output` of a stem's."""
+    return "_".join(operation.split("_")[:2]) if operation.startswith("stage_") else "output"
 
 
 def _linear_stages(decoder: Sequence[Operation]) -> Iterator[list[Operation]]:

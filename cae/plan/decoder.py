@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Convolution, activated, convolution, residual_blocks
-from cae.kinds.operations import Activation, Operation, Shape
+from cae.kinds.operations import Operation, Shape
 from cae.kinds.upsampling import Stage, UpsamplingKind
 from cae.plan.linear_path import starting_at_zero
-from cae.plan.tied import plan_tied_stages
+from cae.plan.tied import finished, plan_tied_stages
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
 
 
 def plan_decoder(
-    section: ModelSection, image_channels: int, stage_shapes: Sequence[Shape], latent: Shape
+    section: ModelSection, image_shape: Shape, stage_shapes: Sequence[Shape], latent: Shape
 ) -> list[Operation]:
     """Plan from the code to the reconstruction.
 
     Args:
         section: the `model` section.
-        image_channels: channels of the reconstruction.
+        image_shape: (height, width, channels) of the reconstruction.
         stage_shapes: what the encoder's stages had before their downsampling, first stage first, and last the
             shape that entered the bottleneck. Each decoder stage restores one of them, last stage first.
         latent: shape of the code.
@@ -32,7 +32,8 @@ def plan_decoder(
     if operations:
         operations += activated(section.encoder, operations[-1].name, shape)
     if section.decoder.tied_weights:
-        return operations + plan_tied_stages(section, image_channels, stage_shapes)
+        return operations + plan_tied_stages(section, image_shape, stage_shapes)
+    operations += residual_blocks(section.encoder, "code", shape, section.encoder.residual_blocks_at_code)
     num_stages = len(section.encoder.filters)
     stages = range(num_stages, 0, -1)
     for stage, upsampling, filters in zip(stages, section.upsampling_per_stage, section.decoder_outputs, strict=True):
@@ -40,7 +41,10 @@ def plan_decoder(
         target = (height, width, filters if section.decoder.filters else mirrored)
         operations += _plan_stage(section, f"stage_{stage}", upsampling, shape, target, filters)
         shape = operations[-1].output_shape
-    return operations + _plan_output(section, shape, image_channels)
+    encoder = section.encoder
+    wide = (*shape[:2], image_shape[2] * encoder.stem**2)
+    last = Convolution("output", shape, wide, encoder.kernel_size, 1, use_bias=True, subpixel_factor=encoder.stem)
+    return [*operations, starting_at_zero(section, last), *finished(section, wide, image_shape)]
 
 
 def _plan_stage(
@@ -53,14 +57,5 @@ def _plan_stage(
     for number, width in enumerate(widths[1:], start=2):
         shape = operations[-1].output_shape
         operations += convolution(encoder, f"{name}_conv_{number}", shape, width)
-    return operations + residual_blocks(encoder, name, operations[-1].output_shape)
-
-
-def _plan_output(section: ModelSection, shape: Shape, image_channels: int) -> list[Operation]:
-    output = (shape[0], shape[1], image_channels)
-    activation = section.decoder.output_activation
-    last = Convolution("output", shape, output, section.encoder.kernel_size, strides=1, use_bias=True)
-    return [
-        starting_at_zero(section, last),
-        Activation(f"output_{activation}", output, output, activation),
-    ]
+    number = encoder.residual_blocks if section.decoder.residual_blocks is None else section.decoder.residual_blocks
+    return operations + residual_blocks(encoder, name, operations[-1].output_shape, number)

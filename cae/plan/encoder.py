@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.kinds.convolutions import convolution, residual_blocks
-from cae.kinds.operations import Dropout, Operation, Shape
+from cae.kinds.convolutions import Convolution, convolution, residual_blocks
+from cae.kinds.operations import Dropout, Operation, Shape, SpaceToDepth
 from cae.plan.linear_path import starting_at_zero
 
 if TYPE_CHECKING:
@@ -37,10 +37,18 @@ def plan_encoder(
     operations: list[Operation] = []
     stage_shapes: list[Shape] = []
     shape = image_shape
+    if encoder.stem > 1:
+        height, width = (math.ceil(side / encoder.stem) for side in image_shape[:2])
+        operations.append(SpaceToDepth("stem", shape, (height, width, shape[2] * encoder.stem**2), encoder.stem))
+        shape = operations[-1].output_shape
     for stage, (filters, switches) in enumerate(zip(encoder.filters, switches_wanted, strict=True), start=1):
         stage_shapes.append((shape[0], shape[1], filters))
         operations += _plan_stage(encoder, f"stage_{stage}", shape, filters, switches)
         shape = operations[-1].output_shape
+    if encoder.code_filters is not None:
+        operations.append(Convolution("code_conv", shape, (*shape[:2], encoder.code_filters), 1, 1, use_bias=True))
+        shape = operations[-1].output_shape
+    operations += residual_blocks(encoder, "code", shape, encoder.residual_blocks_at_code)
     stage_shapes.append(shape)
     operations.append(starting_at_zero(section, section.bottleneck.encode(shape)))
     return operations, stage_shapes
@@ -48,14 +56,17 @@ def plan_encoder(
 
 def check_image_is_large_enough(encoder: EncoderSection, image_shape: Shape) -> None:
     """Refuse images that a stage would have nothing left to shrink of."""
-    factor, sides = encoder.downsampling.factor, image_shape[:2]
+    factor = encoder.downsampling.factor
+    sides = tuple(math.ceil(side / encoder.stem) for side in image_shape[:2])
     for stage in range(1, len(encoder.filters) + 1):
         if min(sides) < factor:
             least = factor
             for _ in encoder.filters[1:]:
                 least = (least - 1) * factor + 1  # the smallest that padding `same` shrinks to this
+            least = (least - 1) * encoder.stem + 1
+            stem = f" behind a stem of {encoder.stem}" if encoder.stem > 1 else ""
             raise PlanError(
-                f"model.encoder.filters: {len(encoder.filters)} stages that shrink by {factor} need images of at"
+                f"model.encoder.filters: {len(encoder.filters)} stages that shrink by {factor}{stem} need images of at"
                 f" least {least}x{least} pixels. Received: images of {image_shape[0]}x{image_shape[1]}, of which"
                 f" stage {stage} gets {sides[0]}x{sides[1]}; use at most {stage - 1} stages, or larger images."
             )
@@ -70,7 +81,7 @@ def _plan_stage(encoder: EncoderSection, name: str, shape: Shape, filters: int, 
         strides = downsampling.conv_strides if is_last else 1
         operations += convolution(encoder, f"{name}_conv_{number}", shape, filters, strides=strides)
         shape = operations[-1].output_shape
-    operations += residual_blocks(encoder, name, shape)
+    operations += residual_blocks(encoder, name, shape, encoder.residual_blocks)
     operations += downsampling.pool(f"{name}_pool", shape, records_switches=switches)
     shape = operations[-1].output_shape
     if encoder.dropout > 0.0:

@@ -168,7 +168,7 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
     switches_wanted = [upsampling.uses_switches for upsampling in reversed(section.upsampling_per_stage)]
     encoder, stage_shapes = plan_encoder(section, image_shape, switches_wanted)
     latent = encoder[-1].output_shape
-    decoder = plan_decoder(section, image_shape[2], stage_shapes, latent)
+    decoder = plan_decoder(section, image_shape, stage_shapes, latent)
     encoder += plus_linear_code(section, image_shape, latent)
     decoder += plus_linear_reconstruction(section, latent, image_shape)
     return Plan(image_shape, tuple(encoder), tuple(decoder))

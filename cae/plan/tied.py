@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Sum, TiedConvolution, activated, normalized
 from cae.kinds.operations import Activation, Operation, Shape
+from cae.kinds.subpixel import DepthToSpace
 from cae.kinds.upsampling import Stage, UpsamplingKind
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection
 
 
-def plan_tied_stages(section: ModelSection, image_channels: int, stage_shapes: Sequence[Shape]) -> list[Operation]:
+def plan_tied_stages(section: ModelSection, image_shape: Shape, stage_shapes: Sequence[Shape]) -> list[Operation]:
     """Plan the decoder's stages behind the bottleneck, the reconstruction included.
 
     Each stage enlarges as its kind says, then goes through its encoder stage's convolutions from the last to the
@@ -22,18 +23,24 @@ def plan_tied_stages(section: ModelSection, image_channels: int, stage_shapes: S
 
     Args:
         section: the `model` section, with `tied_weights`.
-        image_channels: channels of the reconstruction.
+        image_shape: (height, width, channels) of the reconstruction.
         stage_shapes: as for `plan_decoder`.
     """
     encoder, shape = section.encoder, stage_shapes[-1]
-    operations: list[Operation] = []
+    operations = _residual_blocks(encoder, "code", shape, encoder.residual_blocks_at_code)
     stages = range(len(encoder.filters), 0, -1)
     for stage, upsampling in zip(stages, section.upsampling_per_stage, strict=True):
-        given = encoder.filters[stage - 2] if stage > 1 else image_channels
+        given = encoder.filters[stage - 2] if stage > 1 else image_shape[2] * encoder.stem**2
         operations += _plan_stage(encoder, stage, upsampling, shape, stage_shapes[stage - 1], given)
         shape = operations[-1].output_shape
-    activation = section.decoder.output_activation
-    return [*operations, Activation(f"output_{activation}", shape, shape, activation)]
+    return [*operations, *finished(section, shape, image_shape)]
+
+
+def finished(section: ModelSection, shape: Shape, image_shape: Shape) -> list[Operation]:
+    """Plan what makes the reconstruction of what the last convolution gave: pixels where it has a stem, activation."""
+    activation, stem = section.decoder.output_activation, section.encoder.stem
+    pixels = [DepthToSpace("output_pixels", shape, image_shape, stem, crops_end=True)] if stem > 1 else []
+    return [*pixels, Activation(f"output_{activation}", image_shape, image_shape, activation)]
 
 
 def _plan_stage(
@@ -45,7 +52,7 @@ def _plan_stage(
     is_transposed = not operations
     if operations:
         shape = operations[-1].output_shape
-    operations += _residual_blocks(encoder, name, shape)
+    operations += _residual_blocks(encoder, name, shape, encoder.residual_blocks)
     for number in range(encoder.convs_per_stage, 0, -1):
         output = (*target[:2], target[2] if number > 1 else given)
         strides = factor if is_transposed and number == encoder.convs_per_stage else 1
@@ -65,11 +72,11 @@ def _transposed(
     return [convolution] if is_last else [convolution, *activated(encoder, name, output)]
 
 
-def _residual_blocks(encoder: EncoderSection, name: str, shape: Shape) -> list[Operation]:
+def _residual_blocks(encoder: EncoderSection, name: str, shape: Shape, number: int) -> list[Operation]:
     """The stage's residual blocks from the last to the first, each one's convolutions from the second to the first."""
     blocks: list[Operation] = []
-    for number in range(encoder.residual_blocks, 0, -1):
-        block = f"{name}_residual_{number}"
+    for count in range(number, 0, -1):
+        block = f"{name}_residual_{count}"
         inside = _transposed(encoder, f"{block}_conv_2", shape, shape, strides=1, is_last=False)
         last, *_ = _transposed(encoder, f"{block}_conv_1", shape, shape, strides=1, is_last=False)
         inside += [last, *normalized(encoder, last.name, shape)]

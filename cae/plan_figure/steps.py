@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Sum, TiedConvolution
-from cae.kinds.operations import Operation, Pool, Shape, Upsample
+from cae.kinds.operations import Operation, Pool, Shape, SpaceToDepth, Upsample
 from cae.plan.groups import grouped
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def make_rows(plan: Plan) -> list[Row]:
     """
     encoder = make_steps(plan.encoder)
     bottom = 1 + max(step.stage or 0 for step in encoder)
-    given = _bands(encoder, before=bottom, after=bottom)
+    given = _bands(encoder, before=1, after=bottom)
     taken = _bands(make_steps(plan.decoder), before=bottom, after=1)
     rows = []
     for band in range(1, bottom + 1):
@@ -174,7 +174,7 @@ def _spread(steps: Sequence[Step], number: int, has_ties: bool) -> list[Step | N
     Beside ties, only what has no kernel may leave its place.
     """
     upper, lower = list(steps), list[Step]()
-    if upper and (isinstance(upper[-1].operations[0], Pool | Upsample) or not has_ties):
+    if upper and (isinstance(upper[-1].operations[0], Pool | SpaceToDepth | Upsample) or not has_ties):
         lower.append(upper.pop())
     gap = itertools.repeat(None, number - len(steps))
     return [*upper, *gap, *lower]

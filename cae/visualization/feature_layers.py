@@ -98,6 +98,9 @@ def _layers(operations: Sequence[Operation], before: tuple[Operation, ...]) -> I
     for group in grouped(operations):
         function = _function(group, function)
         first, path, aliases = group[0], (*before, *group), tuple(operation.name for operation in group)
+        if first.name == "stem":  # the pixels themselves
+            before = path
+            continue
         kernel: Operation | None = first if isinstance(first, Convolution | Dense) else None
         if isinstance(first, Sum) and not first.goes_round:
             *inside, last = grouped(first.operations)

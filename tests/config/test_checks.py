@@ -46,6 +46,26 @@ CONFLICTS = [
         "{model: {init: klt, linear_path: block, decoder: {output_activation: linear}}, training: {start_from: a}}",
         "1:16: model.init: klt has no effect with start_from, which has all weights",
     ),
+    # tied weights and options that they leave no choice of
+    (
+        "model: {encoder: {downsampling: space_to_depth}, decoder: {tied_weights: true}}",
+        "1:33: model.encoder.downsampling: tied_weights needs max_pool, average_pool or strided_conv; received "
+        "space_to_depth",
+    ),
+    (
+        "model: {encoder: {code_filters: 8}, decoder: {tied_weights: true}}",
+        "1:33: model.encoder.code_filters: must be null with tied_weights, whose stages begin with the encoder's "
+        "channels",
+    ),
+    (
+        "model: {encoder: {residual_style: pre_activation}, decoder: {tied_weights: true}}",
+        "1:35: model.encoder.residual_style: tied_weights needs residual_style: post_activation, whose blocks can be "
+        "read the other way; received pre_activation",
+    ),
+    (
+        "model: {decoder: {tied_weights: true, residual_blocks: 1}}",
+        "1:56: model.decoder.residual_blocks: has no effect with tied_weights, which takes the encoder's kernels",
+    ),
     # upsampling
     (
         "model: {encoder: {downsampling: strided_conv}, decoder: {upsampling: max_unpool}}",

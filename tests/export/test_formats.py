@@ -47,7 +47,7 @@ MODELS = {
     "smooth": ["resize bilinear", "fixed_unpool", "resize nearest", "resize lanczos3"],
 }
 ENCODERS = {
-    "plain": {"normalization": "batch", "activation": "gelu"},
+    "plain": {"normalization": "batch", "activation": "gelu", "stem": 2, "residual_blocks_at_code": 1},
     "switches": {"bottleneck": {"kind": "spatial", "channels": 3}, "normalization": "layer"},
     "smooth": {
         "bottleneck": {"kind": "dense", "units": 5},

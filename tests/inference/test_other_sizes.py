@@ -65,9 +65,9 @@ def networks_for(config, size, scale=2.5):
     return Networks(config.model, autoencoder, "float32")
 
 
-def own_size_for(config, stages):
+def own_size_for(config):
     """A height that is a multiple of the factor and a width that is not, with a middle that sees no border."""
-    factor = config.model.encoder.downsampling.factor**stages
+    factor = config.model.factor
     reach = make_plan(config.model, (64 * factor, 64 * factor, 1)).reach + factor
     height = (int(2 * reach) // factor + 3) * factor
     return (height, height + factor - 1), factor
@@ -75,8 +75,23 @@ def own_size_for(config, stages):
 
 @pytest.mark.parametrize(("down", "up", "tied", "kernel_size", "stages"), every_combination())
 def test_a_larger_picture_becomes_what_its_parts_become_at_the_trained_size(down, up, tied, kernel_size, stages):
-    config = make_config(down, up, tied, kernel_size, stages)
-    own, factor = own_size_for(config, stages)
+    assert_parts_are_alike(make_config(down, up, tied, kernel_size, stages))
+
+
+@pytest.mark.parametrize(
+    ("down", "up", "tied", "options"),
+    [
+        ("max_pool", "conv_transpose 4", False, {"stem": 2, "residual_blocks": 1}),
+        ("strided_conv", "nearest", True, {"stem": 4}),
+        ("space_to_depth", "subpixel", False, {"code_filters": 4, "residual_blocks_at_code": 1}),
+    ],
+)
+def test_stems_and_blocks_at_the_code_keep_their_places(down, up, tied, options):
+    assert_parts_are_alike(make_config(down, up, tied, 3, 1, **options))
+
+
+def assert_parts_are_alike(config):
+    own, factor = own_size_for(config)
     networks = networks_for(config, own)
     sizes = any_size.AnySize(networks, config)
     inner = slice(sizes.reach, -sizes.reach)

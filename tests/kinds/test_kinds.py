@@ -126,5 +126,5 @@ def test_feature_maps_are_carried_back_through_every_normalisation_and_downsampl
     assert autoencoder.model.count_params() == plan.parameters
     assert predict_step_memory(plan, batch_size=1).activations > 0
     projector = Projector(autoencoder.encoder, find_feature_layers(plan)[-1], "gradient")
-    images = np.random.default_rng(1).random((1, *SHAPE), np.float32)
-    assert np.any(projector.project(images, np.array([0]), np.array([0]), np.array([1.0])))
+    images = np.random.default_rng(1).random((4, *SHAPE), np.float32)
+    assert np.any(projector.project(images, np.arange(4), np.zeros(4), np.ones(4)))

@@ -16,7 +16,7 @@ from cae.config.model import ModelSection
 from cae.errors import ConfigError, UserError
 from cae.kinds.convolutions import Sum, TiedConvolution
 from cae.kinds.normalization import Normalization
-from cae.kinds.operations import Activation, Dropout, Pool, Upsample
+from cae.kinds.operations import Activation, Dropout, Pool, SpaceToDepth, Upsample
 from cae.plan import make_plan
 from cae.plan_figure import draw_plan, save_plan_figure
 
@@ -51,7 +51,7 @@ PLANS = {
         {"filters": [6, 12], "residual_blocks": 1, "downsampling": {"kind": "max_pool", "pool_size": 3}},
         ["max_unpool", "conv_transpose"],
     ),
-    "linear path": plan_of((30, 21, 3), {"filters": [6, 12], "residual_blocks": 1}, linear_path="block"),
+    "linear path": plan_of((30, 21, 3), {"filters": [6, 12], "residual_blocks": 1, "stem": 2}, linear_path="block"),
 }
 
 
@@ -209,7 +209,7 @@ def test_boxes_without_a_kernel_are_white(plan, figure):
         fronts = named(figure, f"{part}:")
         for operation in with_a_place(operations):
             is_white = to_hex(fronts[operation.name].get_facecolor()) == "#ffffff"
-            assert is_white == isinstance(operation, Pool | Upsample), operation.name
+            assert is_white == isinstance(operation, Pool | SpaceToDepth | Upsample), operation.name
 
 
 def test_the_head_tells_the_totals_and_the_code_its_values_and_bits(plan, figure):

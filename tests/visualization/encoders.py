@@ -29,6 +29,10 @@ ENCODERS = {
     "a linear path, odd blocks": ((9, 14, 3), {"filters": [4], "downsampling": {"kind": "average_pool",
                                                                                 "pool_size": 3}},
                                   SPATIAL, "resize", "block"),
+    "stem, space to depth, pre-activation": ((11, 13, 3), {"stem": 2, "filters": [4], "code_filters": 5,
+                                                           "residual_style": "pre_activation", "residual_blocks": 1,
+                                                           "downsampling": "space_to_depth",
+                                                           "residual_blocks_at_code": 1}, SPATIAL, "resize"),
     "a linear path, all pixels": ((8, 7, 1), {}, SPATIAL, "resize", "global"),
 }  # fmt: skip
 
