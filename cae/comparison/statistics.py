@@ -7,10 +7,11 @@ import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from cae.comparison.record import Estimate, Pair, Verdict
 
@@ -46,10 +47,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean, numbers = float(array.mean()), tuple(array.tolist())
     if len(array) == 1:
         return Estimate(mean, None, None, numbers)
-    if np.ptp(array) == 0.0:
-        return Estimate(mean, mean, mean, numbers)  # scipy's interval has no ends then
-    low, high = stats.ttest_1samp(array, 0.0).confidence_interval(CONFIDENCE)
-    return Estimate(mean, float(low), float(high), numbers)
+    half = float(special.stdtrit(len(array) - 1, (1 + CONFIDENCE) / 2) * array.std(ddof=1) / math.sqrt(len(array)))
+    return Estimate(mean, mean - half, mean + half, numbers)
 
 
 def welch_interval(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
@@ -134,7 +133,11 @@ Figures = Mapping[int, np.ndarray]
 
 
 def compare_pairs(
-    figures: Mapping[str, Figures], *, band: float | None = None, less_is_better: bool = False
+    figures: Mapping[str, Figures],
+    *,
+    band: float | None = None,
+    less_is_better: bool = False,
+    resamples: int = RESAMPLES,
 ) -> tuple[Pair, ...]:
     """Compare each contender with each that comes after it, on the same images and, where it can be, the same seeds.
 
@@ -160,6 +163,7 @@ def compare_pairs(
         band: differences smaller than that do not matter, in the metric's unit; None where no band is known, so that
             nothing is called equivalent.
         less_is_better: whether smaller figures are better.
+        resamples: of images, for the bootstrap intervals; nothing else depends on them.
 
     Reference:
         Holm 1979, "A simple sequentially rejective multiple test procedure"; Schuirmann 1987, "A comparison of the two
@@ -172,7 +176,7 @@ def compare_pairs(
         some = pairs[first : first + _PAIRS_AT_ONCE]
         columns = np.stack([means.of(one, other) - means.of(other, one) for one, other in some], axis=1)
         # The same draws for all pairs, however many there are.
-        intervals = bootstrap_intervals(columns)
+        intervals = bootstrap_intervals(columns, resamples=resamples)
         tests += [
             _Test.of(figures, pair, columns[:, number], intervals[number], scatter) for number, pair in enumerate(some)
         ]
@@ -350,7 +354,7 @@ class _Test:
         """Probability that chance alone goes that far, or farther."""
         error = float(self.error())
         t = distance / error if error else math.copysign(math.inf, distance) if distance else 0.0
-        return float(stats.t.sf(t, self.freedom))
+        return float(special.stdtr(self.freedom, -t))
 
     @property
     def p(self) -> float | None:
@@ -365,7 +369,7 @@ class _Test:
         """95% confidence interval that holds for all pairs together."""
         if not self.freedom:
             return None
-        half = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 2 / num_pairs, self.freedom) * self.error())
+        half = float(special.stdtrit(self.freedom, 1 - (1 - CONFIDENCE) / 2 / num_pairs) * self.error())
         return self.mean - half, self.mean + half
 
     def seeds_needed(self, num_pairs: int, band: float | None) -> int | None:
@@ -374,12 +378,20 @@ class _Test:
             return None
         seeds = np.arange(math.ceil(self.num_seeds) + 1, _MOST_SEEDS + 1)
         freedom = self.freedom / (self.num_seeds - 1) * (seeds - 1)
-        error, reserve = self.error(seeds), stats.t.ppf(_POWER, freedom)
-        alpha = (1 - CONFIDENCE) / num_pairs
-        decided = abs(self.mean) > (stats.t.ppf(1 - alpha / 2, freedom) + reserve) * error
+        differs, equivalent = _quantiles(tuple(freedom), num_pairs)
+        error = self.error(seeds)
+        decided = abs(self.mean) > differs * error
         if band:
-            decided |= band - abs(self.mean) > (stats.t.ppf(1 - alpha, freedom) + reserve) * error
+            decided |= band - abs(self.mean) > equivalent * error
         return int(seeds[np.argmax(decided)] - math.ceil(self.num_seeds)) if decided.any() else None
+
+
+@lru_cache(maxsize=8)
+def _quantiles(freedom: tuple[float, ...], num_pairs: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many standard errors it takes, with the power that is wanted, to find a difference and equivalence."""
+    degrees, alpha = np.array(freedom), (1 - CONFIDENCE) / num_pairs
+    reserve = special.stdtrit(degrees, _POWER)
+    return special.stdtrit(degrees, 1 - alpha / 2) + reserve, special.stdtrit(degrees, 1 - alpha) + reserve
 
 
 def _pair(
