@@ -7,13 +7,15 @@ import math
 from cae.comparison.record import Comparison, Contender, Pair
 from cae.comparison.report.formatting import (
     amount_text,
-    difference_text,
     duration_text,
     estimate_amount,
     has_switches,
     listing,
+    metric_text,
     places,
+    rounded,
     short_title,
+    simple_code_title,
     switches_text,
 )
 from cae.measures.catalogue import metric as find_metric
@@ -38,7 +40,7 @@ def _but_for_floors(comparison: Comparison) -> str:
     floor = comparison.answer.floors.get(comparison.answer.use)
     if floor is None or floor.margin >= 0:
         return ""
-    return f" But {floor.name.replace('_', ' ')} of the same code size is better still."
+    return f" But {simple_code_title(floor.name)} of the same code size is better still."
 
 
 def _best_without_switches(comparison: Comparison) -> Contender | None:
@@ -143,7 +145,8 @@ def _how_sure(comparison: Comparison) -> str:
     ):
         labels = [pair.second for pair in known if pair.verdict == verdict]
         if labels:
-            parts.append(f"{words} {listing(labels)}")
+            is_every = len(labels) == len(comparison.contenders) - 1 > 2
+            parts.append(f"{words} {'every other decoder' if is_every else listing(labels)}")
     largest = max(pair.p_adjusted or 0.0 for pair in known)
     return (
         f"{_capital('; '.join(parts))}. Largest adjusted p: {largest:.2g} (Holm's method, {len(comparison.pairs)}"
@@ -156,12 +159,12 @@ def _runner_up(comparison: Comparison) -> str:
     if pair is None:
         return ""
     sign = -1.0 if find_metric(comparison.metric).better != "more" else 1.0
-    ahead = f"{_signed(comparison, sign * pair.mean)} {find_metric(comparison.metric).unit}".rstrip()
+    ahead = amount_text(comparison.metric, sign * pair.mean)
     if pair.low is None or pair.high is None:
         interval = "no interval: one seed"
     else:
         ends = sorted((sign * pair.low, sign * pair.high))
-        interval = "95% interval " + " to ".join(_signed(comparison, end) for end in ends)
+        interval = "95% interval " + " to ".join(metric_text(comparison.metric, end) for end in ends)
     return (
         f"{pair.second}. {pair.first} is ahead by {ahead} ({interval}), and better on an image with a probability of"
         f" {pair.probability:.0%}."
@@ -175,7 +178,10 @@ def _costs(comparison: Comparison) -> str:
 
 
 def _cost(contender: Contender) -> str:
-    parts = [f"{contender.parameters:,} parameters", f"{contender.macs_per_image:,} multiply-accumulates an image"]
+    parts = [
+        f"{contender.parameters:,} parameters",
+        f"{rounded(contender.macs_per_image)} multiply-accumulates an image",
+    ]
     if contender.training_seconds is not None:
         parts.append(f"{duration_text(contender.training_seconds)} of training")
     return listing(parts)
@@ -227,7 +233,7 @@ def _against_floor(comparison: Comparison, label: str) -> str:
     floor = comparison.answer.floors[label]
     side = "above" if floor.margin >= 0 else "below"
     value, margin = (amount_text(comparison.metric, one) for one in (floor.value, abs(floor.margin)))
-    return f"{label} is {margin} {side} {floor.name.replace('_', ' ')} of the same code size ({value})."
+    return f"{label} is {margin} {side} {simple_code_title(floor.name)} of the same code size ({value})."
 
 
 def _what_would_change_this(comparison: Comparison) -> str:
@@ -261,10 +267,6 @@ def _more_seeds(comparison: Comparison) -> str:
 def _first_pair(comparison: Comparison) -> Pair | None:
     answer = comparison.answer
     return next((p for p in comparison.pairs if (p.first, p.second) == (answer.use, answer.runner_up)), None)
-
-
-def _signed(comparison: Comparison, value: float) -> str:
-    return difference_text(comparison.metric, value, 0)
 
 
 def _band(comparison: Comparison) -> str:

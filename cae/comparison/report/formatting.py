@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from cae.comparison.record import Comparison, Contender, Estimate, Pair
 from cae.files import printable
 from cae.measures.catalogue import by_importance, is_metric, metric
+from cae.training.floor import TITLES
 
 # Measures that are not of one image; metrics are in the catalogue.
 _TITLES = {
@@ -118,6 +119,27 @@ def duration_text(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.2g} {unit}"
     return f"{seconds:.2g} seconds"
+
+
+def simple_code_title(name: str) -> str:
+    """Name of a baseline or a floor for people.
+
+    >>> simple_code_title("block_klt"), simple_code_title("something_else")
+    ('block KLT', 'something else')
+    """
+    return TITLES.get(name, name.replace("_", " "))
+
+
+def rounded(number: float) -> str:
+    """Write a large number for a sentence.
+
+    >>> rounded(1_209_152), rounded(21_941), rounded(950)
+    ('1.2 million', '22 thousand', '950')
+    """
+    for unit, size in (("billion", 1e9), ("million", 1e6), ("thousand", 1e3)):
+        if number >= 9.95 * size or (number >= size and unit != "thousand"):
+            return f"{number / size:.0f} {unit}" if number >= 9.95 * size else f"{number / size:.1f} {unit}"
+    return f"{number:,.0f}"
 
 
 def interval_text(name: str, estimate: Estimate) -> str:

@@ -62,7 +62,7 @@ def _render(template: str, comparison: Comparison, **pictures: Any) -> str:
     )
     environment.filters["code_spans"] = code_spans
     return environment.get_template(template).render(
-        report=tell(comparison), curves=draw_curves(comparison), rates=[draw_rates(comparison)], **pictures
+        report=tell(comparison), charts=[draw_rates(comparison), *draw_curves(comparison)], **pictures
     )
 
 

@@ -34,7 +34,7 @@ class Pictures:
     """Where pictures stand that are not part of the record's text."""
 
     kind: ClassVar = "pictures"
-    name: Literal["images", "curves", "rates", "spectra"]
+    name: Literal["images", "charts", "spectra"]
     about: str = ""
 
 
@@ -96,7 +96,7 @@ def tell(comparison: Comparison) -> Report:
     terms = comparison.terms
     sections = (
         _section("pictures", "Pictures", Pictures("images", about_pictures(comparison)), is_folded=False),
-        _section("decoders", "Decoders", tables.ranking(comparison), Pictures("rates"), Pictures("curves")),
+        _section("decoders", "Decoders", tables.ranking(comparison), Pictures("charts")),
         _section(
             "differences",
             "Differences",

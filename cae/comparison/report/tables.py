@@ -22,6 +22,7 @@ from cae.comparison.report.formatting import (
     metric_text,
     metric_title,
     places,
+    simple_code_title,
 )
 from cae.measures.catalogue import metric as find_metric
 
@@ -326,7 +327,7 @@ def floors(comparison: Comparison) -> Table | None:
         if floor := comparison.answer.floors.get(one.label):
             reached = metric_text(metric, one.metrics[metric].mean)
             margin = difference_text(metric, floor.margin, 0)
-            rows.append((one.label, reached, floor.name.replace("_", " "), metric_text(metric, floor.value), margin))
+            rows.append((one.label, reached, simple_code_title(floor.name), metric_text(metric, floor.value), margin))
     title = metric_title(metric)
     columns = ("decoder", title, "strongest simple code", f"its {title}", "decoder is better by")
     return (
