@@ -45,7 +45,7 @@ def compare_runs(
         directories: of trained runs, at least one.
         title: what they are called together.
         split: `test`, `validation` or `train`.
-        metric: of `cae.measures.catalogue`, by which contenders are sorted and told apart;
+        metric: of `cae.measures.catalogue`, by which contenders are sorted and compared;
             see `Metric.compared`.
         band: differences that are smaller do not matter, in the metric's unit; None for `Metric.band`.
         load_splits: how to find the images of a data section, such as `cae.data.load.load_splits`.

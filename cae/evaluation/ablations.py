@@ -1,4 +1,4 @@
-"""What comes through the code, and what goes round it by the switches: the test error with parts taken away."""
+"""What comes through the code, and what bypasses it by the switches: the test error with parts taken away."""
 
 from __future__ import annotations
 

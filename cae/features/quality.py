@@ -336,7 +336,7 @@ def picture_files(features: Mapping[str, Any]) -> list[str]:
 def _comparison(difference: Mapping[str, Any]) -> str:
     low, high = difference["interval"]
     points = f"{100 * difference['difference']:+.1f} points, 95% interval {100 * low:+.1f} to {100 * high:+.1f}"
-    verdict = "better than" if low > 0 else "worse than" if high < 0 else "cannot be told from"
+    verdict = "better than" if low > 0 else "worse than" if high < 0 else "not significantly different from"
     return f"linear probe: codes minus PCA {points} ({verdict} PCA)"
 
 

@@ -25,7 +25,7 @@ class Code:
     Args:
         values: latent activations.
         bits_per_value: bits of each; float32.
-        switch_bits: what the switches carry round the bottleneck, log2(window) bits for each pooled value.
+        switch_bits: what the switches carry past the bottleneck, log2(window) bits for each pooled value.
         image_bits: bits of the raw image, 8 for each value.
     """
 
@@ -95,7 +95,7 @@ class Plan:
 
     @property
     def code(self) -> Code:
-        """How much passes through the bottleneck, and how much goes round it."""
+        """How much passes through the bottleneck, and how much bypasses it."""
         return Code(
             values=math.prod(self.latent_shape),
             bits_per_value=32,

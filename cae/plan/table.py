@@ -83,7 +83,7 @@ def _code_lines(plan: Plan) -> list[str]:
     ]
     if code.switch_bits:
         lines.append(
-            f"switches carry up to {code.switch_bits:,} more bits for each image round the bottleneck"
+            f"switches carry up to {code.switch_bits:,} more bits for each image past the bottleneck"
             f" ({code.ratio_with_switches:.3g} times the image's bits with the code)"
         )
     if code.values >= values:

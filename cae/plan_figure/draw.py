@@ -69,7 +69,7 @@ def house_style() -> Iterator[None]:
 
 
 def draw_plan(plan: Plan) -> Figure:
-    """Draw encoder and decoder: a box for each operation, the code between them, and what goes round it.
+    """Draw encoder and decoder: a box for each operation, the code between them, and what bypasses it.
 
     The encoder goes down on the left and the decoder up on the right, stage beside stage. A box is as tall as the
     picture, as wide as its channels and as deep as the picture is wide, on logarithmic scales; boxes without kernels

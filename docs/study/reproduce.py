@@ -130,8 +130,8 @@ def _summary(part: str, folder: Path) -> str:
     made = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["made"]
     minutes = sum(json.loads((folder / "seconds.json").read_text(encoding="utf-8")).values()) / 60
     _, setting, rest = report.split("\n\n", 2)
-    answer, rest = rest.split("## Decoders", 1)
-    ranking = rest.split("\n## ", 1)[0].strip()
+    answer = rest.split("\n## ", 1)[0]
+    ranking = rest.split("## Decoders", 1)[1].split("\n## ", 1)[0].strip()
     switches = report.split("## What came through the switches", 1)[1].split("\n\n**", 1)[0].strip()
     return "\n\n".join(
         [

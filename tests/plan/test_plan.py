@@ -43,7 +43,7 @@ def test_switches_carry_log2_of_the_window_bits_for_each_pooled_value(pool_size,
     )
     pooled = math.ceil(29 / pool_size) * math.ceil(17 / pool_size) * 5
     assert plan.code.switch_bits == math.ceil(pooled * bits)
-    assert "round the bottleneck" in format_plan(plan)
+    assert "past the bottleneck" in format_plan(plan)
 
 
 def test_only_stages_that_unpool_with_switches_count_their_bits():
