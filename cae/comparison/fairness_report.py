@@ -188,7 +188,8 @@ def _tell_switches(sizes: Mapping[str, Sizes], equal: list[str], unequal: list[s
         return
     for label, bits in carried.items():
         unequal.append(
-            f"Switches: `{label}` is given {bits:,} bits an image that bypass its code of {sizes[label].code_bits:,} bits."
+            f"Switches: `{label}` is given {bits:,} bits an image that bypass its code of"
+            f" {sizes[label].code_bits:,} bits."
         )
     without = [f"`{label}`" for label in sizes if label not in carried]
     if without:
