@@ -1,11 +1,12 @@
 """Run an exported file with its own runtime, away from everything that made it.
 
 `python -m cae.export.runtimes FORMAT PATH INPUTS.npz OUTPUTS.npz` is a fresh process that knows nothing but the file;
-only for `keras` does it import a part of this program, the layers.
+only for `keras` does it import a part of this program, the layers, and those of installed packages that the file has.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import sys
 import zipfile
@@ -57,9 +58,13 @@ def load_keras(path: str) -> Served:
 
     import cae.layers  # noqa: F401, registers the layers
 
-    model = keras.models.load_model(path)
     with zipfile.ZipFile(path) as archive:
-        names = list(json.loads(archive.read("cae.json"))["outputs"])
+        about = archive.read("cae.json").decode("utf-8")
+    for entry in importlib.metadata.entry_points(group="cae.upsamplings"):
+        if f'"{entry.name}"' in about:
+            entry.load()  # registers the layers of its package
+    model = keras.models.load_model(path)
+    names = list(json.loads(about)["outputs"])
 
     def serve(inputs: Arrays) -> Arrays:
         (first, *others) = inputs.values()
