@@ -29,7 +29,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from benchmarks.children import ROOT
 from benchmarks.record import OURS, Measurement, count_repetitions, make_parser, save, tell
-from cae.tensorboard_plugin.summaries import figures_summary, inputs_summary, pictures_summary
+from cae.runs.probe_images import figures_summary, inputs_summary, pictures_summary
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _KINDS = ("resize", "conv_transpose", "max_unpool", "subpixel")

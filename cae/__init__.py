@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from cae.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from cae import layers as layers
     from cae.api import Run, TrainingResult, evaluate, load, train, tune
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from cae.config.registration import register_upsampling
     from cae.errors import ConfigError, UserError
     from cae.inference import TrainedAutoencoder
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ConfigError",

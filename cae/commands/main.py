@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from cae import __version__
 from cae.commands.parser import CommandParser, Parser
 from cae.engine import restart_with_huge_pages
 from cae.errors import ConfigError, UserError
 from cae.files import not_text
 from cae.messages import messages_stream, only_warnings, results_stream, tell
 from cae.stop_handler import meaning, stop_signals
+from cae.version import __version__
 
 # Name of each command, with its line in the overview. Each lives in a module of this package called like it.
 COMMANDS = {

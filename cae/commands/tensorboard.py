@@ -11,8 +11,8 @@ from pathlib import Path
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError
 from cae.messages import tell
+from cae.runs.probe_images import PLUGIN_NAME
 from cae.tensorboard_plugin.loader import Loader
-from cae.tensorboard_plugin.summaries import PLUGIN_NAME
 
 # How much TensorBoard keeps of each tag; 0 is everything. It would keep 10 pictures and 1000 points of a curve.
 _SAMPLES = {PLUGIN_NAME: 0, "images": 0, "text": 0, "scalars": 10_000}

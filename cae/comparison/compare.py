@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import cae
 from cae.comparison.contenders import Run, group_runs
 from cae.comparison.exhibits import make_exhibits
 from cae.comparison.fairness import check_terms
@@ -21,6 +20,7 @@ from cae.measures.catalogue import metric as find_metric
 from cae.measures.catalogue import metrics_of
 from cae.runs import RunDirectory
 from cae.runs.environment import describe_environment
+from cae.version import __version__
 
 
 def compare_runs(
@@ -177,7 +177,7 @@ def _made() -> dict[str, str]:
     environment: dict[str, Any] = describe_environment()
     return {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "program": f"cae {cae.__version__}",
+        "program": f"cae {__version__}",
         "revision": environment["git_revision"] or "not a checkout",
         "python": environment["python"],
         **environment["packages"],

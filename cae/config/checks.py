@@ -6,19 +6,16 @@ from collections.abc import Callable, Iterator
 
 from cae.config.data import AnyData, ArrayData, PictureData, StandardData
 from cae.config.model import ModelSection
-from cae.config.objective import MaskedPatchesCorruption
+from cae.config.objective import MS_SSIM_LEAST_SIDE, MaskedPatchesCorruption
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
 from cae.kinds.catalogue import LINEAR_PATHS, UPSAMPLINGS
 from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, TIED, Place, UpsamplingKind
-from cae.measures.catalogue import MS_SSIM_LEAST_SIDE
 from cae.section import Conflict, Path
 
 SOURCE: Path = ("data", "source")
 PATH: Path = ("data", "path")
 IMAGE_SIZE: Path = ("data", "image_size")
-
-SIDES = {"bundled": 28, "mnist": 28, "fashion_mnist": 28, "cifar10": 32, "cifar100": 32}
 
 
 def known_image_size(data: AnyData) -> tuple[int, int] | None:
@@ -28,9 +25,7 @@ def known_image_size(data: AnyData) -> tuple[int, int] | None:
     >>> known_image_size(BundledData())
     (28, 28)
     """
-    if data.image_size is None and data.source in SIDES:
-        return SIDES[data.source], SIDES[data.source]
-    return data.image_size
+    return data.image_size or (data.own_shape[:2] if data.own_shape else None)
 
 
 def source_conflicts(config: RunConfig) -> Iterator[Conflict]:

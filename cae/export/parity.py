@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import cae
 from cae.config.data import BundledData
 from cae.data.load import load_splits
 from cae.data.pixels import to_float
@@ -189,7 +188,7 @@ def serve_in_fresh_process(format_name: str, path: Path, inputs: Arrays) -> Arra
     Raises:
         UserError: the runtime cannot load or run it.
     """
-    root = str(Path(cae.__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
         "CUDA_VISIBLE_DEVICES": "-1",

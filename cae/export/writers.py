@@ -16,10 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import cae
 from cae.config.data import PATH_KEYS
 from cae.export.parts import Part
 from cae.model import build_autoencoder
+from cae.version import __version__
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
@@ -41,7 +41,7 @@ def make_metadata(part: Part, config: RunConfig, weights_digest: str, *, quantiz
     for key in PATH_KEYS:  # folders of this machine are nobody else's business
         told["data"].pop(key, None)
     return {
-        "cae": cae.__version__,
+        "cae": __version__,
         "part": part.name,
         "quantized": quantize,
         "image_range": [0.0, 1.0],

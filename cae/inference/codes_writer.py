@@ -50,6 +50,7 @@ class Hdf5Target(io.RawIOBase):
         return self._file.tell()
 
     def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what was written, or could not be; returns its length."""
         start, length = self._file.tell(), len(buffer)
         found = self._file.read(length) or b""
         # What was never written reads as zeros.
@@ -62,6 +63,7 @@ class Hdf5Target(io.RawIOBase):
         return length
 
     def write(self, buffer: Any) -> int:
+        """Write all bytes, or keep those that the disk does not take; returns how many there are."""
         content, start = bytes(buffer), self._file.tell()
         written = 0
         while written < len(content) and self._error is None:

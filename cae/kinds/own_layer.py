@@ -32,6 +32,7 @@ class OwnUpsampling(Upsample):
 
     @property
     def word(self) -> str:  # type: ignore[override]
+        """What the plan calls the operation."""
         return self.kind
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:

@@ -24,6 +24,7 @@ class Resizing(Upsample):
 
     @property
     def word(self) -> str:  # type: ignore[override]
+        """What the plan calls the operation."""
         return f"resize {self.interpolation}"
 
     @property

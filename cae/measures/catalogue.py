@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from cae.config.objective import MS_SSIM_LEAST_SIDE
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -130,9 +132,6 @@ def _high_frequency_ratio(images: Any, reconstructions: Any) -> Any:
 
     return high_frequency_ratio(images, reconstructions)
 
-
-# Halved four times, rounding up, a side of 161 leaves one window of 11 pixels.
-MS_SSIM_LEAST_SIDE = 161
 
 # In the order of per_image.csv and of the sums in checkpoints.
 METRICS = (

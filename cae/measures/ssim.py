@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cae.measures.catalogue import MS_SSIM_LEAST_SIDE
+from cae.config.objective import MS_SSIM_LEAST_SIDE
 from cae.measures.pixel_errors import as_float32_pair
 
 _LARGEST_WINDOW = 11

@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorboard.plugins import base_plugin
 
-from cae.tensorboard_plugin.summaries import PLUGIN_NAME
+from cae.runs.probe_images import PLUGIN_NAME
 
 
 class Loader(base_plugin.TBLoader):

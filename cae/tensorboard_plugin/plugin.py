@@ -19,10 +19,9 @@ from werkzeug import wrappers
 
 from cae.errors import UserError
 from cae.files import why
+from cae.runs.probe_images import INPUTS_TAG, PICTURES_TAG, PLUGIN_NAME, color_scales
 from cae.tensorboard_plugin.listing import find_comparison, list_runs, read_comparison
 from cae.tensorboard_plugin.reader import BlobKeys, Reader
-from cae.tensorboard_plugin.sheets import color_scales
-from cae.tensorboard_plugin.summaries import INPUTS_TAG, PICTURES_TAG, PLUGIN_NAME
 
 _TAB = "Decoders"
 _TYPES = {".js": "text/javascript", ".css": "text/css"}

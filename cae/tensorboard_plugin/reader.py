@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 
 from cae.files import why
-from cae.tensorboard_plugin.summaries import (
+from cae.runs.probe_images import (
     FIGURES,
     FIGURES_TAG,
     INPUTS_TAG,

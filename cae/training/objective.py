@@ -8,9 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cae.config.objective import MaskedPatchesCorruption, ObjectiveSection
+from cae.config.objective import MS_SSIM_LEAST_SIDE, MaskedPatchesCorruption, ObjectiveSection
 from cae.errors import ConfigError
-from cae.measures.catalogue import MS_SSIM_LEAST_SIDE
 from cae.measures.pixel_errors import mae_per_image, mse_per_image, psnr_from_mse
 from cae.measures.ssim import ms_ssim_per_image, ssim_per_image
 
@@ -18,7 +17,33 @@ _DEFAULT_HUBER_DELTA = 0.1
 # Added before the logarithm, so that images that are nearly exact do not outweigh all others.
 _LEAST_MSE = 1e-6
 
-Term = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Term = Callable[[tf.Tensor, tf.Tensor, ObjectiveSection], tf.Tensor]
+
+
+def _bce(images: tf.Tensor, reconstructions: tf.Tensor, section: ObjectiveSection) -> tf.Tensor:
+    # Casting float32 to float32 is no operation, so Keras still finds the sigmoid behind the tensor.
+    probabilities = tf.cast(reconstructions, tf.float32)
+    return _mean_of_each_image(keras.ops.binary_crossentropy(images, probabilities))
+
+
+def _huber(images: tf.Tensor, reconstructions: tf.Tensor, section: ObjectiveSection) -> tf.Tensor:
+    delta = section.huber_delta or _DEFAULT_HUBER_DELTA
+    return _mean_of_each_image(keras.losses.huber(images, tf.cast(reconstructions, tf.float32), delta=delta))
+
+
+TERMS: dict[str, Term] = {
+    "mse": lambda images, reconstructions, _: mse_per_image(images, reconstructions),
+    "psnr": lambda images, reconstructions, _: -psnr_from_mse(mse_per_image(images, reconstructions) + _LEAST_MSE),
+    "mae": lambda images, reconstructions, _: mae_per_image(images, reconstructions),
+    "bce": _bce,
+    "huber": _huber,
+    "ssim": lambda images, reconstructions, _: 1.0 - ssim_per_image(images, reconstructions),
+    "ms_ssim": lambda images, reconstructions, _: 1.0 - ms_ssim_per_image(images, reconstructions),
+}
+"""Each key of `objective.reconstruction` to a function of images, reconstructions and section.
+
+Images are float32, and reconstructions as the model gives them; the loss of each image is float32, (batch,).
+"""
 
 
 class Objective:
@@ -45,8 +70,6 @@ class Objective:
 
     def __init__(self, section: ObjectiveSection) -> None:
         self._section = section
-        terms = self._make_terms()
-        self._weighted_terms = [(weight, terms[name]) for name, weight in section.reconstruction.weights.items()]
 
     def per_image(self, images: Any, reconstructions: Any, latent: Any) -> tf.Tensor:
         """Loss of each image.
@@ -61,8 +84,8 @@ class Objective:
         """
         images = tf.cast(images, tf.float32)
         losses = tf.zeros_like(images[:, 0, 0, 0])  # [N]
-        for weight, term in self._weighted_terms:
-            losses += weight * term(images, reconstructions)
+        for name, weight in self._section.reconstruction.weights.items():
+            losses += weight * TERMS[name](images, reconstructions, self._section)
         if self._section.latent_l1 > 0.0:
             magnitudes = tf.abs(tf.cast(latent, tf.float32))
             losses += self._section.latent_l1 * _mean_of_each_image(magnitudes)
@@ -92,28 +115,6 @@ class Objective:
             )
         if problems:
             raise ConfigError("\n".join(problems))
-
-    def _make_terms(self) -> dict[str, Term]:
-        delta = self._section.huber_delta or _DEFAULT_HUBER_DELTA
-
-        def bce(images: tf.Tensor, reconstructions: tf.Tensor) -> tf.Tensor:
-            # Casting float32 to float32 is no operation, so Keras still finds the sigmoid behind the tensor.
-            probabilities = tf.cast(reconstructions, tf.float32)
-            return _mean_of_each_image(keras.ops.binary_crossentropy(images, probabilities))
-
-        def huber(images: tf.Tensor, reconstructions: tf.Tensor) -> tf.Tensor:
-            per_pixel = keras.losses.huber(images, tf.cast(reconstructions, tf.float32), delta=delta)
-            return _mean_of_each_image(per_pixel)
-
-        return {
-            "mse": mse_per_image,
-            "psnr": lambda images, reconstructions: -psnr_from_mse(mse_per_image(images, reconstructions) + _LEAST_MSE),
-            "mae": mae_per_image,
-            "bce": bce,
-            "huber": huber,
-            "ssim": lambda images, reconstructions: 1.0 - ssim_per_image(images, reconstructions),
-            "ms_ssim": lambda images, reconstructions: 1.0 - ms_ssim_per_image(images, reconstructions),
-        }
 
 
 def _mean_of_each_image(values: tf.Tensor) -> tf.Tensor:

@@ -103,7 +103,7 @@ class TensorBoardWriter:
             tf.summary.image("reconstructions", picture[np.newaxis])
 
     def write_probes(self, summary: Summary, step: int) -> None:
-        """What the tab that compares decoders shows; see `cae.tensorboard_plugin.summaries`."""
+        """What the tab that compares decoders shows; see `cae.runs.probe_images`."""
         with naming_event_failures(self._folder), self._validation.as_default(step=step):
             tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=np.int64(step))
 

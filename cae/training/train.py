@@ -30,13 +30,11 @@ from cae.training.average import WeightAverage
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
 from cae.training.cluster import wait_for_all
 from cae.training.coordination import Alone, Together
-from cae.training.journal import Journal, NoJournal
+from cae.training.journal import Journal, NoJournal, Progress
 from cae.training.loop import Loop, has_stopped_improving, means
-from cae.training.memory import naming_memory
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer, make_schedule
-from cae.training.outcome import Outcome, StopSignals
-from cae.training.progress import Progress
+from cae.training.outcome import Outcome, StopSignals, naming_memory
 from cae.training.start import fit_linear_path
 from cae.training.state import TrainingState, parse_counters
 from cae.training.step import Steps

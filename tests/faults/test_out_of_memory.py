@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from cae.errors import UserError
-from cae.training.memory import naming_memory
+from cae.training.outcome import naming_memory
 from tests.conftest import start_process
 from tests.faults.runs import summary
 

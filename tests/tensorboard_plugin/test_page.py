@@ -8,7 +8,7 @@ import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from cae.tensorboard_plugin.summaries import inputs_summary, pictures_summary
+from cae.runs.probe_images import inputs_summary, pictures_summary
 from tests.comparison.report.parsed import Page
 from tests.tensorboard_plugin.conftest import SUBPIXEL, UNPOOL, ask, serving
 from tests.tensorboard_plugin.tab import Tab

@@ -7,8 +7,8 @@ from tensorboard import errors
 from tensorboard.context import RequestContext
 from tensorboard.data import provider
 
+from cae.runs.probe_images import INPUTS_TAG, PICTURES_TAG
 from cae.tensorboard_plugin.reader import Reader
-from cae.tensorboard_plugin.summaries import INPUTS_TAG, PICTURES_TAG
 
 
 class Source:

@@ -11,8 +11,8 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from werkzeug.test import Client
 
+from cae.runs.probe_images import PLUGIN_NAME, inputs_summary, pictures_summary
 from cae.tensorboard_plugin.plugin import DecodersPlugin
-from cae.tensorboard_plugin.summaries import PLUGIN_NAME, inputs_summary, pictures_summary
 
 pytestmark = pytest.mark.filterwarnings("ignore:html5lib:DeprecationWarning")
 

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 from tensorboard.util import tensor_util
 
-from cae.tensorboard_plugin.sheets import encode_sheet, sheet_columns
-from cae.tensorboard_plugin.summaries import Probes, inputs_summary
+from cae.runs.probe_images import Probes, encode_sheet, inputs_summary, sheet_columns
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 3, 1), (7, 4, 6, 3), (16, 3, 3, 1)])
