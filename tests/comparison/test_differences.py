@@ -95,3 +95,87 @@ def test_pairs_are_the_same_however_many_are_drawn_together(monkeypatch):
     monkeypatch.setattr("cae.comparison.statistics._PAIRS_AT_ONCE", 3)
     for pair, other in zip(compare_pairs(figures), together, strict=True):
         assert pair.images_low == pytest.approx(other.images_low, abs=1e-6)
+
+
+def equally_scattered(means, num_seeds, scatter=0.1, images=200):
+    """Contenders whose trainings scatter alike about these means, the best first; no image is special."""
+    generator = np.random.default_rng(3)
+    return {
+        str(place): {seed: mean + generator.normal(0, scatter) + np.zeros(images) for seed in range(num_seeds)}
+        for place, mean in enumerate(means)
+    }
+
+
+def test_the_test_pools_scatter_over_all_contenders_and_takes_a_pairs_own_where_it_is_larger():
+    figures = equally_scattered((5.0, 4.0, 3.0), 4)
+    table = np.array([[values.mean() for values in own.values()] for own in figures.values()])
+    residuals = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+    pooled = 2 * np.square(residuals).sum() / (2 * 3)  # (3 - 1)(4 - 1) degrees of freedom
+    for pair, (i, j) in zip(compare_pairs(figures), itertools.combinations(range(3), 2), strict=True):
+        differences = table[i] - table[j]
+        variance = max(pooled, differences.var(ddof=1))
+        t = differences.mean() / np.sqrt(variance / 4)
+        assert pair.p == pytest.approx(2 * stats.t.sf(t, 6), rel=1e-6)
+        half = stats.t.ppf(1 - 0.025 / 3, 6) * np.sqrt(variance / 4)
+        assert (pair.low, pair.high) == pytest.approx((differences.mean() - half, differences.mean() + half))
+
+
+def test_two_contenders_are_compared_by_the_paired_t_test_of_the_library():
+    figures = equally_scattered((5.0, 4.9), 5)
+    [pair] = compare_pairs(figures)
+    means = [[values.mean() for values in own.values()] for own in figures.values()]
+    assert pair.p == pair.p_adjusted == pytest.approx(stats.ttest_rel(*means).pvalue, rel=1e-6)
+
+
+def test_other_images_make_an_interval_wider_than_other_seeds_alone():
+    generator = np.random.default_rng(4)
+    figures = equally_scattered((5.0, 4.0), 5)
+    noisy = {
+        label: {seed: values + generator.normal(0, 1, 200) for seed, values in own.items()}
+        for label, own in figures.items()
+    }
+    for one, other in zip(compare_pairs(figures), compare_pairs(noisy), strict=True):
+        assert other.high - other.low > one.high - one.low
+    column = np.mean([noisy["0"][seed] - noisy["1"][seed] for seed in range(5)], axis=0)
+    differences = [(noisy["0"][seed] - noisy["1"][seed]).mean() for seed in range(5)]
+    variance = np.var(differences, ddof=1) / 5 + column.var(ddof=1) / 200
+    assert other.p == pytest.approx(2 * stats.t.sf(column.mean() / np.sqrt(variance), 4), rel=1e-6)
+
+
+@pytest.mark.parametrize(("band", "is_equivalent"), [(0.3, True), (0.051, False), (None, False)])
+def test_a_difference_well_within_the_band_is_equivalent_by_two_one_sided_tests(band, is_equivalent):
+    base = 20.0 + noise(50)
+    steps = {0: 0.06, 1: 0.05, 2: 0.04}
+    [pair] = compare_pairs({"a": {s: base + d for s, d in steps.items()}, "b": dict.fromkeys(steps, base)}, band=band)
+    assert pair.equivalent == is_equivalent
+    assert pair.verdict == ("equivalent" if is_equivalent else "better")
+    if band:
+        below = stats.ttest_1samp(list(steps.values()), band, alternative="less").pvalue
+        assert (below < 0.05) == is_equivalent
+
+
+def test_the_probability_is_that_of_a_better_image_whichever_way_the_metric_goes():
+    figures = {"a": {0: np.array([1.0, 2.0, 3.0, 4.0])}, "b": {0: np.array([2.0, 3.0, 4.0, 3.0]), 1: np.full(4, 9.0)}}
+    [pair] = compare_pairs(figures, less_is_better=True)
+    assert pair.probability == 7 / 8
+    assert compare_pairs(figures)[0].probability == 1 / 8
+
+
+def test_the_seeds_that_are_said_to_be_needed_decide_about_four_reports_in_five():
+    base, differences = np.full(9, 20.0), np.array([0.5, 0.1, 0.0])
+    [pair] = compare_pairs({"a": {s: base + d for s, d in enumerate(differences)}, "b": dict.fromkeys(range(3), base)})
+    assert pair.verdict == "undecided"
+    draws = np.random.default_rng(5).normal(
+        differences.mean(), differences.std(ddof=1), (4000, len(differences) + pair.seeds_needed)
+    )
+    decided = stats.ttest_1samp(draws, 0.0, axis=1).pvalue < 0.05
+    assert decided.mean() == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_contender_that_is_behind_on_the_common_seeds_is_not_called_better():
+    base = 20.0 + noise(50)
+    one = {0: base - 1.0, 1: base - 1.01, 2: base + 9.0}
+    other = {0: base, 1: base}
+    [pair] = compare_pairs({"a": one, "b": other})
+    assert pair.mean < 0
+    assert pair.verdict == "undecided"

@@ -33,7 +33,7 @@ def _but_for_switches(comparison: Comparison) -> str:
     best, without = comparison.contenders[0], _best_without_switches(comparison)
     if not has_switches(best) or without is None:
         return ""
-    return f" It needs switches, which bypass the code; {without.label} is the best without."
+    return f" {best.label} needs switches, which bypass the code; {without.label} is the best without."
 
 
 def _but_for_floors(comparison: Comparison) -> str:
@@ -255,7 +255,7 @@ def _more_seeds(comparison: Comparison) -> str:
         return f" Train at least {missing} more {_plural('seed', missing)} of each decoder that has one only."
     needed = [pair.seeds_needed for pair in undecided if pair.seeds_needed is not None]
     if len(needed) == len(undecided) and needed:
-        return f" To decide it takes about {max(needed)} more {_plural('seed', max(needed))}."
+        return f" It needs about {max(needed)} more {_plural('seed', max(needed))}."
     if needed:
         return (
             f" About {min(needed)} more {_plural('seed', min(needed))} may decide some of it; the closest pairs are too"

@@ -162,7 +162,7 @@ def pairs(comparison: Comparison) -> Table | None:
                 difference_text(metric, one.mean, scale),
                 _ends(metric, one.low, one.high, scale),
                 _p_text(one.p_adjusted),
-                one.verdict if one.seeds_needed is None else f"undecided: about {one.seeds_needed} more seeds",
+                one.verdict if one.seeds_needed is None else f"undecided (needs about {one.seeds_needed} more)",
                 f"{one.probability:.0%}",
                 _ends(metric, one.images_low, one.images_high, scale),
                 _ends(metric, one.seeds_low, one.seeds_high, scale),

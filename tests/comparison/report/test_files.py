@@ -109,7 +109,7 @@ def test_verdicts_stand_in_every_table_of_pairs(tmp_path):
     alike = [row["not significantly different from place"] for row in parsed.records("ranking")]
     assert alike == ["2", "1 (best); equivalent to 3", "equivalent to 2"]
     verdict = [row["verdict"] for row in parsed.records("pairs")]
-    assert verdict == ["undecided: about 4 more seeds", "better", "equivalent"]
+    assert verdict == ["undecided (needs about 4 more)", "better", "equivalent"]
     marked = [[cell[0] if cell[0] in "≈=" else "" for cell in row[1:]] for row in parsed.tables["matrix"][1:]]
     assert marked == [["", "≈", ""], ["≈", "", "="], ["", "=", ""]]
     for whole in (text, " ".join(parsed.text)):
