@@ -25,6 +25,7 @@ from cae.version import __version__
 # Name of each command, with its line in the overview. Each lives in a module of this package called like it.
 COMMANDS = {
     "train": "train an autoencoder from a configuration",
+    "protocol": "write down what a comparison is to find out, before it is trained",
     "tune": "find a learning rate by a short training whose rate rises",
     "evaluate": "measure trained runs on held-out images",
     "tensorboard": "watch and compare runs in a browser, picture by picture",

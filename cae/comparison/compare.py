@@ -13,6 +13,7 @@ from cae.comparison.fairness import check_terms
 from cae.comparison.fairness_report import Sizes
 from cae.comparison.figures import make_contender, sort_groups
 from cae.comparison.measuring import LoadSplits, MeasuredRun, Measuring
+from cae.comparison.protocol import with_protocol
 from cae.comparison.record import Answer, Comparison, Contender, Exhibits, Floor, Pair, Verdict
 from cae.comparison.statistics import compare_pairs
 from cae.config import ConfigError, load_config
@@ -71,6 +72,10 @@ def compare_runs(
     chosen = find_metric(metric)
     band = chosen.band if band is None else band
     pairs = compare_pairs(figures, band=band, less_is_better=chosen.better != "more")
+    terms = check_terms(groups, {contender.label: _sizes(contender) for contender in contenders}, left_out)
+    used = {"images": {"split": split, "number": len(images), "sha256": measuring.images.digest}}
+    experiment = directories[0].path.absolute().parent
+    terms = with_protocol(terms, experiment, runs, {**used, "metric": metric, "band": band})
     comparison = Comparison(
         title=title,
         split=split,
@@ -80,7 +85,7 @@ def compare_runs(
         contenders=tuple(contenders),
         pairs=pairs,
         baselines=_baselines(measured[groups[0].runs[0].directory.path], names),
-        terms=check_terms(groups, {contender.label: _sizes(contender) for contender in contenders}, left_out),
+        terms=terms,
         made=_made(),
         answer=find_answer(contenders, pairs, metric),
         band=band,

@@ -37,7 +37,7 @@ FolderName = Annotated[
 _OWN_NAMES = (
     *("comparison", "train", "validation", "evaluation", "visualization", "projector", "checkpoints"),
     *("config.yaml", "environment.json", "metrics.jsonl", "summary.json", "model.weights.h5", "reconstructions.png"),
-    *("comparison.json", "results.json", "index.html"),
+    *("comparison.json", "protocol.json", "results.json", "index.html"),
 )
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
