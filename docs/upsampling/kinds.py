@@ -25,7 +25,8 @@ def table() -> list[tuple[Any, ...]]:
 
 def _key(name: str, field: Any) -> str:
     others = [word for word in _words(field.annotation) if word != field.default]
-    return f"`{name}: {field.default}`" + (f", or {', '.join(others)}" if others else "")
+    default = "null" if field.default is None else field.default
+    return f"`{name}: {default}`" + (f", or {', '.join(others)}" if others else "")
 
 
 def _words(annotation: Any) -> tuple[Any, ...]:

@@ -7,8 +7,10 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
+from cae.config import check_config
 from docs.upsampling import __main__ as script
 from docs.upsampling import board, sizes, transposed
 from docs.upsampling.__main__ import DOCUMENT, FIGURES, TABLES, with_tables
@@ -34,10 +36,13 @@ def test_every_example_in_the_script_holds(module):
 
 def test_every_block_of_code_is_an_example_that_runs():
     blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    configurations = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
-    assert TEXT.count("```") == 2 * len(blocks)
+    assert TEXT.count("```") == 2 * (len(blocks) + len(configurations))
     # Without the empty line doctest would take the block's end for expected output.
     assert all(block.startswith(">>> ") and block.endswith("\n\n") for block in blocks)
+    for text in configurations:
+        check_config(yaml.safe_load(text))
 
 
 def test_every_link_within_the_repository_leads_somewhere():
