@@ -101,6 +101,8 @@ UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
 CODE_FILTERS: Path = ("model", "encoder", "code_filters")
 RESIDUAL_STYLE: Path = ("model", "encoder", "residual_style")
+SHORTCUT: Path = ("model", "encoder", "shortcut")
+DECODER_SHORTCUT: Path = ("model", "decoder", "shortcut")
 DECODER_RESIDUAL: Path = ("model", "decoder", "residual_blocks")
 LINEAR_PATH: Path = ("model", "linear_path")
 INIT: Path = ("model", "init")
@@ -220,6 +222,9 @@ def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
     if encoder.residual_style != "post_activation":
         rule = "tied_weights needs residual_style: post_activation, whose blocks can be read the other way"
         yield (RESIDUAL_STYLE, TIED), f"{rule}; received {encoder.residual_style}"
+    for key, shortcut in ((SHORTCUT, encoder.shortcut), (DECODER_SHORTCUT, model.decoder.shortcut)):
+        if shortcut != "none":
+            yield (key, TIED), f"tied_weights needs shortcut: none; received {shortcut}"
     if model.decoder.residual_blocks is not None:
         yield (DECODER_RESIDUAL, TIED), "has no effect with tied_weights, which takes the encoder's kernels"
     if model.decoder.filters is not None:

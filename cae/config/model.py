@@ -51,6 +51,8 @@ class EncoderSection(Section):
     """Channels behind the last downsampling, by a 1x1 convolution; null leaves those of the last stage."""
     stem: Literal[1, 2, 4] = 1
     """Side of the squares of pixels that become channels before the first stage, and pixels again behind the last."""
+    shortcut: Literal["none", "space_to_channel"] = "none"
+    """What is added past each downsampling: nothing, or means of its pixels as channels (Chen et al. 2024)."""
 
     @property
     def use_bias(self) -> bool:
@@ -84,6 +86,8 @@ class DecoderSection(Section):
     """Channels of each stage's convolutions, from the code outwards; null mirrors the encoder's."""
     residual_blocks: Annotated[int, Field(ge=0, le=32)] | None = None
     """Residual blocks after each stage's convolutions; null takes the encoder's number."""
+    shortcut: Literal["none", "duplicate"] = "none"
+    """What is added past each upsampling: nothing, or its channels, repeated and as pixels (Chen et al. 2024)."""
     tied_weights: bool = False
     """Make the decoder of the encoder's kernels, each read the other way, with biases of its own (the deconvnet)."""
     output_activation: Literal["sigmoid", "linear"] = "sigmoid"

@@ -121,13 +121,18 @@ class Sum(Operation):
 
     @property
     def summary(self) -> str:
-        if self.goes_round:
-            return (
-                f"plus {', '.join(op.summary for op in self.operations if not isinstance(op, PartInput))} of the input"
-            )
-        convolutions = [op.summary for op in self.operations if isinstance(op, _Kernel)]
-        function = f", {self.function}" if self.function != "linear" else ""
-        return f"residual block, {len(convolutions)} {convolutions[0]}{function}"
+        if self.is_residual_block:
+            convolutions = [op.summary for op in self.operations if isinstance(op, _Kernel)]
+            function = f", {self.function}" if self.function != "linear" else ""
+            return f"residual block, {len(convolutions)} {convolutions[0]}{function}"
+        branches = [[op.summary for op in branch if not isinstance(op, PartInput)] for branch in self.branches]
+        of = " of the input" if self.goes_round else ""
+        return " plus ".join(", ".join(words) for words in branches) + of
+
+    @property
+    def is_residual_block(self) -> bool:
+        """Whether what is given is added to what becomes of it."""
+        return () in self.branches and not self.goes_round
 
     def see(self, given: Sight, start: Sight) -> Sight:
         ends = [_see_along(branch, given, start) for branch in self.branches]
@@ -146,6 +151,12 @@ def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
         if isinstance(operation, Sum):
             yield from flat(operation.operations)
         yield operation
+
+
+def main_way(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Operations with sums opened along their first branch: without shortcuts, residual blocks and linear paths."""
+    for operation in operations:
+        yield from main_way(operation.branches[0]) if isinstance(operation, Sum) else [operation]
 
 
 def convolution(encoder: EncoderSection, name: str, shape: Shape, filters: int, *, strides: int = 1) -> list[Operation]:

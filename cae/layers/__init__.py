@@ -5,6 +5,7 @@ so that odd sizes come back.
 """
 
 from cae.layers.bilinear_additive import BilinearAdditive2D
+from cae.layers.channel_shortcuts import DuplicateToSpace2D, SpaceToChannelMean2D
 from cae.layers.conv_transpose import Conv2DTransposeToSize
 from cae.layers.depth_to_space import DepthToSpace2D
 from cae.layers.fixed_unpooling import FixedUnpooling2D
@@ -19,11 +20,13 @@ __all__ = [
     "BilinearAdditive2D",
     "Conv2DTransposeToSize",
     "DepthToSpace2D",
+    "DuplicateToSpace2D",
     "FixedUnpooling2D",
     "ICNRInitializer",
     "MaxPooling2DWithSwitches",
     "MaxUnpooling2D",
     "Resize2D",
+    "SpaceToChannelMean2D",
     "SpaceToDepth2D",
     "TiedConv2DTranspose",
 ]

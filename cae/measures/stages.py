@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cae.kinds.convolutions import Convolution, TransposedConvolution
+from cae.kinds.convolutions import Convolution, TransposedConvolution, main_way
 from cae.kinds.operations import Operation, Upsample
 from cae.layers import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.measures.gain import overlap_unevenness, unevenness
@@ -70,7 +70,7 @@ def _stage_name(operation: str) -> str:
 
 def _linear_stages(decoder: Sequence[Operation]) -> Iterator[list[Operation]]:
     """Each run of linear operations that enlarges: upsampling and convolution in the kind's own order."""
-    for is_linear, group in itertools.groupby(decoder, _is_linear):
+    for is_linear, group in itertools.groupby(main_way(decoder), _is_linear):
         run = list(group)
         if is_linear and any(_enlarges(op) for op in run):
             yield run

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Convolution, activated, convolution, residual_blocks
 from cae.kinds.operations import Operation, Shape
+from cae.kinds.shortcut import with_shortcut
 from cae.kinds.upsampling import Stage, UpsamplingKind
+from cae.plan.encoder import check_shortcut
 from cae.plan.linear_path import starting_at_zero
 from cae.plan.tied import finished, plan_tied_stages
 
@@ -54,6 +56,10 @@ def _plan_stage(
     encoder = section.encoder
     widths = [target[2]] * (encoder.convs_per_stage - 1) + [filters]
     operations = upsampling.plan(Stage(name, encoder, shape, target[:2]), widths[0])
+    if section.decoder.shortcut == "duplicate":
+        factor = encoder.downsampling.factor
+        check_shortcut("decoder", operations, factor, enlarges=True)
+        operations = with_shortcut(name, operations, factor, enlarges=True)
     for number, width in enumerate(widths[1:], start=2):
         shape = operations[-1].output_shape
         operations += convolution(encoder, f"{name}_conv_{number}", shape, width)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Convolution, convolution, residual_blocks
 from cae.kinds.operations import Dropout, Operation, Shape, SpaceToDepth
+from cae.kinds.shortcut import fits, with_shortcut
 from cae.plan.linear_path import starting_at_zero
 
 if TYPE_CHECKING:
@@ -73,16 +74,34 @@ def check_image_is_large_enough(encoder: EncoderSection, image_shape: Shape) -> 
         sides = (math.ceil(sides[0] / factor), math.ceil(sides[1] / factor))
 
 
+def check_shortcut(part: str, past: Sequence[Operation], factor: int, *, enlarges: bool) -> None:
+    """Refuse channels of which neither groups nor repetitions are those behind a shortcut."""
+    given, made = past[0].input_shape[2], past[-1].output_shape[2]
+    if not fits(given, made, factor, enlarges=enlarges):
+        parts = (made, given) if enlarges else (given, made)
+        raise PlanError(
+            f"model.{part}.shortcut: {factor**2} times {parts[0]} channels must be a multiple of {parts[1]}, which"
+            f" {past[0].name} leads past. Received: {given} to {made} channels; change model.{part}.filters."
+        )
+
+
 def _plan_stage(encoder: EncoderSection, name: str, shape: Shape, filters: int, switches: bool) -> list[Operation]:
     operations: list[Operation] = []
     downsampling = encoder.downsampling
+    before_last = 0  # operations in front of the last convolution
     for number in range(1, encoder.convs_per_stage + 1):
         is_last = number == encoder.convs_per_stage
+        before_last = len(operations)
         strides = downsampling.conv_strides if is_last else 1
         operations += convolution(encoder, f"{name}_conv_{number}", shape, filters, strides=strides)
         shape = operations[-1].output_shape
     operations += residual_blocks(encoder, name, shape, encoder.residual_blocks)
     operations += downsampling.pool(f"{name}_pool", shape, records_switches=switches)
+    is_first = name == "stage_1" and before_last == 0  # there, the channels are the image's
+    if encoder.shortcut == "space_to_channel" and not is_first:
+        past = operations[before_last:]
+        check_shortcut("encoder", past, downsampling.factor, enlarges=False)
+        operations[before_last:] = with_shortcut(name, past, downsampling.factor, enlarges=False)
     shape = operations[-1].output_shape
     if encoder.dropout > 0.0:
         operations.append(Dropout(f"{name}_dropout", shape, shape, encoder.dropout))

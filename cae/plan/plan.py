@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from cae.kinds.convolutions import Sum
+from cae.kinds.convolutions import Sum, flat
 from cae.kinds.operations import Dense, Dropout, Operation, Pool, Shape, Sight
 from cae.plan.decoder import plan_decoder
 from cae.plan.encoder import plan_encoder
@@ -91,7 +91,7 @@ class Plan:
     @property
     def switches(self) -> tuple[Pool, ...]:
         """The poolings that record switches, first stage first."""
-        return tuple(op for op in self.encoder if isinstance(op, Pool) and op.records_switches)
+        return tuple(op for op in flat(self.encoder) if isinstance(op, Pool) and op.records_switches)
 
     @property
     def code(self) -> Code:

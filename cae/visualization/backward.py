@@ -13,13 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from cae.kinds.activation import ACTIVATIONS
-from cae.kinds.convolutions import Convolution, Sum
+from cae.kinds.convolutions import Convolution, Sum, flat
 from cae.kinds.downsampling import AveragePooling, MaxPooling
 from cae.kinds.normalization import BatchNormalizing, GroupNormalizing, LayerNormalizing
 from cae.kinds.operations import Activation, Dense, Dropout, Operation, PartInput, Pool, SpaceToDepth
 from cae.layers.crop import crop
 from cae.layers.switches import max_pool, unpool
-from cae.visualization.feature_layers import operations_on
 from cae.visualization.map_choice import Method
 
 if TYPE_CHECKING:
@@ -270,7 +269,7 @@ class Projector:
         self._encoder = encoder
         self._layer = layer
         self._method = method
-        seen = [operation.name for operation in operations_on(layer.path) if looks_at_inputs(operation)]
+        seen = [operation.name for operation in flat(layer.path) if looks_at_inputs(operation)]
         self._way_up = keras.Model(encoder.input, {name: encoder.get_layer(name).input for name in seen})
         # TensorFlow takes a method of several projectors for one function that is traced again and again, and warns.
         own = functools.partial(self._project)

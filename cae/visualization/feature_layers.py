@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -85,14 +85,6 @@ def choose_layers(layers: Sequence[FeatureLayer], name: str | None) -> list[Feat
     return chosen
 
 
-def operations_on(path: Iterable[Operation]) -> Iterator[Operation]:
-    """The operations of a path, with those inside of residual blocks before the block itself."""
-    for operation in path:
-        if isinstance(operation, Sum):
-            yield from operation.operations
-        yield operation
-
-
 def _layers(operations: Sequence[Operation], before: tuple[Operation, ...]) -> Iterator[FeatureLayer]:
     function = "linear"
     for group in grouped(operations):
@@ -102,7 +94,9 @@ def _layers(operations: Sequence[Operation], before: tuple[Operation, ...]) -> I
             before = path
             continue
         kernel: Operation | None = first if isinstance(first, Convolution | Dense) else None
-        if isinstance(first, Sum) and not first.goes_round:
+        if isinstance(first, Sum) and not first.is_residual_block:
+            yield from _layers(first.branches[0], before)
+        elif isinstance(first, Sum):
             *inside, last = grouped(first.operations)
             yield from _layers([operation for inner in inside for operation in inner], before)
             kernel, aliases = last[0], (*aliases, *(operation.name for operation in last))

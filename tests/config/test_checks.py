@@ -63,6 +63,10 @@ CONFLICTS = [
         "read the other way; received pre_activation",
     ),
     (
+        "model: {decoder: {tied_weights: true, shortcut: duplicate}}",
+        "1:49: model.decoder.shortcut: tied_weights needs shortcut: none; received duplicate",
+    ),
+    (
         "model: {decoder: {tied_weights: true, residual_blocks: 1}}",
         "1:56: model.decoder.residual_blocks: has no effect with tied_weights, which takes the encoder's kernels",
     ),

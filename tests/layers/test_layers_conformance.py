@@ -18,11 +18,13 @@ from cae.layers import (
     BilinearAdditive2D,
     Conv2DTransposeToSize,
     DepthToSpace2D,
+    DuplicateToSpace2D,
     FixedUnpooling2D,
     ICNRInitializer,
     MaxPooling2DWithSwitches,
     MaxUnpooling2D,
     Resize2D,
+    SpaceToChannelMean2D,
     SpaceToDepth2D,
     TiedConv2DTranspose,
 )
@@ -53,12 +55,14 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
         IMAGE,
     ),
     "DepthToSpace2D": (lambda **k: DepthToSpace2D(3, (8, 5), crops_end=True, **k), NINE_CHANNELS),
+    "DuplicateToSpace2D": (lambda **k: DuplicateToSpace2D(3, 2, (8, 5), **k), NINE_CHANNELS),
     "FixedUnpooling2D": (lambda **k: FixedUnpooling2D(3, (14, 19), **k), IMAGE),
     "ICNRInitializer": (icnr_convolution, IMAGE),
     "MaxPooling2DWithSwitches": (lambda **k: MaxPooling2DWithSwitches(3, **k), IMAGE),
     "MaxUnpooling2D": (lambda **k: MaxUnpooling2D(3, (8, 10), **k), PAIR),
     "TiedConv2DTranspose": (tied_to_a_convolution, IMAGE),
     "Resize2D": (lambda **k: Resize2D(3, "bicubic", (14, 19), **k), IMAGE),
+    "SpaceToChannelMean2D": (lambda **k: SpaceToChannelMean2D(3, 12, **k), IMAGE),
     "SpaceToDepth2D": (lambda **k: SpaceToDepth2D(3, **k), IMAGE),
 }
 
@@ -208,11 +212,13 @@ ANY_SIZE: dict[str, Callable[[Any], Any]] = {
     "BilinearAdditive2D": BilinearAdditive2D(2),
     "Conv2DTransposeToSize": Conv2DTransposeToSize(2, 3, 2),
     "DepthToSpace2D": DepthToSpace2D(2),
+    "DuplicateToSpace2D": DuplicateToSpace2D(2, 3),
     "FixedUnpooling2D": FixedUnpooling2D(3),
     "MaxPooling2DWithSwitches": lambda maps: MaxPooling2DWithSwitches(3)(maps)[0],
     "MaxUnpooling2D": lambda maps: MaxUnpooling2D(3)(MaxPooling2DWithSwitches(3)(maps)),
     "Resize2D": Resize2D(3),
     "Resize2D, bicubic": Resize2D(2, "bicubic"),
+    "SpaceToChannelMean2D": SpaceToChannelMean2D(3, 6),
     "SpaceToDepth2D": SpaceToDepth2D(3),
 }
 ONE_SIZE = {"TiedConv2DTranspose"}  # its output size is an argument that it needs

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.layers import DepthToSpace2D, ICNRInitializer, Resize2D, SpaceToDepth2D
+from cae.layers import (
+    DepthToSpace2D,
+    DuplicateToSpace2D,
+    ICNRInitializer,
+    Resize2D,
+    SpaceToChannelMean2D,
+    SpaceToDepth2D,
+)
 
 
 def depth_to_space(images: np.ndarray, factor: int) -> np.ndarray:
@@ -47,6 +54,27 @@ def test_squares_from_the_top_left_become_channels_and_pixels_again(factor: int,
             squares[:, row // factor, column // factor, first : first + 3] = pixel
     np.testing.assert_array_equal(SpaceToDepth2D(factor)(images), squares)
     np.testing.assert_array_equal(DepthToSpace2D(factor, size, crops_end=True)(squares), images)
+
+
+def test_shortcuts_are_means_of_a_channels_pixels_and_their_repetition() -> None:
+    """As many channels as groups of factor^2: a mean over each square, and a repetition of each pixel."""
+    images = oracles.scrambled((2, 4, 6, 3), seed=1).astype("float32")
+    means = images.reshape(2, 2, 2, 3, 2, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(SpaceToChannelMean2D(2, 3)(images), means, rtol=1e-6)
+    repeated = images.repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_array_equal(DuplicateToSpace2D(2, 3)(images), repeated)
+    np.testing.assert_array_equal(DuplicateToSpace2D(2, 3, (7, 11))(images), repeated[:, :7, :11])
+
+
+def test_shortcuts_keep_pixels_of_one_channel_together() -> None:
+    images = oracles.scrambled((1, 2, 4, 2), seed=2).astype("float32")
+    # 8 values of a square make 4 channels: pairs of the first channel's pixels, then of the second's, row by row.
+    pairs = images.reshape(2, 2, 2, 2).mean(axis=2)  # [row, square, channel]
+    expected = pairs.transpose(1, 2, 0).reshape(1, 1, 2, 4)
+    np.testing.assert_allclose(SpaceToChannelMean2D(2, 4)(images), expected, rtol=1e-6)
+    # Each square has the first channel above and the second below.
+    expected = images[0].transpose(0, 2, 1).reshape(4, 4).repeat(2, axis=1)
+    np.testing.assert_array_equal(DuplicateToSpace2D(2, 1)(images)[0, :, :, 0], expected)
 
 
 def test_channels_that_make_no_square_are_refused() -> None:

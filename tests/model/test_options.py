@@ -8,7 +8,7 @@ import tensorflow as tf
 from cae.config import check_config
 from cae.config.model import ModelSection
 from cae.model import build_autoencoder
-from cae.plan import make_plan
+from cae.plan import PlanError, make_plan
 
 CODE = {"kind": "spatial", "channels": 3}
 OPTIONS = {
@@ -38,6 +38,21 @@ OPTIONS = {
             "downsampling": {"kind": "space_to_depth", "pool_size": 3},
         },
         "decoder": {"upsampling": {"kind": "subpixel", "kernel_size": 1}},
+    },
+    "shortcuts": {
+        "encoder": {"shortcut": "space_to_channel", "residual_blocks": 1},
+        "decoder": {"shortcut": "duplicate", "upsampling": "max_unpool"},
+    },
+    "shortcuts past strides": {
+        "encoder": {
+            "stem": 2,
+            "filters": [4],
+            "convs_per_stage": 2,
+            "downsampling": {"kind": "strided_conv", "strides": 3},
+            "shortcut": "space_to_channel",
+            "normalization": "layer",
+        },
+        "decoder": {"shortcut": "duplicate", "upsampling": "subpixel"},
     },
     "space to depth throughout": {"encoder": {"downsampling": "space_to_depth"}, "decoder": {"upsampling": "resize"}},
 }
@@ -145,3 +160,31 @@ def test_half_of_a_models_capacity_can_lie_at_the_code():
     path = conv(1, 48, 8) + conv(1, 8, 48)
     assert plan.parameters == blocks + network + conv(3, 64, 12) + path
     assert [operation.output_shape for operation in plan.encoder[-2:]] == [(8, 8, 8)] * 2
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_channels_that_no_shortcut_can_make_are_refused(part):
+    shortcut = {"encoder": "space_to_channel", "decoder": "duplicate"}[part]
+    options = {"encoder": {"filters": [6, 11], "stem": 2}, "bottleneck": CODE}
+    options[part] = {**options.get(part, {}), "shortcut": shortcut}
+    with pytest.raises(PlanError, match=f"model.{part}.shortcut: 4 times 6 channels must be a multiple of 11"):
+        make_plan(section(options), (24, 24, 3))
+
+
+def test_a_shortcut_is_added_to_what_it_leads_past():
+    """With convolutions of zeros, nothing else is left: DC-AE starts as resizing without weights."""
+    options = {
+        "encoder": {"filters": [3, 12], "convs_per_stage": 2, "shortcut": "space_to_channel", "activation": "linear"},
+        "decoder": {"shortcut": "duplicate", "upsampling": "resize"},
+        "bottleneck": "none",
+    }
+    autoencoder = build_autoencoder(make_plan(section(options), (8, 8, 3)))
+    encoder = keras.Model(
+        autoencoder.encoder.get_layer("stage_1_conv_1_linear").output,
+        autoencoder.encoder.get_layer("stage_1_sum").output,
+    )
+    maps = np.random.default_rng(5).random((1, 8, 8, 3)).astype(np.float32)
+    for weight in encoder.weights:
+        weight.assign(tf.zeros_like(weight))
+    expected = maps.reshape(1, 4, 2, 4, 2, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(encoder(maps), expected, atol=1e-6)

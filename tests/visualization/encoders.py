@@ -29,6 +29,8 @@ ENCODERS = {
     "a linear path, odd blocks": ((9, 14, 3), {"filters": [4], "downsampling": {"kind": "average_pool",
                                                                                 "pool_size": 3}},
                                   SPATIAL, "resize", "block"),
+    "average past shortcuts": ((10, 13, 3), {"downsampling": "average_pool", "shortcut": "space_to_channel",
+                                             "filters": [4, 8], "residual_blocks": 1}, SPATIAL, "resize"),
     "stem, space to depth, pre-activation": ((11, 13, 3), {"stem": 2, "filters": [4], "code_filters": 5,
                                                            "residual_style": "pre_activation", "residual_blocks": 1,
                                                            "downsampling": "space_to_depth",
