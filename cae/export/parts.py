@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -13,7 +13,6 @@ import tensorflow as tf
 from cae.model import Autoencoder
 
 PartName = Literal["autoencoder", "encoder", "decoder"]
-PART_NAMES: tuple[str, ...] = get_args(PartName)
 
 
 @dataclass(frozen=True)

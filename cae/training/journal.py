@@ -19,13 +19,14 @@ from cae.runs.probe_images import FIGURES, figures_summary, inputs_summary, pict
 from cae.runs.weights import save_weights
 from cae.training.amount import Amount
 from cae.training.average import EMA
+from cae.training.step import Sums
 from cae.training.tensorboard import TensorBoardWriter, is_picture_epoch
 
 if TYPE_CHECKING:
     from cae.config.run import LoggingSection
     from cae.runs.directory import RunDirectory
     from cae.training.state import TrainingState
-    from cae.training.tensorboard import ProbeImages
+from cae.training.tensorboard import ProbeImages
 
 
 class NoJournal:
@@ -111,8 +112,8 @@ class Journal:
     def steps_taken(self, state: TrainingState, number: int, images: float, seconds: float) -> None:
         """Some steps of the running epoch are done, over so many images."""
         self._seconds_per_step = seconds / number
-        sums = state.counters.sums
-        self._progress.steps_taken(number, sums[0] / sums[-3], images / seconds)
+        loss = Sums.of(state.counters.sums).means["loss"]
+        self._progress.steps_taken(number, loss, images / seconds)
 
     def row(
         self,

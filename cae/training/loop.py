@@ -19,7 +19,7 @@ from cae.training.coordination import Alone
 from cae.training.optimizer import lower_on_plateau
 from cae.training.outcome import NonFiniteLossError, Outcome, StopSignals
 from cae.training.state import TrainingState
-from cae.training.step import IMAGE_METRICS, Steps
+from cae.training.step import Steps, Sums
 
 if TYPE_CHECKING:
     from cae.config.training import TrainingSection
@@ -92,7 +92,7 @@ class Loop:
     @property
     def _epoch_start(self) -> int:
         """The step at which the running epoch began."""
-        return self.state.step - round(self.state.counters.sums[-1])
+        return self.state.step - round(Sums.of(self.state.counters.sums).steps)
 
     @property
     def _epoch_end(self) -> int:
@@ -113,19 +113,19 @@ class Loop:
 
     def _take_steps(self, batches: Any, number: int) -> None:
         counters = self.state.counters
-        started, images_before = time.perf_counter(), counters.sums[-3]
+        started, images_before = time.perf_counter(), Sums.of(counters.sums).images
         sums = self.steps.train(batches, tf.constant(number, tf.int64), self.state.sums).numpy()
         if not math.isfinite(sums[0]):
             raise NonFiniteLossError(self.state.step, counters.epoch + 1)
         counters.sums = sums.tolist()
         seconds = time.perf_counter() - started
         counters.epoch_seconds += seconds
-        self.journal.steps_taken(self.state, number, counters.sums[-3] - images_before, seconds)
+        self.journal.steps_taken(self.state, number, Sums.of(counters.sums).images - images_before, seconds)
 
     def _end_epoch(self) -> None:
         counters, started = self.state.counters, time.perf_counter()
-        train, num_images = means(counters.sums), counters.sums[len(IMAGE_METRICS)]
-        train["gradient_norm"] = counters.sums[-2] / counters.sums[-1]
+        sums = Sums.of(counters.sums)
+        train = {**sums.means, "gradient_norm": sums.gradient_norms / sums.steps}
         validation = self._validate()
         if not math.isfinite(validation["loss"]):
             raise NonFiniteLossError(self.state.step, counters.epoch + 1)
@@ -133,7 +133,7 @@ class Loop:
         counters.epoch += 1
         seconds = training_seconds + time.perf_counter() - started
         counters.seconds += seconds
-        row = self.journal.row(self.state, train, validation, num_images / training_seconds, seconds)
+        row = self.journal.row(self.state, train, validation, sums.images / training_seconds, seconds)
         counters.last_metrics = row
         self._judge(of_better_weights(row))
         lower_on_plateau(self.section.schedule, self.steps.optimizer, counters.epochs_without_improvement)
@@ -168,7 +168,7 @@ class Loop:
     def _validate_present_weights(self) -> dict[str, float]:
         number = math.ceil(len(self.validation_images) / self.amount.batch_size)
         sums = self.steps.validate(iter(self._validation_batches), tf.constant(number, tf.int64))
-        return means(sums.numpy().tolist())
+        return Sums.of(sums.numpy().tolist()).means
 
     @functools.cached_property
     def _validation_batches(self) -> tf.data.Dataset:
@@ -184,9 +184,3 @@ def has_stopped_improving(section: TrainingSection, counters: Counters) -> bool:
     """Whether early stopping ends the training here."""
     stopping = section.early_stopping
     return stopping is not None and counters.epochs_without_improvement >= stopping.patience
-
-
-def means(sums: list[float]) -> dict[str, float]:
-    """Means over images from a step's sums."""
-    count = sums[len(IMAGE_METRICS)]
-    return {name: sums[number] / count for number, name in enumerate(IMAGE_METRICS)}

@@ -23,7 +23,7 @@ class Counters:
 
     Args:
         epoch: finished epochs.
-        sums: what the running epoch has added up so far; see `Steps.zero_sums`.
+        sums: what the running epoch has added up so far; see `cae.training.step.Sums`.
         best_epoch: epoch with the lowest validation loss, 0 before the first.
         best_metrics: its row of metrics.jsonl, with the figures of the better weights where there are averaged ones.
         stopping_loss: lowest validation loss that counted as an improvement, infinite (null) before the first.

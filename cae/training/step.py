@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
@@ -26,6 +27,32 @@ TRAINING_SAMPLE_EVERY = 8
 VALIDATION_NOISE_SEED = 20140422
 # Replicas drop different values: the seeds of their generators are this far apart.
 _DROPOUT_SEED_DISTANCE = 1_000_003
+
+
+class Sums(NamedTuple):
+    """What steps have added up."""
+
+    image_metrics: tuple[float, ...]
+    """Over images, in the order of `IMAGE_METRICS`."""
+    images: float
+    gradient_norms: float
+    """Over training steps; 0 in validation."""
+    steps: float
+
+    @classmethod
+    def of(cls, numbers: Iterable[float]) -> Sums:
+        """Name the numbers that steps return and checkpoints hold.
+
+        >>> Sums.of([0.0] * len(IMAGE_METRICS) + [64, 3.0, 2]).images
+        64
+        """
+        *image_metrics, images, gradient_norms, steps = numbers
+        return cls(tuple(image_metrics), images, gradient_norms, steps)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Means over images, by metric."""
+        return {name: total / self.images for name, total in zip(IMAGE_METRICS, self.image_metrics, strict=True)}
 
 
 class _Part(NamedTuple):
@@ -110,7 +137,7 @@ class Steps:
                     copy.assign_add([replica * _DROPOUT_SEED_DISTANCE, 0])
 
     def zero_sums(self) -> tf.Tensor:
-        """Sums before the first image: the image metrics, the number of images, gradient norms, steps."""
+        """`Sums` before the first image, float64."""
         return tf.zeros(len(IMAGE_METRICS) + 3, tf.float64)
 
     @tf.function(autograph=False)
@@ -121,7 +148,7 @@ class Steps:
             batches: iterator over batches, (batch, height, width, channels) in [0, 1]; with `shares`, over pairs of
                 this process's images and their table.
             num_steps: int64 scalar.
-            sums: what was added up in this epoch so far; carried along, so that an epoch's sums are the same bits
+            sums: what was added up in this epoch so far (`Sums`); carried along, so that they are the same bits
                 however it is cut into calls.
 
         Returns:

@@ -31,13 +31,13 @@ from cae.training.checkpoints import Checkpoint, CheckpointFolder
 from cae.training.cluster import wait_for_all
 from cae.training.coordination import Alone, Together
 from cae.training.journal import Journal, NoJournal, Progress
-from cae.training.loop import Loop, has_stopped_improving, means
+from cae.training.loop import Loop, has_stopped_improving
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer, make_schedule
 from cae.training.outcome import Outcome, StopSignals, naming_memory
 from cae.training.start import fit_linear_path
 from cae.training.state import TrainingState, parse_counters
-from cae.training.step import Steps
+from cae.training.step import Steps, Sums
 from cae.training.strategy import SECONDS_TO_JOIN, check_batch_size, make_shares, make_strategy, uses_xla
 from cae.training.summary import foreseen, hyperparameters, measured, not_converged, write_summary
 from cae.training.tensorboard import ProbeImages, TensorBoardWriter
@@ -120,7 +120,7 @@ class Training:
             for rate in rates:
                 state.steps.optimizer.learning_rate = rate
                 sums = state.steps.train(batches, tf.constant(1, tf.int64), state.steps.zero_sums()).numpy()
-                yield means(sums.tolist())["loss"]
+                yield Sums.of(sums.tolist()).means["loss"]
 
     def _warnings(self) -> list[RunWarning]:
         """What makes the run doubtful whatever comes out."""
