@@ -14,7 +14,7 @@ import pytest
 import cae
 from cae.config import check_config, registration
 from cae.errors import ConfigError, UserError
-from cae.kinds.catalogue import UPSAMPLINGS
+from cae.kinds.catalogue import UPSAMPLINGS, Resize
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.plan.lowering import Device, FoldedConvolution, lower
@@ -38,8 +38,7 @@ def repeat(tmp_path, monkeypatch):
     code = code_in("architecture.md", "To add a kind of upsampling")
     (tmp_path / "repeat_kind.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    UPSAMPLINGS.append(importlib.import_module("repeat_kind").Repeat)
-    registration._read_list_anew()
+    cae.register_upsampling("repeat", importlib.import_module("repeat_kind").Repeat)
 
 
 class Blend(keras.layers.Layer):
@@ -187,6 +186,7 @@ def test_a_kind_of_an_installed_package_needs_its_name_only():
         (("blend", Blend, 1), "factor must be an integer from 2 to 16. Received: 1"),
         (("blend", Blend()), "layer_class must be a class"),
         (("blend", dict), "a class of Keras layers is needed. Received: dict"),
+        (("blend", Resize), "Resize has another `kind`. Received: 'blend'"),
     ],
 )
 def test_what_cannot_be_registered_is_refused(arguments, message):
