@@ -6,15 +6,11 @@ so that odd sizes come back.
 
 from cae.layers.bilinear_additive import BilinearAdditive2D
 from cae.layers.channel_shortcuts import DuplicateToSpace2D, SpaceToChannelMean2D
-from cae.layers.conv_transpose import Conv2DTransposeToSize
-from cae.layers.depth_to_space import DepthToSpace2D
+from cae.layers.conv_transpose import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.layers.fixed_unpooling import FixedUnpooling2D
-from cae.layers.icnr import ICNRInitializer
-from cae.layers.max_pooling import MaxPooling2DWithSwitches
-from cae.layers.max_unpooling import MaxUnpooling2D
 from cae.layers.resize import Resize2D
-from cae.layers.space_to_depth import SpaceToDepth2D
-from cae.layers.tied_conv_transpose import TiedConv2DTranspose
+from cae.layers.sub_pixels import DepthToSpace2D, ICNRInitializer, SpaceToDepth2D
+from cae.layers.switches import MaxPooling2DWithSwitches, MaxUnpooling2D
 
 __all__ = [
     "BilinearAdditive2D",

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cae.layers.crop import Size, channels_after_opening, height_and_width, restored_size, whole_number
-from cae.layers.interpolation import resize
+from cae.layers.resize import resize
+from cae.layers.windows import Size, channels_after_opening, height_and_width, restored_size, whole_number
 
 Shape = tuple[int | None, ...]
 

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cae.layers.crop import Size, height_and_width, whole_number
-from cae.layers.space_to_depth import SpaceToDepth2D
+from cae.layers.sub_pixels import SpaceToDepth2D
+from cae.layers.windows import Size, height_and_width, whole_number
 
 Shape = tuple[int | None, ...]
 

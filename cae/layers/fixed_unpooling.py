@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cae.layers.crop import Size, height_and_width, restored_size, whole_number
+from cae.layers.windows import Size, height_and_width, restored_size, whole_number
 
 Shape = tuple[int | None, ...]
 

@@ -1,11 +1,4 @@
-"""Max pooling that records switches, unpooling by switches, and gathering at switches.
-
-A switch is the row-major position of a window's first maximum within that window, so it means the same in
-every image, in every channel and at every size. Unpooling and gathering are each other's transpose, hence
-each other's gradient; the gradient of pooling is unpooling.
-
-The three kernels are compiled by XLA, wherever they are called from.
-"""
+"""Max pooling that records where the maxima were, unpooling by these switches, and gathering at them."""
 
 from __future__ import annotations
 
@@ -14,8 +7,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cae.layers.crop import Size, crop, pad_to_windows
-from cae.layers.windows import cells, compiled
+from cae.layers.windows import (
+    Size,
+    cells,
+    compiled,
+    crop,
+    height_and_width,
+    pad_to_windows,
+    restored_size,
+    whole_number,
+)
 
 
 def max_pool(inputs: tf.Tensor, pool_size: int, rectify: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
@@ -108,3 +109,133 @@ def _gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
     for position, cell in enumerate(cells(pad_to_windows(grid, pool_size), pool_size)):
         values = tf.where(switches == position, cell, values)
     return values
+
+
+Shape = tuple[int | None, ...]
+
+
+@keras.saving.register_keras_serializable(package="cae")
+class MaxPooling2DWithSwitches(keras.layers.Layer):
+    """Keeps each window's maximum, and records where it was.
+
+    The pooled values are those of `keras.layers.MaxPooling2D(pool_size, padding="same")`. A switch is the
+    position of the window's first maximum, counted row by row within the window; padding is never a maximum,
+    and NaN counts as one (as in `numpy.argmax`). A pooled value's gradient goes to the cell that its switch
+    names, ties included.
+
+    Example:
+    >>> import numpy as np
+    >>> image = np.array([[3.0, 1.0, 5.0], [7.0, 2.0, 5.0]], "float32").reshape(1, 2, 3, 1)
+    >>> pooled, switches = MaxPooling2DWithSwitches()(image)
+    >>> np.array(pooled)[0, :, :, 0].tolist(), np.array(switches)[0, :, :, 0].tolist()
+    ([[7.0, 5.0]], [[2, 0]])
+
+    Args:
+        pool_size: Side of the square windows in pixels, 2 to 16; also the step from window to window.
+        **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
+
+    Call arguments:
+        inputs: Floats of shape (batch, height, width, channels).
+
+    Output shape:
+        Two tensors of shape (batch, ceil(height / pool_size), ceil(width / pool_size), channels): the pooled
+        values, and the switches as `uint8`.
+
+    Raises:
+        ValueError: When `pool_size` is not a whole number from 2 to 16.
+
+    Reference:
+        Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1.
+    """
+
+    def __init__(self, pool_size: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # A switch is stored as one byte, so a window has at most 256 cells.
+        self.pool_size = whole_number("pool_size", pool_size, least=2, most=16)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the pooled values and their switches."""
+        return max_pool(inputs, self.pool_size)
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:
+        """Return the shape of the pooled values and that of the switches."""
+        batch, height, width, channels = input_shape
+        height, width = (n if n is None else -(-n // self.pool_size) for n in (height, width))
+        shape = (batch, height, width, channels)
+        return shape, shape
+
+    def compute_output_spec(self, inputs: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        """Return shape and type of both outputs."""
+        pooled, switches = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(pooled, self.compute_dtype), keras.KerasTensor(switches, "uint8")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "pool_size": self.pool_size}
+
+
+@keras.saving.register_keras_serializable(package="cae")
+class MaxUnpooling2D(keras.layers.Layer):
+    """Puts each value where its maximum was, zeros everywhere else.
+
+    Undoes `MaxPooling2DWithSwitches` of the same `pool_size`: with `output_size` the height and width that
+    were pooled, every value returns to the very pixel its switch was recorded at. A value's gradient is the
+    one at that pixel. The switches have no gradient. A switch that points outside of the output, as only
+    foreign ones do, drops its value.
+
+    Example:
+    >>> import numpy as np
+    >>> values = np.array([[7.0, 5.0]], "float32").reshape(1, 1, 2, 1)
+    >>> switches = np.array([[2, 0]], "uint8").reshape(1, 1, 2, 1)
+    >>> image = MaxUnpooling2D(output_size=(2, 3))((values, switches))
+    >>> np.array(image)[0, :, :, 0].tolist()
+    [[0.0, 0.0, 5.0], [7.0, 0.0, 0.0]]
+
+    Args:
+        pool_size: Side of the square windows in pixels, 2 to 16.
+        output_size: Height and width to restore; divided by `pool_size` and rounded up they must be the
+            input's. None stands for `pool_size` times the input's.
+        **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
+
+    Call arguments:
+        inputs: A pair of values and switches, each of shape (batch, height, width, channels). The switches
+            are integers.
+
+    Output shape:
+        (batch, output height, output width, channels).
+
+    Raises:
+        ValueError: When an argument is out of range, when values and switches differ in shape, when the
+            switches are not integers, or when `output_size` does not fit the input.
+
+    Reference:
+        Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1.
+    """
+
+    def __init__(self, pool_size: int = 2, output_size: Size | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pool_size = whole_number("pool_size", pool_size, least=2, most=16)
+        self.output_size = height_and_width(output_size)
+        self.input_spec = [keras.layers.InputSpec(ndim=4), keras.layers.InputSpec(ndim=4)]
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Return the image that has the values at their switches."""
+        values, switches = inputs
+        self.compute_output_shape((values.shape, switches.shape))
+        if not switches.dtype.is_integer:
+            raise ValueError(f"`switches` must be integers. Received: dtype={switches.dtype.name}.")
+        return unpool(values, tf.cast(switches, tf.uint8), self.pool_size, self.output_size)
+
+    def compute_output_shape(self, input_shape: tuple[Shape, Shape]) -> Shape:
+        """Return the shape of the image."""
+        values, switches = (tuple(shape) for shape in input_shape)
+        if any(None not in pair and pair[0] != pair[1] for pair in zip(values, switches, strict=True)):
+            raise ValueError(f"Values and switches must have one shape. Received: {values} and {switches}.")
+        batch, height, width, channels = values
+        factors = (self.pool_size, self.pool_size)
+        return (batch, *restored_size((height, width), factors, self.output_size), channels)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "pool_size": self.pool_size, "output_size": self.output_size}

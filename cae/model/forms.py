@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cae.layers.bias import bias_gradient
+from cae.layers.conv_transpose import bias_gradient
 from cae.layers.windows import compiled
 from cae.plan.lowering import FoldedConvolution
 

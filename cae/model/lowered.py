@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from cae.kinds.operations import Operation, PartInput, Pool, Upsample
-from cae.layers.bias import add_bias
+from cae.layers.conv_transpose import add_bias
 from cae.layers.switches import max_pool
 from cae.model.forms import add_bias_and_rectify, convolve_folded, convolve_to_few_filters
 from cae.plan.lowering import (

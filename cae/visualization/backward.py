@@ -17,8 +17,8 @@ from cae.kinds.convolutions import Convolution, Sum, flat
 from cae.kinds.downsampling import AveragePooling, MaxPooling
 from cae.kinds.normalization import BatchNormalizing, GroupNormalizing, LayerNormalizing
 from cae.kinds.operations import Activation, Dense, Dropout, Operation, PartInput, Pool, SpaceToDepth
-from cae.layers.crop import crop
 from cae.layers.switches import max_pool, unpool
+from cae.layers.windows import crop
 from cae.visualization.map_choice import Method
 
 if TYPE_CHECKING:

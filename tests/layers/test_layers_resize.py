@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from cae.layers import BilinearAdditive2D, Resize2D
-from cae.layers.interpolation import repeat_pixels
+from cae.layers.resize import repeat_pixels
 
 INTERPOLATIONS = ["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"]
 

@@ -1,0 +1,180 @@
+"""Channels to pixels and back, and a start for sub-pixel convolutions that has no checkerboard artefacts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from cae.layers.windows import Size, channels_after_opening, crop, height_and_width, restored_size, whole_number
+
+Shape = tuple[int | None, ...]
+
+
+@keras.saving.register_keras_serializable(package="cae")
+class DepthToSpace2D(keras.layers.Layer):
+    """Lays each pixel's channels out as a square of `factor` by `factor` pixels, then crops.
+
+    As `tf.nn.depth_to_space`: output pixel (factor * i + r, factor * j + s) has the channels of input pixel
+    (i, j) from number (factor * r + s) * output channels onwards. After a convolution this is the sub-pixel
+    convolution; start that convolution with `ICNRInitializer`. What is too much for `output_size` is cut off:
+    half of it, rounded down, from the top and left, or with `crops_end` all of it at the bottom and right.
+
+    Example:
+    >>> import numpy as np
+    >>> pixel = np.array([1.0, 2.0, 3.0, 4.0], "float32").reshape(1, 1, 1, 4)
+    >>> np.array(DepthToSpace2D()(pixel))[0, :, :, 0].tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+
+    Args:
+        factor: How many times higher and wider, at least 2.
+        output_size: Height and width to restore; divided by `factor` and rounded up they must be the input's.
+            None stands for `factor` times the input's.
+        crops_end: Whether the squares are those of `SpaceToDepth2D`, counted from the top left.
+        **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
+
+    Call arguments:
+        inputs: Features of shape (batch, height, width, channels * factor^2).
+
+    Output shape:
+        (batch, output height, output width, channels).
+
+    Raises:
+        ValueError: When an argument is out of range, when factor^2 does not divide the input's channels, or
+            when `output_size` does not fit the input.
+
+    Reference:
+        Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
+        Convolutional Neural Network", section 3.2.
+    """
+
+    def __init__(
+        self, factor: int = 2, output_size: Size | None = None, crops_end: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.factor = whole_number("factor", factor, least=2)
+        self.output_size = height_and_width(output_size)
+        self.crops_end = crops_end
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the images."""
+        self.compute_output_shape(inputs.shape)
+        pixels = tf.nn.depth_to_space(inputs, self.factor)
+        if self.crops_end and self.output_size is not None:
+            return pixels[:, : self.output_size[0], : self.output_size[1]]
+        return crop(pixels, self.output_size)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the images."""
+        batch, height, width, _ = input_shape
+        channels = channels_after_opening(input_shape, self.factor)
+        factors = (self.factor, self.factor)
+        return (batch, *restored_size((height, width), factors, self.output_size), channels)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        own = {"factor": self.factor, "output_size": self.output_size, "crops_end": self.crops_end}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="cae")
+class SpaceToDepth2D(keras.layers.Layer):
+    """Lays each square of `factor` by `factor` pixels out as the channels of one pixel.
+
+    As `tf.nn.space_to_depth`: rows, then columns, then channels. Squares are counted from the top left. Where they do
+    not fill the picture, its last row and column are repeated. `DepthToSpace2D` with `crops_end` is the way back.
+
+    Example:
+    >>> import numpy as np
+    >>> picture = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "float32")[None, :, :, None]
+    >>> np.array(SpaceToDepth2D()(picture))[0].tolist()
+    [[[1.0, 2.0, 4.0, 5.0], [3.0, 3.0, 6.0, 6.0]]]
+
+    Args:
+        factor: Side of the square, at least 2.
+        **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
+
+    Call arguments:
+        inputs: Features of shape (batch, height, width, channels).
+
+    Output shape:
+        (batch, height / factor, width / factor, channels * factor^2), rounded up.
+
+    Raises:
+        ValueError: When `factor` is out of range.
+    """
+
+    def __init__(self, factor: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = whole_number("factor", factor, least=2)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the squares."""
+        for axis in (1, 2):
+            inputs = self._fill_up(inputs, axis)
+        return tf.nn.space_to_depth(inputs, self.factor)
+
+    def _fill_up(self, inputs: tf.Tensor, axis: int) -> tf.Tensor:
+        """Repeat the last row (axis 1) or column (axis 2) until the side is a multiple of the factor."""
+        side = keras.ops.shape(inputs)[axis]
+        if isinstance(side, int) and side % self.factor == 0:
+            return inputs
+        # By numbers of pixels: other programs know no padding that repeats the border.
+        pixels = tf.minimum(tf.range(-(-side // self.factor) * self.factor), side - 1)
+        return tf.gather(inputs, pixels, axis=axis)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the squares."""
+        batch, *sides, channels = input_shape
+        height, width = (side if side is None else -(-side // self.factor) for side in sides)
+        return (batch, height, width, channels if channels is None else channels * self.factor**2)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package="cae")
+class ICNRInitializer(keras.initializers.Initializer):
+    """Starts a sub-pixel convolution as a nearest-neighbour resize of a smaller convolution.
+
+    Draws the kernel of a convolution with factor^2 times fewer filters and repeats it, so that all factor^2
+    pixels which `DepthToSpace2D(factor)` makes of one pixel start out equal.
+
+    Example:
+    >>> import numpy as np
+    >>> kernel = ICNRInitializer(2, keras.initializers.GlorotUniform(seed=1))((3, 3, 5, 8))
+    >>> all(np.array_equal(kernel[..., i : i + 2], kernel[..., :2]) for i in (2, 4, 6))
+    True
+
+    Args:
+        factor: The factor of the `DepthToSpace2D` that follows, at least 2.
+        initializer: What draws the smaller kernel: an initializer of Keras or its name.
+
+    Raises:
+        ValueError: When an argument is out of range, or when factor^2 does not divide the filters.
+
+    Reference:
+        Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution", section 3.
+    """
+
+    def __init__(self, factor: int = 2, initializer: str | keras.initializers.Initializer = "glorot_uniform") -> None:
+        self.factor = whole_number("factor", factor, least=2)
+        self.initializer = keras.initializers.get(initializer)
+
+    def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
+        """Return a kernel of `shape`, (kernel height, kernel width, input channels, filters)."""
+        *others, filters = shape
+        if filters % self.factor**2:
+            raise ValueError(
+                f"The filters must be a multiple of factor^2 = {self.factor**2}. Received: shape={tuple(shape)}."
+            )
+        kernel = self.initializer((*others, filters // self.factor**2), dtype=dtype)
+        return tf.concat([kernel] * self.factor**2, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"factor": self.factor, "initializer": keras.initializers.serialize(self.initializer)}
