@@ -216,6 +216,10 @@ def _missing_error(path: Path, missing: Sequence[str], total: int) -> UserError:
 _SHOWN_IMAGES = 5
 # An AUROC below this is hardly better than chance.
 _CHANCE = 0.6
+_OTHER = (
+    "another metric, such as --metric combined, a smaller code (model.bottleneck), or training on corrupted images"
+    " (objective.corruption)"
+)
 
 
 @dataclass(frozen=True)
@@ -317,8 +321,7 @@ def _doubts(metric: str, overall: Detection, baselines: Mapping[str, Detection])
         found.append(
             RunWarning(
                 "below_pixel_baselines",
-                f"{metric} is not above what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}. Try another"
-                " --metric, a smaller code (model.bottleneck), or training on corrupted images (objective.corruption).",
+                f"{metric} is not above what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}. Try {_OTHER}.",
             )
         )
     if overall.auroc < _CHANCE:
@@ -326,7 +329,7 @@ def _doubts(metric: str, overall: Detection, baselines: Mapping[str, Detection])
             RunWarning(
                 "anomalies_reconstructed",
                 f"by {metric}, anomalous images are reconstructed about as well as normal ones (AUROC"
-                f" {overall.auroc:.4f}; 0.5 is chance). Try a smaller code (model.bottleneck), or another --metric.",
+                f" {overall.auroc:.4f}; 0.5 is chance). Try {_OTHER}.",
             )
         )
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cae.anomaly.detection import Scored, Threshold, calibrate, check_normal, read_classes, report
+from cae.anomaly.fitted_scores import FITTED_METRICS, LEAST_NORMAL, Seen, fit_score
 from cae.anomaly.pixel_baselines import MOST_IMAGES, PixelBaselines
 from cae.anomaly.scores import METRICS, color_errors, error_map, score_images
 from cae.atomic_files import filling_folder, table_cell, write_json, writing_table
@@ -26,6 +29,7 @@ from cae.commands.given_images import (
     tell_warnings,
     way_of,
 )
+from cae.data.pixels import to_float
 from cae.errors import ConfigError, UserError
 from cae.files import file_error
 from cae.inference import TrainedAutoencoder
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
 
 HEAT_MAPS = "heat_maps"
 _PIXEL_BATCH = 64
+# Training images that scores are fitted to: as many, or as have so many values.
+_MOST_NORMAL, _LEAST_SAMPLE, _MOST_NORMAL_VALUES = 1024, 64, 2**24
 _USUAL_RATE = 0.01
 
 
@@ -48,10 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_size_arguments(parser)
     parser.add_argument(
         "--metric",
-        choices=METRICS,
+        choices=(*METRICS, *FITTED_METRICS),
         default="mse",
-        help="the score: mse, mae, ssim (1 - SSIM), or peak, the highest local squared error, for small defects;"
-        " default: mse",
+        help="the score: mse, mae, ssim (1 - SSIM), or peak, the highest local squared error, for small defects; or one"
+        " that is fitted to the run's training images: place and scales (errors over those usual there), whitened"
+        " (unusual patterns of the error), code_nearest, code_mahalanobis and place_nearest (distances of codes), or"
+        " combined; default: mse",
     )
     parser.add_argument(
         "--calibrate",
@@ -92,15 +100,19 @@ def run(options: argparse.Namespace) -> int:
     model = TrainedAutoencoder.load(directory, tell)
     # Of a run that was trained on some classes, the others are what is to be found.
     inputs = open_given(model, options, all_classes=True)
+    if options.metric in FITTED_METRICS:
+        _check_is_fitted(model, options)
+        inputs = AsTrained(inputs, model.image_shape[:2], model.config.data) if options.split is None else inputs
     classes = inputs.classes if options.labels is None else read_classes(options.labels, inputs.names)
     normal = _normal_classes(model, options, classes)
     sizes = model.at_any_size(overlap_of(options))
     bad, bad_normal = BadImages(options.on_bad_image), BadImages(options.on_bad_image)
-    threshold = _find_threshold(model, sizes, options, bad_normal)
+    score = _find_score(model, sizes, options)
+    threshold = _find_threshold(model, sizes, options, score, bad_normal)
     baselines = _find_baselines(model, options) if normal else None
     with contextlib.nullcontext() if options.out is None else filling_folder(options.out) as folder:
         with _writing(folder, options, inputs, classes, threshold) as keep:
-            indices, scores, others = _score_all(inputs, sizes, options, bad, "scoring", keep, baselines)
+            indices, scores, others = _score_all(inputs, sizes, options, score, bad, "scoring", keep, baselines)
             tell_warnings(inputs, options)
             exit_code = max(bad.exit_code(len(inputs.names)), 1 if bad_normal.is_failure else 0)
         scored = Scored(
@@ -151,27 +163,72 @@ def _normal_classes(
     return normal
 
 
+def _is_whole(options: argparse.Namespace) -> bool:
+    """Whether images reach the model at their own size, and not as those of training did."""
+    return options.split is None and options.metric not in FITTED_METRICS
+
+
+def _check_is_fitted(model: TrainedAutoencoder, options: argparse.Namespace) -> None:
+    """Refuse a metric that knows training images at one size for images of other sizes."""
+    if options.way == "native" or options.tile is not None:
+        raise ConfigError(
+            f"--metric {options.metric} compares with training images, at their size; --native and --tile go with"
+            f" {', '.join(METRICS)}."
+        )
+    if getattr(model.config.data, "fit", "stretch") == "patch" and options.split is None:
+        raise ConfigError(
+            f"--metric {options.metric} compares whole images with training images, and this run was trained on patches"
+            f" (data.fit). Take one of {', '.join(METRICS)}."
+        )
+
+
+# From images as the model sees them and their reconstructions to scores, (batch,).
+ScorePair = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _find_score(model: TrainedAutoencoder, sizes: AnySize, options: argparse.Namespace) -> ScorePair:
+    """The score that was chosen, fitted to the run's training images where it is one that knows them."""
+    if options.metric in METRICS:
+        return functools.partial(score_images, metric=options.metric)
+
+    def see(images: np.ndarray, reconstructions: np.ndarray) -> Seen:
+        return Seen(to_float(images), reconstructions, model.encode_pixels(images))
+
+    most = min(_MOST_NORMAL, max(_LEAST_SAMPLE, _MOST_NORMAL_VALUES // math.prod(model.image_shape)))
+    inputs = open_split(model, "train", options.overrides, most=most)
+    compared = compare_all(inputs, sizes, "auto", on_bad=lambda *_: None, tell=lambda _: None, progress=lambda *_: None)
+    parts = [see(one.seen, one.reconstructions) for one in compared]
+    number = sum(len(part.images) for part in parts)
+    if number < LEAST_NORMAL:
+        raise UserError(
+            f"--metric {options.metric} needs at least {LEAST_NORMAL} training images to compare with. Received:"
+            f" {number}."
+        )
+    fitted = fit_score(options.metric, Seen(*map(np.concatenate, zip(*parts, strict=True))))
+    return lambda images, reconstructions: fitted(see(images, reconstructions))
+
+
 def _find_threshold(
-    model: TrainedAutoencoder, sizes: AnySize, options: argparse.Namespace, bad: BadImages
+    model: TrainedAutoencoder, sizes: AnySize, options: argparse.Namespace, score: ScorePair, bad: BadImages
 ) -> Threshold | None:
     if options.calibrate is None and options.fpr is None:
         return None
     # The guarantee holds where normal images come to the model as those that are scored: whole, or as in training.
-    is_whole = options.split is None
+    is_whole = _is_whole(options)
     if options.calibrate is None:
         normal: Inputs = open_split(model, "validation", options.overrides, whole=is_whole)
     else:
         normal = open_path(options.calibrate, model, value_range=options.value_range)
         if not is_whole:
             normal = AsTrained(normal, model.image_shape[:2], model.config.data)
-    _, scores, _ = _score_all(normal, sizes, options, bad, "calibrating", lambda *_: None)
+    _, scores, _ = _score_all(normal, sizes, options, score, bad, "calibrating", lambda *_: None)
     return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr)
 
 
 def _find_baselines(model: TrainedAutoencoder, options: argparse.Namespace) -> PixelBaselines | None:
     """Fit on the run's training images what scores have to beat; None where they are not there any more."""
     try:
-        inputs = open_split(model, "train", options.overrides, whole=options.split is None, most=MOST_IMAGES)
+        inputs = open_split(model, "train", options.overrides, whole=_is_whole(options), most=MOST_IMAGES)
         groups = read_groups(inputs, lambda size: _PIXEL_BATCH, lambda name, reason: None)
         return PixelBaselines((group.pixels for group in groups), model.image_shape[:2])
     except (UserError, ValueError) as error:  # they have gone, or none of them can be read
@@ -187,6 +244,7 @@ def _score_all(
     inputs: Inputs,
     sizes: AnySize,
     options: argparse.Namespace,
+    score: ScorePair,
     bad: BadImages,
     what: str,
     keep: Keep,
@@ -198,7 +256,7 @@ def _score_all(
     others: dict[str, list[float]] = {}
     with progress_bar(what, "image" if len(inputs.names) > 1 else "tile") as show:
         for compared in compare_all(inputs, sizes, way_of(options), on_bad=bad, tell=tell, progress=show):
-            found = score_images(compared.seen, compared.reconstructions, options.metric).tolist()
+            found = score(compared.seen, compared.reconstructions).tolist()
             indices += compared.indices
             scores += found
             for name, theirs in (baselines.score(compared.images) if baselines else {}).items():

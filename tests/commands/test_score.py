@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cae.data.pixels import crop, cut_patch, stretch
+from cae.anomaly.fitted_scores import Seen, fit_score
+from cae.commands.given_images import open_split
+from cae.data.pixels import crop, cut_patch, stretch, to_float
 from cae.inference import TrainedAutoencoder
 from tests.conftest import make_images
 from tests.inference.runs import CONVOLUTIONAL, make_run
@@ -141,6 +143,28 @@ def test_class_folders_are_scored_against_a_normal_folder_with_heat_maps(run, fo
         with Image.open(out / "heat_maps" / row["file"]) as picture:
             assert (picture.mode, picture.size) == ("RGB", (20, 30))
     assert "above it: 0 of 4 (0.00%) normal images, " in stdout
+
+
+@pytest.mark.parametrize("metric", ["whitened", "combined"])
+def test_scores_fitted_to_training_images_see_images_as_training_did(run, folders, run_command, tmp_path, metric):
+    arguments = ["--normal-classes", "good", "--metric", metric, "--out", tmp_path / "out", "--fpr", "0.2"]
+    code, _, stderr = run_command("score", run, folders, *arguments)
+    assert code == 0, stderr
+    model = TrainedAutoencoder.load(run)
+    training = open_split(model, "train", [])
+    normal = np.stack([training.read(index) for index in range(len(training.names))])
+    paths = [folders / row["file"] for row in rows_of(tmp_path / "out" / "scores.csv")]
+    images = np.stack([stretch(np.asarray(Image.open(path))[..., np.newaxis], (15, 10)) for path in paths])
+    fitted, given = (Seen(to_float(one), model.reconstruct(one), model.encode(one)) for one in (normal, images))
+    expected = fit_score(metric, fitted)(given)
+    found = [float(row["score"]) for row in rows_of(tmp_path / "out" / "scores.csv")]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["metric"] == metric
+    assert results["baselines"].keys() == {"pca_error", "nearest_neighbour"}
+    for way in ("--native", "--tile"):
+        code, _, stderr = run_command("score", run, folders, "--metric", metric, way)
+        assert (code, f"--metric {metric} compares with training images" in stderr) == (2, True)
 
 
 def test_too_few_normal_images_for_a_rate_are_told(run, folders, run_command):
