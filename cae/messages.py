@@ -1,4 +1,4 @@
-"""What a command says while it works; its results go to stdout."""
+"""What a command says while it works, and tables of its results; results go to stdout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -150,3 +150,27 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(done - bar.n)
 
         yield show
+
+
+def align(rows: Sequence[Sequence[str]], numbers: Collection[int]) -> list[str]:
+    """Put the cells of rows in line.
+
+    Example:
+        >>> align([("run", "parameters"), ("small", "9")], numbers=[1])
+        ['run    parameters', 'small           9']
+
+    Args:
+        rows: Each of as many cells.
+        numbers: Columns, from 0, whose cells end at the same place; those of the others begin there.
+
+    Returns:
+        A line for each row, without spaces at its end.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -11,9 +11,8 @@ from cae.config.nodes import dotted
 from cae.config.problems import describe
 from cae.config.schema_walk import root_shape
 from cae.errors import ConfigError, UserError
-from cae.messages import tell
+from cae.messages import align, tell
 from cae.runs import RunDirectory
-from cae.text_tables import align
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from cae.config import ConfigError, RunConfig
 from cae.errors import UserError
+from cae.messages import align
 from cae.plan import Plan, PlanError, make_plan
 from cae.plan.matching import TOLERANCE, match_decoder
 from cae.runs import RunDirectory
 from cae.runs.begun import check_start, is_done
-from cae.text_tables import align
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection

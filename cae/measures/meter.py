@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from cae.measures.phases import amplitude_squared, expected_from_noise, phase_means
 from cae.measures.spectrum import (
     PERIODS_NEEDED,
     ROUNDING_POWER,
+    amplitude_squared,
+    expected_from_noise,
     harmonic_power,
+    phase_means,
     power_spectrum,
     prominence_in_db,
     transformed_at_once,

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 from cae.kinds.operations import Operation
+from cae.messages import align
 from cae.plan.groups import grouped
 from cae.plan.memory import StepMemory
 from cae.plan.plan import Plan
-from cae.text_tables import align
 
 _HEADER = ("part", "layer", "operation", "output", "parameters", "MACs", "sees")
 

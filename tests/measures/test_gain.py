@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cae.layers import Conv2DTransposeToSize
-from cae.measures.gain import overlap_unevenness, phase_gains, unevenness
+from cae.measures.stages import overlap_unevenness, phase_gains, unevenness
 
 
 @pytest.mark.parametrize("channels", [(1, 1), (5, 3)])

@@ -7,8 +7,7 @@ import pytest
 import tensorflow as tf
 
 from cae.measures.meter import ArtefactMeter
-from cae.measures.phases import expected_from_noise, phase_amplitude
-from cae.measures.spectrum import grid_prominence
+from cae.measures.spectrum import expected_from_noise, grid_prominence, phase_amplitude
 from tests.measures.pictures import blurred, checkerboard, smooth_pictures
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cae.measures.phases import expected_from_noise, phase_amplitude
+from cae.measures.spectrum import expected_from_noise, phase_amplitude
 from tests.measures.pictures import checkerboard, smooth_pictures
 
 SIZES = [(8, 8), (15, 10), (7, 13), (28, 28), (4, 4)]

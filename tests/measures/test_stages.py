@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from cae.config.model import ModelSection
-from cae.measures.gain import overlap_unevenness, phase_gains, unevenness
-from cae.measures.stages import stage_unevenness
+from cae.measures.stages import overlap_unevenness, phase_gains, stage_unevenness, unevenness
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 

@@ -8,7 +8,7 @@ from cae.comparison.record import Comparison
 from cae.comparison.report.sections import tell
 from cae.comparison.report.tables import Table
 from cae.files import printable
-from cae.text_tables import align
+from cae.messages import align
 
 _WIDTH = 100
 # Columns are no narrower for their headings.
