@@ -63,7 +63,9 @@ def _choice(comparison: Comparison) -> str:
             f"Use {best} or {listing(equivalent, 'or')}: they are equivalent, within {_band(comparison)} of"
             f" {name}.{than_others}"
         )
-    if min(len(one.runs) for one in comparison.contenders) == 1 == len(comparison.contenders[0].runs):
+    if comparison.num_images == 1:
+        return f"Undecided: {best} came first in {name}, but one image says nothing about others."
+    if all(len(contender.runs) == 1 for contender in comparison.contenders):
         return f"Undecided: {best} came first in {name}, but one seed says nothing about another training."
     undecided = comparison.beside_the_best("undecided")
     return (
@@ -231,9 +233,9 @@ def _simple_codes(comparison: Comparison) -> str:
 
 def _against_floor(comparison: Comparison, label: str) -> str:
     floor = comparison.answer.floors[label]
-    side = "above" if floor.margin >= 0 else "below"
+    word = "better" if floor.margin >= 0 else "worse"
     value, margin = (amount_text(comparison.metric, one) for one in (floor.value, abs(floor.margin)))
-    return f"{label} is {margin} {side} {simple_code_title(floor.name)} of the same code size ({value})."
+    return f"{label} is {margin} {word} than {simple_code_title(floor.name)} of the same code size ({value})."
 
 
 def _what_would_change_this(comparison: Comparison) -> str:
@@ -250,12 +252,14 @@ def _what_would_change_this(comparison: Comparison) -> str:
 def _more_seeds(comparison: Comparison) -> str:
     undecided = [p for p in comparison.pairs if p.first == comparison.answer.use and p.verdict == "undecided"]
     fewest = min(len(contender.runs) for contender in comparison.contenders)
+    if comparison.num_images == 1:
+        return " Measure more images."
     if any(pair.p is None for pair in undecided):
         missing = max(1, _FEWEST_SEEDS - fewest)
-        return f" Train at least {missing} more {_plural('seed', missing)} of each decoder that has one only."
+        return f" Train at least {missing} more {_plural('seed', missing)} of each decoder that has only one."
     needed = [pair.seeds_needed for pair in undecided if pair.seeds_needed is not None]
     if len(needed) == len(undecided) and needed:
-        return f" It needs about {max(needed)} more {_plural('seed', max(needed))}."
+        return f" Deciding needs about {max(needed)} more {_plural('seed', max(needed))} of each decoder."
     if needed:
         return (
             f" About {min(needed)} more {_plural('seed', min(needed))} may decide some of it; the closest pairs are too"

@@ -84,10 +84,10 @@ def test_a_simple_code_that_is_better_than_the_best_decoder_is_in_the_answer(exa
     comparison, _ = example
     best = comparison.contenders[0]
     reached = best.metrics["psnr"].mean
-    for shift, side in [(-0.51, "above"), (0.51, "below")]:
+    for shift, side in [(-0.51, "better"), (0.51, "worse")]:
         changed = with_floors(comparison, {"block_klt": reached + shift, "resize": 1.0})
-        assert ("But block KLT of the same code size is better still." in tell(changed).headline) == (side == "below")
-        sentence = f"{best.label} is 0.51 dB {side} block KLT of the same code size ({reached + shift:.2f} dB)."
+        assert ("But block KLT of the same code size is better still." in tell(changed).headline) == (side == "worse")
+        sentence = f"{best.label} is 0.51 dB {side} than block KLT of the same code size ({reached + shift:.2f} dB)."
         assert sentence in fact(changed, "Simple codes")
         assert "exact" not in fact(changed, "Simple codes")
 
@@ -103,7 +103,7 @@ def test_simple_codes_are_set_against_every_decoder_without_switches_not_only_th
     assert "Of 2 decoders without switches 1 reaches the strongest simple code" in fact(changed, "Simple codes")
     above = with_floors(comparison, {"pca": second.metrics["psnr"].mean + 0.2})
     assert "Of 2 decoders without switches none reach the strongest" in fact(above, "Simple codes")
-    assert f"{second.label} is 0.20 dB below PCA" in fact(above, "Simple codes")
+    assert f"{second.label} is 0.20 dB worse than PCA" in fact(above, "Simple codes")
     rows = Page(render_page(above, exhibits)).records("floors")
     assert [row["decoder is better by"][0] for row in rows] == ["+", "-", "-"]
 
@@ -112,7 +112,9 @@ def test_less_of_an_error_is_what_a_better_simple_code_has():
     comparison, _ = make_example(2, metric="mse", images_per_block=1)
     best = comparison.contenders[0].metrics["mse"].mean
     changed = with_floors(comparison, {"pca": best * 2, "resize": best * 0.5})
-    assert f"is {best / 2:#.4g} below resizing of the same code size ({best / 2:#.4g})" in fact(changed, "Simple codes")
+    assert f"is {best / 2:#.4g} worse than resizing of the same code size ({best / 2:#.4g})" in fact(
+        changed, "Simple codes"
+    )
     assert changed.answer.floors[changed.answer.use].margin == pytest.approx(-best / 2)
 
 
@@ -121,7 +123,7 @@ def test_a_pca_that_is_exact_is_told_to_be(example):
     exact = {"mse": 0.0, "psnr": 100.0, "values": 784.0}
     changed = with_floors(comparison, {"pca": 100.0}, baselines={"pca": exact}, corruption="gaussian, stddev 0.1")
     told = fact(changed, "Simple codes")
-    assert "dB below PCA of the same code size (100.00 dB)." in told
+    assert "dB worse than PCA of the same code size (100.00 dB)." in told
     assert "The code has at least as many values as the image, 784, so that PCA is exact." in told
     assert told.endswith("Simple codes were given clean images.")
 
@@ -172,6 +174,9 @@ def test_one_seed_is_undecided_and_says_what_it_takes():
     best = comparison.answer.use
     assert f"Undecided: {best} came first in PSNR, but one seed says nothing about another" in tell(comparison).headline
     assert "Train at least 2 more seeds of each" in fact(comparison, "What would change this")
+    one_image = replace(comparison, num_images=1)
+    assert tell(one_image).headline.endswith("but one image says nothing about others.")
+    assert "Measure more images." in fact(one_image, "What would change this")
     rows = Page(render_page(comparison, exhibits)).records("ranking")
     assert [row["not significantly different from place"] for row in rows] == ["2-3", "1 (best), 3", "1 (best), 2"]
 
