@@ -36,7 +36,7 @@ def head_lines(plan: Plan) -> tuple[Line, ...]:
         f" {code.ratio:.3g} times the image's {code.image_bits:,} bits",
     )
     switches = (
-        f"switches of up to {code.switch_bits:,} bits round the code:"
+        f"switches of up to {code.switch_bits:,} bits past the code:"
         f" {code.ratio_with_switches:.3g} times the image's bits together",
     )
     lines = totals + (switches if code.switch_bits else ())
