@@ -101,6 +101,8 @@ UPSAMPLING: Path = ("model", "decoder", "upsampling")
 OUTPUT: Path = ("model", "decoder", "output_activation")
 CODE_FILTERS: Path = ("model", "encoder", "code_filters")
 RESIDUAL_STYLE: Path = ("model", "encoder", "residual_style")
+CONVS: Path = ("model", "encoder", "convs_per_stage")
+DECODER_CONVS: Path = ("model", "decoder", "convs_per_stage")
 SHORTCUT: Path = ("model", "encoder", "shortcut")
 DECODER_SHORTCUT: Path = ("model", "decoder", "shortcut")
 DECODER_RESIDUAL: Path = ("model", "decoder", "residual_blocks")
@@ -142,6 +144,10 @@ def _names(config: RunConfig) -> Iterator[Conflict]:
 def _upsampling(config: RunConfig) -> Iterator[Conflict]:
     model, upsampling = config.model, config.model.decoder.upsampling
     num_stages = len(model.encoder.filters)
+    for key, convs in ((CONVS, model.encoder.convs), (DECODER_CONVS, model.decoder_convs)):
+        if len(convs) != num_stages and not (key == DECODER_CONVS and model.decoder.convs_per_stage is None):
+            rule = f"the list needs one number for each stage, and model.encoder.filters has {num_stages}"
+            yield (key, FILTERS), f"{rule}; received {len(convs)}"
     if len(model.decoder_outputs) != num_stages:
         rule = f"needs one number for each stage, and model.encoder.filters has {num_stages}"
         yield (DECODER_FILTERS, FILTERS), f"{rule}; received {len(model.decoder_outputs)}"
@@ -222,6 +228,8 @@ def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
     if encoder.residual_style != "post_activation":
         rule = "tied_weights needs residual_style: post_activation, whose blocks can be read the other way"
         yield (RESIDUAL_STYLE, TIED), f"{rule}; received {encoder.residual_style}"
+    if model.decoder.convs_per_stage is not None:
+        yield (DECODER_CONVS, TIED), "has no effect with tied_weights, which takes the encoder's kernels"
     for key, shortcut in ((SHORTCUT, encoder.shortcut), (DECODER_SHORTCUT, model.decoder.shortcut)):
         if shortcut != "none":
             yield (key, TIED), f"tied_weights needs shortcut: none; received {shortcut}"

@@ -24,13 +24,25 @@ Normalization = Annotated[NormalizationKind, Choice("kind", default="none", sect
 Activation = Annotated[str, OneOf(ACTIVATIONS)]
 
 
+def _one_or_per_stage(value: Any) -> str:
+    return "<per stage>" if isinstance(value, list | tuple) else "<one>"
+
+
+Convs = Annotated[int, Field(ge=1, le=16)]
+ConvsPerStage = Annotated[
+    Annotated[Convs, Tag("<one>")]
+    | Annotated[tuple[Convs, ...], Field(min_length=1, max_length=12, strict=False), Tag("<per stage>")],
+    Discriminator(_one_or_per_stage),
+]
+
+
 class EncoderSection(Section):
     """Stages of convolutions, each ending in a downsampling."""
 
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=12, strict=False)] = (32, 64)
     """Channels of each stage, first stage first; as many stages as numbers."""
-    convs_per_stage: Annotated[int, Field(ge=1, le=16)] = 1
-    """Convolutions in each stage."""
+    convs_per_stage: ConvsPerStage = 1
+    """Convolutions in each stage: one number, or a list with one a stage, first stage first."""
     kernel_size: Annotated[int, Field(ge=1, le=31)] = 3
     """Side of the square kernel, in the encoder and in the decoder's convolutions."""
     activation: Activation = "relu"
@@ -60,6 +72,12 @@ class EncoderSection(Section):
         return not self.normalization.has_offset
 
     @property
+    def convs(self) -> tuple[int, ...]:
+        """Convolutions of each stage, first stage first."""
+        convs = self.convs_per_stage
+        return convs if isinstance(convs, tuple) else (convs,) * len(self.filters)
+
+    @property
     def code_width(self) -> int:
         """Channels that enter the bottleneck."""
         return self.code_filters or self.filters[-1] * self.downsampling.channel_factor
@@ -67,10 +85,6 @@ class EncoderSection(Section):
 
 Bottleneck = Annotated[BottleneckKind, Choice("kind", default="spatial", sections=BOTTLENECKS)]
 Upsampling = Annotated[UpsamplingKind, Choice("kind", default="conv_transpose", sections=UPSAMPLINGS)]
-
-
-def _one_or_per_stage(value: Any) -> str:
-    return "<per stage>" if isinstance(value, list | tuple) else "<one>"
 
 
 class DecoderSection(Section):
@@ -84,6 +98,8 @@ class DecoderSection(Section):
     """How a stage enlarges the picture: one kind, or a list with one a stage, from the code outwards."""
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=12, strict=False)] | None = None
     """Channels of each stage's convolutions, from the code outwards; null mirrors the encoder's."""
+    convs_per_stage: ConvsPerStage | None = None
+    """Convolutions in each stage, one number or a list from the code outwards; null mirrors the encoder's."""
     residual_blocks: Annotated[int, Field(ge=0, le=32)] | None = None
     """Residual blocks after each stage's convolutions; null takes the encoder's number."""
     shortcut: Literal["none", "duplicate"] = "none"
@@ -121,6 +137,14 @@ class ModelSection(Section):
         """One upsampling for each decoder stage, from the code outwards."""
         upsampling = self.decoder.upsampling
         return upsampling if isinstance(upsampling, tuple) else (upsampling,) * len(self.encoder.filters)
+
+    @property
+    def decoder_convs(self) -> tuple[int, ...]:
+        """Convolutions of each decoder stage, from the code outwards."""
+        convs = self.decoder.convs_per_stage
+        if convs is None:
+            return self.encoder.convs[::-1]
+        return convs if isinstance(convs, tuple) else (convs,) * len(self.encoder.filters)
 
     @property
     def decoder_outputs(self) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from cae.kinds.linear_path import BlockLinearPath, GlobalLinearPath, LinearPathK
 from cae.kinds.max_unpool import MaxUnpool
 from cae.kinds.normalization import (
     BatchNormalization,
+    DivisiveNormalization,
     GroupNormalization,
     LayerNormalization,
     NoNormalization,
@@ -24,7 +25,7 @@ UPSAMPLINGS: list[type[UpsamplingKind]] = [Resize, MaxUnpool, FixedUnpool, ConvT
 DOWNSAMPLINGS: list[type[DownsamplingKind]] = [MaxPool, AveragePool, StridedConv, SpaceToDepthKind]
 BOTTLENECKS: list[type[BottleneckKind]] = [NoBottleneck, SpatialBottleneck, DenseBottleneck]
 NORMALIZATIONS: list[type[NormalizationKind]] = [
-    *(NoNormalization, BatchNormalization, LayerNormalization, GroupNormalization)
+    *(NoNormalization, BatchNormalization, LayerNormalization, GroupNormalization, DivisiveNormalization)
 ]
 LINEAR_PATHS: list[type[LinearPathKind]] = [NoLinearPath, BlockLinearPath, GlobalLinearPath]
 

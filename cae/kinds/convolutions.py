@@ -134,6 +134,9 @@ class Sum(Operation):
         """Whether what is given is added to what becomes of it."""
         return () in self.branches and not self.goes_round
 
+    def inverted(self) -> Operation:
+        return replace(self, branches=tuple(tuple(op.inverted() for op in branch) for branch in self.branches))
+
     def see(self, given: Sight, start: Sight) -> Sight:
         ends = [_see_along(branch, given, start) for branch in self.branches]
         return Sight(max(end.field for end in ends), ends[0].jump, max(end.aside for end in ends))
@@ -201,6 +204,8 @@ def _residual_block(encoder: EncoderSection, block: str, shape: Shape) -> Operat
     if style != "post_activation":
         last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, use_bias=True, zero_start=True)
         return Sum(block, shape, shape, ((), (*before, *inside, last)), "linear")
-    norms = [replace(norm, zero_start=True) for norm in normalized(encoder, f"{block}_conv_2", shape)]
-    last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, encoder.use_bias, zero_start=not norms)
+    has_scale = encoder.normalization.has_scale
+    norms = [replace(norm, zero_start=has_scale) for norm in normalized(encoder, f"{block}_conv_2", shape)]
+    zero_start = not (norms and has_scale)
+    last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, encoder.use_bias, zero_start=zero_start)
     return Sum(block, shape, shape, ((), (*inside, last, *norms)), encoder.activation)

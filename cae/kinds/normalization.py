@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -82,6 +82,33 @@ class GroupNormalizing(Normalization):
     layer = "GroupNormalization"
 
 
+@dataclass(frozen=True)
+class DivisiveNormalizing(Normalization):
+    """By a learned norm of all channels at a place; in the decoder, multiplied."""
+
+    inverse: bool = False
+
+    kind = "gdn"
+    kept = 3.0
+    work = 2.0
+
+    @property
+    def parameters(self) -> int:
+        return self.output_shape[2] * (self.output_shape[2] + 1)
+
+    @property
+    def summary(self) -> str:
+        return "inverse gdn" if self.inverse else "gdn"
+
+    def inverted(self) -> Operation:
+        return replace(self, inverse=True)
+
+    def make_layer(self, **options: Any) -> Any:
+        from cae.layers import DivisiveNormalization2D
+
+        return DivisiveNormalization2D(self.inverse, **options)
+
+
 class NormalizationKind(Section):
     """A kind of normalisation."""
 
@@ -90,6 +117,8 @@ class NormalizationKind(Section):
 
     has_offset: ClassVar[bool] = True
     """Whether it has an offset, which takes the place of a bias before it."""
+    has_scale: ClassVar[bool] = True
+    """Whether it has a scale, which can start at zero."""
 
     def normalize(self, name: str, shape: Shape) -> list[Normalization]:
         """Plan it by this name; nothing without normalisation."""
@@ -165,3 +194,16 @@ class GroupNormalization(NormalizationKind):
             if uneven := [number for number in filters if number % self.groups]:
                 rule = f"groups must divide every stage's filters; {self.groups} does not divide"
                 yield (_GROUPS, path), f"{rule} {listed(uneven)}"
+
+
+class DivisiveNormalization(NormalizationKind):
+    """Divide each channel by a norm of all channels."""
+
+    has_offset = False
+    has_scale = False
+
+    kind: Literal["gdn"] = "gdn"
+    """Divide each channel by a learned norm of all at its place; the decoder multiplies (GDN, Balle et al. 2016)."""
+
+    def normalize(self, name: str, shape: Shape) -> list[Normalization]:
+        return [DivisiveNormalizing(name, shape, shape)]

@@ -67,6 +67,10 @@ class Operation(abc.ABC):
         """
         return field, jump
 
+    def inverted(self) -> Operation:
+        """The operation as it is in the decoder, for what has an inverse."""
+        return self
+
     def see(self, given: Sight, start: Sight) -> Sight:
         """Carry what a value sees through the operation.
 

@@ -7,6 +7,7 @@ so that odd sizes come back.
 from cae.layers.bilinear_additive import BilinearAdditive2D
 from cae.layers.channel_shortcuts import DuplicateToSpace2D, SpaceToChannelMean2D
 from cae.layers.conv_transpose import Conv2DTransposeToSize, TiedConv2DTranspose
+from cae.layers.divisive_normalization import DivisiveNormalization2D
 from cae.layers.fixed_unpooling import FixedUnpooling2D
 from cae.layers.resize import Resize2D
 from cae.layers.sub_pixels import DepthToSpace2D, ICNRInitializer, SpaceToDepth2D
@@ -16,6 +17,7 @@ __all__ = [
     "BilinearAdditive2D",
     "Conv2DTransposeToSize",
     "DepthToSpace2D",
+    "DivisiveNormalization2D",
     "DuplicateToSpace2D",
     "FixedUnpooling2D",
     "ICNRInitializer",

@@ -37,11 +37,11 @@ def plan_decoder(
         return operations + plan_tied_stages(section, image_shape, stage_shapes)
     operations += residual_blocks(section.encoder, "code", shape, section.encoder.residual_blocks_at_code)
     num_stages = len(section.encoder.filters)
-    stages = range(num_stages, 0, -1)
-    for stage, upsampling, filters in zip(stages, section.upsampling_per_stage, section.decoder_outputs, strict=True):
+    stages = zip(section.upsampling_per_stage, section.decoder_outputs, section.decoder_convs, strict=True)
+    for stage, (upsampling, filters, convs) in zip(range(num_stages, 0, -1), stages, strict=True):
         height, width, mirrored = stage_shapes[stage - 1]
         target = (height, width, filters if section.decoder.filters else mirrored)
-        operations += _plan_stage(section, f"stage_{stage}", upsampling, shape, target, filters)
+        operations += _plan_stage(section, f"stage_{stage}", upsampling, shape, target, filters, convs)
         shape = operations[-1].output_shape
     encoder = section.encoder
     wide = (*shape[:2], image_shape[2] * encoder.stem**2)
@@ -50,11 +50,17 @@ def plan_decoder(
 
 
 def _plan_stage(
-    section: ModelSection, name: str, upsampling: UpsamplingKind, shape: Shape, target: Shape, filters: int
+    section: ModelSection,
+    name: str,
+    upsampling: UpsamplingKind,
+    shape: Shape,
+    target: Shape,
+    filters: int,
+    convs: int,
 ) -> list[Operation]:
     """Upsample to the target's height and width, convolve with its channels, and at last to `filters`."""
     encoder = section.encoder
-    widths = [target[2]] * (encoder.convs_per_stage - 1) + [filters]
+    widths = [target[2]] * (convs - 1) + [filters]
     operations = upsampling.plan(Stage(name, encoder, shape, target[:2]), widths[0])
     if section.decoder.shortcut == "duplicate":
         factor = encoder.downsampling.factor

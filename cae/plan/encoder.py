@@ -42,9 +42,10 @@ def plan_encoder(
         height, width = (math.ceil(side / encoder.stem) for side in image_shape[:2])
         operations.append(SpaceToDepth("stem", shape, (height, width, shape[2] * encoder.stem**2), encoder.stem))
         shape = operations[-1].output_shape
-    for stage, (filters, switches) in enumerate(zip(encoder.filters, switches_wanted, strict=True), start=1):
+    stages = zip(encoder.filters, encoder.convs, switches_wanted, strict=True)
+    for stage, (filters, convs, switches) in enumerate(stages, start=1):
         stage_shapes.append((shape[0], shape[1], filters))
-        operations += _plan_stage(encoder, f"stage_{stage}", shape, filters, switches)
+        operations += _plan_stage(encoder, f"stage_{stage}", shape, filters, convs, switches)
         shape = operations[-1].output_shape
     if encoder.code_filters is not None:
         operations.append(Convolution("code_conv", shape, (*shape[:2], encoder.code_filters), 1, 1, use_bias=True))
@@ -85,12 +86,14 @@ def check_shortcut(part: str, past: Sequence[Operation], factor: int, *, enlarge
         )
 
 
-def _plan_stage(encoder: EncoderSection, name: str, shape: Shape, filters: int, switches: bool) -> list[Operation]:
+def _plan_stage(
+    encoder: EncoderSection, name: str, shape: Shape, filters: int, convs: int, switches: bool
+) -> list[Operation]:
     operations: list[Operation] = []
     downsampling = encoder.downsampling
     before_last = 0  # operations in front of the last convolution
-    for number in range(1, encoder.convs_per_stage + 1):
-        is_last = number == encoder.convs_per_stage
+    for number in range(1, convs + 1):
+        is_last = number == convs
         before_last = len(operations)
         strides = downsampling.conv_strides if is_last else 1
         operations += convolution(encoder, f"{name}_conv_{number}", shape, filters, strides=strides)

@@ -171,7 +171,7 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
     decoder = plan_decoder(section, image_shape, stage_shapes, latent)
     encoder += plus_linear_code(section, image_shape, latent)
     decoder += plus_linear_reconstruction(section, latent, image_shape)
-    return Plan(image_shape, tuple(encoder), tuple(decoder))
+    return Plan(image_shape, tuple(encoder), tuple(operation.inverted() for operation in decoder))
 
 
 def first_difference(plan: Plan, other: Plan) -> str | None:

@@ -53,9 +53,10 @@ def _plan_stage(
     if operations:
         shape = operations[-1].output_shape
     operations += _residual_blocks(encoder, name, shape, encoder.residual_blocks)
-    for number in range(encoder.convs_per_stage, 0, -1):
+    convs = encoder.convs[stage - 1]
+    for number in range(convs, 0, -1):
         output = (*target[:2], target[2] if number > 1 else given)
-        strides = factor if is_transposed and number == encoder.convs_per_stage else 1
+        strides = factor if is_transposed and number == convs else 1
         is_last = stage == 1 and number == 1
         operations += _transposed(encoder, f"{name}_conv_{number}", shape, output, strides, is_last)
         shape = output

@@ -15,7 +15,7 @@ import tensorflow as tf
 from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.convolutions import Convolution, Sum, flat
 from cae.kinds.downsampling import AveragePooling, MaxPooling
-from cae.kinds.normalization import BatchNormalizing, GroupNormalizing, LayerNormalizing
+from cae.kinds.normalization import BatchNormalizing, DivisiveNormalizing, GroupNormalizing, LayerNormalizing
 from cae.kinds.operations import Activation, Dense, Dropout, Operation, PartInput, Pool, SpaceToDepth
 from cae.layers.switches import max_pool, unpool
 from cae.layers.windows import crop
@@ -92,7 +92,9 @@ class Passage:
 
 def looks_at_inputs(operation: Operation) -> bool:
     """Whether the way back through an operation depends on what it was given."""
-    return isinstance(operation, Activation | Sum | MaxPooling | LayerNormalizing | GroupNormalizing)
+    return isinstance(
+        operation, Activation | Sum | MaxPooling | LayerNormalizing | GroupNormalizing | DivisiveNormalizing
+    )
 
 
 @singledispatch
@@ -111,6 +113,7 @@ def pull_back(operation: Operation, signal: tf.Tensor, passage: Passage) -> tf.T
       the offset is left out like a bias.
     - Layer and group normalisation: mean and variance come from the image, so their part of the derivative at this
       image is counted. Group normalisation thereby spreads a faint signal over the whole image.
+    - Divisive normalisation: its derivative at this image.
     - Residual block: activation, then both ways, added. A linear path leads straight to the image, where it is added.
     - Dense layer: the transposed matrix.
     - Dropout does nothing at inference.
@@ -198,6 +201,15 @@ def _pull_back_along(operations: Sequence[Operation], signal: tf.Tensor, passage
 def _(operation: PartInput, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
     passage.at_image.append(signal)
     return tf.zeros((tf.shape(signal)[0], *operation.input_shape))
+
+
+@pull_back.register
+def _(operation: DivisiveNormalizing, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    inputs = passage.inputs[operation.name]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = passage.weights_of(operation)(inputs)
+    return tape.gradient(outputs, inputs, output_gradients=tf.cast(signal, outputs.dtype))
 
 
 @pull_back.register

@@ -63,6 +63,16 @@ CONFLICTS = [
         "read the other way; received pre_activation",
     ),
     (
+        "model: {encoder: {convs_per_stage: [1, 2, 3]}}",
+        "1:36: model.encoder.convs_per_stage: the list needs one number for each stage, and model.encoder.filters has "
+        "2; received 3",
+    ),
+    (
+        "model: {decoder: {convs_per_stage: [1]}}",
+        "1:36: model.decoder.convs_per_stage: the list needs one number for each stage, and model.encoder.filters has "
+        "2; received 1",
+    ),
+    (
         "model: {decoder: {tied_weights: true, shortcut: duplicate}}",
         "1:49: model.decoder.shortcut: tied_weights needs shortcut: none; received duplicate",
     ),

@@ -135,16 +135,16 @@ def only(lines):
         # keys of another choice
         ("model: {decoder: {upsampling: {kind: resize, kernel_size: 4}}}",
          "1:46: model.decoder.upsampling.kernel_size: kernel_size has no effect with kind: resize; "
-         "it belongs to conv_transpose"),
+         "it belongs to conv_transpose and subpixel"),
         ("model: {decoder: {upsampling: {interpolation: bilinear}}}",
          "1:32: model.decoder.upsampling.interpolation: interpolation has no effect with kind: conv_transpose "
          "(the default); it belongs to resize"),
-        ("model: {encoder: {filters: [8, 16]}, decoder: {upsampling: [resize, {kind: subpixel, kernel_size: 3}]}}",
-         "1:86: model.decoder.upsampling.1.kernel_size: kernel_size has no effect with kind: subpixel; "
-         "it belongs to conv_transpose"),
+        ("model: {encoder: {filters: [8, 16]}, decoder: {upsampling: [resize, {kind: max_unpool, kernel_size: 3}]}}",
+         "1:88: model.decoder.upsampling.1.kernel_size: kernel_size has no effect with kind: max_unpool; "
+         "it belongs to conv_transpose and subpixel"),
         ("model: {encoder: {downsampling: {kind: strided_conv, pool_size: 2}}}",
          "1:54: model.encoder.downsampling.pool_size: pool_size has no effect with kind: strided_conv; "
-         "it belongs to max_pool and average_pool"),
+         "it belongs to max_pool, average_pool and space_to_depth"),
         ("data: {fit: crop}", "1:8: data.fit: fit has no effect with source: bundled (the default); "
          "it belongs to image_folder and tfrecord"),
         ("training: {optimizer: {name: sgd, beta_1: 0.5}}",

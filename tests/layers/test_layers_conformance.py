@@ -18,6 +18,7 @@ from cae.layers import (
     BilinearAdditive2D,
     Conv2DTransposeToSize,
     DepthToSpace2D,
+    DivisiveNormalization2D,
     DuplicateToSpace2D,
     FixedUnpooling2D,
     ICNRInitializer,
@@ -55,6 +56,7 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
         IMAGE,
     ),
     "DepthToSpace2D": (lambda **k: DepthToSpace2D(3, (8, 5), crops_end=True, **k), NINE_CHANNELS),
+    "DivisiveNormalization2D": (lambda **k: DivisiveNormalization2D(inverse=True, **k), IMAGE),
     "DuplicateToSpace2D": (lambda **k: DuplicateToSpace2D(3, 2, (8, 5), **k), NINE_CHANNELS),
     "FixedUnpooling2D": (lambda **k: FixedUnpooling2D(3, (14, 19), **k), IMAGE),
     "ICNRInitializer": (icnr_convolution, IMAGE),
@@ -187,8 +189,9 @@ def test_mixed_precision_computes_in_16_bits_and_keeps_weights_in_32(make: Any, 
     assert all(weight.dtype == "float32" for weight in layer.weights)
 
 
-@every_layer
-def test_the_gradient_is_the_transpose(make: Any, shapes: Shapes) -> None:
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {"DivisiveNormalization2D"}))  # which is not linear anywhere
+def test_the_gradient_is_the_transpose(name: str) -> None:
+    make, shapes = CASES[name]
     # For what is linear between kinks and maps 0 to 0: <f(x), w> = <x, gradient of <f(x), w>>.
     layer, inputs = make(dtype="float64"), example(shapes, dtype="float64")
     source = float_part(inputs)
@@ -212,6 +215,7 @@ ANY_SIZE: dict[str, Callable[[Any], Any]] = {
     "BilinearAdditive2D": BilinearAdditive2D(2),
     "Conv2DTransposeToSize": Conv2DTransposeToSize(2, 3, 2),
     "DepthToSpace2D": DepthToSpace2D(2),
+    "DivisiveNormalization2D": DivisiveNormalization2D(),
     "DuplicateToSpace2D": DuplicateToSpace2D(2, 3),
     "FixedUnpooling2D": FixedUnpooling2D(3),
     "MaxPooling2DWithSwitches": lambda maps: MaxPooling2DWithSwitches(3)(maps)[0],

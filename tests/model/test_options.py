@@ -54,6 +54,18 @@ OPTIONS = {
         },
         "decoder": {"shortcut": "duplicate", "upsampling": "subpixel"},
     },
+    "convolutions per stage": {
+        "encoder": {"convs_per_stage": [1, 3], "shortcut": "space_to_channel"},
+        "decoder": {"convs_per_stage": [2, 1], "upsampling": "conv_transpose"},
+    },
+    "convolutions per stage, tied": {
+        "encoder": {"convs_per_stage": [2, 1]},
+        "decoder": {"tied_weights": True, "upsampling": "fixed_unpool"},
+    },
+    "generalised divisive": {
+        "encoder": {"normalization": "gdn", "activation": "linear", "residual_blocks": 1},
+        "decoder": {"upsampling": "resize"},
+    },
     "space to depth throughout": {"encoder": {"downsampling": "space_to_depth"}, "decoder": {"upsampling": "resize"}},
 }
 
