@@ -110,7 +110,7 @@ def tell(comparison: Comparison) -> Report:
             Facts(switches) if switches else Sentences("", ("No decoder here uses switches.",)),
             tables.ablations(comparison),
         ),
-        _section("artefacts", "Checkerboard artefacts", tables.artefacts(comparison), Pictures("spectra")),
+        _section("checkerboards", "Checkerboard artefacts", tables.artefacts(comparison), Pictures("spectra")),
         _section(
             "terms",
             "Terms",

@@ -143,7 +143,7 @@ def runs(comparison: Comparison) -> Table:
 def made(comparison: Comparison) -> Table:
     """Date, versions and hardware."""
     return Table(
-        "made",
+        "versions",
         "Versions and hardware of this measurement",
         ("what", "value"),
         tuple((key, str(one)) for key, one in comparison.made.items()),
