@@ -57,12 +57,11 @@ def _choice(comparison: Comparison) -> str:
     equivalent = comparison.beside_the_best("equivalent")
     if answer.confidence == "equivalent":
         than_others = (
-            " It is significantly better than every other decoder." if comparison.beside_the_best("better") else ""
+            f" {best} is significantly better than every other decoder." if comparison.beside_the_best("better") else ""
         )
-        return (
-            f"Use {best} or {listing(equivalent, 'or')}: they are equivalent, within {_band(comparison)} of"
-            f" {name}.{than_others}"
-        )
+        # Two that are equivalent to the best one may be further from each other than the band.
+        are = f"{listing(equivalent)} are equivalent to {best}" if len(equivalent) > 1 else "they are equivalent"
+        return f"Use {listing([best, *equivalent], 'or')}: {are}, within {_band(comparison)} of {name}.{than_others}"
     if comparison.num_images == 1:
         return f"Undecided: {best} came first in {name}, but one image says nothing about others."
     if all(len(contender.runs) == 1 for contender in comparison.contenders):
@@ -161,14 +160,17 @@ def _runner_up(comparison: Comparison) -> str:
     if pair is None:
         return ""
     sign = -1.0 if find_metric(comparison.metric).better != "more" else 1.0
-    ahead = amount_text(comparison.metric, sign * pair.mean)
+    where = "ahead"
+    if sign * pair.mean < 0:  # sorted by all seeds, compared over those that both have
+        sign, where = -sign, "behind over the seeds that both have,"
+    amount = amount_text(comparison.metric, sign * pair.mean)
     if pair.low is None or pair.high is None:
         interval = "no interval: one seed"
     else:
         ends = sorted((sign * pair.low, sign * pair.high))
         interval = "95% interval " + " to ".join(metric_text(comparison.metric, end) for end in ends)
     return (
-        f"{pair.second}. {pair.first} is ahead by {ahead} ({interval}), and better on an image with a probability of"
+        f"{pair.second}. {pair.first} is {where} by {amount} ({interval}), and better on an image with a probability of"
         f" {pair.probability:.0%}."
     )
 
