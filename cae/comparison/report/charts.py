@@ -58,7 +58,7 @@ def _draw(comparison: Comparison, name: str) -> Drawn:
         if metric(name.removeprefix("val_")).better == "less" and _is_positive(contenders, name):
             axes.set_yscale("log")
         axes.autoscale_view()
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")
         axes.set_ylabel(metric_title(name))
         add_legend(figure, handles, [styles[contender.label].label for contender in contenders])
