@@ -37,19 +37,27 @@ def run(options: argparse.Namespace) -> int:
         "configs": (("file", "what it is for"), _configs()),
         "keys": (("key", "default", "values", "what it is"), _keys()),
     }[options.what]
-    wanted = [row for row in rows if options.pattern.lower() in " ".join(row).lower()]
+    wanted = [row for row in rows if options.pattern.lower() in " ".join(_cells(row)).lower()]
     if options.json:
         print(json.dumps([dict(zip(headers, row, strict=True)) for row in wanted], indent=2))
     elif wanted:
         numbers = (2, 3, 4) if options.what == "runs" else ()
-        print("\n".join(align([headers, *wanted], numbers)))
+        print("\n".join(align([headers, *map(_cells, wanted)], numbers)))
     else:
         where = f" in {options.runs_dir}" if options.what == "runs" else ""
         tell(f"There are none{where}{f' with {options.pattern!r}' if options.pattern else ''}.")
     return 0
 
 
-Rows = Iterator[Sequence[str]]
+Rows = Iterator[Sequence[str | int | float | None]]
+
+
+def _cells(row: Sequence[str | int | float | None]) -> list[str]:
+    """A row as text, for people: PSNR with two decimals, thousands apart, nothing where nothing is known."""
+    return [
+        "" if one is None else f"{one:.2f}" if isinstance(one, float) else f"{one:,}" if isinstance(one, int) else one
+        for one in row
+    ]
 
 
 def _runs(folder: Path) -> Rows:
@@ -62,17 +70,10 @@ def _runs(folder: Path) -> Rows:
             rows = found.read_metrics() if found.metrics.exists() else []
             summary = found.read_summary() if found.summary.exists() else {}
         except UserError:
-            yield str(path), "damaged", "", "", ""
+            yield str(path), "damaged", None, None, None
             continue
-        best = f"{max(row['val_psnr'] for row in rows):.2f}" if rows else ""
-        parameters = summary.get("parameters")
-        yield (
-            str(path),
-            found.status or "not finished",
-            str(len(rows)),
-            best,
-            f"{parameters:,}" if parameters is not None else "",
-        )
+        best = max((float(row["val_psnr"]) for row in rows), default=None)
+        yield str(path), found.status or "not finished", len(rows), best, summary.get("parameters")
 
 
 def _kinds() -> Rows:

@@ -161,6 +161,8 @@ def test_lists_have_what_there_is(run_command, tmp_path, monkeypatch):
     (run / "metrics.jsonl").write_text('{"epoch": 1, "step": 2, "val_loss": 0.1, "val_psnr": 12.5}\n')
     code, out, _ = run_command("list", "runs", "--runs-dir", tmp_path)
     assert [word in out for word in (str(run), "not finished", "12.50")] == [True] * 3
+    (found,) = json.loads(run_command("list", "runs", "--json", "--runs-dir", tmp_path)[1])
+    assert (found["epochs"], found["val_psnr"], found["parameters"]) == (1, 12.5, None)
 
 
 def test_describe_gives_the_plan_as_json(run_command):
