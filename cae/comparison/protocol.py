@@ -81,7 +81,7 @@ def _read(path: Path) -> dict[str, Any]:
         seal = protocol.pop("sha256")
         if seal == _seal(protocol):
             return {**protocol, "sha256": seal}
-    except (ValueError, AttributeError, KeyError):
+    except (ValueError, AttributeError, KeyError, TypeError):
         pass
     raise file_error(path, "was changed after it was written: its checksum differs. Remove it to compare without.")
 

@@ -64,9 +64,10 @@ def test_a_protocol_comes_before_training_and_the_report_says_whether_it_was_kep
         "images other than planned; metric other than planned.",
     ):
         assert said in sentence
-    path.write_text(path.read_text().replace('"band": 0.2', '"band": 2.0'))
-    with pytest.raises(UserError, match="was changed after it was written"):
-        look()
+    for text in (path.read_text().replace('"band": 0.2', '"band": 2.0'), "[]", '"word"', "{}"):
+        path.write_text(text)
+        with pytest.raises(UserError, match="was changed after it was written"):
+            look()
 
 
 def test_a_protocol_of_what_is_begun_or_of_a_single_run_is_refused(run_command, write_config, tmp_path):
