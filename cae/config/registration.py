@@ -37,7 +37,7 @@ def register_upsampling(name: str, layer_class: Any = None, factor: int = 2) -> 
 
     Example:
         cae.register_upsampling("twice", keras.layers.UpSampling2D)
-        cae.train("configs/quickstart.yaml", ["model.decoder.upsampling=twice"])
+        cae.train("configs/quickstart.yaml", overrides=["model.decoder.upsampling=twice"])
 
     Args:
         name: the word in configurations: small letters, digits and `_`; not that of a kind that is there.

@@ -65,8 +65,8 @@ def write_events(
     Images, the report's parts under Text, and under HParams the runs with their metrics, to be sorted. Events of
     training stay as they are. TensorBoard keeps single precision: figures agree with the record to seven digits.
 
-    Above 40 runs, TensorBoard shows no curve of Custom Scalars until runs are chosen, `decoders/` for instance; each
-    training counts four times there: by its name, `train`, `validation` and `evaluation`.
+    Above 40 runs, TensorBoard shows no curve of Custom Scalars until runs are chosen, `comparison/decoders` for
+    instance; each training counts four times there: by its name, `train`, `validation` and `evaluation`.
 
     Args:
         comparison: what was found. Its runs' paths lead to run directories; `evaluation` in each gets its metrics.
