@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from cae.config.data import AnyData, ArrayData, PictureData, StandardData
-from cae.config.model import ModelSection
+from cae.config.model import EncoderSection, ModelSection
 from cae.config.objective import MS_SSIM_LEAST_SIDE, MaskedPatchesCorruption
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
@@ -172,7 +172,21 @@ def _places(model: ModelSection) -> Iterator[tuple[UpsamplingKind, Place]]:
 
 def _normalization(config: RunConfig) -> Iterator[Conflict]:
     encoder, decoder = config.model.encoder, config.model.decoder
-    yield from encoder.normalization.conflicts({FILTERS: encoder.filters, DECODER_FILTERS: decoder.filters or ()})
+    widths = {FILTERS: encoder.filters, DECODER_FILTERS: decoder.filters or ()}
+    is_normalized_at_code = config.model.bottleneck.kind != "none" or encoder.residual_blocks_at_code
+    if encoder.code_filters is not None and is_normalized_at_code:
+        widths[CODE_FILTERS] = (encoder.code_filters,)
+    yield from encoder.normalization.conflicts(widths)
+
+
+def _without_effect(config: RunConfig) -> Iterator[Conflict]:
+    encoder, decoder = config.model.encoder, config.model.decoder
+    if encoder.shortcut != "none" and encoder.convs == (1,):
+        rule = "has no effect on a single stage of one convolution, which makes features of the image's own channels"
+        yield (SHORTCUT, FILTERS, CONVS), f"{rule}; received {encoder.shortcut}"
+    has_blocks = encoder.residual_blocks or encoder.residual_blocks_at_code or decoder.residual_blocks
+    if encoder.residual_style != EncoderSection().residual_style and not (has_blocks or decoder.tied_weights):
+        yield (RESIDUAL_STYLE,), f"has no effect without residual_blocks; received {encoder.residual_style}"
 
 
 def _objective(config: RunConfig) -> Iterator[Conflict]:
@@ -275,6 +289,7 @@ _CHECKS: tuple[Callable[[RunConfig], Iterator[Conflict]], ...] = (
     _tied_weights,
     _linear_path,
     _normalization,
+    _without_effect,
     _objective,
     _training,
     _match,

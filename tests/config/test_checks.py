@@ -166,6 +166,20 @@ CONFLICTS = [
         "model: {encoder: {normalization: {kind: group, groups: 64}}}",
         "1:56: model.encoder.normalization.groups: groups must divide every stage's filters; 64 does not divide 32",
     ),
+    (
+        "model: {encoder: {code_filters: 12, normalization: group}}",
+        "1:33: model.encoder.code_filters: groups must divide every stage's filters; 8 does not divide 12",
+    ),
+    # without effect
+    (
+        "model: {encoder: {filters: [8], shortcut: space_to_channel}}",
+        "1:43: model.encoder.shortcut: has no effect on a single stage of one convolution, which makes features of the "
+        "image's own channels; received space_to_channel",
+    ),
+    (
+        "model: {encoder: {residual_style: inner_activation}}",
+        "1:35: model.encoder.residual_style: has no effect without residual_blocks; received inner_activation",
+    ),
     # objective
     (
         "objective: {reconstruction: {}}",
@@ -272,6 +286,9 @@ CONFLICTS = [
 
 # The nearest texts in which all is well.
 AGREEMENTS = [
+    "model: {encoder: {filters: [8], code_filters: 12, normalization: group}, bottleneck: none}",
+    "model: {encoder: {filters: [8], convs_per_stage: 2, shortcut: space_to_channel}}",
+    "model: {encoder: {residual_style: pre_activation}, decoder: {residual_blocks: 1}}",
     "model: {encoder: {downsampling: max_pool}, decoder: {upsampling: [max_unpool, max_unpool]}}",
     "model: {encoder: {downsampling: strided_conv}, decoder: {upsampling: [fixed_unpool, subpixel]}}",
     "model: {encoder: {filters: [8, 12]}, decoder: {upsampling: bilinear_additive}}",
