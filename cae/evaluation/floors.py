@@ -102,6 +102,8 @@ def _notes(klt: BlockKlt, image_shape: Shape, channels: int, fitted_on: int) -> 
 def _fit_least_squares(klt: BlockKlt, images: np.ndarray, channels: int) -> Baseline:
     """Find the best linear map from the codes around a block, and a constant, to the block."""
     kept, block_values = klt.components.shape
+    if kept == block_values:  # nothing is left to find, and these are the largest fits
+        return Baseline(klt.reconstruct, _notes(klt, images.shape[1:], channels, len(images)))
     features = 9 * kept + 1
     most = max(10 * features, _MOST_WORK / features**2) / num_blocks(images.shape[1:], klt.block)
     images = _every_nth(images, int(most))
