@@ -112,8 +112,8 @@ def test_the_model_starts_as_the_klt_of_blocks_whatever_its_decoder(upsampling):
 
 @pytest.mark.parametrize(("bottleneck", "values"), [(SPATIAL, 5 * 4 * 3), (DENSE, 5)])
 def test_the_model_starts_as_the_pca_of_whole_images(bottleneck, values):
-    autoencoder, training = fitted("global", number=90, bottleneck=bottleneck)
-    images = other_images((18, 13, 3))
+    autoencoder, training = fitted("global", shape=(18, 13, 1), number=90, bottleneck=bottleneck)
+    images = other_images((18, 13, 1))
     codes, _ = autoencoder.encode(tf.constant(images, tf.float32))
     assert codes.shape[1:] == ((5, 4, 3) if bottleneck is SPATIAL else (5,))
     np.testing.assert_allclose(autoencoder.decode(codes, []), pca(training, images, values), atol=5e-5)
