@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cae.anomaly.pixel_baselines import TITLES
+from cae.anomaly.scores import METRICS
 from cae.atomic_files import table_cell
 from cae.data.formats.array_files import NpyFile
 from cae.data.formats.idx_files import read_idx
@@ -216,10 +217,7 @@ def _missing_error(path: Path, missing: Sequence[str], total: int) -> UserError:
 _SHOWN_IMAGES = 5
 # An AUROC below this is hardly better than chance.
 _CHANCE = 0.6
-_OTHER = (
-    "another metric, such as --metric combined, a smaller code (model.bottleneck), or training on corrupted images"
-    " (objective.corruption)"
-)
+_OTHER = "a smaller code (model.bottleneck), or training on corrupted images (objective.corruption)"
 
 
 @dataclass(frozen=True)
@@ -315,21 +313,24 @@ def _threshold_in_words(scored: Scored, threshold: Threshold, is_normal: np.ndar
 def _doubts(metric: str, overall: Detection, baselines: Mapping[str, Detection]) -> list[RunWarning]:
     """Say whether a model finds no more than what needs none, or next to nothing."""
     found = []
+    to_try = f"{'another metric' if metric == 'combined' else '--metric combined'}, {_OTHER}"
     better = {name: one.auroc for name, one in baselines.items() if one.auroc >= overall.auroc}
     if better:
         theirs = ", ".join(f"{TITLES[name]} has {auroc:.4f}" for name, auroc in better.items())
         found.append(
             RunWarning(
                 "below_pixel_baselines",
-                f"{metric} is not above what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}. Try {_OTHER}.",
+                f"{metric} is not above what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}. Try {to_try}.",
             )
         )
     if overall.auroc < _CHANCE:
+        # A distance of codes says nothing of reconstructions.
+        alike = "are reconstructed about as well as" if metric in METRICS else "hardly differ from"
         found.append(
             RunWarning(
                 "anomalies_reconstructed",
-                f"by {metric}, anomalous images are reconstructed about as well as normal ones (AUROC"
-                f" {overall.auroc:.4f}; 0.5 is chance). Try {_OTHER}.",
+                f"by {metric}, anomalous images {alike} normal ones (AUROC"
+                f" {overall.auroc:.4f}; 0.5 is chance). Try {to_try}.",
             )
         )
     return found

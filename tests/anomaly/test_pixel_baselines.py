@@ -63,3 +63,11 @@ def test_anomalies_that_are_reconstructed_as_well_as_normal_images_are_told():
     classes = ["good", "bad"] * 10  # AUROC 0.55
     _, numbers = report(Scored(list(map(str, scores)), scores, "mse", classes, Threshold(3.0, 0.1, 9), ["good"]))
     assert [one["code"] for one in numbers["warnings"]] == ["anomalies_reconstructed"]
+    assert "reconstructed about as well" in numbers["warnings"][0]["message"]
+
+
+def test_what_is_said_of_distances_of_codes_is_not_about_reconstructions():
+    for metric, other in (("code_nearest", "--metric combined"), ("combined", "Try another metric")):
+        _, numbers = report(Scored(["a", "b"], np.zeros(2), metric, ["good", "bad"], None, ["good"]))
+        assert "reconstructed" not in numbers["warnings"][0]["message"]
+        assert other in numbers["warnings"][0]["message"]
