@@ -157,7 +157,7 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
         image_shape: (height, width, channels) of the images, in pixels.
 
     Raises:
-        PlanError: if the images are too small for the number of stages.
+        PlanError: if the images are too small for the number of stages, or channels do not fit past a shortcut.
 
     Example:
         >>> from cae.config.model import ModelSection
