@@ -5,12 +5,14 @@ import json
 import os
 
 import pytest
+import yaml
 
 from cae.comparison.compare import read_run
 from cae.comparison.protocol import with_protocol
 from cae.comparison.record import Terms
 from cae.errors import UserError
 from cae.runs import RunDirectory
+from tests.inference.runs import make_run
 
 TEXT = """
 experiment: e
@@ -36,8 +38,13 @@ def test_a_protocol_comes_before_training_and_the_report_says_whether_it_was_kep
     assert run_command("protocol", config, "--runs-dir", runs)[0] == 1
 
     for kind in ("resize", "subpixel"):
-        words = ("grid={}", f"name=run-upsampling={kind}", f"model.decoder.upsampling={kind}")
-        assert run_command("train", config, *words, "--runs-dir", runs)[0] == 0
+        name, settings = (
+            f"run-upsampling={kind}",
+            {**yaml.safe_load(config.read_text()), "name": f"run-upsampling={kind}"},
+        )
+        model = {**settings.pop("model"), "decoder": {"upsampling": kind}}
+        del settings["grid"]
+        make_run(runs / "e" / name, (15, 10, 1), model, **settings)
 
     code, _, err = run_command("evaluate", runs / "e", "--band", "0.2")
     assert code == 0, err
