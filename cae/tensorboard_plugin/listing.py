@@ -69,8 +69,8 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
 
     Returns:
         `runs`, `refused` (runs of which something cannot be read, with the reason), `probes` by their digests,
-        `comparisons` (experiments that were compared), and `metrics` (what the catalogue says of each, in order of
-        importance).
+        `comparisons` (experiments that were compared, to the time of it), and `metrics` (what the catalogue says of
+        each, in order of importance).
     """
     probes, pictures = reader.probes(), reader.pictures()
     hyperparameters, last = reader.hyperparameters(), reader.last_values()
@@ -95,6 +95,10 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
         "runs": runs,
         "refused": [{"name": run, "reason": reason} for run, reason in sorted(reader.refused.items())],
         "probes": {found.digest: asdict(found) for found in probes.values()},
-        "comparisons": sorted(name for name in experiments if find_comparison(logdir, name) is not None),
+        "comparisons": {
+            name: path.stat().st_mtime
+            for name in sorted(experiments)
+            if (path := find_comparison(logdir, name)) is not None
+        },
         "metrics": _METRICS,
     }

@@ -24,20 +24,19 @@ export function mountSummary(element) {
 }
 
 export function updateSummary(found) {
-  const experiments = [
-    ...new Set([...found.passing.map((run) => run.experiment), ...found.listing.comparisons]),
-  ].sort();
+  const { comparisons } = found.listing;
+  const compared = Object.keys(comparisons);
+  const experiments = [...new Set([...found.passing.map((run) => run.experiment), ...compared])].sort();
   const { experiment: wanted } = state.get();
-  const chosen = experiments.includes(wanted) ? wanted : (found.listing.comparisons[0] ?? experiments[0]);
-  const version = JSON.stringify(found.listing.runs.map((run) => [run.name, run.steps.at(-1)]));
-  const report = found.listing.comparisons.includes(chosen) ? ask(chosen, version) : null;
+  const chosen = experiments.includes(wanted) ? wanted : (compared[0] ?? experiments[0]);
+  const report = compared.includes(chosen) ? ask(chosen, comparisons[chosen]) : null;
   const key = JSON.stringify([found.listing.logdir, experiments, chosen, report?.html, report?.error]);
   if (key === built) return;
   built = key;
   root.replaceChildren(...header(found, experiments, chosen), ...body(found, chosen, report));
 }
 
-/** The report; asked for again when there are new steps, with the old one until then. */
+/** The report; asked for again when it was written anew, with the old one until then. */
 function ask(experiment, version) {
   const known = answers.get(experiment);
   if (known?.version === version) return known;
