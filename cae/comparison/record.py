@@ -51,7 +51,7 @@ class Pair:
             makes of them; over the seeds that both have, or over each one's own where they have less than two in
             common and there are more.
         low: lower end of the 95% confidence interval of `mean` over all seeds and images there could be, for all pairs
-            together; None where one of the two has a single seed.
+            together; None where one of the two has a single seed, or where there is one image.
         high: its upper end.
         images_low: lower end of the 95% bootstrap interval over images, for the very models that were trained.
         images_high: its upper end.
@@ -59,7 +59,8 @@ class Pair:
             pair alone: Student's of the differences of common seeds, Welch's where both have two seeds or more but less
             than two in common; None where one of them has a single seed.
         seeds_high: its upper end.
-        p: of no difference, over seeds and images; None where one of the two has a single seed.
+        p: of no difference, over seeds and images; None where one of the two has a single seed, or where there is one
+            image.
         p_adjusted: the same for all pairs together, by Holm's method.
         equivalent: whether the difference is smaller than the band in which differences do not matter.
         verdict: `equivalent`, or else `better` where `p_adjusted` is below 0.05, or else `undecided`.
@@ -193,7 +194,7 @@ class Answer:
             every other, and `undecided` where it takes more seeds to say.
         runner_up: label of the second; None where nothing else was compared.
         difference: how much larger the best one's figure is than the second's: lower end of the interval over seeds and
-            images, mean, upper end; ends are None where one of the two has a single seed.
+            images, mean, upper end; ends are None where they are in the pair.
         floors: labels of the best contender and of each without switches, to the strongest simple code of their size.
     """
 

@@ -17,6 +17,7 @@ from cae.comparison.report.formatting import (
     short_title,
     simple_code_title,
     switches_text,
+    why_untested,
 )
 from cae.measures.catalogue import metric as find_metric
 
@@ -89,6 +90,16 @@ def card(comparison: Comparison) -> tuple[tuple[str, str], ...]:
 
 def statistics(comparison: Comparison) -> tuple[str, ...]:
     """How means, intervals and verdicts were made and what they do not say."""
+    figures = (
+        f"A run's figure is the mean over {comparison.num_images:,} {comparison.split} images of each image's own"
+        " figure, for pixels from 0 to 1. PSNR too is a mean of each image's PSNR, capped where an image comes back"
+        " exactly.",
+        "A decoder's figure is the mean over its seeds. The interval beside it is Student's 95% confidence interval for"
+        " the mean of all seeds that there could be: with few seeds it is wide, and it takes figures of different seeds"
+        " to scatter normally. A single seed has no interval.",
+    )
+    if not comparison.pairs:
+        return figures
     band = (
         f"Two decoders are equivalent where the difference is within {_band(comparison)} by two one-sided tests,"
         " adjusted likewise (--band changes that)."
@@ -97,12 +108,7 @@ def statistics(comparison: Comparison) -> tuple[str, ...]:
         " is called equivalent."
     )
     return (
-        f"A run's figure is the mean over {comparison.num_images:,} {comparison.split} images of each image's own"
-        " figure, for pixels from 0 to 1. PSNR too is a mean of each image's PSNR, capped where an image comes back"
-        " exactly.",
-        "A decoder's figure is the mean over its seeds. The interval beside it is Student's 95% confidence interval for"
-        " the mean of all seeds that there could be: with few seeds it is wide, and it takes figures of different seeds"
-        " to scatter normally. A single seed has no interval.",
+        *figures,
         "A difference between two decoders is taken image by image, over the seeds that both have, or over each one's"
         " own where those are fewer than two and there are more. It is tested by Student's t, with the variance of"
         " other seeds and of other images together. All decoders say how much seeds scatter, but a pair's own seeds"
@@ -112,8 +118,8 @@ def statistics(comparison: Comparison) -> tuple[str, ...]:
         " about one in twenty has any false claim. A decoder is better where the adjusted p is below 0.05. The interval"
         " beside the p-value holds for all pairs together.",
         band,
-        "All other pairs are undecided, with a single seed always. The seeds still needed are those that decide the"
-        " pair in 80 of 100 cases if its figures stay what they are.",
+        "All other pairs are undecided, with a single seed or a single image always. The seeds still needed are those"
+        " that decide the pair in 80 of 100 cases if its figures stay what they are.",
         "The probability is that a run of the first decoder is better on an image than a run of the second.",
     )
 
@@ -165,7 +171,7 @@ def _runner_up(comparison: Comparison) -> str:
         sign, where = -sign, "behind over the seeds that both have,"
     amount = amount_text(comparison.metric, sign * pair.mean)
     if pair.low is None or pair.high is None:
-        interval = "no interval: one seed"
+        interval = f"no interval: {why_untested(pair)}"
     else:
         ends = sorted((sign * pair.low, sign * pair.high))
         interval = "95% interval " + " to ".join(metric_text(comparison.metric, end) for end in ends)

@@ -109,6 +109,11 @@ def difference_scale(pair: Pair) -> float:
     return min(widths) / 2 if widths else abs(pair.mean)
 
 
+def why_untested(pair: Pair) -> str:
+    """Why a pair has neither a p-value nor an interval over seeds and images."""
+    return "one seed" if pair.seeds_low is None else "one image"
+
+
 def duration_text(seconds: float) -> str:
     """Write a time with about two digits.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from cae.comparison.record import Comparison, Contender, Estimate, RunFigures, Verdict
+from cae.comparison.record import Comparison, Contender, Estimate, Pair, RunFigures, Verdict
 from cae.comparison.report.formatting import (
     NOTHING,
     better_above_zero,
@@ -23,6 +23,7 @@ from cae.comparison.report.formatting import (
     metric_title,
     places,
     simple_code_title,
+    why_untested,
 )
 from cae.measures.catalogue import metric as find_metric
 
@@ -160,12 +161,12 @@ def pairs(comparison: Comparison) -> Table | None:
             (
                 f"{one.first} minus {one.second}",
                 difference_text(metric, one.mean, scale),
-                _ends(metric, one.low, one.high, scale),
-                _p_text(one.p_adjusted),
+                _ends(metric, one.low, one.high, scale, why_untested(one)),
+                _p_text(one),
                 one.verdict if one.seeds_needed is None else f"undecided (needs about {one.seeds_needed} more)",
                 f"{one.probability:.0%}",
                 _ends(metric, one.images_low, one.images_high, scale),
-                _ends(metric, one.seeds_low, one.seeds_high, scale),
+                _ends(metric, one.seeds_low, one.seeds_high, scale, "one seed"),
             )
         )
     columns = (
@@ -345,13 +346,14 @@ def _ablation(contender: Contender, name: str) -> str:
     return estimate_text("mse", estimate) + times
 
 
-def _p_text(p: float | None) -> str:
-    return "one seed" if p is None else "below 0.001" if p < 0.001 else f"{p:.3f}"
+def _p_text(pair: Pair) -> str:
+    p = pair.p_adjusted
+    return why_untested(pair) if p is None else "below 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _ends(metric: str, low: float | None, high: float | None, scale: float) -> str:
+def _ends(metric: str, low: float | None, high: float | None, scale: float, otherwise: str = NOTHING) -> str:
     if low is None or high is None:
-        return "one seed"
+        return otherwise
     return f"{difference_text(metric, low, scale)} to {difference_text(metric, high, scale)}"
 
 

@@ -251,6 +251,16 @@ def test_a_difference_on_a_single_image_has_two_digits_of_its_own():
         assert tell(replace(comparison, pairs=(one,))).tables()["pairs"].rows[0][1] == text
 
 
+def test_a_pair_that_is_not_tested_says_whether_seeds_or_images_are_too_few():
+    for num_seeds, why in [(1, "one seed"), (3, "one image")]:
+        comparison, _ = make_example(2, num_seeds, images_per_block=1)
+        pair = replace(comparison.pairs[0], low=None, high=None, p=None, p_adjusted=None)
+        told = replace(comparison, pairs=(pair,))
+        assert f"(no interval: {why})" in fact(told, "Runner-up")
+        row = tell(told).tables()["pairs"].rows[0]
+        assert (row[2], row[3]) == (why, why)
+
+
 def test_what_stands_between_backticks_is_code_and_nothing_else_is(example):
     comparison, exhibits = example
     terms = replace(
