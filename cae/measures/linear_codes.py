@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # Bounds on the memory (256 MB) and the time (about ten seconds) of a fit.
-MOST_IMAGES = 2**14
+_MOST_IMAGES = 2**14
 _MOST_VALUES = 2**26
 _LARGEST_SIDE = 3072
 
@@ -129,13 +129,18 @@ def most_images(image_values: int) -> int:
     >>> most_images(784), most_images(3072), most_images(4000)
     (16384, 16384, 3072)
     """
-    most = _most_by_memory(image_values)
+    most = most_by_memory(image_values)
     # The smaller side of images x values decides the time.
     return most if image_values <= _LARGEST_SIDE else min(most, _LARGEST_SIDE)
 
 
-def _most_by_memory(image_values: int) -> int:
-    return min(MOST_IMAGES, max(2, _MOST_VALUES // image_values))
+def most_by_memory(image_values: int) -> int:
+    """How many images a fit holds in memory at most.
+
+    >>> most_by_memory(784), most_by_memory(2**20)
+    (16384, 64)
+    """
+    return min(_MOST_IMAGES, max(2, _MOST_VALUES // image_values))
 
 
 def fit_image_pca(batches: Iterable[np.ndarray], components: int) -> Pca:
@@ -208,8 +213,8 @@ def fit_block_klt(batches: Iterable[np.ndarray], block: tuple[int, int], channel
 
     def most(image_values: int) -> int:
         if block_values <= _LARGEST_SIDE:
-            return _most_by_memory(image_values)
-        return min(_most_by_memory(image_values), max(1, _LARGEST_SIDE * block_values // image_values))
+            return most_by_memory(image_values)
+        return min(most_by_memory(image_values), max(1, _LARGEST_SIDE * block_values // image_values))
 
     batches = iter(batches)
     first = next(batches, None)

@@ -11,13 +11,12 @@ import numpy as np
 
 from cae.data.pixels import to_float
 from cae.kinds.linear_path import NAME
-from cae.measures.linear_codes import MOST_IMAGES, BlockKlt, Pca, fit_block_klt, fit_image_pca
+from cae.measures.linear_codes import BlockKlt, Pca, fit_block_klt, fit_image_pca, most_by_memory
 
 if TYPE_CHECKING:
     from cae.data.image_set import ImageSet
     from cae.model import Autoencoder
 
-_MOST_VALUES = 2**26
 _VALUES_AT_ONCE = 2**22
 
 
@@ -40,7 +39,7 @@ def fit_linear_path(autoencoder: Autoencoder, images: ImageSet, kind: Literal["k
     """
     started = time.monotonic()
     values = math.prod(images.image_shape)
-    most = min(len(images), MOST_IMAGES, max(2, _MOST_VALUES // values))
+    most = min(len(images), most_by_memory(values))
     positions = np.unique(np.linspace(0, len(images) - 1, most).astype(np.int64))
     batches = _read(images, positions, max(1, _VALUES_AT_ONCE // values))
     encode, decode = (part.get_layer(NAME) for part in (autoencoder.encoder, autoencoder.decoder))
