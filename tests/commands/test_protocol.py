@@ -38,10 +38,8 @@ def test_a_protocol_comes_before_training_and_the_report_says_whether_it_was_kep
     assert run_command("protocol", config, "--runs-dir", runs)[0] == 1
 
     for kind in ("resize", "subpixel"):
-        name, settings = (
-            f"run-upsampling={kind}",
-            {**yaml.safe_load(config.read_text()), "name": f"run-upsampling={kind}"},
-        )
+        name = f"run-upsampling={kind}"
+        settings = {**yaml.safe_load(config.read_text()), "name": name}
         model = {**settings.pop("model"), "decoder": {"upsampling": kind}}
         del settings["grid"]
         make_run(runs / "e" / name, (15, 10, 1), model, **settings)
