@@ -125,10 +125,10 @@ def _fit_least_squares(klt: BlockKlt, images: np.ndarray, channels: int) -> Base
 
 def _neighbourhoods(codes: np.ndarray) -> np.ndarray:
     """Each place's codes and those of its eight neighbours, zero (the mean block) outside, and a one."""
-    _, height, width, _ = codes.shape
+    batch, height, width, _ = codes.shape
     padded = np.pad(codes, ((0, 0), (1, 1), (1, 1), (0, 0)))
     around = [padded[:, top : top + height, left : left + width] for top in range(3) for left in range(3)]
-    return np.concatenate([*around, np.ones_like(codes[..., :1])], axis=-1)
+    return np.concatenate([*around, np.ones((batch, height, width, 1), codes.dtype)], axis=-1)
 
 
 def _every_nth(images: np.ndarray, most: int) -> np.ndarray:

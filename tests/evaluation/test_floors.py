@@ -132,6 +132,13 @@ def test_images_of_few_patterns_are_exact_with_as_many_channels():
     assert "8 values" in result["note"]
 
 
+@pytest.mark.parametrize("shape", [(7, 8, 1), (5, 7, 3)])  # no DCT, whose coefficients need no fit
+def test_images_that_are_all_alike_leave_the_mean(shape):
+    training, images = np.full((2, *shape), 0.25, np.float32), pictures(3, shape)
+    for name, result in measure_floors(lambda: [training], lambda: [images], (1, 1, 1)).items():
+        assert result["mse"] == pytest.approx(mse(images, 0.25), rel=1e-4), name
+
+
 def test_the_work_of_a_fit_is_bounded_by_taking_fewer_images(monkeypatch):
     monkeypatch.setattr(floors, "_MOST_WORK", 1.0)
     monkeypatch.setattr(floors, "_MOST_DCT_IMAGES", 10)
