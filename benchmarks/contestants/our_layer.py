@@ -65,7 +65,7 @@ def _make_stage_trial(task: LayerTask, record_switches: Callable[[Any], Any]) ->
     class StageTrial(KerasTrial):
         def _forward(self) -> Any:
             values, *switches = self._inputs
-            run = Run(autoencoder.decoder, True, dict(zip(["stage_2_pool"], switches, strict=False)))
+            run = Run(autoencoder.decoder, training=True, switches=dict(zip(["stage_2_pool"], switches, strict=False)))
             return compute_steps(steps, values, run)
 
     used = [tensor for tensor in autoencoder.decoder.inputs if not tensor.name.startswith("stage_1")]

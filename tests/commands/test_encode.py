@@ -94,7 +94,7 @@ def test_codes_that_mean_nothing_to_a_run_are_refused(run, photos, run_command, 
     for decoder, file, message in [
         (other, codes, "were made by other weights, of the run experiment/run"),
         (run, pooled, "--pool mean) cannot be decoded"),
-        (switches, codes, "max_unpool"),
+        (switches, codes, "does not hold these switches"),
         (run, tmp_path / "wrong.npz", r"must have shape (images, 4, 3, 3). Received: (2, 4, 3, 5)"),
         (run, tmp_path / "bad_name.npz", "must not lead out of the folder"),
         (run, tmp_path / "missing.npz", "No such file"),

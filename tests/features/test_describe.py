@@ -144,7 +144,7 @@ def test_an_evaluation_in_a_folder_for_reading_only_is_given_as_it_is(trained, r
 def test_a_decoder_with_switches_has_no_traversal_and_says_why(trained, evaluate, tmp_path):
     evaluate(trained(UNPOOLING), "--out", tmp_path)
     features = results_of(tmp_path)["features"]
-    assert "max_unpool" in features["pictures"]["traversal"]
+    assert "needs an image's switches" in features["pictures"]["traversal"]
     assert not (tmp_path / "traversal.png").exists()
     assert (tmp_path / "interpolation.png").exists()
     assert "codes_mean" in features["representations"]

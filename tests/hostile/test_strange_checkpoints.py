@@ -123,6 +123,7 @@ def state():
     steps = SimpleNamespace(
         autoencoder=autoencoder,
         optimizer=SimpleNamespace(variables=[]),
+        average=None,
         step=tf.Variable(0, dtype=tf.int64),
         zero_sums=lambda: tf.zeros(4, tf.float64),
         spread_dropout_seeds=lambda: None,
