@@ -1,4 +1,4 @@
-"""Files opened and read so that whatever is wrong with them is told by name, and what they claim to hold."""
+"""Open and read files; an error names the file, what is wrong with it and what it claims to hold."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def read_bytes(path: Path, most: int = RECORD_BYTES) -> bytes:
 
 
 def check_is_text(path: Path) -> None:
-    """Refuse a path to write to that TensorFlow cannot be told: one with bytes that are no UTF-8.
+    """Refuse a path to write to that TensorFlow cannot take: one with bytes that are no UTF-8.
 
     Raises:
         UserError: It is such a path.

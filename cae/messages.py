@@ -138,7 +138,7 @@ def only_warnings(stream: TextIO) -> contextlib.AbstractContextManager[Any]:
 
 @contextlib.contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; what it gives is told the number done and the number of all."""
+    """Show a bar on a terminal; call what it gives with the number done and the total."""
     from tqdm import tqdm
 
     with tqdm(

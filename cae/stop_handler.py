@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -22,7 +23,7 @@ def meaning(number: int) -> int:
     return signal.SIGTERM if number in _HANGUPS else number
 
 
-class StopHandler:
+class StopHandler(abc.ABC):
     """Within the `with` block, stop signals come here; afterwards they go to whoever had them before.
 
     Signals are the main thread's: in another, where Python code may train too, nothing is handled.
@@ -31,9 +32,9 @@ class StopHandler:
     def __init__(self) -> None:
         self.previous: dict[int, Any] = {}
 
+    @abc.abstractmethod
     def on_stop(self, number: int, frame: FrameType | None) -> None:
         """Take up a signal; runs between two instructions of the main thread."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

@@ -146,7 +146,8 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
         print(format_features(results["features"], options.split))
         pictures += [str(out / name) for name in picture_files(results["features"])]
     for warning in from_json(results.get("warnings", [])):
-        print(warning)
+        if warning.code != "below_floor":  # the verdict says it
+            print(warning)
     print(results["verdict"]["text"])
     print(out)
     tell("Pictures: " + "\n          ".join(pictures))

@@ -77,7 +77,7 @@ def _range(schema: dict[str, Any], whole: bool) -> str:
 
 
 def _highest(schema: dict[str, Any]) -> float | None:
-    """Return the highest value where it is worth a word: that of all counts is told to who is above it."""
+    """Return the highest value, except the limit of all counts: only a number above that one is told the limit."""
     highest = schema.get("maximum")
     return None if highest == MOST else highest
 

@@ -35,8 +35,8 @@ class DiskCache:
     used for anything else; a data set that has changed starts a new one, and the old one is deleted. Several runs may
     fill the same file at the same time: they write the same bytes to the same places. An image counts as present only
     after its pixels, and has a checksum, so that a run that was killed or a damaged disk cost no more than decoding
-    again. Whatever is wrong with the cache is told once on stderr, and training goes on without it; it is not even
-    begun when the disk has no room for all of it.
+    again. If the cache fails, one line on stderr says why, and training goes on without it. It is not begun when the
+    disk has no room for all of it.
 
     Args:
         place: Names the data set and how it is decoded, whatever its content.

@@ -91,7 +91,7 @@ class ShardWriter:
         encoded_name = os.fsencode(name)
         data = _make_example(image, encoded_name, label, class_name).SerializeToString(deterministic=True)
         start = self._bytes + _BEFORE_DATA
-        # Protocol buffers hold bytes as they are; so whoever has their place need not parse the rest.
+        # Protocol buffers store bytes unchanged: with their position, a reader need not parse the rest.
         self._entries.append(
             (
                 start + data.index(image.content),

@@ -152,7 +152,7 @@ def compare_all(
         way: what becomes of images of another size than the model's.
         on_bad: is given the name of each image that cannot be read or does not fit, and the reason.
         tell: is given a sentence for the first image of another size that is treated in one way.
-        progress: is told the number done and the number of all: images, or tiles where there is but one image.
+        progress: called with the number done and the total: images, or tiles of a single image.
     """
     said: set[str] = set()
     total = len(inputs.names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import ClassVar, Literal
 
 from cae.kinds.convolutions import Convolution
@@ -21,13 +22,13 @@ class BottleneckKind(Section):
     gives_vector: ClassVar[bool] = False
     """Whether the code is a vector, and not a map."""
 
+    @abc.abstractmethod
     def encode(self, shape: Shape) -> Operation:
         """Plan the operation that gives the code, by the name `latent`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def expand(self, latent: Shape, target: Shape, use_bias: bool) -> list[Operation]:
         """Plan what leads from the code to `target`, by the name `expand`; nothing where they are the same."""
-        raise NotImplementedError
 
 
 class NoBottleneck(BottleneckKind):

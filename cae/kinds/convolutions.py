@@ -92,10 +92,10 @@ class TiedConvolution(TransposedConvolution):
 
 @dataclass(frozen=True)
 class Sum(Operation):
-    """Branches of operations, added and activated; a branch without operations is what is given itself.
+    """Branches of operations, added and activated; a branch without operations is the input itself.
 
-    A residual block is x -> activation(x + operations(x)). A branch that begins with `PartInput` goes round all that is
-    before it.
+    A residual block is x -> activation(x + operations(x)). A branch that begins with `PartInput` takes the image or the
+    code itself, and bypasses all operations before it.
     """
 
     branches: tuple[tuple[Operation, ...], ...]

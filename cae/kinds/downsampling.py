@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -50,9 +51,9 @@ class DownsamplingKind(Section):
     """Whether a decoder of the encoder's kernels can go back through it."""
 
     @property
+    @abc.abstractmethod
     def factor(self) -> int:
         """By how much a stage shrinks height and width."""
-        raise NotImplementedError
 
     @property
     def conv_strides(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, ClassVar, Literal
@@ -120,9 +121,9 @@ class NormalizationKind(Section):
     has_scale: ClassVar[bool] = True
     """Whether it has a scale, which can start at zero."""
 
+    @abc.abstractmethod
     def normalize(self, name: str, shape: Shape) -> list[Normalization]:
         """Plan it by this name; nothing without normalisation."""
-        raise NotImplementedError
 
     @property
     def width_step(self) -> int:

@@ -71,7 +71,7 @@ def run_range_test(
         lowest: the first rate.
         highest: the last rate.
         steps: at most so many are taken.
-        progress: is told the steps done, and of how many.
+        progress: called with the number of steps done and the total.
 
     Raises:
         UserError: see `suggest`; or images cannot be read.

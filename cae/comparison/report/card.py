@@ -116,7 +116,8 @@ def statistics(comparison: Comparison) -> tuple[str, ...]:
         " others, there are more false claims than stated.",
         f"p-values are adjusted by Holm's method for all {len(comparison.pairs)} pairs: of many such reports at most"
         " about one in twenty has any false claim. A decoder is better where the adjusted p is below 0.05. The interval"
-        " beside the p-value holds for all pairs together.",
+        " beside the p-value holds for all pairs together (Bonferroni). That is stricter than Holm's method, so it may"
+        " reach past zero although one decoder is better.",
         band,
         "All other pairs are undecided, with a single seed or a single image always. The seeds still needed are those"
         " that decide the pair in 80 of 100 cases if its figures stay what they are.",
