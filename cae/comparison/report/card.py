@@ -253,7 +253,8 @@ def _what_would_change_this(comparison: Comparison) -> str:
         parts.append(_more_seeds(comparison).strip())
     unfinished = [one.label for one in comparison.contenders if "not_converged" in one.warnings]
     if unfinished:
-        parts.append(f"More epochs: {listing(unfinished)} had not converged.")
+        are = f"{listing(unfinished)} had not" if len(unfinished) < len(comparison.contenders) else "no decoder had"
+        parts.append(f"More epochs: {are} converged.")
     parts.append("Other images, code sizes or settings may have another answer.")
     return " ".join(part for part in parts if part)
 

@@ -219,6 +219,8 @@ def test_runs_that_have_not_converged_are_what_would_change_the_answer(plain):
     slow = replace(plain.contenders[1], warnings=("few_steps", "not_converged"))
     found = replace(plain, contenders=(plain.contenders[0], slow, plain.contenders[2]))
     assert f"More epochs: {slow.label} had not converged." in fact(found, "What would change this")
+    every = replace(plain, contenders=tuple(replace(one, warnings=("not_converged",)) for one in plain.contenders))
+    assert "More epochs: no decoder had converged." in fact(every, "What would change this")
     assert "converged" not in fact(plain, "What would change this")
 
 
