@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from cae.config import RunConfig, check_config, load_config
-from cae.config.files import PLACE
+from cae.config.yaml.files import PLACE
 from cae.errors import ConfigError, RunWarning, UserError
 from cae.runs import RunDirectory, open_run
 
 if TYPE_CHECKING:
-    from cae.commands.evaluate import Split
-    from cae.commands.training_order import Order
     from cae.inference import TrainedAutoencoder
     from cae.training.range_test import RangeTest
+    from cae.workflows.evaluation import Split
+    from cae.workflows.training import Order
 
 
 class Run:
@@ -209,8 +209,8 @@ def evaluate(
         ConfigError: There is no such split, or an override is of another key.
         UserError: There is no such run, it is damaged, or its images are missing.
     """
-    from cae.commands.evaluate import Split, evaluate_one
-    from cae.commands.planning import check_data_overrides
+    from cae.workflows.evaluation import Split, evaluate_one
+    from cae.workflows.planning import check_data_overrides
 
     if split not in get_args(Split):
         raise ConfigError(f"`split` must be one of {', '.join(get_args(Split))}. Received: split={split!r}.")
@@ -262,7 +262,7 @@ def train(
         UserError: Images are missing or damaged, the loss is no longer finite, or runs of a grid failed.
         OSError: The disk is full, or a file cannot be written.
     """
-    from cae.commands.training_order import Order, train_one
+    from cae.workflows.training import Order, train_one
 
     if resume and overwrite:
         raise ConfigError("`resume` and `overwrite` exclude each other. Received: resume=True, overwrite=True.")
@@ -307,15 +307,15 @@ def tune(
         ConfigError: The configuration is wrong, or it has a grid.
         UserError: Images are missing or damaged, or the loss falls at no rate.
     """
-    from cae.commands.training_order import Order, find_learning_rate
+    from cae.workflows.training import Order, find_learning_rate
 
     order = Order(_checked(config, overrides), _source(config), Path("runs"), tell=tell)
     return find_learning_rate(order, lowest, highest, steps, lambda done, total: None)
 
 
 def _train_grid(order: Order) -> TrainingResult:
-    from cae.commands.training_order import find_grid, train_grid
     from cae.config.registration import check_other_processes_know
+    from cae.workflows.training import find_grid, train_grid
 
     combinations = find_grid(order)
     check_other_processes_know(combination.config.model for combination in combinations)

@@ -10,10 +10,10 @@ import tensorflow as tf
 from cae.data.pipeline import make_training_batches
 from cae.model import build_autoencoder
 from cae.training.amount import Amount, resolve
+from cae.training.distribution.strategy import make_strategy, uses_xla
 from cae.training.objective import Objective
 from cae.training.optimizer import make_optimizer
 from cae.training.step import Steps
-from cae.training.strategy import make_strategy, uses_xla
 
 if TYPE_CHECKING:
     from cae.config import RunConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cae.atomic_files import write_json
-from cae.commands.planning import add_override_argument, batch_size_of, memory_of_step, plan_for
+from cae.commands.arguments.parser import add_override_argument
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.doctor.engine import Engine, EngineTrial, ask_driver
 from cae.doctor.examine import examine_engine, examine_machine, examine_program
@@ -18,13 +18,14 @@ from cae.doctor.machine import check_disk, check_step_memory, checkpoint_bytes
 from cae.errors import UserError
 from cae.files import printable
 from cae.machine import Limits, Machine, available_memory, find_limits, this_machine
-from cae.training.cluster import find_cluster
+from cae.training.distribution.cluster import find_cluster
+from cae.workflows.planning import batch_size_of, memory_of_step, plan_for
 
 if TYPE_CHECKING:
     from cae.plan import Plan
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_doctor_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("config", nargs="?", type=Path, help="YAML file: check this training, too")
     add_override_argument(parser)
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write what was found to a JSON file")
 
 
-def run(options: argparse.Namespace) -> int:
+def run_doctor(options: argparse.Namespace) -> int:
     """Check; prints a line for each check. Exit code 1 with a problem, 2 if that is the configuration."""
     trial = EngineTrial()
     trial.start()  # it takes the longest, and goes on beside the rest

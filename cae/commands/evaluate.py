@@ -1,4 +1,4 @@
-"""`evaluate`: measure trained runs on held-out images, and compare them where there are several."""
+"""`evaluate`: measure trained runs, and compare several. `protocol`: write down before what is to be compared."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import argparse
 import math
 import os
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, get_args
 
-from cae.commands.chosen_runs import find_runs
-from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
+from cae.commands.arguments.parser import add_data_override_argument, add_override_argument
+from cae.config import load_config
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError, from_json
 from cae.messages import next_steps, tell
-from cae.runs import RunDirectory, check_is_writable
-
-if TYPE_CHECKING:
-    from cae.data.image_set import Splits
-
-Split = Literal["test", "validation", "train"]
+from cae.runs import RunDirectory, check_is_writable, open_run
+from cae.workflows.evaluation import Split, evaluate_one
+from cae.workflows.planning import check_data_overrides, load_splits_with_progress
+from cae.workflows.training import Order, find_grid
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="run directory, or an experiment: a folder of runs"
@@ -94,7 +91,7 @@ def positive_number(text: str) -> float:
     return value
 
 
-def run(options: argparse.Namespace) -> int:
+def run_evaluate(options: argparse.Namespace) -> int:
     """Evaluate a run, or several and compare them; prints a table and, last, the folder of the files."""
     check_data_overrides(options.overrides)
     if options.feature_images is not None and options.features is False:
@@ -151,71 +148,6 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     print(results["verdict"]["text"])
     print(out)
     tell("Pictures: " + "\n          ".join(pictures))
-
-
-def evaluate_one(
-    directory: RunDirectory,
-    out: Path,
-    *,
-    split: Split,
-    metric: str = "psnr",
-    overrides: Sequence[str] = (),
-    again: bool = False,
-    features: bool | None = None,
-    feature_images: int | None = None,
-    projector: bool = False,
-    tell: Callable[[str], None] = tell,
-) -> dict[str, Any]:
-    """Measure a run, or read back what was measured already with nothing changed since; gives results.json.
-
-    Raises:
-        ConfigError: There is no such metric for these images.
-        UserError: The run is damaged, images are missing, or the folder cannot be written.
-    """
-    start_engine()
-    from cae.comparison.compare import check_metric
-    from cae.config import load_config
-    from cae.data.pipeline import user_errors
-    from cae.evaluation.evaluation_set import EvaluationSet
-    from cae.evaluation.results import evaluate_run, find_evaluation
-    from cae.features.describe import MOST_IMAGES, add_features, add_projector
-    from cae.runs.trained import load_trained_run
-
-    config = load_config(directory.config, overrides)
-    splits = load_splits_with_progress(config.data, tell)
-    if not overrides:
-        _tell_of_other_parts(directory, splits, tell)
-    measured_on = EvaluationSet(splits, split)
-    check_metric(metric, measured_on.images.image_shape)
-    load = cache(lambda: load_trained_run(directory, lambda _: splits, overrides))
-    with user_errors():
-        evaluation = None if again else find_evaluation(directory, config, measured_on, out)
-        if evaluation is None:
-            check_is_writable(out)
-            evaluation = evaluate_run(load(), measured_on, out, tell)
-        else:
-            tell(f"{directory.path}: measured already, and nothing has changed since (--again measures it afresh)")
-        evaluation = add_features(
-            evaluation, measured_on, load, out, wanted=features, most_images=feature_images or MOST_IMAGES, tell=tell
-        )
-        if projector:
-            folder = add_projector(evaluation, measured_on, load(), out, tell)
-            tell("Codes to turn and search:")
-            tell(next_steps(["tensorboard", "--logdir", folder]))
-    for name, reason in splits.replaced.items():
-        tell(f"{name}: another image was taken in its place: {reason}")
-    return evaluation.results
-
-
-def _tell_of_other_parts(directory: RunDirectory, splits: Splits, tell: Callable[[str], None]) -> None:
-    """Say that images were divided in another way when the run was trained: what is measured may have been seen."""
-    trained_on = directory.read_summary().get("images") if directory.summary.exists() else None
-    if trained_on and any(trained_on[part] != number for part, number in splits.numbers.items()):
-        numbers = ", ".join(f"{part} {trained_on[part]:,}" for part in splits.numbers)
-        tell(
-            f"Warning: {directory.path} was trained when its images were {numbers}. They are not these any more, or are"
-            " divided in another way, so that what is measured here may have been trained on."
-        )
 
 
 def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], options: argparse.Namespace) -> None:
@@ -306,3 +238,112 @@ def format_results(path: Path, results: dict[str, Any]) -> str:
             values = f"{row['mse']:9.6f}  {row['mae']:8.5f}  {row['psnr']:8.3f}  {row['ssim']:7.4f}"
             lines.append(f"{name:{width}}  {values}")
     return "\n".join(lines)
+
+
+def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("config", type=Path, help="YAML file with a grid")
+    add_override_argument(parser)
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
+    parser.add_argument("--split", choices=get_args(Split), default="test", help="images that measure; default: test")
+    parser.add_argument("--metric", default="psnr", help="what decoders are compared by; default: psnr")
+    parser.add_argument(
+        "--band",
+        type=positive_number,
+        metavar="AMOUNT",
+        help="decoders whose figures differ by less are equivalent; default: 0.1 dB of PSNR, else none",
+    )
+
+
+def run_protocol(options: argparse.Namespace) -> int:
+    """Write RUNS_DIR/EXPERIMENT/protocol.json; prints its SHA-256, and last the file."""
+    config = load_config(options.config, options.overrides)
+    if not config.grid:
+        raise ConfigError(f"{options.config} has no `grid`, and a single run is compared with nothing.")
+    order = Order(config, options.config, options.runs_dir)
+    check_is_writable(order.experiment)
+    combinations = find_grid(order)
+    start_engine()
+    from cae.atomic_files import write_json
+    from cae.comparison.compare import check_metric
+    from cae.comparison.protocol import NAME, check_is_new, make_protocol
+    from cae.evaluation.evaluation_set import EvaluationSet
+
+    check_is_new(order.experiment, [one.directory.path for one in combinations if one.directory.exists])
+    images = EvaluationSet(load_splits_with_progress(combinations[0].config.data), options.split)
+    check_metric(options.metric, images.images.image_shape)
+    protocol = make_protocol(
+        [one.config for one in combinations],
+        split=options.split,
+        metric=options.metric,
+        band=options.band,
+        num_images=len(images.images),
+        digest=images.digest,
+    )
+    path = order.experiment / NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, protocol)
+    print(f"sha256 {protocol['sha256']}")
+    words = [word for override in options.overrides for word in ("--set", override)]
+    tell(next_steps(["python", "train.py", options.config, *words, "--runs-dir", options.runs_dir]))
+    print(path)
+    return 0
+
+
+def find_runs(paths: Sequence[Path], tell: Callable[[str], None]) -> tuple[list[RunDirectory], list[str]]:
+    """Open the runs that paths lead to, each once, in the order given; those of an experiment by their names.
+
+    A folder without config.yaml is an experiment: its sub-folders that are runs with weights are taken, other runs
+    are left out. Beside runs, an earlier comparison's folder and event files are passed over, as `EXPERIMENT/*` has
+    them.
+
+    Args:
+        paths: run directories and experiments.
+        tell: shows a line to the user.
+
+    Returns:
+        The runs, and a sentence for each that was left out.
+
+    Raises:
+        UserError: a path leads to no run.
+    """
+    found: dict[Path, RunDirectory] = {}
+    left_out: list[str] = []
+    for path in paths:
+        if len(paths) > 1 and _is_by_product(path):
+            tell(f"{path}: passed over, since it is no run but was made of runs.")
+            continue
+        for run in _runs_at(path, left_out, tell):
+            found.setdefault(run.path.resolve(), run)
+    if not found:
+        raise UserError(f"{', '.join(map(str, paths))}: there are no runs to evaluate.")
+    return list(found.values()), list(dict.fromkeys(left_out))
+
+
+def _runs_at(path: Path, left_out: list[str], tell: Callable[[str], None]) -> list[RunDirectory]:
+    if RunDirectory(path).exists or not path.is_dir():
+        return [open_run(path, tell)]
+    runs = []
+    for run in _runs_in(path):
+        if run.weights.exists():
+            runs.append(open_run(run.path, tell))
+        else:
+            status = f" (status: {run.status})" if run.status else ""
+            left_out.append(f"{run.path}: left out, since it has no model.weights.h5 yet{status}.")
+            tell(left_out[-1])
+    if not runs:
+        raise UserError(f"{path}: is neither a run (there is no config.yaml in it) nor a folder of trained runs.")
+    return runs
+
+
+def _runs_in(experiment: Path) -> list[RunDirectory]:
+    """Whatever was begun in it; a name with a dot in front is a run that is being replaced."""
+    folders = (RunDirectory(folder) for folder in sorted(experiment.iterdir()) if not folder.name.startswith("."))
+    return [run for run in folders if run.exists]
+
+
+def _is_by_product(path: Path) -> bool:
+    if path.name.startswith("events.out.tfevents.") and path.is_file():
+        return True
+    # `--out` may have put a comparison into a run or an experiment.
+    return (path / "comparison.json").exists() and not (RunDirectory(path).exists or _runs_in(path))

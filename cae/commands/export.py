@@ -6,19 +6,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
+from cae.commands.arguments.parser import add_data_override_argument
 from cae.engine import start_engine
 from cae.export.formats import FORMATS
 from cae.files import check_is_text
 from cae.messages import tell
 from cae.runs import RunDirectory, check_is_writable, open_run
+from cae.workflows.planning import check_data_overrides, load_splits_with_progress
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
     from cae.export.export import Exported
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("run_directory", type=Path, metavar="RUN", help="run directory")
     parser.add_argument("--format", required=True, choices=list(FORMATS), help="what to write")
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_override_argument(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_export(options: argparse.Namespace) -> int:
     """Export a run; prints how near it comes to the run, and the path."""
     wanted = FORMATS[options.format]
     wanted.check_name(options.out)

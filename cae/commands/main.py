@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from cae.commands.parser import CommandParser, Parser
+from cae.commands.arguments.parser import CommandParser, Parser
 from cae.engine import restart_with_huge_pages
 from cae.errors import ConfigError, UserError
 from cae.files import not_text
@@ -22,7 +22,7 @@ from cae.messages import messages_stream, only_warnings, results_stream, tell
 from cae.stop_handler import meaning, stop_signals
 from cae.version import __version__
 
-# Name of each command, with its line in the overview. Each lives in a module of this package called like it.
+# Name of each command, with its line in the overview.
 COMMANDS = {
     "train": "train an autoencoder from a configuration",
     "protocol": "write down what a comparison is to find out, before it is trained",
@@ -41,6 +41,9 @@ COMMANDS = {
     "list": "list runs, kinds of layers, configurations, or all keys of a configuration",
     "describe": "print or draw a model's layers, shapes, parameters and code size without training",
 }
+
+# Commands whose module in this package is called otherwise than they are.
+_MODULES = {"tune": "train", "protocol": "evaluate", "encode": "codes", "decode": "codes", "list": "describe"}
 
 # Letters of what a library says: some quote all that they were given.
 _MOST_SAID = 500
@@ -138,9 +141,9 @@ def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         command.add_argument("--version", action=_ShowVersion, help=argparse.SUPPRESS)
         # Only the command that is asked for is imported: help for one should not wait for another's libraries.
         if arguments and arguments[0] == name:
-            module = importlib.import_module(f"cae.commands.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            module = importlib.import_module(f"cae.commands.{_MODULES.get(name, name)}")
+            getattr(module, f"add_{name}_arguments")(command)
+            command.set_defaults(run=getattr(module, f"run_{name}"))
     return parser
 
 

@@ -18,7 +18,7 @@ from cae.messages import next_steps, progress_bar, tell
 _MEGABYTE = 10**6
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="image folder, as for data.source: image_folder")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the shards; appears when all is written")
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is a prepared data set")
 
 
-def run(options: argparse.Namespace) -> int:
+def run_prepare(options: argparse.Namespace) -> int:
     """Prepare a data set; prints its folder.
 
     OUT is complete, or what it was before: a command that was interrupted starts afresh when repeated.

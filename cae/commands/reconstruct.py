@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cae.atomic_files import filling_folder, table_cell, writing_table
-from cae.commands.given_images import (
+from cae.commands.arguments.images import (
     BadImages,
     add_image_arguments,
     add_size_arguments,
@@ -37,7 +37,7 @@ _ARRAY_FILE = "reconstructions.npy"
 _FIGURES = ("mse", "psnr", "ssim")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_image_arguments(parser)
     add_size_arguments(parser)
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def run_reconstruct(options: argparse.Namespace) -> int:
     """Reconstruct images; prints the mean PSNR and SSIM, and last the folder."""
     check_image_arguments(options)
     check_is_usable(options.out, options.input, overwrite=options.overwrite)

@@ -17,7 +17,7 @@ from cae.anomaly.fitted_scores import FITTED_METRICS, LEAST_NORMAL, Seen, fit_sc
 from cae.anomaly.pixel_baselines import MOST_IMAGES, PixelBaselines
 from cae.anomaly.scores import METRICS, color_errors, error_map, score_images
 from cae.atomic_files import filling_folder, table_cell, write_json, writing_table
-from cae.commands.given_images import (
+from cae.commands.arguments.images import (
     BadImages,
     add_image_arguments,
     add_size_arguments,
@@ -48,7 +48,7 @@ _MOST_NORMAL, _LEAST_SAMPLE, _MOST_NORMAL_VALUES = 1024, 64, 2**24
 _USUAL_RATE = 0.01
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_image_arguments(parser)
     add_size_arguments(parser)
@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-heat-maps", action="store_true", help="with --out, write no pictures")
 
 
-def run(options: argparse.Namespace) -> int:
+def run_score(options: argparse.Namespace) -> int:
     """Score images; prints what there is to tell, and last the folder, if there is one."""
     _check(options)
     directory = open_run(options.run_directory, tell)

@@ -19,7 +19,7 @@ _SAMPLES = {PLUGIN_NAME: 0, "images": 0, "text": 0, "scalars": 10_000}
 _MOST_PORTS = 65_535
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_tensorboard_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
         "logdir", type=Path, nargs="?", default=Path("runs"), help="folder with runs at any depth; default: runs"
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def run_tensorboard(options: argparse.Namespace) -> int:
     """Serve until interrupted; prints the address."""
     if options.port is not None and not 0 <= options.port <= _MOST_PORTS:
         raise ConfigError(f"--port must be from 0 to {_MOST_PORTS}. Received: {options.port}.")

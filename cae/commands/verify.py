@@ -12,13 +12,13 @@ from cae.runs import RunDirectory
 from cae.runs.checksums import NAME, Finding, verify
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directory")
     parser.add_argument("--all", action="store_true", help="show the files that are as they were, too, one a line")
 
 
-def run(options: argparse.Namespace) -> int:
+def run_verify(options: argparse.Namespace) -> int:
     """Verify runs; prints a line for each file that is not as it was, and one for each run.
 
     Exit code 1 where a file is changed or missing, or a run cannot be read.

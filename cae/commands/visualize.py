@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
+from cae.commands.arguments.parser import add_data_override_argument
 from cae.engine import start_engine
 from cae.errors import ConfigError
 from cae.messages import next_steps, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.visualization.map_choice import METHODS, MapChoice, parse_maps
+from cae.workflows.planning import check_data_overrides, load_splits_with_progress
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _MOST = 100
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_visualize_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("run_directory", type=Path, metavar="RUN", help="run directory")
     parser.add_argument("--layer", metavar="L", help="a layer of the encoder as `describe` names it; default: all")
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_override_argument(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run_visualize(options: argparse.Namespace) -> int:
     """Visualise a run; prints which maps never respond, and the folder."""
     maps = parse_maps(options.maps)
     if not 1 <= options.top <= _MOST:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from cae.config.grid import expand_grid
 from cae.config.load import check_config, load_config
 from cae.config.run import RunConfig
-from cae.config.save import save_config
+from cae.config.yaml.files import save_config
 from cae.errors import ConfigError
 
 __all__ = ["ConfigError", "RunConfig", "check_config", "expand_grid", "load_config", "save_config"]

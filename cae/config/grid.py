@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from cae.config.nodes import Node, Path, Place, Problem, dotted, from_plain, num_values, plain
 from cae.config.overrides import Override, apply
 from cae.config.problems import MAX_PROBLEMS, closest
 from cae.config.run import RunConfig
 from cae.config.schema_walk import root_shape
 from cae.config.validation import validate
+from cae.config.yaml.nodes import Node, Path, Place, Problem, dotted, from_plain, num_values, plain
 from cae.errors import ConfigError
 
 MAX_RUNS = 1000

@@ -9,15 +9,15 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cae.config.files import PLACE, absolute_paths, read_files, read_mapping
 from cae.config.grid import grid_problems
-from cae.config.nodes import Node, Place, Problem, nearest, num_values
 from cae.config.overrides import Override, apply, merge
 from cae.config.problems import MAX_PROBLEMS, by_place
-from cae.config.reader import MAX_DEPTH, MAX_VALUES, UNUSABLE, read_yaml
 from cae.config.registration import load_installed, where_it_was
 from cae.config.run import RunConfig
 from cae.config.validation import validate
+from cae.config.yaml.files import PLACE, absolute_paths, read_files, read_mapping
+from cae.config.yaml.nodes import Node, Place, Problem, nearest, num_values
+from cae.config.yaml.reader import MAX_DEPTH, MAX_VALUES, UNUSABLE, read_yaml
 from cae.errors import ConfigError
 
 

@@ -9,12 +9,12 @@ from pydantic import Discriminator, Field, Tag
 from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.bottleneck import BottleneckKind, SpatialBottleneck
 from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, LINEAR_PATHS, NORMALIZATIONS, UPSAMPLINGS
-from cae.kinds.conv_transpose import ConvTranspose
 from cae.kinds.convolutions import ResidualStyle
 from cae.kinds.downsampling import DownsamplingKind, MaxPool
 from cae.kinds.linear_path import LinearPathKind, NoLinearPath
 from cae.kinds.normalization import NoNormalization, NormalizationKind
 from cae.kinds.upsampling import UpsamplingKind
+from cae.kinds.upsampling.conv_transpose import ConvTranspose
 from cae.section import Choice, OneOf, PositiveInt, Section
 
 Downsampling = Annotated[DownsamplingKind, Choice("kind", default="max_pool", sections=DOWNSAMPLINGS)]

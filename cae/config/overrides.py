@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cae.config.nodes import Node, Path, Problem, dotted, from_plain
 from cae.config.schema_walk import Options, Shape, as_index, root_shape
+from cae.config.yaml.nodes import Node, Path, Problem, dotted, from_plain
 
 # Keys of `training` of which only one counts: the one that is stated last takes the other's place.
 _RIVALS = {"epochs": "steps", "steps": "epochs"}

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cae.config.nodes import Node, Path, Place, Problem, dotted, nearest, plain, resolve
 from cae.config.schema_walk import Options, Shape, as_index, root_shape
 from cae.config.synonyms import EXPLAINED, KEYS, MEANT, letters
+from cae.config.yaml.nodes import Node, Path, Place, Problem, dotted, nearest, plain, resolve
 from cae.section import MOST
 
 MAX_SHOWN = 80

@@ -12,13 +12,13 @@ from typing import Any, Literal
 from pydantic import Field, create_model
 
 from cae.config.model import DecoderSection, ModelSection
-from cae.config.nodes import Node
 from cae.config.run import RunConfig
 from cae.config.schema_walk import root_shape
+from cae.config.yaml.nodes import Node
 from cae.errors import UserError
 from cae.kinds.catalogue import UPSAMPLINGS
-from cae.kinds.own_layer import OwnLayer
 from cae.kinds.upsampling import UpsamplingKind
+from cae.kinds.upsampling.own_layer import OwnLayer
 
 GROUP = "cae.upsamplings"
 

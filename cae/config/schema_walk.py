@@ -12,8 +12,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from cae.config.data import AnyData
-from cae.config.nodes import Path
 from cae.config.run import RunConfig
+from cae.config.yaml.nodes import Path
 
 
 class _Untitled(GenerateJsonSchema):

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from cae.config.checks import conflicts
-from cae.config.nodes import Node, Path, Problem, nearest, plain
 from cae.config.problems import closest, explain
 from cae.config.run import RunConfig
 from cae.config.schema_walk import root_shape
+from cae.config.yaml.nodes import Node, Path, Problem, nearest, plain
 
 
 def validate(root: Node) -> tuple[RunConfig | None, list[Problem]]:
@@ -20,7 +20,7 @@ def validate(root: Node) -> tuple[RunConfig | None, list[Problem]]:
     Keys that are wrong by themselves are left out of the second part: one mistake is one problem, and the
     rest is still checked. With a grid there is no second part, since it is the combinations that must agree.
 
-    >>> from cae.config.nodes import Place, from_plain
+    >>> from cae.config.yaml.nodes import Place, from_plain
     >>> config, problems = validate(from_plain({"seed": -1, "objective": {"huber_delta": 0.1}}, Place("a.yaml")))
     >>> for problem in problems:
     ...     print(problem)

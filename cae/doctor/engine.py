@@ -12,7 +12,7 @@ from typing import Any
 from cae.doctor.finding import Finding, ok, problem, warning
 from cae.errors import ConfigError
 from cae.machine import Machine
-from cae.training.cluster import find_cluster
+from cae.training.distribution.cluster import find_cluster
 
 # The smallest thing that needs everything: import, devices, a compiled convolution.
 _PROBE = """

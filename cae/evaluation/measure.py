@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from cae.data.pipeline import make_batches
 from cae.measures.catalogue import LOSS, graph_metrics_per_image, metrics_of
-from cae.training.corruption import corrupt
+from cae.training.objective import corrupt
 from cae.training.step import VALIDATION_NOISE_SEED
 
 if TYPE_CHECKING:

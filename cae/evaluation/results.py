@@ -20,8 +20,8 @@ from cae.measures.catalogue import metrics_of
 from cae.measures.meter import ArtefactMeter
 from cae.measures.pixel_errors import PSNR_CAP
 from cae.measures.stages import stage_unevenness
+from cae.measures.verdict import below_floor, make_verdict
 from cae.pictures import best_median_worst
-from cae.training.floor import below_floor, make_verdict
 from cae.training.objective import Objective
 from cae.training.summary import Spread, below_mean_image
 

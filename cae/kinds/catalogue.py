@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from cae.kinds.bilinear_additive import BilinearAdditive
 from cae.kinds.bottleneck import BottleneckKind, DenseBottleneck, NoBottleneck, SpatialBottleneck
-from cae.kinds.conv_transpose import ConvTranspose
 from cae.kinds.downsampling import AveragePool, DownsamplingKind, MaxPool, SpaceToDepthKind, StridedConv
-from cae.kinds.fixed_unpool import FixedUnpool
 from cae.kinds.linear_path import BlockLinearPath, GlobalLinearPath, LinearPathKind, NoLinearPath
-from cae.kinds.max_unpool import MaxUnpool
 from cae.kinds.normalization import (
     BatchNormalization,
     DivisiveNormalization,
@@ -17,9 +13,13 @@ from cae.kinds.normalization import (
     NoNormalization,
     NormalizationKind,
 )
-from cae.kinds.resize import Resize
-from cae.kinds.subpixel import Subpixel
 from cae.kinds.upsampling import UpsamplingKind
+from cae.kinds.upsampling.bilinear_additive import BilinearAdditive
+from cae.kinds.upsampling.conv_transpose import ConvTranspose
+from cae.kinds.upsampling.fixed_unpool import FixedUnpool
+from cae.kinds.upsampling.max_unpool import MaxUnpool
+from cae.kinds.upsampling.resize import Resize
+from cae.kinds.upsampling.subpixel import Subpixel
 
 UPSAMPLINGS: list[type[UpsamplingKind]] = [Resize, MaxUnpool, FixedUnpool, ConvTranspose, Subpixel, BilinearAdditive]
 DOWNSAMPLINGS: list[type[DownsamplingKind]] = [MaxPool, AveragePool, StridedConv, SpaceToDepthKind]

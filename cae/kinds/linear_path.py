@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from cae.kinds.convolutions import Convolution
 from cae.kinds.operations import Dense, Operation, Shape, SpaceToDepth
-from cae.kinds.subpixel import DepthToSpace
+from cae.kinds.upsampling.subpixel import DepthToSpace
 from cae.section import Section
 
 # What the names of its operations begin with, in the encoder and in the decoder.

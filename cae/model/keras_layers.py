@@ -12,7 +12,7 @@ from cae import layers
 from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
 from cae.kinds.linear_path import NAME as LINEAR_PATH
 from cae.kinds.operations import Activation, Dense, Dropout, LayerOperation, Operation
-from cae.kinds.own_layer import seeded
+from cae.kinds.upsampling.own_layer import seeded
 
 
 def seed_for(seed: int, path: str) -> int:

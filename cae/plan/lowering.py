@@ -21,7 +21,7 @@ from pathlib import Path
 from cae.kinds.convolutions import Convolution, Sum, TransposedConvolution
 from cae.kinds.downsampling import MaxPooling
 from cae.kinds.operations import Activation, Operation, Upsample
-from cae.kinds.subpixel import DepthToSpace
+from cae.kinds.upsampling.subpixel import DepthToSpace
 
 # Libraries fill their vectors of so many float32 with filters: one filter costs nearly as much as sixteen.
 _VECTOR = 16

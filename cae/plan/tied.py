@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Sum, TiedConvolution, activated, normalized
 from cae.kinds.operations import Activation, Operation, Shape
-from cae.kinds.subpixel import DepthToSpace
 from cae.kinds.upsampling import Stage, UpsamplingKind
+from cae.kinds.upsampling.subpixel import DepthToSpace
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection

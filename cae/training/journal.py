@@ -18,7 +18,7 @@ from cae.pictures import reconstruction_grid, save_png
 from cae.runs.probe_images import FIGURES, figures_summary, inputs_summary, pictures_summary
 from cae.runs.weights import save_weights
 from cae.training.amount import Amount
-from cae.training.average import EMA
+from cae.training.optimizer import EMA
 from cae.training.step import Sums
 from cae.training.tensorboard import TensorBoardWriter, is_picture_epoch
 

@@ -13,10 +13,9 @@ import tensorflow as tf
 
 from cae.data.pipeline import make_batches
 from cae.training.amount import Amount
-from cae.training.average import EMA, of_better_weights
 from cae.training.checkpoints import CheckpointFolder
-from cae.training.coordination import Alone
-from cae.training.optimizer import lower_on_plateau
+from cae.training.distribution.coordination import Alone
+from cae.training.optimizer import EMA, lower_on_plateau, of_better_weights
 from cae.training.outcome import NonFiniteLossError, Outcome, StopSignals
 from cae.training.state import TrainingState
 from cae.training.step import Steps, Sums

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from cae.errors import UserError
-from cae.training.average import has_averaged
 from cae.training.checkpoints import Checkpoint
+from cae.training.optimizer import has_averaged
 
 if TYPE_CHECKING:
     from cae.training.step import Steps

@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from cae.data.batch_shares import Position, Shares
 from cae.measures.catalogue import metrics_while_training
-from cae.training.corruption import corrupt
+from cae.training.objective import corrupt
 from cae.training.optimizer import expect_summed_gradients
 
 if TYPE_CHECKING:
     from cae.config.objective import Corruption
     from cae.model import Autoencoder
-    from cae.training.average import WeightAverage
     from cae.training.objective import Objective
+    from cae.training.optimizer import WeightAverage
 
 # What a step adds up over images, in this order; means are sums over the count, so partial batches weigh right.
 IMAGE_METRICS = ("loss", *(metric.name for metric in metrics_while_training()))

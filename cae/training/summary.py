@@ -13,10 +13,10 @@ from cae.errors import RunWarning, UserError, as_json
 from cae.kinds.convolutions import flat
 from cae.kinds.normalization import BatchNormalizing
 from cae.kinds.operations import Activation
+from cae.measures.verdict import below_block_klt
 from cae.runs.checksums import write_last
 from cae.runs.environment import peak_memory_bytes
 from cae.training.amount import Amount
-from cae.training.floor import below_block_klt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

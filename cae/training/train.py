@@ -26,19 +26,18 @@ from cae.runs.environment import describe_environment
 from cae.runs.events import cut_events
 from cae.runs.trained import load_best_weights
 from cae.training.amount import Amount
-from cae.training.average import WeightAverage
 from cae.training.checkpoints import Checkpoint, CheckpointFolder
-from cae.training.cluster import wait_for_all
-from cae.training.coordination import Alone, Together
+from cae.training.distribution.cluster import wait_for_all
+from cae.training.distribution.coordination import Alone, Together
+from cae.training.distribution.strategy import SECONDS_TO_JOIN, check_batch_size, make_shares, make_strategy, uses_xla
 from cae.training.journal import Journal, NoJournal, Progress
 from cae.training.loop import Loop, has_stopped_improving
 from cae.training.objective import Objective
-from cae.training.optimizer import make_optimizer, make_schedule
+from cae.training.optimizer import WeightAverage, make_optimizer, make_schedule
 from cae.training.outcome import Outcome, StopSignals, naming_memory
 from cae.training.start import fit_linear_path
 from cae.training.state import TrainingState, parse_counters
 from cae.training.step import Steps, Sums
-from cae.training.strategy import SECONDS_TO_JOIN, check_batch_size, make_shares, make_strategy, uses_xla
 from cae.training.summary import foreseen, hyperparameters, measured, not_converged, write_summary
 from cae.training.tensorboard import ProbeImages, TensorBoardWriter
 
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from cae.data.image_set import Splits
     from cae.errors import RunWarning
     from cae.plan import Plan
-    from cae.training.cluster import Cluster
+    from cae.training.distribution.cluster import Cluster
 
 
 @dataclass(frozen=True)

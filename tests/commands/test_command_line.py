@@ -6,7 +6,7 @@ import os
 import pytest
 
 from cae.commands import main as command_line
-from cae.commands.planning import source_of
+from cae.commands.arguments.parser import source_of
 from cae.config.schema_walk import root_shape
 from cae.config.synonyms import KEYS, MEANT, letters
 from tests.conftest import ROOT

@@ -63,9 +63,9 @@ def test_the_files_of_an_evaluation_agree_with_one_another_and_with_numpy(traine
 
 
 def test_the_reconstructions_that_are_measured_are_those_of_the_best_weights(trained, run_command, image_file):
-    from cae.commands.planning import load_splits_with_progress
     from cae.runs import open_run
     from cae.runs.trained import load_trained_run
+    from cae.workflows.planning import load_splits_with_progress
 
     run = trained()
     evaluate(run_command, run)

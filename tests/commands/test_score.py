@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cae.anomaly.fitted_scores import Seen, fit_score
-from cae.commands.given_images import open_split
+from cae.commands.arguments.images import open_split
 from cae.data.pixels import crop, cut_patch, stretch, to_float
 from cae.inference import TrainedAutoencoder
 from tests.conftest import make_images

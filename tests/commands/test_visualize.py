@@ -20,10 +20,10 @@ LAYERS = ["stage_1_conv_1", "stage_1_pool", "stage_2_conv_1", "stage_2_pool", "l
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, image_file):
     """A run of one epoch on tiny images, in which map 2 of the first convolution is dead."""
-    from cae.commands.planning import load_splits_with_progress
     from cae.runs import open_run
     from cae.runs.trained import load_trained_run
     from cae.runs.weights import save_weights
+    from cae.workflows.planning import load_splits_with_progress
 
     folder = tmp_path_factory.mktemp("trained")
     config = folder / "config.yaml"
@@ -68,9 +68,9 @@ def test_every_layer_has_its_pictures_and_the_run_stays_as_it_was(visualized):
 def test_the_record_is_what_numpy_finds_on_the_whole_validation_split(visualized, image_file):
     import keras
 
-    from cae.commands.planning import load_splits_with_progress
     from cae.runs import open_run
     from cae.runs.trained import load_trained_run
+    from cae.workflows.planning import load_splits_with_progress
 
     run, _ = visualized
     record = record_of(run / "visualization")
@@ -206,10 +206,10 @@ def test_a_run_without_weights_or_with_broken_ones_is_said(trained, run_command,
 
 
 def test_values_that_are_not_finite_are_said(trained, run_command, tmp_path):
-    from cae.commands.planning import load_splits_with_progress
     from cae.runs import open_run
     from cae.runs.trained import load_trained_run
     from cae.runs.weights import save_weights
+    from cae.workflows.planning import load_splits_with_progress
 
     run = tmp_path / "run"
     shutil.copytree(trained, run)

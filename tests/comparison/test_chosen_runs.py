@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cae.commands.chosen_runs import find_runs
+from cae.commands.evaluate import find_runs
 from cae.errors import UserError
 
 

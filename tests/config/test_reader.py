@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from cae.config.nodes import plain, resolve
-from cae.config.reader import MAX_BYTES, MAX_DEPTH, read_yaml
+from cae.config.yaml.nodes import plain, resolve
+from cae.config.yaml.reader import MAX_BYTES, MAX_DEPTH, read_yaml
 
 
 def read(text):

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from cae.errors import ConfigError
-from cae.training.cluster import find_cluster
+from cae.training.distribution.cluster import find_cluster
 
 
 def tf_config(cluster, job="worker", index=0):

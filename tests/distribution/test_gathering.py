@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cae.errors import UserError
-from cae.training.cluster import Cluster, wait_for_all
+from cae.training.distribution.cluster import Cluster, wait_for_all
 from tests.distribution.runs import free_ports
 
 

@@ -10,7 +10,7 @@ from cae.data.array_set import ArraySet
 from cae.data.batch_shares import Position, Shares
 from cae.data.pipeline import make_batches, make_training_batches
 from cae.data.sources.folder import FolderSet
-from cae.training.corruption import corrupt
+from cae.training.objective import corrupt
 from tests.data import folders
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from cae.config import RunConfig
 from cae.errors import UserError
-from cae.training.coordination import Together
+from cae.training.distribution.coordination import Together
 from cae.training.train import Training
 from tests.distribution.runs import assert_same, finish, free_ports, rows_of, start, start_workers
 

@@ -14,8 +14,8 @@ from cae.config import ConfigError, RunConfig, check_config
 from cae.evaluation import floors
 from cae.evaluation.floors import fit_floors, measure_floors
 from cae.measures.linear_codes import choose_block, num_blocks, to_blocks
+from cae.measures.verdict import below_floor, make_verdict, remedies
 from cae.plan import make_plan
-from cae.training.floor import below_floor, make_verdict, remedies
 
 
 def pictures(count: int, shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:

@@ -162,8 +162,7 @@ def compute_once():
     import cae.comparison.events.write
     import cae.comparison.measuring
     import cae.comparison.report.page
-    import cae.config.files
-    import cae.config.save
+    import cae.config.yaml.files
     import cae.evaluation.results
     import cae.export.export
     import cae.features.describe
@@ -177,7 +176,7 @@ def compute_once():
     def by_weights(directory, *_):
         return directory.digest_weights()
 
-    once(cae.config.files, "read_yaml", lambda text, source, **options: (text, source, *options.values()))
+    once(cae.config.yaml.files, "read_yaml", lambda text, source, **options: (text, source, *options.values()))
     once(cae.runs.trained, "load_autoencoder", by_weights)
     model = cae.inference.trained_autoencoder.TrainedAutoencoder
     real_load = model.load
@@ -195,7 +194,7 @@ def compute_once():
     once(cae.training.train, "describe_environment")
     once(cae.comparison.report.page, "render_markdown")
     once(cae.visualization.results, "make_page")
-    once(cae.config.save, "to_yaml", repr)
+    once(cae.config.yaml.files, "to_yaml", repr)
     once(cae.commands.main, "_make_parser", lambda arguments: arguments[0])
     encode_pictures_once()
     # Gives back the memory of models, of which there are no new ones here.

@@ -36,7 +36,7 @@ def test_what_nobody_thought_of_is_one_line_and_debug_shows_where(monkeypatch, r
     def fail(options):
         raise error
 
-    monkeypatch.setattr(describe, "run", fail)
+    monkeypatch.setattr(describe, "run_describe", fail)
     code, out, err = run_command("describe", "any.yaml")
     assert (code, out) == (1, "")
     assert err.startswith(f"error: {type(error).__name__}")
@@ -60,7 +60,7 @@ def test_a_name_that_is_no_text_is_said_and_nothing_is_begun(tmp_path, monkeypat
     def write(options):
         str(runs).encode()
 
-    monkeypatch.setattr(describe, "run", write)
+    monkeypatch.setattr(describe, "run_describe", write)
     code, _, err = run_command("describe", "any.yaml")
     assert code == 1
     assert err == f"error: {tmp_path}/caf\\udce9: this name is not UTF-8 text, as is needed here; choose another.\n"

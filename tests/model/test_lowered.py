@@ -10,10 +10,10 @@ import tensorflow as tf
 from cae.config.model import ModelSection
 from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
 from cae.kinds.downsampling import MaxPooling
-from cae.kinds.fixed_unpool import FixedUnpooling
 from cae.kinds.operations import Activation
-from cae.kinds.resize import Resizing
-from cae.kinds.subpixel import DepthToSpace
+from cae.kinds.upsampling.fixed_unpool import FixedUnpooling
+from cae.kinds.upsampling.resize import Resizing
+from cae.kinds.upsampling.subpixel import DepthToSpace
 from cae.model import build_autoencoder
 from cae.model.forms import fold_kernel
 from cae.model.keras_layers import make_layer, make_tied_layer

@@ -13,9 +13,8 @@ from cae.inference import TrainedAutoencoder
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.training.amount import Amount
-from cae.training.average import WeightAverage
 from cae.training.objective import Objective
-from cae.training.optimizer import make_optimizer
+from cae.training.optimizer import WeightAverage, make_optimizer
 from cae.training.step import Steps
 from tests.faults.runs import assert_same_run, metrics, scalars, summary
 

@@ -12,7 +12,7 @@ from cae.config.objective import (
     NoCorruption,
     SaltAndPepperCorruption,
 )
-from cae.training.corruption import corrupt
+from cae.training.objective import corrupt
 
 SECTIONS = [
     GaussianCorruption(stddev=0.2),

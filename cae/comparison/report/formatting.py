@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cae.comparison.record import Comparison, Contender, Estimate, Pair
 from cae.files import printable
 from cae.measures.catalogue import by_importance, is_metric, metric
-from cae.training.floor import TITLES
+from cae.measures.verdict import TITLES
 
 # Measures that are not of one image; metrics are in the catalogue.
 _TITLES = {

@@ -16,7 +16,7 @@ from cae.errors import UserError
 from cae.training.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
-    from cae.training.cluster import Cluster
+    from cae.training.distribution.cluster import Cluster
 
 # What TensorFlow says, in the processes that are left, when another one ends, freezes or cannot be reached.
 _LOST = (

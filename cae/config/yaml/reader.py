@@ -20,7 +20,7 @@ from yaml.parser import Parser
 from yaml.reader import Reader, ReaderError
 from yaml.scanner import Scanner
 
-from cae.config.nodes import Node, Path, Place, Problem, Scalar, num_values, resolve
+from cae.config.yaml.nodes import Node, Path, Place, Problem, Scalar, num_values, resolve
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
@@ -53,7 +53,7 @@ _PLAINER = (
 def read_yaml(text: bytes | str, source: str, *, key: str | None = None) -> tuple[Node | None, list[Problem]]:
     r"""Read one YAML document, keeping the place of each key and value.
 
-    Plain words mean what YAML 1.2 says (see `cae.config.nodes.resolve`). Refused are: a key given twice,
+    Plain words mean what YAML 1.2 says (see `cae.config.yaml.nodes.resolve`). Refused are: a key given twice,
     keys that are not text, merge keys, tags, several documents, aliases to what contains them, control
     characters, and anything beyond `MAX_BYTES`, `MAX_DEPTH` and `MAX_VALUES`.
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cae.commands.parser import SHORT_FORMS
 from cae.config import ConfigError, RunConfig
 from cae.config.data import StoredData
-from cae.config.schema_walk import root_shape
-from cae.engine import DEVICE
 from cae.errors import UserError
 from cae.messages import progress_bar, tell
 from cae.plan import Plan, PlanError, make_plan
@@ -25,102 +18,6 @@ from cae.training.amount import resolve as resolve_training
 if TYPE_CHECKING:
     from cae.config.data import DataSection
     from cae.data.image_set import Splits
-
-
-def add_override_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare `--set`, which changes keys of the configuration, and short forms of it."""
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="override one dotted key, e.g. model.decoder.upsampling.kind=max_unpool; repeatable, and --set may be left"
-        " out",
-    )
-    for option, key in SHORT_FORMS.items():
-        parser.add_argument(
-            option, action=_Short, const=key, metavar="VALUE", help=f"short for {key}=VALUE", default=argparse.SUPPRESS
-        )
-    parser.add_argument(
-        "--data",
-        action=_Data,
-        metavar="WHERE",
-        default=argparse.SUPPRESS,
-        help="a folder of images, an array file, or a source such as mnist: short for data.source and data.path",
-    )
-    parser.add_argument(
-        "--device",
-        action=_Device,
-        metavar="NAME",
-        default=argparse.SUPPRESS,
-        help="cpu, gpu, or gpu:0 and so on; default: all GPUs that there are",
-    )
-
-
-class _Short(argparse.Action):
-    """An option that is short for one key, its constant."""
-
-    def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, value: Any, *_: object) -> None:
-        # A name may look like a number.
-        value = json.dumps(value) if self.const == "name" else value
-        options.overrides = [*options.overrides, f"{self.const}={value}"]
-
-
-class _Data(argparse.Action):
-    """`--data`: images for `data.source` and `data.path`."""
-
-    def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, value: Any, *_: object) -> None:
-        source, path = source_of(value)
-        options.overrides = [
-            *options.overrides,
-            f"data.source={source}",
-            *([f"data.path={json.dumps(path)}"] if path else []),
-        ]
-
-
-def source_of(word: str) -> tuple[str, str | None]:
-    """The `data.source` and `data.path` that a word on the command line stands for.
-
-    >>> source_of("mnist"), source_of("photos.npz"), source_of("holiday")
-    (('mnist', None), ('arrays', 'photos.npz'), ('image_folder', 'holiday'))
-    """
-    shape = root_shape().at(("data",))
-    sources = shape.options.shapes if shape is not None and shape.options is not None else {}
-    if word in sources and not Path(word).exists():
-        return word, None
-    path, name = Path(word), word.lower().removesuffix(".gz")
-    if name.endswith((".npy", ".npz", ".h5", ".hdf5")):
-        return "arrays", word
-    if name.endswith(("ubyte", ".idx")):
-        return "idx", word
-    if path.is_dir() and any(path.glob("*.tfrecord*")):
-        return "tfrecord", word
-    return "image_folder", word
-
-
-class _Device(argparse.Action):
-    """`--device`: decided before TensorFlow is loaded, for this process and those that it starts."""
-
-    def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, value: Any, *_: object) -> None:
-        if not re.fullmatch(r"cpu|gpu(:\d+)?", value):
-            parser.error(f"argument --device: must be cpu, gpu, or gpu:0 and so on; received {value}")
-        kind, _, number = value.partition(":")
-        if kind == "cpu" or number:
-            os.environ["CUDA_VISIBLE_DEVICES"] = number or "-1"
-        os.environ[DEVICE] = kind
-
-
-def add_data_override_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare `--set` for a trained run, of which only the images' place can change."""
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="data.KEY=VALUE",
-        dest="overrides",
-        help="override a key of the data section, for images that are elsewhere now, e.g. data.path=FOLDER",
-    )
 
 
 def check_data_overrides(overrides: Sequence[str]) -> None:

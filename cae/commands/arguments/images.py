@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
+from cae.commands.arguments.parser import add_data_override_argument
 from cae.config import load_config
 from cae.data.formats.image_lists import left_out_in_words
 from cae.errors import ConfigError, UserError
 from cae.files import file_error, printable
 from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, PictureInputs, SetInputs, in_options, open_inputs
 from cae.messages import tell
+from cae.workflows.planning import check_data_overrides, load_splits_with_progress
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection

@@ -16,7 +16,7 @@ from cae.errors import ConfigError, UserError
 from cae.stop_handler import stop_signals
 
 if TYPE_CHECKING:
-    from cae.training.cluster import Cluster
+    from cae.training.distribution.cluster import Cluster
 
 # How long a process waits for the others when a training starts, and how long for a sign of life later on.
 SECONDS_TO_JOIN = 300

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cae.commands.planning import load_splits_with_progress, plan_for, resolve, with_range_stated
 from cae.config import ConfigError, RunConfig, expand_grid
 from cae.engine import start_engine
 from cae.files import check_is_text
@@ -18,8 +17,9 @@ from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.runs.begun import as_begun, check_start, has_ended, is_done
 from cae.training.amount import Amount
-from cae.training.cluster import Cluster, find_cluster
+from cae.training.distribution.cluster import Cluster, find_cluster
 from cae.training.outcome import Outcome
+from cae.workflows.planning import load_splits_with_progress, plan_for, resolve, with_range_stated
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection

@@ -1,0 +1,1 @@
+"""What several commands share: how a command line is read, and arguments that mean the same in each."""

@@ -1,0 +1,1 @@
+"""Several devices and processes in one training: which there are, and how they keep together."""

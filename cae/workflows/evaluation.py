@@ -1,0 +1,83 @@
+"""One run from its directory to the figures of its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cae.engine import start_engine
+from cae.messages import next_steps, tell
+from cae.runs import RunDirectory, check_is_writable
+from cae.workflows.planning import load_splits_with_progress
+
+if TYPE_CHECKING:
+    from cae.data.image_set import Splits
+
+Split = Literal["test", "validation", "train"]
+
+
+def evaluate_one(
+    directory: RunDirectory,
+    out: Path,
+    *,
+    split: Split,
+    metric: str = "psnr",
+    overrides: Sequence[str] = (),
+    again: bool = False,
+    features: bool | None = None,
+    feature_images: int | None = None,
+    projector: bool = False,
+    tell: Callable[[str], None] = tell,
+) -> dict[str, Any]:
+    """Measure a run, or read back what was measured already with nothing changed since; gives results.json.
+
+    Raises:
+        ConfigError: There is no such metric for these images.
+        UserError: The run is damaged, images are missing, or the folder cannot be written.
+    """
+    start_engine()
+    from cae.comparison.compare import check_metric
+    from cae.config import load_config
+    from cae.data.pipeline import user_errors
+    from cae.evaluation.evaluation_set import EvaluationSet
+    from cae.evaluation.results import evaluate_run, find_evaluation
+    from cae.features.describe import MOST_IMAGES, add_features, add_projector
+    from cae.runs.trained import load_trained_run
+
+    config = load_config(directory.config, overrides)
+    splits = load_splits_with_progress(config.data, tell)
+    if not overrides:
+        _tell_of_other_parts(directory, splits, tell)
+    measured_on = EvaluationSet(splits, split)
+    check_metric(metric, measured_on.images.image_shape)
+    load = cache(lambda: load_trained_run(directory, lambda _: splits, overrides))
+    with user_errors():
+        evaluation = None if again else find_evaluation(directory, config, measured_on, out)
+        if evaluation is None:
+            check_is_writable(out)
+            evaluation = evaluate_run(load(), measured_on, out, tell)
+        else:
+            tell(f"{directory.path}: measured already, and nothing has changed since (--again measures it afresh)")
+        evaluation = add_features(
+            evaluation, measured_on, load, out, wanted=features, most_images=feature_images or MOST_IMAGES, tell=tell
+        )
+        if projector:
+            folder = add_projector(evaluation, measured_on, load(), out, tell)
+            tell("Codes to turn and search:")
+            tell(next_steps(["tensorboard", "--logdir", folder]))
+    for name, reason in splits.replaced.items():
+        tell(f"{name}: another image was taken in its place: {reason}")
+    return evaluation.results
+
+
+def _tell_of_other_parts(directory: RunDirectory, splits: Splits, tell: Callable[[str], None]) -> None:
+    """Say that images were divided in another way when the run was trained: what is measured may have been seen."""
+    trained_on = directory.read_summary().get("images") if directory.summary.exists() else None
+    if trained_on and any(trained_on[part] != number for part, number in splits.numbers.items()):
+        numbers = ", ".join(f"{part} {trained_on[part]:,}" for part in splits.numbers)
+        tell(
+            f"Warning: {directory.path} was trained when its images were {numbers}. They are not these any more, or are"
+            " divided in another way, so that what is measured here may have been trained on."
+        )
