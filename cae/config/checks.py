@@ -157,6 +157,10 @@ def _upsampling(config: RunConfig) -> Iterator[Conflict]:
         yield (UPSAMPLING, FILTERS), f"{rule}; received {len(upsampling)}"
     for kind, place in _places(model):
         yield from kind.conflicts(place)
+        wanted = kind.switches_wanted
+        if wanted is not None and wanted.shuffled and config.training.batch_size == 1:
+            rule = "train_switches: shuffled takes the switches of another image of the batch"
+            yield (place.path, ("training", "batch_size")), f"{rule}; received batch_size: 1"
 
 
 def _places(model: ModelSection) -> Iterator[tuple[UpsamplingKind, Place]]:

@@ -32,13 +32,15 @@ def measure_ablations(
     Returns:
         For each ablation the means of the loss and of every metric: `latent_zeroed`; with switches also
         `switches_fixed`, all to the top-left of their windows, and, of two images or more, `switches_shuffled`, each
-        image decoded with those of another one.
+        image decoded with those of another one, or `switches_own` where the decoder was trained with those.
     """
     changes: dict[str, Change] = {"latent_zeroed": lambda latent, switches: (tf.zeros_like(latent), switches)}
     if trained.plan.switches:
         changes["switches_fixed"] = _fix_switches(trained.plan)
         if len(images) > 1:
-            changes["switches_shuffled"] = _shuffle_switches
+            # Rolled forwards in training, back to their own images; or the other way round.
+            is_shuffled = all(pool.switches and pool.switches.shuffled for pool in trained.plan.switches)
+            changes["switches_own" if is_shuffled else "switches_shuffled"] = _roll_switches(-1 if is_shuffled else 1)
     batch_size = _batch_size_without_a_single_image(len(images), trained.config.training.images_at_once)
     return {
         name: Measurer(trained.autoencoder, objective, corruption, batch_size, change).measure(images).means()
@@ -74,14 +76,16 @@ def _fix_switches(plan: Plan) -> Change:
     fixed = [MaxPooling2DWithSwitches(pool.pool_size)(tf.zeros((1, *pool.input_shape)))[1] for pool in plan.switches]
 
     def fix(latent: Any, switches: list[Any]) -> tuple[Any, list[Any]]:
-        return latent, [tf.broadcast_to(top_left, tf.shape(old)) for top_left, old in zip(fixed, switches, strict=True)]
+        # Those that all channels of a place share have one channel.
+        pairs = zip(fixed, switches, strict=True)
+        return latent, [tf.broadcast_to(top_left[..., : old.shape[-1]], tf.shape(old)) for top_left, old in pairs]
 
     return fix
 
 
-def _shuffle_switches(latent: Any, switches: list[Any]) -> tuple[Any, list[Any]]:
-    """Give each image the switches of the one before it in the batch: all of another, none of its own."""
-    return latent, [tf.roll(one, 1, axis=0) for one in switches]
+def _roll_switches(by: int) -> Change:
+    """Give each image the switches of the one so many places before it in the batch: all of another, none of its own."""
+    return lambda latent, switches: (latent, [tf.roll(one, by, axis=0) for one in switches])
 
 
 def _batch_size_without_a_single_image(images: int, batch_size: int) -> int:

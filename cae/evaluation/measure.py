@@ -138,7 +138,8 @@ class Measurer:
     def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs = corrupt(images, self._corruption, tf.stack([VALIDATION_NOISE_SEED, number]))
         latent, switches = self._autoencoder.encode(inputs)
-        return self._autoencoder.decode(*self._change(latent, switches)), latent
+        given = self._change(latent, self._autoencoder.as_trained(switches))
+        return self._autoencoder.decode(*given), latent
 
     def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         reconstructions, latent = self._reconstruct(images, number)

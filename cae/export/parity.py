@@ -20,6 +20,7 @@ from cae.data.load import load_splits
 from cae.data.pixels import to_float
 from cae.errors import UserError
 from cae.export.parts import Part, make_part
+from cae.kinds.operations import Pool
 from cae.layers.switches import gather
 from cae.measures.pixel_errors import PSNR_CAP
 
@@ -266,18 +267,19 @@ def _compare_codes(
         if quantize:
             agreements.append(compare_quantized_switches(name, expected[name], found[name]))
         else:
-            values_at = _values_pooled_by(encoder, pool.name, pool.pool_size, images)
+            values_at = _values_pooled_by(encoder, pool, images)
             agreements.append(compare_switches(name, expected[name], found[name], values_at))
     return agreements
 
 
-def _values_pooled_by(
-    encoder: Part, pool: str, pool_size: int, images: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray]:
-    before = keras.Model(encoder.model.inputs[0], encoder.model.get_layer(pool).input)
+def _values_pooled_by(encoder: Part, pool: Pool, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """What switches choose among: values or, where all channels of a place share one, their sums."""
+    before = keras.Model(encoder.model.inputs[0], encoder.model.get_layer(pool.name).input)
     with tf.device("/CPU:0"):
         features = _again(before(images, training=False).numpy())
-    return lambda switches: gather(tf.constant(features), tf.constant(switches), pool_size).numpy()
+    if pool.switches and pool.switches.of == "per_place":
+        features = features.sum(axis=-1, keepdims=True)
+    return lambda switches: gather(tf.constant(features), tf.constant(switches), pool.pool_size).numpy()
 
 
 def _compare_beside_ties(

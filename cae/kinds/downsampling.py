@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from cae.kinds.operations import Operation, Pool, Shape, SpaceToDepth
+from cae.kinds.operations import Operation, Pool, Shape, SpaceToDepth, Switches
 from cae.section import Section
 
 # A switch is stored as one byte, so a window has at most 256 cells.
@@ -24,11 +24,11 @@ class MaxPooling(Pool):
     layer = "MaxPooling2D"
 
     def make_layer(self, **options: Any) -> Any:
-        if not self.records_switches:
+        if self.switches is None:
             return super().make_layer(**options)
         from cae.layers import MaxPooling2DWithSwitches
 
-        return MaxPooling2DWithSwitches(self.pool_size, **options)
+        return MaxPooling2DWithSwitches(self.pool_size, self.switches.of, **options)
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ class DownsamplingKind(Section):
         """How many times as many channels come out as go in."""
         return 1
 
-    def pool(self, name: str, shape: Shape, *, records_switches: bool) -> list[Operation]:
+    def pool(self, name: str, shape: Shape, *, switches: Switches | None) -> list[Operation]:
         """Plan the pooling behind the stage's convolutions; none where these shrink by themselves.
 
         Args:
             name: of the operation.
             shape: of the stage's maps.
-            records_switches: whether the decoder unpools with its switches.
+            switches: that it must record; None for nothing.
         """
         return []
 
@@ -89,9 +89,9 @@ class _Pooling(DownsamplingKind):
     def factor(self) -> int:
         return self.pool_size
 
-    def pool(self, name: str, shape: Shape, *, records_switches: bool) -> list[Operation]:
+    def pool(self, name: str, shape: Shape, *, switches: Switches | None) -> list[Operation]:
         pooled = (math.ceil(shape[0] / self.pool_size), math.ceil(shape[1] / self.pool_size), shape[2])
-        return [self.operation(name, shape, pooled, self.pool_size, records_switches)]
+        return [self.operation(name, shape, pooled, self.pool_size, switches)]
 
 
 class MaxPool(_Pooling):
@@ -142,6 +142,6 @@ class SpaceToDepthKind(_Pooling):
     def channel_factor(self) -> int:
         return self.pool_size**2
 
-    def pool(self, name: str, shape: Shape, *, records_switches: bool) -> list[Operation]:
+    def pool(self, name: str, shape: Shape, *, switches: Switches | None) -> list[Operation]:
         height, width = (math.ceil(length / self.pool_size) for length in shape[:2])
         return [SpaceToDepth(name, shape, (height, width, shape[2] * self.channel_factor), self.pool_size)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 Shape = tuple[int, int, int]
 
@@ -122,12 +122,21 @@ class SpaceToDepth(LayerOperation):
         return field + (self.factor - 1) * jump, jump * self.factor
 
 
+class Switches(NamedTuple):
+    """What a pooling records for the decoder, and what the decoder is trained with."""
+
+    of: Literal["per_channel", "per_place"] = "per_channel"
+    """Whether each channel has a switch of its own, or all channels of a place share one."""
+    shuffled: bool = False
+    """Whether the decoder is trained and measured with those of another image."""
+
+
 @dataclass(frozen=True)
 class Pool(LayerOperation):
     """Pooling over square windows that do not overlap, padding `same`; each kind has its own."""
 
     pool_size: int
-    records_switches: bool = False
+    switches: Switches | None = None
 
     word: ClassVar[str]
     """What it is called in a plan."""
@@ -136,8 +145,16 @@ class Pool(LayerOperation):
 
     @property
     def summary(self) -> str:
-        switches = " with switches" if self.records_switches else ""
-        return f"{self.word} {self.pool_size}x{self.pool_size}{switches}"
+        words = f"{self.word} {self.pool_size}x{self.pool_size}"
+        if self.switches is None:
+            return words
+        words += " with a switch a place" if self.switches.of == "per_place" else " with switches"
+        return f"{words} of another image" if self.switches.shuffled else words
+
+    @property
+    def records_switches(self) -> bool:
+        """Whether it records where the maxima were."""
+        return self.switches is not None
 
     def make_layer(self, **options: Any) -> Any:
         import keras
@@ -146,8 +163,11 @@ class Pool(LayerOperation):
 
     @property
     def switch_bits(self) -> float:
-        """Bits that say where in its window each maximum was: log2(window) for each pooled value."""
-        return math.prod(self.output_shape) * math.log2(self.pool_size**2) if self.records_switches else 0.0
+        """What switches can say about the image: log2(window) bits each, none where they are another image's."""
+        if self.switches is None or self.switches.shuffled:
+            return 0.0
+        height, width, channels = self.output_shape
+        return height * width * (1 if self.switches.of == "per_place" else channels) * math.log2(self.pool_size**2)
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         return field + (self.pool_size - 1) * jump, jump * self.pool_size

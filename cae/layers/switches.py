@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import tensorflow as tf
@@ -18,22 +18,29 @@ from cae.layers.windows import (
     whole_number,
 )
 
+# A switch of each channel's own, or one that all channels of a place share.
+SwitchesOf = Literal["per_channel", "per_place"]
 
-def max_pool(inputs: tf.Tensor, pool_size: int, rectify: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+
+def max_pool(
+    inputs: tf.Tensor, pool_size: int, rectify: bool = False, switches_of: SwitchesOf = "per_channel"
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return each window's maximum and its switch, both (batch, ceil(height / pool_size), ..., channels).
 
-    With `rectify`, those of the rectified inputs.
+    With `rectify`, those of the rectified inputs. With `per_place` the switches have one channel: the position whose
+    sum over channels is the largest.
     """
     size = keras.ops.shape(inputs)[1:3]
 
     @tf.custom_gradient
     def pool(inputs: tf.Tensor) -> Any:
-        pooled, switches = compiled(_max_pool, inputs.shape, pool_size=pool_size, rectify=rectify)(inputs)
+        kernel = compiled(_max_pool, inputs.shape, pool_size=pool_size, rectify=rectify, switches_of=switches_of)
+        pooled, maxima_at, switches = kernel(inputs)
 
         def gradient(pooled_gradient: tf.Tensor, _: Any) -> tf.Tensor:
             if rectify:
                 pooled_gradient = tf.raw_ops.ReluGrad(gradients=pooled_gradient, features=pooled)
-            return unpool(pooled_gradient, switches, pool_size, size)
+            return unpool(pooled_gradient, maxima_at, pool_size, size)
 
         return (pooled, switches), gradient
 
@@ -41,11 +48,12 @@ def max_pool(inputs: tf.Tensor, pool_size: int, rectify: bool = False) -> tuple[
 
 
 def unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int, output_size: Size | None) -> tf.Tensor:
-    """Return zeros but for each value, which stands in its window where its switch says."""
+    """Return zeros but for each value, which stands in its window where its switch, or the shared one, says."""
 
     @tf.custom_gradient
     def place(values: tf.Tensor) -> Any:
-        windows = compiled(_unpool, values.shape, pool_size=pool_size)(values, switches)
+        kernel = compiled(_unpool, values.shape, pool_size=pool_size, num_switches=switches.shape[-1])
+        windows = kernel(values, switches)
 
         def gradient(grid_gradient: tf.Tensor) -> tf.Tensor:
             return gather(grid_gradient, switches, pool_size)
@@ -56,12 +64,13 @@ def unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int, output_size: 
 
 
 def gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
-    """Return what stands in each window where its switch says."""
+    """Return what stands in each window where its switch, or the shared one, says."""
     size = keras.ops.shape(grid)[1:3]
 
     @tf.custom_gradient
     def pick(grid: tf.Tensor) -> Any:
-        values = compiled(_gather, grid.shape, pool_size=pool_size)(grid, switches)
+        kernel = compiled(_gather, grid.shape, pool_size=pool_size, num_switches=switches.shape[-1])
+        values = kernel(grid, switches)
 
         def gradient(values_gradient: tf.Tensor) -> tf.Tensor:
             return unpool(values_gradient, switches, pool_size, size)
@@ -71,41 +80,53 @@ def gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
     return pick(grid)
 
 
-def _max_pool(inputs: tf.Tensor, pool_size: int, rectify: bool) -> tuple[tf.Tensor, tf.Tensor]:
-    height, width = keras.ops.shape(inputs)[1:3]
+def _max_pool(
+    inputs: tf.Tensor, pool_size: int, rectify: bool, switches_of: SwitchesOf
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The maxima, where each was, and the switches that are recorded."""
     # Comparing 16-bit floats as float32 changes nothing and is twice as fast.
     comparable = tf.cast(inputs, tf.float32) if inputs.dtype.size < 4 else inputs
     if rectify:
         comparable = tf.nn.relu(comparable)
+    maxima, maxima_at = _first_maxima(comparable, pool_size)
+    switches = maxima_at
+    if switches_of == "per_place":
+        _, switches = _first_maxima(tf.reduce_sum(comparable, axis=-1, keepdims=True), pool_size)
+    return tf.cast(maxima, inputs.dtype), maxima_at, switches
+
+
+def _first_maxima(grid: tf.Tensor, pool_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    height, width = keras.ops.shape(grid)[1:3]
     # Padding is marked, not made -inf: it must not win even a window whose pixels all are -inf.
-    candidates = cells(pad_to_windows(comparable, pool_size), pool_size)
+    candidates = cells(pad_to_windows(grid, pool_size), pool_size)
     real = [cell > 0 for cell in cells(pad_to_windows(tf.ones((1, height, width, 1)), pool_size), pool_size)]
     maximum, seen = candidates[0], real[0]  # [N, H/P, W/P, C] and [1, H/P, W/P, 1]
-    switches = tf.zeros_like(maximum, tf.int32)  # LiteRT selects among int32, not among bytes
+    positions = tf.zeros_like(maximum, tf.int32)  # LiteRT selects among int32, not among bytes
     for position in range(1, pool_size**2):
         # "Not at most" is also true of a NaN; once the maximum is NaN, it stays.
         greater = ~(candidates[position] <= maximum) & (maximum == maximum)
         wins = real[position] & (greater | ~seen)
         maximum = tf.where(wins, candidates[position], maximum)
-        switches = tf.where(wins, position, switches)
+        positions = tf.where(wins, position, positions)
         seen |= real[position]
-    return tf.cast(maximum, inputs.dtype), tf.cast(switches, tf.uint8)
+    return maximum, tf.cast(positions, tf.uint8)
 
 
-def _unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
+def _unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int, num_switches: int | None) -> tf.Tensor:
     batch, height, width, channels = keras.ops.shape(values)
-    one_a_window = (batch * height, 1, width, 1, channels)
+    one_a_window = (batch * height, 1, width, 1)
     positions = tf.reshape(tf.range(pool_size**2), (1, pool_size, 1, pool_size, 1))
     windows = tf.where(  # [N * H, P, W, P, C]
-        tf.reshape(tf.cast(switches, tf.int32), one_a_window) == positions,
-        tf.reshape(values, one_a_window),
+        tf.reshape(tf.cast(switches, tf.int32), (*one_a_window, num_switches or channels)) == positions,
+        tf.reshape(values, (*one_a_window, channels)),
         tf.zeros((), values.dtype),
     )
     return tf.reshape(windows, (batch, height * pool_size, width * pool_size, channels))
 
 
-def _gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
-    values = tf.zeros(keras.ops.shape(switches), grid.dtype)
+def _gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int, num_switches: int | None) -> tf.Tensor:
+    del num_switches  # each number has a function of its own
+    values = tf.zeros((*keras.ops.shape(switches)[:3], keras.ops.shape(grid)[3]), grid.dtype)
     for position, cell in enumerate(cells(pad_to_windows(grid, pool_size), pool_size)):
         values = tf.where(switches == position, cell, values)
     return values
@@ -114,14 +135,21 @@ def _gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
 Shape = tuple[int | None, ...]
 
 
+def _checked(switches: SwitchesOf) -> SwitchesOf:
+    if switches not in get_args(SwitchesOf):
+        raise ValueError(f"`switches` must be one of {get_args(SwitchesOf)}. Received: switches={switches!r}.")
+    return switches
+
+
 @keras.saving.register_keras_serializable(package="cae")
 class MaxPooling2DWithSwitches(keras.layers.Layer):
     """Keeps each window's maximum, and records where it was.
 
     The pooled values are those of `keras.layers.MaxPooling2D(pool_size, padding="same")`. A switch is the
     position of the window's first maximum, counted row by row within the window; padding is never a maximum,
-    and NaN counts as one (as in `numpy.argmax`). A pooled value's gradient goes to the cell that its switch
-    names, ties included.
+    and NaN counts as one (as in `numpy.argmax`). A pooled value's gradient goes to the cell where it was, ties
+    included. With `switches="per_place"` all channels of a window share one switch, the first position whose sum
+    over channels is the largest; the pooled values and their gradients stay the same.
 
     Example:
     >>> import numpy as np
@@ -132,6 +160,7 @@ class MaxPooling2DWithSwitches(keras.layers.Layer):
 
     Args:
         pool_size: Side of the square windows in pixels, 2 to 16; also the step from window to window.
+        switches: `per_channel` or `per_place`.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
@@ -139,31 +168,32 @@ class MaxPooling2DWithSwitches(keras.layers.Layer):
 
     Output shape:
         Two tensors of shape (batch, ceil(height / pool_size), ceil(width / pool_size), channels): the pooled
-        values, and the switches as `uint8`.
+        values, and the switches as `uint8`; shared switches have one channel.
 
     Raises:
-        ValueError: When `pool_size` is not a whole number from 2 to 16.
+        ValueError: When `pool_size` is not a whole number from 2 to 16, or `switches` is another word.
 
     Reference:
         Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1.
     """
 
-    def __init__(self, pool_size: int = 2, **kwargs: Any) -> None:
+    def __init__(self, pool_size: int = 2, switches: SwitchesOf = "per_channel", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # A switch is stored as one byte, so a window has at most 256 cells.
         self.pool_size = whole_number("pool_size", pool_size, least=2, most=16)
+        self.switches = _checked(switches)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the pooled values and their switches."""
-        return max_pool(inputs, self.pool_size)
+        return max_pool(inputs, self.pool_size, switches_of=self.switches)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:
         """Return the shape of the pooled values and that of the switches."""
         batch, height, width, channels = input_shape
         height, width = (n if n is None else -(-n // self.pool_size) for n in (height, width))
-        shape = (batch, height, width, channels)
-        return shape, shape
+        shape = (batch, height, width)
+        return (*shape, channels), (*shape, channels if self.switches == "per_channel" else 1)
 
     def compute_output_spec(self, inputs: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         """Return shape and type of both outputs."""
@@ -172,7 +202,7 @@ class MaxPooling2DWithSwitches(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "pool_size": self.pool_size}
+        return {**super().get_config(), "pool_size": self.pool_size, "switches": self.switches}
 
 
 @keras.saving.register_keras_serializable(package="cae")
@@ -196,27 +226,35 @@ class MaxUnpooling2D(keras.layers.Layer):
         pool_size: Side of the square windows in pixels, 2 to 16.
         output_size: Height and width to restore; divided by `pool_size` and rounded up they must be the
             input's. None stands for `pool_size` times the input's.
+        switches: `per_channel` or `per_place`, as they were recorded.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
         inputs: A pair of values and switches, each of shape (batch, height, width, channels). The switches
-            are integers.
+            are integers; shared ones have one channel.
 
     Output shape:
         (batch, output height, output width, channels).
 
     Raises:
-        ValueError: When an argument is out of range, when values and switches differ in shape, when the
-            switches are not integers, or when `output_size` does not fit the input.
+        ValueError: When an argument is out of range, when the switches do not have the values' shape (or one
+            channel, when shared), when they are not integers, or when `output_size` does not fit the input.
 
     Reference:
         Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1.
     """
 
-    def __init__(self, pool_size: int = 2, output_size: Size | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        pool_size: int = 2,
+        output_size: Size | None = None,
+        switches: SwitchesOf = "per_channel",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.pool_size = whole_number("pool_size", pool_size, least=2, most=16)
         self.output_size = height_and_width(output_size)
+        self.switches = _checked(switches)
         self.input_spec = [keras.layers.InputSpec(ndim=4), keras.layers.InputSpec(ndim=4)]
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
@@ -230,12 +268,15 @@ class MaxUnpooling2D(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[Shape, Shape]) -> Shape:
         """Return the shape of the image."""
         values, switches = (tuple(shape) for shape in input_shape)
-        if any(None not in pair and pair[0] != pair[1] for pair in zip(values, switches, strict=True)):
-            raise ValueError(f"Values and switches must have one shape. Received: {values} and {switches}.")
+        wanted = values if self.switches == "per_channel" else (*values[:-1], 1)
+        if any(None not in pair and pair[0] != pair[1] for pair in zip(wanted, switches, strict=True)):
+            but = "" if self.switches == "per_channel" else " but for the channels, of which shared switches have one"
+            raise ValueError(f"Values and switches must have one shape{but}. Received: {values} and {switches}.")
         batch, height, width, channels = values
         factors = (self.pool_size, self.pool_size)
         return (batch, *restored_size((height, width), factors, self.output_size), channels)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "pool_size": self.pool_size, "output_size": self.output_size}
+        config = {"pool_size": self.pool_size, "output_size": self.output_size, "switches": self.switches}
+        return {**super().get_config(), **config}

@@ -227,6 +227,7 @@ def _apply(layers: Sequence[Any], operations: Sequence[Operation], pictures: np.
     x: Any = pictures
     for layer, operation in zip(layers, operations, strict=True):
         if isinstance(operation, Upsample) and operation.switches_from is not None:
-            x = [x, np.zeros(x.shape, np.uint8)]
+            channels = x.shape[3] if layer.switches == "per_channel" else 1
+            x = [x, np.zeros((*x.shape[:3], channels), np.uint8)]
         x = layer(x)
     return np.asarray(x)

@@ -57,6 +57,16 @@ class Autoencoder:
         latent = compute_steps(self._lower(self.plan.encoder, training), images, run)
         return latent, [run.switches[pool.name] for pool in self.plan.switches]
 
+    def as_trained(self, switches: list[Any]) -> list[Any]:
+        """The switches that the decoder is trained and measured with.
+
+        They are the image's own or, with `train_switches: shuffled`, those of the image before it in the batch.
+        """
+        return [
+            tf.roll(one, 1, axis=0) if pool.switches and pool.switches.shuffled else one
+            for pool, one in zip(self.plan.switches, switches, strict=True)
+        ]
+
     @tf.autograph.experimental.do_not_convert
     def decode(self, latent: Any, switches: list[Any], training: bool = False) -> Any:
         """Reconstructions, float32, (batch, height, width, channels)."""

@@ -111,10 +111,11 @@ def _(step: RectifiedTransposedConvolution, inputs: Any, run: Run) -> Any:
 
 @compute.register
 def _(step: PoolingBeforeRelu, inputs: Any, run: Run) -> Any:
-    if step.pool.records_switches:
-        pooled, run.switches[step.pool.name] = max_pool(inputs, step.pool.pool_size, rectify=True)
-        return pooled
     (pooling,) = run.layers_of(step.pool)
+    if step.pool.records_switches:
+        pooled, switches = max_pool(inputs, pooling.pool_size, rectify=True, switches_of=pooling.switches)
+        run.switches[step.pool.name] = switches
+        return pooled
     return tf.nn.relu(pooling(inputs))
 
 

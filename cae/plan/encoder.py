@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Convolution, convolution, residual_blocks
-from cae.kinds.operations import Dropout, Operation, Shape, SpaceToDepth
+from cae.kinds.operations import Dropout, Operation, Shape, SpaceToDepth, Switches
 from cae.kinds.shortcut import fits, with_shortcut
 from cae.plan.linear_path import starting_at_zero
 
@@ -20,14 +20,14 @@ class PlanError(ValueError):
 
 
 def plan_encoder(
-    section: ModelSection, image_shape: Shape, switches_wanted: Sequence[bool]
+    section: ModelSection, image_shape: Shape, switches_wanted: Sequence[Switches | None]
 ) -> tuple[list[Operation], list[Shape]]:
     """Plan from the image to the code.
 
     Args:
         section: the `model` section.
         image_shape: (height, width, channels).
-        switches_wanted: for each stage, first stage first, whether its pooling records switches.
+        switches_wanted: for each stage, first stage first, what its pooling must record.
 
     Returns:
         The operations, and the shapes that the decoder must restore: for each stage the height, width and
@@ -87,7 +87,7 @@ def check_shortcut(part: str, past: Sequence[Operation], factor: int, *, enlarge
 
 
 def _plan_stage(
-    encoder: EncoderSection, name: str, shape: Shape, filters: int, convs: int, switches: bool
+    encoder: EncoderSection, name: str, shape: Shape, filters: int, convs: int, switches: Switches | None
 ) -> list[Operation]:
     operations: list[Operation] = []
     downsampling = encoder.downsampling
@@ -99,7 +99,7 @@ def _plan_stage(
         operations += convolution(encoder, f"{name}_conv_{number}", shape, filters, strides=strides)
         shape = operations[-1].output_shape
     operations += residual_blocks(encoder, name, shape, encoder.residual_blocks)
-    operations += downsampling.pool(f"{name}_pool", shape, records_switches=switches)
+    operations += downsampling.pool(f"{name}_pool", shape, switches=switches)
     is_first = name == "stage_1" and before_last == 0  # there, the channels are the image's
     if encoder.shortcut == "space_to_channel" and not is_first:
         past = operations[before_last:]

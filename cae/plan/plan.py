@@ -25,7 +25,7 @@ class Code:
     Args:
         values: latent activations.
         bits_per_value: bits of each; float32.
-        switch_bits: what the switches carry past the bottleneck, log2(window) bits for each pooled value.
+        switch_bits: what the switches can carry past the bottleneck at most, log2(window) bits each.
         image_bits: bits of the raw image, 8 for each value.
     """
 
@@ -165,7 +165,7 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
         >>> plan.latent_shape, plan.code.values
         ((7, 7, 16), 784)
     """
-    switches_wanted = [upsampling.uses_switches for upsampling in reversed(section.upsampling_per_stage)]
+    switches_wanted = [upsampling.switches_wanted for upsampling in reversed(section.upsampling_per_stage)]
     encoder, stage_shapes = plan_encoder(section, image_shape, switches_wanted)
     latent = encoder[-1].output_shape
     decoder = plan_decoder(section, image_shape, stage_shapes, latent)
@@ -204,7 +204,7 @@ def _with_insides(operations: Iterable[Operation]) -> Iterator[Operation]:
 
 def _meaning(operation: Operation) -> tuple[Any, ...]:
     """What must agree for an operation's weights to mean the same."""
-    free = {"input_shape", "output_shape", "rate", "momentum", "synchronized", "records_switches", "branches"}
+    free = {"input_shape", "output_shape", "rate", "momentum", "synchronized", "switches", "branches"}
     free |= {"zero_start", "trainable"}
     fixed = [(key.name, getattr(operation, key.name)) for key in fields(operation) if key.name not in free]
     sizes = slice(None) if isinstance(operation, Dense) else slice(2, None)

@@ -197,7 +197,7 @@ class Steps:
         noise_seed = tf.stack([VALIDATION_NOISE_SEED, number])
         corrupted = corrupt(images, self.corruption, noise_seed, Position(0, num_in_batch))
         latent, switches = self.autoencoder.encode(corrupted)
-        reconstructions = self.autoencoder.decode(latent, switches)
+        reconstructions = self.autoencoder.decode(latent, self.autoencoder.as_trained(switches))
         return corrupted, tf.cast(latent, tf.float32), tf.clip_by_value(reconstructions, 0.0, 1.0)
 
     def _train_on_batch(self, batch: Any) -> tf.Tensor:
@@ -206,7 +206,8 @@ class Steps:
         inputs = corrupt(part.images, self.corruption, noise_seed, part.position)
         with tf.GradientTape() as tape:
             latent, switches = self.autoencoder.encode(inputs, training=True)
-            reconstructions = self.autoencoder.decode(latent, switches, training=True)  # [N, H, W, C]
+            given = self.autoencoder.as_trained(switches)
+            reconstructions = self.autoencoder.decode(latent, given, training=True)  # [N, H, W, C]
             losses = self.objective.per_image(part.images, reconstructions, latent)  # [N]
             # Gradients are summed over replicas: each brings its share of the whole batch's mean.
             loss = part.sum(losses) / part.batch_size
@@ -232,7 +233,7 @@ class Steps:
         noise_seed = tf.stack([VALIDATION_NOISE_SEED, number])
         inputs = corrupt(part.images, self.corruption, noise_seed, part.position)
         latent, switches = self.autoencoder.encode(inputs)
-        reconstructions = self.autoencoder.decode(latent, switches)
+        reconstructions = self.autoencoder.decode(latent, self.autoencoder.as_trained(switches))
         losses = self.objective.per_image(part.images, reconstructions, latent)
         (sums,) = self._add_up([self._image_sums(part, reconstructions, losses)])
         return tf.concat([sums, [0.0, 1.0]], axis=0)

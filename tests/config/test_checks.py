@@ -92,6 +92,16 @@ CONFLICTS = [
         "received average_pool",
     ),
     (
+        "model: {decoder: {upsampling: {kind: max_unpool, switches: per_place, train_switches: fixed}}}",
+        "1:19: model.decoder.upsampling: train_switches: fixed needs no switches; received switches: per_place, without "
+        "effect",
+    ),
+    (
+        "model: {decoder: {upsampling: {kind: max_unpool, train_switches: shuffled}}}\ntraining: {batch_size: 1}",
+        "1:19: model.decoder.upsampling: train_switches: shuffled takes the switches of another image of the batch; "
+        "received batch_size: 1",
+    ),
+    (
         "model: {encoder: {filters: [8, 16, 32]}, decoder: {upsampling: [resize, resize]}}",
         "1:64: model.decoder.upsampling: the list needs one kind for each stage, and model.encoder.filters has 3; "
         "received 2",

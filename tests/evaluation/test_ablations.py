@@ -10,17 +10,18 @@ from cae.config.model import ModelSection
 from cae.config.objective import NoCorruption, ObjectiveSection
 from cae.data.array_set import ArraySet
 from cae.evaluation.ablations import measure_ablations
+from cae.evaluation.measure import Measurer
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.training.objective import Objective
 from tests.conftest import make_images
 
 
-def make_run(images, pool_size, batch_size):
+def make_run(images, pool_size, batch_size, **upsampling):
     section = ModelSection.model_validate(
         {
             "encoder": {"filters": [4], "downsampling": {"kind": "max_pool", "pool_size": pool_size}},
-            "decoder": {"upsampling": "max_unpool"},
+            "decoder": {"upsampling": {"kind": "max_unpool", **upsampling}},
         }
     )
     plan = make_plan(section, images.shape[1:])
@@ -56,3 +57,18 @@ def test_ablations_are_what_decoding_by_hand_gives(number, batch_size, pool_size
     others = [3, 0, 1, 2, 6, 4, 5] if number == 7 else list(np.roll(np.arange(number), 1))
     shuffled = run.autoencoder.decode(latent, [tf.gather(switches, others)])
     assert found["switches_shuffled"]["mse"] == pytest.approx(mse(images, shuffled), rel=1e-5)
+
+
+def test_a_decoder_trained_with_other_images_switches_is_measured_with_them_and_with_its_own():
+    pixels = make_images(6, 8, 8)
+    run = make_run(pixels, 2, 6, switches="per_place", train_switches="shuffled")
+    found = measure_ablations(run, Objective(ObjectiveSection()), NoCorruption(), ArraySet(pixels))
+    images = pixels.astype(np.float32) / 255
+    latent, (switches,) = run.autoencoder.encode(images)
+    assert found.keys() == {"latent_zeroed", "switches_fixed", "switches_own"}
+    own, fixed = (run.autoencoder.decode(latent, [one]) for one in (switches, tf.zeros_like(switches)))
+    assert found["switches_own"]["mse"] == pytest.approx(mse(images, own), rel=1e-5)
+    assert found["switches_fixed"]["mse"] == pytest.approx(mse(images, fixed), rel=1e-5)
+    shuffled = run.autoencoder.decode(latent, [tf.roll(switches, 1, axis=0)])
+    measured = Measurer(run.autoencoder, Objective(ObjectiveSection()), NoCorruption(), 6).measure(ArraySet(pixels))
+    assert measured.means()["mse"] == pytest.approx(mse(images, shuffled), rel=1e-5)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from cae.kinds.max_unpool import MaxUnpool
 
 from cae.config import RunConfig, load_config, save_config
 from cae.config.schema_walk import make_schema
@@ -90,6 +91,45 @@ def test_every_weight_behind_a_kind_gets_a_gradient_and_its_unevenness_is_measur
     assert all(np.isfinite(gradient).all() and np.any(gradient) for gradient in gradients)
     (stage,) = stage_unevenness(autoencoder)
     assert np.isfinite(stage["unevenness"])
+
+
+@pytest.mark.parametrize(("switches", "channels"), [("per_channel", 4), ("per_place", 1)])
+def test_switches_that_a_place_shares_are_counted_and_recorded_once(switches, channels):
+    autoencoder = built(MaxUnpool(switches=switches))
+    assert autoencoder.plan.code.switch_bits == 5 * 3 * channels * 2  # 9x6 pooled by 2x2: log2(4) bits each
+    _, (recorded,) = autoencoder.encode(np.zeros((2, *SHAPE), np.float32))
+    assert recorded.shape == (2, 5, 3, channels)
+
+
+def test_the_same_seed_gives_the_same_encoder_whatever_switches_the_decoder_is_given():
+    images = np.random.default_rng(3).random((3, *SHAPE), np.float32)
+    kinds = [{}, {"switches": "per_place"}, {"train_switches": "shuffled"}, {"train_switches": "fixed"}]
+    codes = [built(MaxUnpool(**options)).encode(images)[0] for options in kinds]
+    for code in codes[1:]:
+        np.testing.assert_array_equal(code, codes[0])
+
+
+def test_a_control_is_trained_with_the_switches_of_the_image_before_in_the_batch():
+    images = np.random.default_rng(4).random((3, *SHAPE), np.float32)
+    own, control = (built(MaxUnpool(train_switches=word)) for word in ("own", "shuffled"))
+    latent, (switches,) = own.encode(images)
+    np.testing.assert_array_equal(own.as_trained([switches])[0], switches)
+    (given,) = control.as_trained([switches])
+    np.testing.assert_array_equal(given, switches.numpy()[[2, 0, 1]])
+    # Nothing about an image bypasses its code.
+    assert control.plan.code.switch_bits == 0
+    np.testing.assert_array_equal(control.decode(latent, [given]), own.decode(latent, [given]))
+
+
+def test_fixed_switches_put_every_value_to_the_top_left_and_none_are_recorded():
+    images = np.random.default_rng(5).random((2, *SHAPE), np.float32)
+    own, control = (built(MaxUnpool(train_switches=word)) for word in ("own", "fixed"))
+    latent, (switches,) = own.encode(images)
+    code, none = control.encode(images)
+    assert none == []
+    assert control.plan.code.switch_bits == 0
+    expected = own.decode(latent, [tf.zeros_like(switches)])  # 9x6 by 2x2: padding is at the end only
+    np.testing.assert_allclose(control.decode(code, []), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", WORDS)

@@ -49,6 +49,11 @@ def max_pool(images: np.ndarray, pool_size: int) -> tuple[np.ndarray, np.ndarray
     return pooled, switches
 
 
+def shared_switches(images: np.ndarray, pool_size: int) -> np.ndarray:
+    """The first position of each window whose sum over channels is the largest, shape (batch, ..., ..., 1)."""
+    return max_pool(images.sum(axis=-1, keepdims=True), pool_size)[1]
+
+
 def unpool(values: np.ndarray, switches: np.ndarray, pool_size: int, size: tuple[int, int]) -> np.ndarray:
     """Zeros, but for each value at its switch."""
     batch, _, _, channels = values.shape

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.layers import MaxPooling2DWithSwitches
+from cae.layers import MaxPooling2DWithSwitches, MaxUnpooling2D
 
 SIZES = [(2, (6, 4)), (2, (5, 7)), (3, (9, 6)), (3, (7, 5)), (3, (4, 8)), (4, (5, 6)), (2, (1, 1)), (5, (3, 11))]
 
@@ -90,6 +90,36 @@ def test_the_gradient_can_be_differentiated_again() -> None:
     pooled, switches = oracles.max_pool(images.numpy(), 2)
     expected = oracles.unpool(6 * pooled, switches, 2, (5, 4))  # (v^3)'' = 6 v at each maximum
     np.testing.assert_array_equal(outer.gradient(gradient, images), expected)
+
+
+@pytest.mark.parametrize(("dtype", "compiled"), [("float32", True), ("bfloat16", False), ("float16", False)])
+@pytest.mark.parametrize(("pool_size", "size"), [(2, (5, 7)), (3, (7, 5))])
+def test_channels_that_share_a_switch_take_that_of_their_largest_sum(
+    pool_size: int, size: tuple[int, int], dtype: str, compiled: bool
+) -> None:
+    # Few different whole numbers, so that sums are exact in every type and often tie.
+    images = np.random.default_rng(8).integers(-3, 4, (3, *size, 4)).astype("float32")
+    images[0] = 1.0
+    pool = tf.function(MaxPooling2DWithSwitches(pool_size, "per_place", dtype=dtype), jit_compile=compiled)
+    pooled, switches = pool(tf.constant(images))
+    np.testing.assert_array_equal(tf.cast(pooled, tf.float32), oracles.max_pool(images, pool_size)[0])
+    np.testing.assert_array_equal(switches, oracles.shared_switches(images, pool_size))
+    assert switches.dtype == tf.uint8
+
+
+def test_a_shared_switch_leaves_gradients_at_each_channels_own_maximum() -> None:
+    images = oracles.scrambled((2, 7, 5, 3), seed=9)
+    inputs = tf.constant(images)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        own, shared = (MaxPooling2DWithSwitches(3, kind)(inputs)[0] for kind in ("per_channel", "per_place"))
+    np.testing.assert_array_equal(tape.gradient(shared, inputs), tape.gradient(own, inputs))
+
+
+@pytest.mark.parametrize("layer", [MaxPooling2DWithSwitches, MaxUnpooling2D])
+def test_switches_of_an_unknown_kind_are_refused(layer: type) -> None:
+    with pytest.raises(ValueError, match=r"`switches` must be one of .* Received: switches='per_pixel'"):
+        layer(switches="per_pixel")
 
 
 @pytest.mark.parametrize("pool_size", [1, 17, 2.0, "2", True, None, (2, 2)])

@@ -40,6 +40,31 @@ def test_a_values_gradient_is_gathered_at_its_switch(pool_size: int, size: tuple
     np.testing.assert_array_equal(gradient, oracles.gather(weights, switches, pool_size))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize(("pool_size", "size"), [(2, (5, 7)), (3, (4, 8))])
+def test_a_shared_switch_places_all_channels_and_gathers_their_gradients(
+    pool_size: int, size: tuple[int, int], dtype: str
+) -> None:
+    images = oracles.scrambled((2, *size, 3), seed=21)
+    switches = oracles.shared_switches(images, pool_size)
+    every = np.repeat(switches, 3, axis=-1)
+    values = np.random.default_rng(22).integers(-9, 10, every.shape).astype("float32")
+    weights = np.random.default_rng(23).integers(-9, 10, images.shape).astype("float32")
+    inputs = tf.cast(values, dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        placed = MaxUnpooling2D(pool_size, size, "per_place", dtype=dtype)((inputs, switches))
+    gradient = tape.gradient(placed, inputs, tf.cast(weights, dtype))
+    np.testing.assert_array_equal(tf.cast(placed, tf.float32), oracles.unpool(values, every, pool_size, size))
+    np.testing.assert_array_equal(tf.cast(gradient, tf.float32), oracles.gather(weights, every, pool_size))
+
+
+def test_shared_switches_of_more_channels_than_one_are_refused() -> None:
+    values, switches = pooled_example(2, (4, 6))
+    with pytest.raises(ValueError, match="one shape but for the channels, of which shared switches have one"):
+        MaxUnpooling2D(switches="per_place")((values, switches))
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(("pool_size", "size"), [(2, (5, 7)), (3, (7, 5))])
 def test_pooling_again_gives_the_same_values_and_switches(

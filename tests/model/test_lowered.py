@@ -10,7 +10,7 @@ import tensorflow as tf
 from cae.config.model import ModelSection
 from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
 from cae.kinds.downsampling import MaxPooling
-from cae.kinds.operations import Activation
+from cae.kinds.operations import Activation, Switches
 from cae.kinds.upsampling.fixed_unpool import FixedUnpooling
 from cae.kinds.upsampling.resize import Resizing
 from cae.kinds.upsampling.subpixel import DepthToSpace
@@ -47,7 +47,7 @@ def chain(kind, size, *, factor=2, kernel_size=3, cut=(0, 0), channels=5, filter
         wide_shape = (*size, filters * factor**2)
         return [DepthToSpace("up", wide_shape, large, factor), relu]
     if kind in ("pool", "switches"):
-        return [relu, MaxPooling("pool", large, (*size, filters), factor, kind == "switches")]
+        return [relu, MaxPooling("pool", large, (*size, filters), factor, Switches() if kind == "switches" else None)]
     assert kind == "few"
     return [Convolution("conv", small, (*size, 1), kernel_size, 1, True)]
 

@@ -214,6 +214,7 @@ def ablations(comparison: Comparison) -> Table | None:
         "latent_zeroed": "latent zeroed",
         "switches_fixed": "switches all top-left",
         "switches_shuffled": "switches of another image",
+        "switches_own": "switches of its own",
     }
     found = dict.fromkeys(name for contender in comparison.contenders for name in contender.ablations)
     names = [name for name in titles if name in found] + [name for name in found if name not in titles]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from cae.kinds.convolutions import convolution
-from cae.kinds.operations import Operation, Shape
+from cae.kinds.operations import Operation, Shape, Switches
 from cae.section import Conflict, Path, Section
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ class UpsamplingKind(Section):
 
     variants: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
     """Options that make it another function: what tests, tables and exports go through."""
-    uses_switches: ClassVar[bool] = False
-    """Whether the pooling of its stage records where each maximum was."""
     can_be_tied: ClassVar[bool] = True
     """Whether the kernels of its stage can be the encoder's, read the other way."""
 
@@ -74,6 +72,11 @@ class UpsamplingKind(Section):
     def label(self) -> str:
         """The kind with the options that matter, as comparisons name it."""
         return self.kind
+
+    @property
+    def switches_wanted(self) -> Switches | None:
+        """What the pooling of its stage must record; None for nothing."""
+        return None
 
     def enlarge(self, stage: Stage) -> list[Operation]:
         """Plan what enlarges before the stage's first convolution, without weights.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from cae.kinds.operations import Operation, Upsample
+from cae.kinds.fixed_unpool import FixedUnpooling
+from cae.kinds.operations import Operation, Switches, Upsample
 from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, Place, Stage, UpsamplingKind
 from cae.section import Conflict, listed
 
@@ -16,6 +17,7 @@ class MaxUnpooling(Upsample):
     """Unpooling by the switches of the pooling of this name."""
 
     pooling: str
+    switches: str = "per_channel"
 
     word = "max_unpool"
     layer = "MaxUnpooling2D"
@@ -24,23 +26,45 @@ class MaxUnpooling(Upsample):
     def switches_from(self) -> str | None:
         return self.pooling
 
+    def make_layer(self, **options: Any) -> Any:
+        return super().make_layer(switches=self.switches, **options)
+
 
 class MaxUnpool(UpsamplingKind):
     """Put values back where their maxima were."""
 
-    uses_switches = True
+    variants = ({}, {"switches": "per_place"})
 
     kind: Literal["max_unpool"] = "max_unpool"
     """Put each value back where its maximum was, zeros elsewhere (Zeiler and Fergus 2014), then convolve."""
+    switches: Literal["per_channel", "per_place"] = "per_channel"
+    """A switch for each channel, or one a place, which all channels share: where their sum is the largest."""
+    train_switches: Literal["own", "shuffled", "fixed"] = "own"
+    """Whose switches it is trained and measured with: the image's own or, as controls, another's, or the top-left."""
+
+    @property
+    def label(self) -> str:
+        options = (self.switches, self.train_switches)
+        return " ".join([self.kind, *(option for option in options if option not in ("per_channel", "own"))])
+
+    @property
+    def switches_wanted(self) -> Switches | None:
+        if self.train_switches == "fixed":
+            return None
+        return Switches(self.switches, self.train_switches == "shuffled")
 
     def enlarge(self, stage: Stage) -> list[Operation]:
         name, output = f"{stage.name}_max_unpool", (*stage.size, stage.given[2])
-        return [MaxUnpooling(name, stage.given, output, stage.factor, f"{stage.name}_pool")]
+        if self.train_switches == "fixed":
+            return [FixedUnpooling(name, stage.given, output, stage.factor)]
+        return [MaxUnpooling(name, stage.given, output, stage.factor, f"{stage.name}_pool", self.switches)]
 
     def width_step(self, factor: int) -> int:
         return 0
 
     def conflicts(self, place: Place) -> Iterator[Conflict]:
+        if self.train_switches == "fixed" and self.switches != "per_channel":
+            yield (place.path,), "train_switches: fixed needs no switches; received switches: per_place, without effect"
         downsampling = place.encoder.downsampling
         if not downsampling.records_switches:
             rule = "max_unpool needs max_pool downsampling, which records the switches"
