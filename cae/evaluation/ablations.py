@@ -84,7 +84,7 @@ def _fix_switches(plan: Plan) -> Change:
 
 
 def _roll_switches(by: int) -> Change:
-    """Give each image the switches of the one so many places before it in the batch: all of another, none of its own."""
+    """Give each image the switches of the one so many places before it in the batch."""
     return lambda latent, switches: (latent, [tf.roll(one, by, axis=0) for one in switches])
 
 

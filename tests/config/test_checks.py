@@ -93,12 +93,12 @@ CONFLICTS = [
     ),
     (
         "model: {decoder: {upsampling: {kind: max_unpool, switches: per_place, train_switches: fixed}}}",
-        "1:19: model.decoder.upsampling: train_switches: fixed needs no switches; received switches: per_place, without "
-        "effect",
+        "1:31: model.decoder.upsampling: train_switches: fixed needs no switches; received switches: per_place, "
+        "without effect",
     ),
     (
         "model: {decoder: {upsampling: {kind: max_unpool, train_switches: shuffled}}}\ntraining: {batch_size: 1}",
-        "1:19: model.decoder.upsampling: train_switches: shuffled takes the switches of another image of the batch; "
+        "1:31: model.decoder.upsampling: train_switches: shuffled takes the switches of another image of the batch; "
         "received batch_size: 1",
     ),
     (

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from cae.kinds.max_unpool import MaxUnpool
 
 from cae.config import RunConfig, load_config, save_config
 from cae.config.schema_walk import make_schema
 from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.catalogue import DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS, upsampling_variants
 from cae.kinds.operations import Upsample
+from cae.kinds.upsampling.max_unpool import MaxUnpool
 from cae.measures.stages import stage_unevenness
 from cae.model import build_autoencoder
 from cae.plan import make_plan

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cae.kinds.fixed_unpool import FixedUnpooling
 from cae.kinds.operations import Operation, Switches, Upsample
 from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, Place, Stage, UpsamplingKind
+from cae.kinds.upsampling.fixed_unpool import FixedUnpooling
 from cae.section import Conflict, listed
 
 
