@@ -152,7 +152,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
-def align(rows: Sequence[Sequence[str]], numbers: Collection[int]) -> list[str]:
+def align(rows: Sequence[Sequence[str]], numbers: Collection[int], between: str = "  ") -> list[str]:
     """Put the cells of rows in line.
 
     Example:
@@ -162,13 +162,14 @@ def align(rows: Sequence[Sequence[str]], numbers: Collection[int]) -> list[str]:
     Args:
         rows: Each of as many cells.
         numbers: Columns, from 0, whose cells end at the same place; those of the others begin there.
+        between: What stands between two cells.
 
     Returns:
         A line for each row, without spaces at its end.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(
+        between.join(
             cell.rjust(width) if column in numbers else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()

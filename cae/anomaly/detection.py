@@ -20,6 +20,7 @@ from cae.data.formats.array_files import NpyFile
 from cae.data.formats.idx_files import read_idx
 from cae.errors import RunWarning, UserError, as_json
 from cae.files import file_error, naming, printable, read_bytes, why
+from cae.messages import align
 
 
 @dataclass(frozen=True)
@@ -343,12 +344,11 @@ def _detection_table(
     if len(each) > 1:
         rows["all of these"] = overall
     rows |= {f"all by {TITLES[name]}": one for name, one in baselines.items()}
-    heading = f"against normal {', '.join(map(printable, sorted(normal)))}"
-    width = max(len(heading), *map(len, rows))
-    lines = [f"{heading:{width}}  {'images':>7}  {'AUROC':>6}  {'average precision':>17}"]
-    for name, one in rows.items():
-        lines.append(f"{name:{width}}  {one.images:7,}  {one.auroc:6.4f}  {one.average_precision:17.4f}")
-    return lines
+    heads = (f"against normal {', '.join(map(printable, sorted(normal)))}", "images", "AUROC", "average precision")
+    cells = [
+        (name, f"{one.images:,}", f"{one.auroc:.4f}", f"{one.average_precision:.4f}") for name, one in rows.items()
+    ]
+    return align([heads, *cells], numbers=(1, 2, 3))
 
 
 def _highest(scored: Scored) -> list[str]:

@@ -13,7 +13,7 @@ from cae.commands.arguments.parser import add_data_override_argument, add_overri
 from cae.config import load_config
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError, from_json
-from cae.messages import next_steps, tell
+from cae.messages import align, next_steps, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.workflows.evaluation import Split, evaluate_one
 from cae.workflows.planning import check_data_overrides, load_splits_with_progress
@@ -230,14 +230,13 @@ def format_results(path: Path, results: dict[str, Any]) -> str:
     rows = {"model": results, **results["baselines"], **results["floors"]}
     if "clean_inputs" in results:
         rows["model, clean inputs"] = results["clean_inputs"]
-    width = max(len(name) for name in rows)
-    lines = [f"{path}: {results['images']:,} {results['split']} images"]
-    lines.append(f"{'':{width}}  {'MSE':>9}  {'MAE':>8}  {'PSNR/dB':>8}  {'SSIM':>7}")
-    for name, row in rows.items():
-        if "mse" in row:
-            values = f"{row['mse']:9.6f}  {row['mae']:8.5f}  {row['psnr']:8.3f}  {row['ssim']:7.4f}"
-            lines.append(f"{name:{width}}  {values}")
-    return "\n".join(lines)
+    cells = [
+        (name, f"{row['mse']:.6f}", f"{row['mae']:.5f}", f"{row['psnr']:.3f}", f"{row['ssim']:.4f}")
+        for name, row in rows.items()
+        if "mse" in row
+    ]
+    table = align([("", "MSE", "MAE", "PSNR/dB", "SSIM"), *cells], numbers=range(1, 5))
+    return "\n".join([f"{path}: {results['images']:,} {results['split']} images", *table])
 
 
 def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from cae.features.representations import represent
+from cae.messages import align
 
 if TYPE_CHECKING:
     from cae.features.representations import Sample
@@ -310,18 +311,23 @@ def format_features(features: Mapping[str, Any], split: str) -> str:
     """
     if "note" in features:
         return f"codes: no probes: {features['note']}"
-    lines = [
-        f"classes told by nearest neighbours and a linear probe, fitted on {features['fitted_on']:,} training images,"
-        f" scored on {features['scored_on']:,} {split} images"
+    rows = [
+        (
+            _TITLES[name],
+            f"{one['values']:,}",
+            *(_percent(one[way]) for way in ("knn", "linear_probe")),
+            "" if one["linear_probe"]["converged"] else "(not converged)",
+        )
+        for name, one in features["representations"].items()
     ]
-    width = max(len(_TITLES[name]) for name in features["representations"])
-    lines.append(f"{'':{width}}  {'values':>6}  {_column('5 neighbours')}  {_column('linear probe')}")
-    for name, one in features["representations"].items():
-        cells = [_column(_percent(one[way])) for way in ("knn", "linear_probe")]
-        unfinished = "" if one["linear_probe"]["converged"] else "  (not converged)"
-        lines.append(f"{_TITLES[name]:{width}}  {one['values']:>6,}  {cells[0]}  {cells[1]}{unfinished}")
-    lines.append(_comparison(features["codes_minus"]["pca"]["linear_probe"]))
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"classes told by nearest neighbours and a linear probe, fitted on {features['fitted_on']:,} training"
+            f" images, scored on {features['scored_on']:,} {split} images",
+            *align([("", "values", "5 neighbours", "linear probe", ""), *rows], numbers=[1]),
+            _comparison(features["codes_minus"]["pca"]["linear_probe"]),
+        ]
+    )
 
 
 def picture_files(features: Mapping[str, Any]) -> list[str]:
@@ -343,7 +349,3 @@ def _comparison(difference: Mapping[str, Any]) -> str:
 def _percent(found: Mapping[str, Any]) -> str:
     low, high = found["interval"]
     return f"{found['accuracy']:.1%} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _column(text: str) -> str:
-    return f"{text:<21}"

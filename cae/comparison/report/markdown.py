@@ -10,6 +10,7 @@ from cae.comparison.report.formatting import code_spans, sentence
 from cae.comparison.report.sections import Facts, Part, Pictures, Sentences, tell
 from cae.comparison.report.tables import Table
 from cae.files import printable
+from cae.messages import align
 
 # What would begin something in Markdown or HTML. An underscore inside a word does not, and names have many of them.
 _SPECIAL = re.compile(r"[\\`*{}\[\]<>#|$~&]|(?<![^\W_])_|_(?![^\W_])")
@@ -77,20 +78,11 @@ def _with_code(text: str) -> str:
 def _table(table: Table) -> str:
     """A caption, the table with columns in line, and its note."""
     lines = [[escape_markdown(cell) for cell in cells] for cells in (table.columns, *table.rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
-    is_left = [column == table.row_header or not _is_numeric(table, column) for column in range(len(widths))]
-    rule = [
-        ":" + "-" * (width - 1) if left else "-" * (width - 1) + ":"
-        for width, left in zip(widths, is_left, strict=True)
-    ]
-    padded = [
-        [
-            cell.ljust(width) if left else cell.rjust(width)
-            for cell, width, left in zip(cells, widths, is_left, strict=True)
-        ]
-        for cells in lines
-    ]
-    text = "\n".join(f"| {' | '.join(cells)} |" for cells in (padded[0], rule, *padded[1:]))
+    numbers = {column for column in range(len(lines[0])) if column != table.row_header and _is_numeric(table, column)}
+    rule = ["--:" if column in numbers else ":--" for column in range(len(lines[0]))]
+    heads, rule_line, *rest = align([lines[0], rule, *lines[1:]], numbers, between=" | ")
+    rule_line = rule_line.replace(" ", "-").replace("-|-", " | ")
+    text = "\n".join(f"| {line} |" for line in (heads, rule_line, *rest))
     note = f"\n\n{escape_markdown(table.note)}" if table.note else ""
     return f"**{escape_markdown(table.caption)}**\n\n{text}{note}"
 
