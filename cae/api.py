@@ -1,4 +1,4 @@
-"""What `import cae` offers: the commands, with objects in the place of files and exceptions in that of exit codes."""
+"""What `import cae` offers: the commands, with objects instead of files and exceptions instead of exit codes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Run:
         """What summary.json says: `status`, metrics of the `best` and the `last` epoch, sizes, seconds.
 
         Raises:
-            UserError: There is none yet, or it is damaged.
+            UserError: there is none yet, or it is damaged.
         """
         return self.directory.read_summary()
 
@@ -86,8 +86,8 @@ class TrainingResult:
     runs are, and gives its runs one by one.
 
     Args:
-        runs: In the grid's order.
-        experiment: The folder that they lie in.
+        runs: in the grid's order.
+        experiment: the folder that they lie in.
     """
 
     def __init__(self, runs: Sequence[Run], experiment: Path) -> None:
@@ -99,7 +99,7 @@ class TrainingResult:
         """The only run.
 
         Raises:
-            UserError: There are several.
+            UserError: there are several.
         """
         if len(self.runs) != 1:
             names = ", ".join(run.path.name for run in self.runs)
@@ -163,11 +163,11 @@ def load(run: str | os.PathLike[str], *, tell: Callable[[str], None] = print) ->
         codes = model.encode(images)  # (batch, *model.code_shape)
 
     Args:
-        run: The run directory, or what `train` gave.
-        tell: Is given a line for the user, when the run is not finished or images are doubtful.
+        run: the run directory, or what `train` gave.
+        tell: is given a line for the user, when the run is not finished or images are doubtful.
 
     Raises:
-        UserError: There is no such run, or it is damaged.
+        UserError: there is no such run, or it is damaged.
     """
     from cae.inference import TrainedAutoencoder
 
@@ -193,21 +193,21 @@ def evaluate(
         results["psnr"], results["baselines"]["pca"]["psnr"]
 
     Args:
-        run: The run directory, or what `train` gave.
+        run: the run directory, or what `train` gave.
         split: `test`, `validation` or `train`.
-        out: Folder for the files; None for RUN/evaluation.
+        out: folder for the files; None for RUN/evaluation.
         overrides: `data.KEY=VALUE`, for images that are elsewhere now.
-        features: What the codes are worth, with probes on labels and pictures; None for images with labels.
-        again: Measure it afresh all the same.
-        tell: Is given a line for the user now and then.
+        features: what the codes are worth, with probes on labels and pictures; None for images with labels.
+        again: measure it afresh all the same.
+        tell: is given a line for the user now and then.
 
     Returns:
         What `results.json` holds: means over images of `mse`, `mae`, `psnr` (dB), `ssim` and others, `baselines`,
         `floors`, `verdict`, `ablations`, `artefacts`, `features`, sizes of the model and its `code`.
 
     Raises:
-        ConfigError: There is no such split, or an override is of another key.
-        UserError: There is no such run, it is damaged, or its images are missing.
+        ConfigError: there is no such split, or an override is of another key.
+        UserError: there is no such run, it is damaged, or its images are missing.
     """
     from cae.workflows.evaluation import Split, evaluate_one
     from cae.workflows.planning import check_data_overrides
@@ -245,22 +245,22 @@ def train(
         model = result.load()
 
     Args:
-        config: A YAML file, the same keys as nested dictionaries, or a RunConfig. In a dictionary relative paths, also
+        config: a YAML file, the same keys as nested dictionaries, or a RunConfig. In a dictionary relative paths, also
             that of `extends`, start from the current folder.
-        overrides: As `--set` on the command line: `KEY=VALUE` with a dotted key and a YAML value.
-        runs_dir: Where runs are kept; each is at RUNS_DIR/EXPERIMENT/NAME.
-        resume: Go on with a run exactly where its checkpoint is, or take it as it is if it is finished. A grid always
+        overrides: as `--set` on the command line: `KEY=VALUE` with a dotted key and a YAML value.
+        runs_dir: where runs are kept; each is at RUNS_DIR/EXPERIMENT/NAME.
+        resume: go on with a run exactly where its checkpoint is, or take it as it is if it is finished. A grid always
             does. With more `training.epochs` than before, the run goes on for longer.
-        overwrite: Start afresh what is there already.
-        tell: Is given a line for the user now and then.
+        overwrite: start afresh what is there already.
+        tell: is given a line for the user now and then.
 
     Returns:
         The run directory or directories, with what they hold.
 
     Raises:
-        ConfigError: The configuration is wrong, with a line for each problem; or a run is there already.
-        UserError: Images are missing or damaged, the loss is no longer finite, or runs of a grid failed.
-        OSError: The disk is full, or a file cannot be written.
+        ConfigError: the configuration is wrong, with a line for each problem; or a run is there already.
+        UserError: images are missing or damaged, the loss is no longer finite, or runs of a grid failed.
+        OSError: the disk is full, or a file cannot be written.
     """
     from cae.workflows.training import Order, train_one
 
@@ -292,20 +292,20 @@ def tune(
         cae.train("configs/quickstart.yaml", overrides=[f"training.optimizer.learning_rate={found.suggestion}"])
 
     Args:
-        config: As for `train`, without a grid.
-        overrides: As for `train`.
-        lowest: The rate of the first step.
-        highest: The rate of the last step, which is not taken where the loss diverges before.
-        steps: At most so many.
-        tell: Is given a line for the user now and then.
+        config: as for `train`, without a grid.
+        overrides: as for `train`.
+        lowest: the rate of the first step.
+        highest: the rate of the last step, which is not taken where the loss diverges before.
+        steps: at most so many.
+        tell: is given a line for the user now and then.
 
     Returns:
         `suggestion`, a tenth of `lowest_at`, which is the rate at which the loss was lowest; and for each step
         `rates`, `losses` and `smoothed`.
 
     Raises:
-        ConfigError: The configuration is wrong, or it has a grid.
-        UserError: Images are missing or damaged, or the loss falls at no rate.
+        ConfigError: the configuration is wrong, or it has a grid.
+        UserError: images are missing or damaged, or the loss falls at no rate.
     """
     from cae.workflows.training import Order, find_learning_rate
 

@@ -54,7 +54,7 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: it cannot be written; `filename` is `path`.
     """
     if path.exists() and not path.is_file():
-        # A rename would put a file in the place of a folder, a device or a pipe.
+        # A rename would put a file instead of a folder, a device or a pipe.
         raise UserError(f"{path}: is there already and is not a regular file.")
     with naming_failures(path), _beside(path, is_folder=False) as temporary:
         yield temporary
@@ -106,7 +106,7 @@ def filling_folder(path: Path) -> Iterator[Path]:
     replaced; a kill while they move leaves them whole in a hidden folder, and the next call moves the rest first.
 
     Raises:
-        UserError: a folder is in the place of a file; or as the block raised it, with names below `path`.
+        UserError: a folder is instead of a file; or as the block raised it, with names below `path`.
         OSError: something cannot be written; `filename` is where it was to be.
     """
     if not path.exists():
@@ -144,7 +144,7 @@ def restore_folder(path: Path) -> None:
 def naming_failures(path: Path) -> Iterator[None]:
     """Let what goes wrong in the block, in which a file is written, name this file and the system's reason alone.
 
-    Of a full disk, libraries name no file or a temporary one, and some tell a page of their own state besides.
+    On a full disk libraries name no file or a temporary one, and some print a page of their own state.
 
     Example:
         >>> with naming_failures(Path("metrics.jsonl")):
@@ -173,7 +173,7 @@ def remove_leftovers(path: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what kills in the middle of `replacing` left in a folder; nobody else may be writing there."""
+    """Remove what a `replacing` that was killed left in a folder; no other process may be writing there."""
     for path in folder.glob(f"{UNFINISHED}*"):
         _remove(path)
 
@@ -274,7 +274,7 @@ def _make_locked(path: Path, *, is_folder: bool) -> tuple[Path, int | None]:
 
 
 def _remove_if_left(path: Path) -> None:
-    """Remove what a process was writing that has ended; where nobody can tell, it stays."""
+    """Remove what a process that has ended was writing; where that is not known, it stays."""
     if fcntl is None:
         return
     with contextlib.suppress(OSError):

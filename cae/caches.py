@@ -16,7 +16,7 @@ def user_cache_folder() -> Path:
     Source: XDG Base Directory Specification, version 0.8 (a relative $XDG_CACHE_HOME is to be ignored).
 
     Raises:
-        OSError: The user has no home folder.
+        OSError: the user has no home folder.
     """
     given = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(given):
@@ -43,7 +43,7 @@ def file_stamp(path: str) -> bytes:
     """Digest a file's path, size and times of change; another stamp tells that the file is not what it was.
 
     Raises:
-        OSError: There is no such file.
+        OSError: there is no such file.
     """
     status = os.stat(path)
     return digest(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

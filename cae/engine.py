@@ -46,7 +46,7 @@ def start_engine(*, deterministic: bool = False) -> None:
     if os.environ.get(DEVICE) == "gpu" and not gpus:
         raise UserError("--device gpu: TensorFlow finds no such GPU here; `python -m cae doctor` says why.")
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "0":
-        # Its hints about retracing are for those who write programs with it.
+        # Its hints about retracing are for programmers.
         tf.get_logger().setLevel("ERROR")
     for gpu in gpus:
         # A program that has used the GPU before has decided how its memory is taken.
@@ -63,7 +63,7 @@ def _without_banners() -> Iterator[None]:
     """Hold back what TensorFlow's libraries print when they are loaded, unless something goes wrong.
 
     Their first lines come before any setting of theirs is read, so only the file descriptor itself helps. Who sets
-    TF_CPP_MIN_LOG_LEVEL gets them, but for the news that a machine without a GPU has none.
+    TF_CPP_MIN_LOG_LEVEL gets them, except for the message that there is no GPU.
     """
     is_wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

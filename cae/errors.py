@@ -39,7 +39,7 @@ class NonFiniteOutputError(UserError):
         self._run, self._what, self.index = run, what, index
 
     def at(self, index: int) -> NonFiniteOutputError:
-        """The same error, told to who counts images otherwise."""
+        """The same error for a caller who counts images otherwise."""
         return NonFiniteOutputError(self._run, self._what, index)
 
     def named(self, name: str) -> NonFiniteOutputError:

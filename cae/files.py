@@ -1,4 +1,4 @@
-"""Open and read files; an error names the file, what is wrong with it and what it claims to hold."""
+"""Open and read files; an error names the file, what is wrong with it and what it should hold."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a regular file for reading; links to one are followed, and nothing is ever waited for.
 
     Raises:
-        UserError: It is a folder, a pipe, a device or a socket.
-        OSError: It cannot be opened.
+        UserError: it is a folder, a pipe, a device or a socket.
+        OSError: it cannot be opened.
     """
     _check_regular(path, os.stat(path).st_mode)  # to open a device may already do something
     # The second look is at what was opened: a pipe may have taken the file's place in between.
@@ -97,7 +97,7 @@ def read_bytes(path: Path, most: int = RECORD_BYTES) -> bytes:
     """Read a regular file of at most so many bytes.
 
     Raises:
-        UserError: It is missing, longer, something else than a file, or cannot be read.
+        UserError: it is missing, longer, something else than a file, or cannot be read.
     """
     with naming(path), open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -110,7 +110,7 @@ def check_is_text(path: Path) -> None:
     """Refuse a path to write to that TensorFlow cannot take: one with bytes that are no UTF-8.
 
     Raises:
-        UserError: It is such a path.
+        UserError: it is such a path.
     """
     try:
         str(path).encode("utf-8")
@@ -119,7 +119,7 @@ def check_is_text(path: Path) -> None:
 
 
 def not_text(error: UnicodeEncodeError) -> UserError:
-    """Say which name a library could not be told, since it is no UTF-8."""
+    """Say which name a library cannot take, since it is not UTF-8."""
     return UserError(f"{printable(str(error.object))}: this name is not UTF-8 text, as is needed here; choose another.")
 
 
@@ -133,11 +133,11 @@ class PositionedFile:
     """A file without a position of its own; nothing of it is mapped into memory, which therefore stays flat.
 
     Args:
-        path: The file.
-        flags: As for `os.open`.
+        path: the file.
+        flags: as for `os.open`.
 
     Raises:
-        OSError: The file cannot be opened.
+        OSError: the file cannot be opened.
     """
 
     def __init__(self, path: Path, flags: int) -> None:
@@ -173,7 +173,7 @@ class PositionedFile:
         """Write all bytes.
 
         Raises:
-            OSError: The disk is full or fails; some of them may have been written.
+            OSError: the disk is full or fails; some of them may have been written.
         """
         done = 0
         while done < len(content):
@@ -204,12 +204,12 @@ def check_claim(path: Path, claimed: int, stored: int) -> None:
     """Refuse an array that so few bytes cannot unfold to, or only to fill a machine's memory.
 
     Args:
-        path: The file.
-        claimed: Bytes that its header promises.
-        stored: Bytes that are there, compressed or not.
+        path: the file.
+        claimed: bytes that its header promises.
+        stored: bytes that are there, compressed or not.
 
     Raises:
-        UserError: The claim cannot be true, or is of zeros.
+        UserError: the claim cannot be true, or is of zeros.
     """
     if claimed > _HIGHEST_COMPRESSION * stored:
         raise file_error(path, f"the header promises {claimed} bytes. Received: far fewer bytes; truncated or damaged.")
@@ -242,7 +242,7 @@ def check_fits_memory(path: Path, needed: int) -> None:
     """Refuse what this machine, or its container, has no memory for, where the system tells how much that is.
 
     Raises:
-        UserError: More bytes are needed than the machine has.
+        UserError: more bytes are needed than the machine has.
     """
     memory = machine_memory()
     if memory is not None and needed > memory:

@@ -70,12 +70,12 @@ def find_limits(machine: Machine) -> Limits:
 
 
 def total_memory(machine: Machine) -> int | None:
-    """Bytes that the machine has; None where nobody says."""
+    """Bytes that the machine has; None where unknown."""
     return _meminfo(machine).get("MemTotal")
 
 
 def available_memory(machine: Machine, limits: Limits) -> int | None:
-    """Bytes that can still be had, of the machine's and of the control group's; None where nobody says."""
+    """Bytes that can still be had, of the machine's and of the control group's; None where unknown."""
     system = _meminfo(machine).get("MemAvailable")
     group = None if limits.memory is None else max(0, limits.memory - limits.memory_used)
     return min((size for size in (system, group) if size is not None), default=None)

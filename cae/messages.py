@@ -29,14 +29,14 @@ def for_terminal(text: str) -> str:
 
 
 def next_steps(*commands: Sequence[object]) -> str:
-    r"""Say what can be typed next: commands that a shell takes as they stand, whatever their paths are.
+    r"""Say what can be typed next: commands that are safe to paste into a shell, whatever their paths are.
 
     >>> print(next_steps(["python", "-m", "cae", "evaluate", Path("my runs/it's")], ["tensorboard", Path("-runs")]))
     Next: python -m cae evaluate 'my runs/it'"'"'s'
           tensorboard ./-runs
 
     Args:
-        commands: Of words each; a Path is never taken for an option, whatever it begins with.
+        commands: of words each; a Path is never taken for an option, whatever it begins with.
     """
     return "Next: " + "\n      ".join(shlex.join(map(_word, words)) for words in commands)
 
@@ -54,8 +54,8 @@ class LastingText:
     """A text stream that is no error to write to when its terminal or its reader has gone.
 
     Args:
-        stream: Of a terminal, a pipe or a file.
-        escape: What is done to everything written.
+        stream: of a terminal, a pipe or a file.
+        escape: what is done to everything written.
     """
 
     def __init__(self, stream: TextIO, escape: Callable[[str], str]) -> None:
@@ -107,7 +107,7 @@ codecs.register_error(_NAMES, _bytes_of_names)
 
 
 def messages_stream(stream: TextIO) -> TextIO:
-    """Make stderr outlive its terminal, or the `tee` behind it: a training that nobody watches still saves itself."""
+    """Make stderr survive the end of its terminal, or of the `tee` behind it: training then still saves its state."""
     return cast(TextIO, LastingText(stream, str))
 
 
@@ -160,9 +160,9 @@ def align(rows: Sequence[Sequence[str]], numbers: Collection[int], between: str 
         ['run    parameters', 'small           9']
 
     Args:
-        rows: Each of as many cells.
-        numbers: Columns, from 0, whose cells end at the same place; those of the others begin there.
-        between: What stands between two cells.
+        rows: each of as many cells.
+        numbers: columns, from 0, whose cells end at the same place; those of the others begin there.
+        between: what stands between two cells.
 
     Returns:
         A line for each row, without spaces at its end.

@@ -28,8 +28,8 @@ class Canvas:
         (20, 60, 3)
 
     Args:
-        width: In pixels.
-        height: In pixels.
+        width: in pixels.
+        height: in pixels.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -84,10 +84,10 @@ def draw_block(
         3
 
     Args:
-        rows: Caption to pictures, uint8 of shape (columns, height, width, 3), the same in each row.
-        cell: Height and width of a picture in the block.
-        labels: One for each column, or none at all.
-        heading: A line above; none when empty.
+        rows: caption to pictures, uint8 of shape (columns, height, width, 3), the same in each row.
+        cell: height and width of a picture in the block.
+        labels: one for each column, or none at all.
+        heading: a line above; none when empty.
 
     Returns:
         uint8, shape (height, width, 3).
@@ -119,9 +119,9 @@ def choose_cell(image_size: tuple[int, int], columns: int, rows: Mapping[str, np
         (84, 84)
 
     Args:
-        image_size: Height and width of the images.
-        columns: Pictures beside each other.
-        rows: As for `draw_block`; their captions take room.
+        image_size: height and width of the images.
+        columns: pictures beside each other.
+        rows: as for `draw_block`; their captions take room.
 
     Returns:
         Height and width: a whole multiple of the image's, or less than the image's.
@@ -171,7 +171,7 @@ def image_colors(images: np.ndarray) -> np.ndarray:
         [[0, 0, 0], [128, 128, 128], [255, 255, 255]]
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, 1 or 3); values outside are clipped, NaN is
+        images: pixels in [0, 1], shape (batch, height, width, 1 or 3); values outside are clipped, NaN is
             black.
 
     Returns:
@@ -191,8 +191,8 @@ def error_colors(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
         [[0, 0, 4], [188, 55, 84], [252, 255, 164]]
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, channels).
-        reconstructions: The same shape; values outside [0, 1] are clipped, NaN is the largest error.
+        images: pixels in [0, 1], shape (batch, height, width, channels).
+        reconstructions: the same shape; values outside [0, 1] are clipped, NaN is the largest error.
 
     Returns:
         uint8, shape (batch, height, width, 3).
@@ -222,10 +222,10 @@ def save_png(picture: np.ndarray, path: Path) -> None:
 
     Args:
         picture: uint8, shape (height, width, 3) or (height, width).
-        path: Where to; the folder exists.
+        path: where to; the folder exists.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: the file cannot be written.
     """
     with replacing(Path(path)) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")
@@ -256,17 +256,17 @@ def reconstruction_grid(
         (dtype('uint8'), 3)
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, 1 or 3); at least one image.
-        reconstructions: The same shape; values outside [0, 1] are clipped.
-        corrupted: What the model saw instead of `images`, the same shape.
-        labels: A short text under each image, such as its PSNR; or none.
-        max_columns: Images beside each other.
+        images: pixels in [0, 1], shape (batch, height, width, 1 or 3); at least one image.
+        reconstructions: the same shape; values outside [0, 1] are clipped.
+        corrupted: what the model saw instead of `images`, the same shape.
+        labels: a short text under each image, such as its PSNR; or none.
+        max_columns: images beside each other.
 
     Returns:
         uint8, shape (picture height, picture width, 3).
 
     Raises:
-        ValueError: Shapes differ, there is no image, or there are labels but not one for each image.
+        ValueError: shapes differ, there is no image, or there are labels but not one for each image.
     """
     rows = comparison_rows(images, reconstructions, corrupted)
     count = len(images)
@@ -287,12 +287,12 @@ def comparison_rows(
     """Make the rows of a comparison: caption to uint8 of shape (batch, height, width, 3).
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, 1 or 3).
-        reconstructions: The same shape.
-        corrupted: The same shape, or None for no such row.
+        images: pixels in [0, 1], shape (batch, height, width, 1 or 3).
+        reconstructions: the same shape.
+        corrupted: the same shape, or None for no such row.
 
     Raises:
-        ValueError: Shapes differ or there is no image.
+        ValueError: shapes differ or there is no image.
     """
     shapes = {np.shape(pixels) for pixels in (images, reconstructions, corrupted) if pixels is not None}
     if len(shapes) > 1:
@@ -353,7 +353,7 @@ def best_median_worst(blocks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndar
         (dtype('uint8'), 3)
 
     Args:
-        blocks: Heading (such as `best`, `median`, `worst`) to images in [0, 1], shape (batch, height, width, 1 or 3),
+        blocks: heading (such as `best`, `median`, `worst`) to images in [0, 1], shape (batch, height, width, 1 or 3),
             reconstructions of the same shape, and the PSNR of each in dB, shape (batch,). A block has a column for each
             of its images; all images have one size.
 
@@ -361,7 +361,7 @@ def best_median_worst(blocks: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndar
         uint8, shape (picture height, picture width, 3).
 
     Raises:
-        ValueError: Shapes differ, or there is no image at all.
+        ValueError: shapes differ, or there is no image at all.
     """
     filled = {heading: block for heading, block in blocks.items() if len(block[0])}
     if not filled:

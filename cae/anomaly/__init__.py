@@ -1,4 +1,4 @@
-"""How unlike its training images something is: scores, a threshold with a guarantee, and what labels say of both."""
+"""Anomaly detection: scores of unlikeness to training images, a threshold with a guarantee, and figures on labels."""
 
 from cae.anomaly.detection import Detection, Threshold, calibrate, measure_detection
 from cae.anomaly.scores import METRICS, Metric, error_map, score_images

@@ -1,4 +1,4 @@
-"""Which images are unlike the training images: a threshold with a guarantee, and what labels say of it."""
+"""Detection: which images are unlike the training images, by a threshold with a guarantee, and AUROC on labels."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def least_images(false_positive_rate: float) -> int:
 
 @dataclass(frozen=True)
 class Detection:
-    """How well one kind of anomaly was told from normal images.
+    """How well one kind of anomaly is separated from normal images.
 
     Args:
         images: how many anomalous ones there were.
@@ -245,7 +245,7 @@ class Scored:
 
 
 def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
-    """Tell what there is to tell: the range, what lies above the threshold, how well classes were told apart.
+    """Say what was found: the range, what lies above the threshold, how well classes were told apart.
 
     Example:
         >>> lines, numbers = report(Scored(["a.png", "b.png"], np.array([0.5, 0.25]), "mse"))

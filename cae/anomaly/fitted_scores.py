@@ -21,7 +21,7 @@ _FLOOR = 1e-3
 
 
 class Seen(NamedTuple):
-    """Images of the model's size, and what it made of them."""
+    """Images of the model's size, and their reconstructions."""
 
     images: np.ndarray
     """float32 in [0, 1], (batch, height, width, channels)."""
@@ -228,8 +228,8 @@ def fit_score(metric: str, normal: Seen) -> Scorer:
     """Fit a score to training images; `combined` is calibrated on every fourth, to which its parts are not fitted.
 
     Args:
-        metric: One of `FITTED_METRICS`.
-        normal: Training images, at least `LEAST_NORMAL`.
+        metric: one of `FITTED_METRICS`.
+        normal: training images, at least `LEAST_NORMAL`.
     """
     if metric != "combined":
         return FITTED[metric](normal)

@@ -1,4 +1,4 @@
-"""What finds anomalies without a network: distances of small copies of images from the training images, in pixels."""
+"""Anomaly scores without a network: distances of small copies of images from the training images."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class PixelBaselines:
         [0.0]
 
     Args:
-        training: Batches of training images, (batch, height, width, channels), uint8 or in [0, 1], of any sizes.
-        size: The model's height and width.
+        training: batches of training images, (batch, height, width, channels), uint8 or in [0, 1], of any sizes.
+        size: the model's height and width.
 
     Raises:
-        ValueError: There is no image.
+        ValueError: there is no image.
     """
 
     def __init__(self, training: Iterable[np.ndarray], size: tuple[int, int]) -> None:

@@ -44,7 +44,7 @@ def measure_quality(images: np.ndarray, reconstructions: np.ndarray) -> dict[str
 
     Args:
         images: (batch, height, width, channels), uint8 or float32 in [0, 1].
-        reconstructions: The same shape, float32 in [0, 1].
+        reconstructions: the same shape, float32 in [0, 1].
 
     Returns:
         `mse`, `psnr` and `ssim`, each (batch,).
@@ -99,14 +99,14 @@ def score_images(images: np.ndarray, reconstructions: np.ndarray, metric: Metric
 
     Args:
         images: (batch, height, width, channels), uint8 or float32 in [0, 1].
-        reconstructions: The same shape, float32 in [0, 1].
-        metric: One of `METRICS`.
+        reconstructions: the same shape, float32 in [0, 1].
+        metric: one of `METRICS`.
 
     Returns:
         float64, (batch,).
 
     Raises:
-        ValueError: There is no such metric.
+        ValueError: there is no such metric.
     """
     if metric not in METRICS:
         raise ValueError(f"`metric` must be one of {', '.join(METRICS)}. Received: metric={metric!r}.")
@@ -124,7 +124,7 @@ def error_map(image: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
 
     Args:
         image: (height, width, channels), uint8 or float32 in [0, 1].
-        reconstruction: The same shape, float32.
+        reconstruction: the same shape, float32.
 
     Returns:
         float32, (height, width).
@@ -152,7 +152,7 @@ def color_errors(errors: np.ndarray, size: tuple[int, int] | None = None) -> np.
 
     Args:
         errors: (height, width), float32.
-        size: Height and width of the picture; others than the errors' where images were resized for the model.
+        size: height and width of the picture; others than the errors' where images were resized for the model.
 
     Returns:
         uint8, (height, width, 3).

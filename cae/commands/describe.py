@@ -36,7 +36,7 @@ def run_describe(options: argparse.Namespace) -> int:
     """Print the plan, and draw it if that is asked for; needs neither TensorFlow nor, for most sources, the images."""
     figure: Path | None = options.figure
     if figure is not None:
-        # Only who wants a picture waits for the library that draws it.
+        # Imported only for a picture, since the library takes time to load.
         from cae.plan_figure import check_ending, save_plan_figure
 
         check_ending(figure)

@@ -56,7 +56,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 
 def _show(new: list[Finding], findings: list[Finding]) -> None:
-    """At once, so that nobody waits for the slowest check."""
+    """Print each check at once: the slowest one comes last."""
     for finding in new:
         print(printable(format_finding(finding)), flush=True)
     findings += new

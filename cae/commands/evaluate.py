@@ -336,7 +336,7 @@ def _runs_at(path: Path, left_out: list[str], tell: Callable[[str], None]) -> li
 
 
 def _runs_in(experiment: Path) -> list[RunDirectory]:
-    """Whatever was begun in it; a name with a dot in front is a run that is being replaced."""
+    """All runs in it, finished or not; a name that begins with a dot is a run that is being replaced."""
     folders = (RunDirectory(folder) for folder in sorted(experiment.iterdir()) if not folder.name.startswith("."))
     return [run for run in folders if run.exists]
 

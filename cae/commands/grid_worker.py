@@ -19,8 +19,8 @@ def train_as_child(arguments: Sequence[str], stops: int = 0) -> int:
     """Train; the first argument is the process id of the grid, the others are those of `cae train`.
 
     Args:
-        arguments: From the command line.
-        stops: File descriptor of the pipe from the grid.
+        arguments: from the command line.
+        stops: file descriptor of the pipe from the grid.
     """
     parent, *rest = arguments
     numbers = stop_signals()

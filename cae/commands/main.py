@@ -82,7 +82,7 @@ def _run(arguments: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); nobody is left to tell.
+        # The reader of our output has gone (`| head`), so there is no one to write to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -96,7 +96,7 @@ def _run(arguments: Sequence[str]) -> int:
         tell(f"error: {str(not_text(error))[:_MOST_SAID]}")
         return 1
     except Exception as error:
-        # What nobody thought of; its traceback is of use to those who mend it, and to nobody else.
+        # An unexpected error; its traceback helps developers only.
         _show_traceback(is_debug)
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         hint = "" if is_debug else " (--debug shows where)"

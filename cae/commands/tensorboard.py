@@ -81,7 +81,7 @@ def start_tensorboard(logdir: Path, host: str, port: int | None, load_fast: str)
     others = [plugin for plugin in default.get_plugins() if plugin is not Loader]
     tensorboard = program.TensorBoard([*others, Loader(always_active=True)])
     tensorboard.configure(
-        # Absolute, so that the name of a log directory `.` can be told.
+        # Absolute, so that a log directory `.` has a name, too.
         logdir=str(logdir.absolute()),
         host=host,
         port=port,

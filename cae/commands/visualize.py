@@ -92,7 +92,7 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
 
 
 def _named_images(path: Path, section: DataSection, directory: RunDirectory) -> Splits:
-    """Images that the user named, in the place of the run's own, which need not be on this machine."""
+    """Images that you name, instead of the run's own, which may be on another machine."""
     from cae.config import load_config
     from cae.data.formats.image_lists import left_out_in_words, with_bad
     from cae.data.image_set import Splits

@@ -1,4 +1,4 @@
-"""From trained runs to everything that a comparison of them has to say."""
+"""Compare trained runs: from run directories to one record of results."""
 
 from __future__ import annotations
 

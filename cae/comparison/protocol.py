@@ -117,7 +117,7 @@ def _seal(protocol: dict[str, Any]) -> str:
 
 
 def check_is_new(folder: Path, runs: Sequence[Path]) -> None:
-    """Refuse a protocol that would come too late, or in the place of another.
+    """Refuse a protocol that would come too late, or instead of another.
 
     Raises:
         UserError: says why.

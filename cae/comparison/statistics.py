@@ -17,7 +17,7 @@ from cae.comparison.record import Estimate, Pair, Verdict
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-# Weights of so many images are held at a time, 16 MB.
+# Weights of this many images are held at a time, 16 MB.
 _WEIGHTS_AT_ONCE = 2**22
 
 

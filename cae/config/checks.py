@@ -1,4 +1,4 @@
-"""What must hold between keys when images are concerned: their source, their parts and their size."""
+"""Rules between keys: what an image source, a kind of layer or an objective needs of other keys, and excludes."""
 
 from __future__ import annotations
 

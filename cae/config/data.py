@@ -95,7 +95,7 @@ class AnyData(Section):
         """The path, of a source that needs one.
 
         Raises:
-            ConfigError: It is not given.
+            ConfigError: it is not given.
         """
         if self.path is None:
             raise ConfigError("`data.path` must be given for this source. Received: null.")

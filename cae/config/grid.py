@@ -40,10 +40,10 @@ def expand_grid(config: RunConfig) -> list[RunConfig]:
     ['run-seed=0,resize', 'run-seed=0,subpixel', 'run-seed=1,resize', 'run-seed=1,subpixel']
 
     Args:
-        config: As from `load_config`, which has checked every combination.
+        config: as from `load_config`, which has checked every combination.
 
     Raises:
-        ConfigError: A combination is not a valid configuration.
+        ConfigError: a combination is not a valid configuration.
     """
     if not config.grid:
         return [config]
@@ -58,7 +58,7 @@ def grid_problems(root: Node) -> list[Problem]:
     """Return what is wrong with a grid, or with the configurations that it stands for.
 
     Args:
-        root: The whole configuration; its values are right by themselves.
+        root: the whole configuration; its values are right by themselves.
     """
     if problems := [*islice(_all_entry_problems(root), MAX_PROBLEMS + 1), *_size_problems(root)]:
         return problems

@@ -40,11 +40,11 @@ def load_config(path: pathlib.Path | str, overrides: Sequence[str] = ()) -> RunC
     (MaxUnpool(kind='max_unpool'), 3)
 
     Args:
-        path: The YAML file; an empty one takes every default.
-        overrides: As on the command line, `KEY=VALUE` with a dotted key and a YAML value.
+        path: the YAML file; an empty one takes every default.
+        overrides: as on the command line, `KEY=VALUE` with a dotted key and a YAML value.
 
     Raises:
-        ConfigError: Something is wrong; the message has one line for each problem, with its place.
+        ConfigError: something is wrong; the message has one line for each problem, with its place.
     """
     return _check(*read_files(os.fspath(path)), Place(os.fspath(path)), overrides)
 
@@ -59,12 +59,12 @@ def check_config(values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Ru
     cae.errors.ConfigError: config: training.epochs: must be an integer of at least 1 or auto; received 0
 
     Args:
-        values: Nested mappings of text, numbers, truth values, None, paths, and lists or tuples of these; `extends`
+        values: nested mappings of text, numbers, truth values, None, paths, and lists or tuples of these; `extends`
             may name a file below it. Relative paths start from the current folder.
-        overrides: As for `load_config`.
+        overrides: as for `load_config`.
 
     Raises:
-        ConfigError: Something is wrong; the message has one line for each problem, with its key.
+        ConfigError: something is wrong; the message has one line for each problem, with its key.
     """
     return _check(*read_mapping(values), PLACE, overrides)
 
@@ -73,9 +73,9 @@ def _check(layers: list[Node], problems: list[Problem], place: Place, overrides:
     """Lay overrides on what was read, and check all of it.
 
     Args:
-        layers: A mapping for each file, the lowest first; none where nothing could be read.
-        problems: What was wrong on the way.
-        place: Of the whole.
+        layers: a mapping for each file, the lowest first; none where nothing could be read.
+        problems: what was wrong on the way.
+        place: of the whole.
         overrides: `KEY=VALUE`.
     """
     load_installed(layers, overrides)
@@ -87,7 +87,7 @@ def _check(layers: list[Node], problems: list[Problem], place: Place, overrides:
     if num_values(root) > MAX_VALUES:
         problems.append(Problem(root.place, (), f"more than {MAX_VALUES} values in all files and overrides together"))
         layers = []
-    if not layers:  # the rest would be about a configuration that nobody wrote
+    if not layers:  # further problems would be about a configuration that was never written
         raise _refusal(problems)
     config, found = validate(root)
     problems += _news(found or grid_problems(root), problems)

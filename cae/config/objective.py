@@ -9,7 +9,7 @@ from pydantic import Field
 from cae.section import Choice, Fraction, PositiveInt, Section
 
 MS_SSIM_LEAST_SIDE = 161
-"""Halved four times, rounding up, a side of so many pixels leaves one window of 11 pixels for MS-SSIM's last scale."""
+"""The least side for MS-SSIM: halved four times, rounding up, it leaves one window of 11 pixels for the last scale."""
 
 Weight = Annotated[float, Field(ge=0.0)]
 

@@ -19,9 +19,9 @@ def merge(low: Node, high: Node, shape: Shape | None = None) -> Node:
     to the old choice are dropped, since they mean nothing to the new one.
 
     Args:
-        low: The configuration that is extended.
-        high: The configuration that extends it.
-        shape: What may stand there; the whole configuration when left out.
+        low: the configuration that is extended.
+        high: the configuration that extends it.
+        shape: what may stand there; the whole configuration when left out.
     """
     return _merge(_without_rivals(low, _stated_rivals(high)), high, shape or root_shape())
 
@@ -125,7 +125,7 @@ class _Setting:
         """Return `node` with the value at `path` set.
 
         Raises:
-            IndexError: The path leads into a list without being an index of it.
+            IndexError: the path leads into a list without being an index of it.
         """
         if not path:
             return self.override.value

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in our own words and with the place where it was written."""
+"""What is wrong with a configuration, in plain words and with its place in the file."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _range(schema: dict[str, Any], whole: bool) -> str:
 
 
 def _highest(schema: dict[str, Any]) -> float | None:
-    """Return the highest value, except the limit of all counts: only a number above that one is told the limit."""
+    """Return the highest value, except the limit of all counts, which is mentioned only for a number above it."""
     highest = schema.get("maximum")
     return None if highest == MOST else highest
 
@@ -217,8 +217,8 @@ def explain(error: ValidationError, root: Node) -> list[Problem]:
     """Return pydantic's findings as problems, one for each key that is wrong; no more than one above `MAX_PROBLEMS`.
 
     Args:
-        error: What the validation of `root` raised.
-        root: The configuration with its places.
+        error: what the validation of `root` raised.
+        root: the configuration with its places.
     """
     data = plain(root)
     found: dict[Path, str] = {}

@@ -76,7 +76,7 @@ def own_upsamplings() -> dict[str, str]:
 
 
 def check_other_processes_know(models: Iterable[ModelSection]) -> None:
-    """Refuse kinds that only this program has registered, for runs that are trained in processes of their own.
+    """Refuse kinds that only this process has registered, for runs that are trained in other processes.
 
     Raises:
         UserError: names them, and says what to do.

@@ -1,4 +1,4 @@
-"""A tree of values to typed sections, or to everything that is wrong with it."""
+"""Turn a tree of values into typed sections, or into a list of all that is wrong with it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def validate(root: Node) -> tuple[RunConfig | None, list[Problem]]:
 
 
 def _conflicts(config: RunConfig, root: Node, wrong: set[Path]) -> list[Problem]:
-    """Return the disagreements between keys, but for those in which a wrong key has a part."""
+    """Return the conflicts between keys, without those that involve a wrong key."""
     if config.grid:
         return []
     return [

@@ -39,11 +39,11 @@ class ArraySet:
     Args:
         array: (images, height, width) or (images, height, width, 1 or 3); bool, uint8, uint16, or floating point
             already in [0, 1]; with a range any integers or floating point.
-        labels: One integer per image of `array`.
-        image_size: Height and width to stretch every image to; None leaves them.
+        labels: one integer per image of `array`.
+        image_size: height and width to stretch every image to; None leaves them.
         channels: 1 or 3; None leaves them.
-        rows: The images of `array` that belong to the set; None for all.
-        value_range: The values that become 0 and 1; None for what the type says.
+        rows: the images of `array` that belong to the set; None for all.
+        value_range: the values that become 0 and 1; None for what the type says.
     """
 
     def __init__(

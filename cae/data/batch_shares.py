@@ -1,4 +1,4 @@
-"""Which images stand in which batch, and how batches are divided between devices and processes."""
+"""Which images are in which batch, and how batches are divided between devices and processes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class TrainingOrder:
     True
 
     Args:
-        num_images: Images in the training part.
-        batch_size: Images in a step.
-        seed: The run's seed.
+        num_images: images in the training part.
+        batch_size: images in a step.
+        seed: the run's seed.
     """
 
     def __init__(self, num_images: int, batch_size: int, seed: int) -> None:
@@ -44,7 +44,7 @@ class TrainingOrder:
         """Positions of a step's images.
 
         Args:
-            step: Counted over all epochs, from 0.
+            step: counted over all epochs, from 0.
 
         Returns:
             (batch,) integers; the last step of an epoch takes what is left.
@@ -86,9 +86,9 @@ class Shares:
                [0, 3, 0, 3]])
 
     Args:
-        num_replicas: In all processes together.
-        first_replica: The first one of this process, counted over all.
-        num_local: How many this process has.
+        num_replicas: in all processes together.
+        first_replica: the first one of this process, counted over all.
+        num_local: how many this process has.
     """
 
     num_replicas: int

@@ -32,14 +32,14 @@ class DecodedSet(ABC):
     `on_bad_image: skip` gives the next readable image of the same set in its place and notes it in `replaced`.
 
     Args:
-        labels: One integer per image.
-        section: How images are read and fitted.
+        labels: one integer per image.
+        section: how images are read and fitted.
         image_shape: (height, width, channels) that every image is brought to, or has.
         dtype: uint8; float32 when any image of the data has more than 8 bits, and on a range.
-        replaced: Takes broken images with reasons; shared by the parts of a data set.
-        numbers: Each image's number in the data set, which is its number in the cache.
-        cache: Keeps images; shared by the parts of a data set. None keeps nothing.
-        seen: Is shown the stored values of each image that is decoded.
+        replaced: takes broken images with reasons; shared by the parts of a data set.
+        numbers: each image's number in the data set, which is its number in the cache.
+        cache: keeps images; shared by the parts of a data set. None keeps nothing.
+        seen: is shown the stored values of each image that is decoded.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class DecodedSet(ABC):
             places: (batch, 2), where patches are cut that are not random, from 0 to below 1; None for the middle.
 
         Raises:
-            UserError: An image has vanished or broken since the scan.
+            UserError: an image has vanished or broken since the scan.
         """
         if self._section.random_patches and seed is not None:
             # The third word keeps these numbers apart from the ones that order an epoch.
@@ -139,7 +139,7 @@ class DecodedSet(ABC):
         """Find the lowest and the highest stored value of the set's images; decodes each of them once.
 
         Raises:
-            UserError: An image cannot be decoded, and `on_bad_image: skip` does not say to leave it out.
+            UserError: an image cannot be decoded, and `on_bad_image: skip` does not say to leave it out.
         """
 
         def find(index: int) -> tuple[float, float]:

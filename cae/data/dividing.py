@@ -56,12 +56,12 @@ def divide(parts: Parts[S], validation_fraction: float, test_fraction: float) ->
     """Hold out the parts that the source does not bring: first the test part, then validation from what is left.
 
     Args:
-        parts: The source.
-        validation_fraction: Share of the training part, in (0, 1); at least one image.
-        test_fraction: Share of all images, in (0, 1); at least one image.
+        parts: the source.
+        validation_fraction: share of the training part, in (0, 1); at least one image.
+        test_fraction: share of all images, in (0, 1); at least one image.
 
     Raises:
-        UserError: No image would be left for training, or the source's own parts have images of different shapes.
+        UserError: no image would be left for training, or the source's own parts have images of different shapes.
     """
     train, validation, test = parts.train, parts.validation, parts.test
     shapes = {part.image_shape for part in (train, validation, test) if part is not None}
@@ -104,9 +104,9 @@ def parts_in_words(numbers: Mapping[str, int], origins: Mapping[str, str], left_
     'train 18, validation 2 (held out), test 5 (folder test); 20 files of other kinds left out: .tif'
 
     Args:
-        numbers: Of images, by part.
-        origins: What parts were found by.
-        left_out: Numbers of files, by kind.
+        numbers: of images, by part.
+        origins: what parts were found by.
+        left_out: numbers of files, by kind.
     """
     parts = [
         f"{part} {number:,}" + (f" ({origins[part]})" if part in origins else "") for part, number in numbers.items()
@@ -129,11 +129,11 @@ def keep_classes(splits: Splits, wanted: Sequence[int | str]) -> Splits:
     another choice of classes finds in the test part was not trained on. Labels stay the numbers that they were.
 
     Args:
-        splits: Whose sources have classes.
-        wanted: Names of class folders, or labels.
+        splits: whose sources have classes.
+        wanted: names of class folders, or labels.
 
     Raises:
-        UserError: The images have no classes, a class does not exist, or a part has no image of them.
+        UserError: the images have no classes, a class does not exist, or a part has no image of them.
     """
     numbers = [_number(label, splits) for label in wanted]
     return replace(
@@ -181,7 +181,7 @@ def _existing(splits: Splits) -> str:
     return f"The data have: {shown or 'none'}."
 
 
-# Bounds the time that millions of images take: of a part with more, so many are looked for.
+# Bounds the time for millions of images: at most this many of a part are looked for.
 _MOST_LOOKED_FOR = 10_000
 _BLOCK = 512
 
@@ -227,8 +227,8 @@ def find_shared(train: ImageSet, others: Sequence[tuple[ImageSet, np.ndarray]]) 
     """Find the images of other sets that are stored just as an image of the training set is.
 
     Args:
-        train: The training set.
-        others: The other sets, with the indices of the images that are looked for.
+        train: the training set.
+        others: the other sets, with the indices of the images that are looked for.
 
     Returns:
         For each of the other sets the indices of what was found, in the order in which they were looked for.

@@ -44,23 +44,23 @@ class ImageSet(Protocol):
         """Read images.
 
         Args:
-            indices: Positions in the set, integers in [0, len), in any order and any number, none included.
-            seed: Fixes the places of random patches; for training only. Without it, the same image is always the same.
-            part: Reads these of the images only; their random places are the ones they have in the whole batch.
+            indices: positions in the set, integers in [0, len), in any order and any number, none included.
+            seed: fixes the places of random patches; for training only. Without it, the same image is always the same.
+            part: reads these of the images only; their random places are the ones they have in the whole batch.
 
         Returns:
             (batch, height, width, channels); uint8, or float32 in [0, 1] where the source has more than 8 bits. All
             batches of a set have the same type.
 
         Raises:
-            UserError: A file can no longer be read.
+            UserError: a file can no longer be read.
         """
 
     def read_whole(self, index: int) -> np.ndarray:
         """Read one image at its own size, neither stretched nor cut: (its height, its width, channels).
 
         Raises:
-            BadImageError: It can no longer be read.
+            BadImageError: it can no longer be read.
         """
 
 

@@ -30,11 +30,11 @@ def load_splits(section: DataSection, progress: Progress | None = None) -> Split
     (4500, 500, 1000, (28, 28, 1))
 
     Args:
-        section: The `data` section, with absolute paths.
-        progress: Called now and then while image files are scanned, with the number done and the number of all.
+        section: the `data` section, with absolute paths.
+        progress: called now and then while image files are scanned, with the number done and the number of all.
 
     Raises:
-        UserError: The data are missing, damaged, of the wrong kind, or too few.
+        UserError: the data are missing, damaged, of the wrong kind, or too few.
     """
     if isinstance(section, StoredData) and section.value_range == "observed":
         section = section.model_copy(update={"value_range": _observe(section, progress)})

@@ -45,7 +45,7 @@ def warn_of_loss(images: ImageSet) -> list[RunWarning]:
     quality above 90 that was saved in a lossless format.
 
     Args:
-        images: The training part.
+        images: the training part.
     """
     images = pictures_of(images)
     said: list[Compression] = []

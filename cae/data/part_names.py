@@ -39,11 +39,11 @@ def choose_parts(names: Iterable[str], given: Collection[str] = ()) -> dict[str,
     ({'train': 'seg_train', 'test': 'seg_test'}, {})
 
     Args:
-        names: Of the folders.
-        given: Parts that are known already, and not looked for.
+        names: of the folders.
+        given: parts that are known already, and not looked for.
 
     Raises:
-        UserError: Two names are of the same part, or there is more than one set of parts.
+        UserError: two names are of the same part, or there is more than one set of parts.
     """
     families: dict[str, dict[str, list[str]]] = defaultdict(lambda: {part: [] for part in (*PARTS, "either")})
     for name in sorted(names):
@@ -110,7 +110,7 @@ class Meaning(NamedTuple):
     rest: tuple[str, ...]
     """All other words; images and labels that belong together have the same."""
     form: tuple[str, ...]
-    """All words, with `*` in the place of those above."""
+    """All words, with `*` for those above."""
 
     @property
     def part(self) -> str:
@@ -120,7 +120,7 @@ class Meaning(NamedTuple):
 
 
 def read_name(name: str) -> Meaning:
-    """Read an array's name: words are told by `_`, `/` and the like, and by capitals."""
+    """Read an array's name: words are separated by `_`, `/` and the like, and by capitals."""
     found = [word.lower() for piece in re.split(r"[\W_]+", name) for word in _PIECE.findall(piece)]
     glued = [(word, _GLUED.fullmatch(word)) for word in found]
     words = [part for word, match in glued for part in (match.groups() if match else (word,))]
@@ -138,8 +138,8 @@ def find_labels(name: str, others: Iterable[str]) -> list[str]:
     (['y_train'], [], ['test_labels', 'y_test'])
 
     Args:
-        name: Of the array of images.
-        others: Names of all arrays in its file.
+        name: of the array of images.
+        others: names of all arrays in its file.
     """
     own = read_name(name)
 

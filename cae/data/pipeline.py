@@ -30,9 +30,9 @@ def augment(
 
     Args:
         images: (batch, height, width, channels), any type.
-        augmentation: Which changes are made.
-        seed: Two integers, such as the run's seed and the step.
-        position: Where these images lie in a batch that others have a part of; None where they are all of it.
+        augmentation: which changes are made.
+        seed: two integers, such as the run's seed and the step.
+        position: where these images lie in a batch that others have a part of; None where they are all of it.
 
     Returns:
         The same shape and type.
@@ -99,12 +99,12 @@ def make_training_batches(
     mend (a file has vanished) are raised by `cae.data.pipeline.user_errors`.
 
     Args:
-        images: The training part.
-        batch_size: Images in a step, at least 1.
-        seed: The run's seed, not negative.
-        first_step: Where to start, counted over all epochs; epoch = step // steps_per_epoch.
-        augmentation: Random changes; None for none.
-        shares: How batches are divided between replicas. This process then reads its own images of each batch only,
+        images: the training part.
+        batch_size: images in a step, at least 1.
+        seed: the run's seed, not negative.
+        first_step: where to start, counted over all epochs; epoch = step // steps_per_epoch.
+        augmentation: random changes; None for none.
+        shares: how batches are divided between replicas. This process then reads its own images of each batch only,
             and gets the same ones, with the same random changes, that it would get in the whole batch.
 
     Returns:
@@ -134,9 +134,9 @@ def make_batches(images: ImageSet, batch_size: int, shares: Shares | None = None
     For validation and test. Errors as in `make_training_batches`.
 
     Args:
-        images: Any part.
-        batch_size: Images in a batch, at least 1.
-        shares: How batches are divided between replicas; as in `make_training_batches`.
+        images: any part.
+        batch_size: images in a batch, at least 1.
+        shares: how batches are divided between replicas; as in `make_training_batches`.
 
     Returns:
         A data set of (batch, height, width, channels), float32 in [0, 1], with known cardinality; with shares, of

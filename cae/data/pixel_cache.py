@@ -39,10 +39,10 @@ class DiskCache:
     disk has no room for all of it.
 
     Args:
-        place: Names the data set and how it is decoded, whatever its content.
+        place: names the data set and how it is decoded, whatever its content.
         stamps: (images, bytes a stamp) uint8, the content of every image: what `put` must be given.
         shapes: (images, 3) integers, or one (height, width, channels) for all.
-        dtype: Type of the images.
+        dtype: type of the images.
     """
 
     def __init__(
@@ -195,9 +195,9 @@ class PixelCache(Protocol):
         """Keep an image.
 
         Args:
-            number: The image's number.
+            number: the image's number.
             image: (height, width, channels).
-            stamp: Tells what content the image was decoded from, when that can change.
+            stamp: tells what content the image was decoded from, when that can change.
         """
 
 
@@ -257,10 +257,10 @@ def make_pixel_cache(
     """Make the cache that a section asks for; None for `cache: none`.
 
     Args:
-        section: How images are read and fitted.
+        section: how images are read and fitted.
         image_shape: (height, width, channels) that every image is brought to.
-        dtype: Type of the images.
-        place: Where the data set lies.
+        dtype: type of the images.
+        place: where the data set lies.
         stamps: (images,) the content of every image.
         sizes: (images, 2) heights and widths of the images before they are fitted.
     """

@@ -16,8 +16,8 @@ def is_pixel_type(dtype: np.dtype, *, on_a_range: bool = False) -> bool:
     """Whether `to_pixels` takes values of this type: bool, uint8, uint16, float16, float32, float64.
 
     Args:
-        dtype: The type.
-        on_a_range: Whether it is said which values are black and white: then any integer will do.
+        dtype: the type.
+        on_a_range: whether it is said which values are black and white: then any integer will do.
     """
     if on_a_range and dtype.kind in "iu":
         return True
@@ -42,7 +42,7 @@ def batch_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
         shape: (images, height, width), (images, height, width, 1 or 3), (height, width, 1 or 3) or (height, width).
 
     Raises:
-        ValueError: The shape is another; names the shapes that it could be, and whether channels seem to come first.
+        ValueError: the shape is another; names the shapes that it could be, and whether channels seem to come first.
     """
     if len(shape) == 2 and 0 not in shape:
         return 1, *shape, 1
@@ -89,7 +89,7 @@ def to_pixels(values: np.ndarray, value_range: tuple[float, float] | None = None
     Args:
         values: bool, uint8, uint16 (of 65535), or floating point already in [0, 1]; with a range any integers or
             floating point; any shape.
-        value_range: The values that become 0 and 1; all others are cut to these. None for what the type says.
+        value_range: the values that become 0 and 1; all others are cut to these. None for what the type says.
     """
     if value_range is not None:
         # 16 bits are exact in float32; the difference of large numbers is not.
@@ -143,7 +143,7 @@ def stretch(image: np.ndarray, size: Size) -> np.ndarray:
 
     Args:
         image: (height, width, 1 or 3), uint8 or float32 in [0, 1].
-        size: Height and width in pixels.
+        size: height and width in pixels.
     """
     return _per_plane(image, lambda plane: plane.resize(size[::-1], Image.Resampling.BICUBIC))
 
@@ -156,7 +156,7 @@ def crop(image: np.ndarray, size: Size) -> np.ndarray:
 
     Args:
         image: (height, width, 1 or 3), uint8 or float32 in [0, 1].
-        size: Height and width in pixels.
+        size: height and width in pixels.
     """
     return _per_plane(image, lambda plane: ImageOps.fit(plane, size[::-1], Image.Resampling.BICUBIC))
 
@@ -169,8 +169,8 @@ def cut_patch(image: np.ndarray, size: Size, place: tuple[float, float] | None =
 
     Args:
         image: (height, width, channels), at least as large as `size`.
-        size: Height and width in pixels.
-        place: Where to cut, from (0, 0), top left, to just below (1, 1), bottom right; None cuts the middle.
+        size: height and width in pixels.
+        place: where to cut, from (0, 0), top left, to just below (1, 1), bottom right; None cuts the middle.
     """
     free = (image.shape[0] - size[0], image.shape[1] - size[1])
     if place is None:

@@ -52,9 +52,9 @@ class ShardWriter:
     """Writes the images of one part, a new shard each time one is full; a context manager.
 
     Args:
-        folder: Where the shards go.
+        folder: where the shards go.
         part: train, validation or test.
-        shard_bytes: A shard is full when it has at least this many bytes.
+        shard_bytes: a shard is full when it has at least this many bytes.
     """
 
     def __init__(self, folder: Path, part: str, shard_bytes: int) -> None:
@@ -79,10 +79,10 @@ class ShardWriter:
         """Write an image.
 
         Args:
-            image: The image.
-            name: The name of the file that it was.
-            label: The number of its class; -1 for none.
-            class_name: The class's name; None for none.
+            image: the image.
+            name: the name of the file that it was.
+            label: the number of its class; -1 for none.
+            class_name: the class's name; None for none.
         """
         if self._writer is None:
             with self._naming():
@@ -195,15 +195,15 @@ def prepare(
     names, the current shard's index and a few images.
 
     Args:
-        section: The folder, and how its files are read; with `image_size`, they are stretched or cropped to it.
+        section: the folder, and how its files are read; with `image_size`, they are stretched or cropped to it.
         channels: 1 or 3; None leaves each file its own.
-        folder: Takes the data set; exists and is empty.
-        shard_bytes: A shard is full when it has at least this many bytes.
-        scan_progress: Called now and then while headers are read, with the number of files done and of all.
-        progress: The same for writing.
+        folder: takes the data set; exists and is empty.
+        shard_bytes: a shard is full when it has at least this many bytes.
+        scan_progress: called now and then while headers are read, with the number of files done and of all.
+        progress: the same for writing.
 
     Raises:
-        UserError: The folder has no images, or files cannot be used and `on_bad_image` does not say to leave them out.
+        UserError: the folder has no images, or files cannot be used and `on_bad_image` does not say to leave them out.
     """
     found = find_parts(section)
     files, paths = found.files, found.paths
@@ -266,7 +266,7 @@ def _write_part(
 def _side_by_side(
     encode: Callable[[str], EncodedImage | str], paths: Iterable[str]
 ) -> Iterator[tuple[str, EncodedImage | str]]:
-    """Encode files in several threads, in order, and only a few ahead of who takes them."""
+    """Encode files in several threads, in order, only a few ahead of their use."""
     number = os.cpu_count() or 1
     with ThreadPoolExecutor(number) as threads:
         pending: collections.deque[tuple[str, Future[EncodedImage | str]]] = collections.deque()

@@ -110,10 +110,10 @@ class ValuesSeen:
 looks better than it is. Set data.value_range: [0, 1].
 
     Args:
-        whose: Whose values, for messages.
+        whose: whose values, for messages.
         value_range: [low, high] of the section; None for what types can hold.
-        warnings: Takes the warnings; they are replaced when more is known.
-        images: Their number; each counts once, though it may be read in every epoch.
+        warnings: takes the warnings; they are replaced when more is known.
+        images: their number; each counts once, though it may be read in every epoch.
     """
 
     def __init__(
@@ -144,8 +144,8 @@ looks better than it is. Set data.value_range: [0, 1].
         """Look at images, (images, ...), as they are stored.
 
         Args:
-            values: Finite numbers.
-            number: The image's, where it may come again; none or one image then.
+            values: finite numbers.
+            number: the image's, where it may come again; none or one image then.
         """
         if not values.size or (self._range is None and self.is_bright):
             return

@@ -1,4 +1,4 @@
-"""All checks that need no configuration, in the order in which they are shown."""
+"""The checks that need no configuration, in the order of the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes through the code, and what bypasses it by the switches: the test error with parts taken away."""
+"""Ablations: the test error without the code, or without the switches that bypass it."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ class Baseline:
     """A way to reconstruct images, and what there is to know about it.
 
     Args:
-        reconstruct: Float32 images (batch, height, width, channels) to reconstructions of the same shape.
-        notes: Stands beside its figures: `values` in its code, and what else tells how it was made.
+        reconstruct: float32 images (batch, height, width, channels) to reconstructions of the same shape.
+        notes: stands beside its figures: `values` in its code, and what else tells how it was made.
     """
 
     reconstruct: Callable[[np.ndarray], Any]
@@ -44,16 +44,16 @@ def measure_baselines(training: Stream, evaluation: Stream, code_values: int) ->
         (['mean_image', 'pca', 'resize'], [4, 4], 16)
 
     Args:
-        training: The training part alone, neither augmented nor corrupted.
-        evaluation: The images that the model is measured on.
-        code_values: Values in the model's code of one image.
+        training: the training part alone, neither augmented nor corrupted.
+        evaluation: the images that the model is measured on.
+        code_values: values in the model's code of one image.
 
     Returns:
         For each baseline the means over images of every metric, `values` in its code of one image,
         `fitted_on` training images where it is fitted, and `components`, `size` (height, width) and a `note`.
 
     Raises:
-        ValueError: A stream gives no image.
+        ValueError: a stream gives no image.
     """
     return measure_each(fit_baselines(training, code_values), evaluation)
 
@@ -65,7 +65,7 @@ def measure_each(baselines: Mapping[str, Baseline], evaluation: Stream) -> dict[
         For each baseline the means over images of every metric, and its notes.
 
     Raises:
-        ValueError: The stream gives no image.
+        ValueError: the stream gives no image.
     """
     sums: dict[str, dict[str, float]] = {name: {} for name in baselines}
     count = 0
@@ -89,8 +89,8 @@ def fit_baselines(training: Stream, code_values: int) -> dict[str, Baseline]:
     """Fit `mean_image`, `pca` and `resize`, as described for `measure_baselines`.
 
     Args:
-        training: The training part alone, neither augmented nor corrupted.
-        code_values: Values in the model's code of one image.
+        training: the training part alone, neither augmented nor corrupted.
+        code_values: values in the model's code of one image.
 
     Returns:
         The baselines by name.
@@ -125,8 +125,8 @@ def code_image_size(image_shape: tuple[int, int, int], code_values: int) -> tupl
         ((8, 8), (5, 10))
 
     Args:
-        image_shape: Height, width and channels.
-        code_values: Values in the code.
+        image_shape: height, width and channels.
+        code_values: values in the code.
 
     Returns:
         Height and width, at most the image's own and at least one pixel, which is also the answer where not even that

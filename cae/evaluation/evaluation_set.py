@@ -1,4 +1,4 @@
-"""The images that runs are measured on: opened, fingerprinted and given baselines once, however many runs there are."""
+"""The images that runs are measured on: opened, fingerprinted and given baselines once for all runs."""
 
 from __future__ import annotations
 

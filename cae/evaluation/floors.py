@@ -1,4 +1,4 @@
-"""What codes of the run's own shape reach without any training: transforms of blocks, which cost next to nothing."""
+"""What codes of the run's own shape reach without training: transforms of blocks."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def measure_floors(training: Stream, evaluation: Stream, code_shape: Shape) -> d
         {'block_klt': ([4, 4], 16), 'block_klt_least_squares': ([4, 4], 16), 'zonal_dct': ([8, 8], 16)}
 
     Args:
-        training: Training images, neither augmented nor corrupted, all of which are held in memory: at most
+        training: training images, neither augmented nor corrupted, all of which are held in memory: at most
             `most_images_for_floors`.
-        evaluation: The images that the model is measured on.
-        code_shape: Height, width and channels of the code; (1, 1, n) of a dense one.
+        evaluation: the images that the model is measured on.
+        code_shape: height, width and channels of the code; (1, 1, n) of a dense one.
 
     Returns:
         For each floor the means over images of every metric, `values` in its code of one image, `block` (height,
         width), the number of its `weights`, the images it was `fitted_on`, and where it applies a `note`.
 
     Raises:
-        ValueError: A stream gives no image.
+        ValueError: a stream gives no image.
     """
     batches = [np.asarray(batch, np.float32) for batch in training()]
     if not sum(map(len, batches)):
@@ -144,9 +144,9 @@ class _ZonalDct:
     """The DCT of blocks whose coefficients outside of a zone are taken to be what they are on average.
 
     Args:
-        block: Height and width.
-        mean: Of each coefficient, (block height, block width, channels).
-        zone: Which are kept, bool, the same shape.
+        block: height and width.
+        mean: of each coefficient, (block height, block width, channels).
+        zone: which are kept, bool, the same shape.
     """
 
     block: tuple[int, int]

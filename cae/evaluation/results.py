@@ -124,7 +124,7 @@ def find_evaluation(
 
 
 def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False) -> Measurer:
-    """The measurer of a run as it was trained: its objective, its batch size, its corruption unless told otherwise."""
+    """Measures a run as it was trained: its objective, its batch size and, by default, its corruption."""
     section = trained.config.objective
     corruption = NoCorruption() if on_clean_inputs else section.corruption
     return Measurer(trained.autoencoder, Objective(section), corruption, trained.config.training.images_at_once)

@@ -92,7 +92,7 @@ class Exporter:
         try:
             WRITERS[wanted.name](part, path, metadata, quantize)
         except Exception as error:
-            # Converters raise whatever they like; it is never for want of the user's care, but the user must know.
+            # Converters raise all kinds of errors, which are not the user's mistakes but must be reported.
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(f"The {part.name} cannot be converted to {wanted.name}: {first}") from error
 

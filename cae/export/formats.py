@@ -15,12 +15,12 @@ class Format:
     """An export format.
 
     Args:
-        name: As the command line has it.
-        ending: Of the file's name; empty for a folder.
-        modules: Modules beyond this program's own requirements that write the file or read it back.
-        served_by: What runs it.
-        metadata: Where the description of inputs, outputs and run lies.
-        quantized: What `--quantize` does; empty where it does nothing.
+        name: as the command line has it.
+        ending: of the file's name; empty for a folder.
+        modules: modules beyond this program's own requirements that write the file or read it back.
+        served_by: what runs it.
+        metadata: where the description of inputs, outputs and run lies.
+        quantized: what `--quantize` does; empty where it does nothing.
         loading: Python that loads the export at {path} and calls it with arrays: {listed} by place, {keywords} by
             keyword, {named} in a dictionary, {given} as Keras has them.
     """
@@ -40,7 +40,7 @@ class Format:
             >>> FORMATS["onnx"].check_name(Path("model.onnx"))
 
         Raises:
-            ConfigError: The ending is another.
+            ConfigError: the ending is another.
         """
         if self.ending and out.suffix != self.ending:
             raise ConfigError(f"--out: a file for --format {self.name} must end in {self.ending}. Received: {out}.")
@@ -55,8 +55,8 @@ class Format:
             "import keras, cae.layers; model = keras.models.load_model('model.keras'); model(images)"
 
         Args:
-            path: Of the export.
-            inputs: Their names, which stand for arrays.
+            path: of the export.
+            inputs: their names, which stand for arrays.
         """
         named = "{" + ", ".join(f'"{name}": {name}' for name in inputs) + "}"
         return self.loading.format(
@@ -71,7 +71,7 @@ class Format:
         """Refuse `--quantize` where the format has no place for it.
 
         Raises:
-            ConfigError: It has none.
+            ConfigError: it has none.
         """
         if not self.quantized:
             able = ", ".join(other.name for other in FORMATS.values() if other.quantized)
@@ -81,7 +81,7 @@ class Format:
         """Tell at once, not after the model was loaded, which packages are missing.
 
         Raises:
-            UserError: One is.
+            UserError: one is.
         """
         missing = [name for name in self.modules if importlib.util.find_spec(name) is None]
         if missing:

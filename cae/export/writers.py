@@ -38,7 +38,7 @@ def make_metadata(part: Part, config: RunConfig, weights_digest: str, *, quantiz
         quantize: whether weights are 8-bit.
     """
     told = config.model_dump(mode="json")
-    for key in PATH_KEYS:  # folders of this machine are nobody else's business
+    for key in PATH_KEYS:  # folders of this machine are private
         told["data"].pop(key, None)
     return {
         "cae": __version__,

@@ -1,4 +1,4 @@
-"""The combinations of a grid: what is there of each, one job's share, and what is checked before training."""
+"""The combinations of a grid: which of them are trained already, one job's share, and checks before training."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Combination:
     """One run of a grid.
 
     Args:
-        config: Its configuration, with an empty grid.
-        directory: Where it is trained.
+        config: its configuration, with an empty grid.
+        directory: where it is trained.
         intent: `train` from the beginning, `resume` where its checkpoint is, `skip` what is finished, `refuse`
             since something else is there, or `leave` to another process that trains it.
-        reason: Why it is not trained; else empty.
+        reason: why it is not trained; else empty.
     """
 
     config: RunConfig
@@ -52,7 +52,7 @@ class Combination:
 def find_combinations(
     configs: Sequence[RunConfig], runs_dir: Path, *, overwrite: bool, longer: bool = False
 ) -> list[Combination]:
-    """Look at what is there of each run; a run that was begun goes on, unless all start afresh.
+    """Look at the state of each run; a run that was begun goes on, unless all start afresh.
 
     It goes on for more epochs than it was to have only where `longer` says so.
 
@@ -69,7 +69,7 @@ def find_combinations(
 def find_combination(
     config: RunConfig, directory: RunDirectory, *, overwrite: bool, longer: bool = False
 ) -> Combination:
-    """Look at what is there of one run."""
+    """Look at the state of one run."""
     if holder := directory.lock.holder():
         return Combination(config, directory, "leave", f"{directory.path}: is being trained by {holder}")
     resume = directory.exists and not overwrite
@@ -92,8 +92,8 @@ class Shard:
     ['adg', 'beh', 'cf']
 
     Args:
-        index: From 1 to `count`.
-        count: How many jobs share the grid; at least 1.
+        index: from 1 to `count`.
+        count: how many jobs share the grid; at least 1.
     """
 
     index: int
@@ -104,7 +104,7 @@ class Shard:
         """Read `I/N` from the command line.
 
         Raises:
-            argparse.ArgumentTypeError: It is not I/N with 1 <= I <= N.
+            argparse.ArgumentTypeError: it is not I/N with 1 <= I <= N.
         """
         match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
         if not match or not 1 <= int(match[1]) <= int(match[2]):
@@ -128,14 +128,14 @@ def check_plans(
     """Find the images and plan the model of each combination.
 
     Args:
-        combinations: Of one grid.
-        image_shape_of: How to find the shape of the images; called for each configuration.
-        path: The configuration file, for messages.
-        check: A further check of a configuration and its images, which raises ConfigError.
+        combinations: of one grid.
+        image_shape_of: how to find the shape of the images; called for each configuration.
+        path: the configuration file, for messages.
+        check: a further check of a configuration and its images, which raises ConfigError.
 
     Raises:
-        ConfigError: Models do not fit their images; the message names every such combination.
-        UserError: Images are missing or damaged.
+        ConfigError: models do not fit their images; the message names every such combination.
+        UserError: images are missing or damaged.
     """
     plans, problems = [], []
     for combination in combinations:
@@ -171,15 +171,15 @@ def match_parameters(
     """Adjust each decoder's width to as many parameters as the first model with the same encoder has.
 
     Args:
-        configs: Of one whole grid, in its order.
-        image_shape_of: How to find the shape of the images; called for each configuration.
-        path: The configuration file, for messages.
+        configs: of one whole grid, in its order.
+        image_shape_of: how to find the shape of the images; called for each configuration.
+        path: the configuration file, for messages.
 
     Returns:
         The configurations, with `decoder.filters` where it was needed: each stands for itself.
 
     Raises:
-        ConfigError: A model does not fit its images, or no width brings it near enough; names every such combination.
+        ConfigError: a model does not fit its images, or no width brings it near enough; names every such combination.
     """
     wanted: dict[str, tuple[int, str]] = {}
     matched, problems = [], []

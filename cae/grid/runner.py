@@ -103,12 +103,12 @@ def train_combinations(
     A stop signal is passed on to the running process, which writes a checkpoint; the rest is left for another time.
 
     Args:
-        combinations: In the grid's order.
-        runs_dir: The folder of all experiments.
-        overwrite: Start each run afresh.
-        longer: Go on for more epochs with runs that were to have fewer.
-        passed_on: Options of each run's own command, `--debug` and the like.
-        tell: Shows a line to the user.
+        combinations: in the grid's order.
+        runs_dir: the folder of all experiments.
+        overwrite: start each run afresh.
+        longer: go on for more epochs with runs that were to have fewer.
+        passed_on: options of each run's own command, `--debug` and the like.
+        tell: shows a line to the user.
 
     Returns:
         The folders of the runs that are trained to their end, in the grid's order, and the exit code: 0, 1 if a run

@@ -1,4 +1,4 @@
-"""A large picture cut into overlapping tiles, and put together again without seams."""
+"""Pictures of any size through a network: natively, resized, or in overlapping tiles put together without seams."""
 
 from __future__ import annotations
 
@@ -197,8 +197,8 @@ class AnySize:
         or, if they are large or the bottleneck is dense, in tiles. A picture of the model's own size is left as it is.
 
         Args:
-            way: What is wanted.
-            size: Height and width of the picture.
+            way: what is wanted.
+            size: height and width of the picture.
 
         Returns:
             `resize`, `native` or `tile`.
@@ -242,19 +242,19 @@ class AnySize:
     def compare(
         self, images: np.ndarray, way: Way, progress: Callable[[int, int], None] = lambda done, total: None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Reconstruct pictures of one size; gives what the model saw, and what it made of that.
+        """Reconstruct pictures of one size; gives the model's inputs and its reconstructions.
 
         Args:
             images: (batch, height, width, channels), uint8 or float32 in [0, 1].
-            way: From `choose`.
-            progress: Called with the number of tiles done and of all.
+            way: from `choose`.
+            progress: called with the number of tiles done and of all.
 
         Returns:
             Two of the same shape: images of the scale of training where they were resized, else of their own. The first
             is of the images' type, the second float32 in [0, 1].
 
         Raises:
-            PlanError: The way is not open to this size.
+            PlanError: the way is not open to this size.
         """
         size: Size = images.shape[1:3]
         self.check(way, size)
@@ -329,7 +329,7 @@ class AnySize:
 
 
 def in_parts(values: np.ndarray, size: int, use: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Give a network so many images or codes at a time; an output that is not finite is told by its place in all.
+    """Give a network so many images or codes at a time; a result that is not finite is reported by its number.
 
     Raises:
         NonFiniteOutputError: as from `use`.

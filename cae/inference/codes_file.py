@@ -49,7 +49,7 @@ class Description:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: it is something else.
         """
         found = json.loads(text)
         if not isinstance(found, dict) or found.get("format") != FORMAT or set(found) != set(cls.__dataclass_fields__):

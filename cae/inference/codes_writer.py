@@ -26,7 +26,7 @@ class Hdf5Target(io.RawIOBase):
     an error writes go to memory instead: as many as it takes to close the file.
 
     Args:
-        path: Is created, or cut to nothing.
+        path: is created, or cut to nothing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +38,7 @@ class Hdf5Target(io.RawIOBase):
         """Raise the error that has come up; to be called after each of one's own writes.
 
         Raises:
-            OSError: A write has failed.
+            OSError: a write has failed.
         """
         if self._error is not None:
             raise self._error
@@ -93,7 +93,7 @@ def writing_hdf5(path: Path) -> Iterator[tuple[Any, Hdf5Target]]:
     """Open an HDF5 file for writing; gives the `h5py.File`, and what checks whether all of it could be written.
 
     Raises:
-        OSError: A write has failed, at the latest when the file was closed.
+        OSError: a write has failed, at the latest when the file was closed.
     """
     import h5py
 

@@ -1,4 +1,4 @@
-"""Images brought to the model's size in the way in which the run's own were."""
+"""The images that a command is given: files, folders, arrays or a part of the run's own data, fitted as in training."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def fit_as_trained(image: np.ndarray, size: Size, section: DataSection) -> np.nd
 
     Args:
         image: (height, width, channels), uint8 or float32 in [0, 1].
-        size: Height and width of the result.
-        section: The run's `data` section.
+        size: height and width of the result.
+        section: the run's `data` section.
 
     Raises:
-        ValueError: The image is smaller than the patches that training saw.
+        ValueError: the image is smaller than the patches that training saw.
     """
     fit = getattr(section, "fit", "stretch")
     if fit == "patch" and (image.shape[0] < size[0] or image.shape[1] < size[1]):
@@ -73,7 +73,7 @@ class Inputs(Protocol):
         """Read an image: (height, width, channels), uint8, or float32 in [0, 1] where there are more than 8 bits.
 
         Raises:
-            BadImageError: It cannot be read.
+            BadImageError: it cannot be read.
         """
 
 
@@ -93,7 +93,7 @@ class PictureInputs:
         channels: 1 or 3.
         section: the run's `data` section; `background` and `max_pixels` of a source of pictures are kept, and
             `value_range` where it can be meant for the depth of a file.
-        value_range: that of the files, in the place of the run's.
+        value_range: that of the files, instead of the run's.
     """
 
     is_array = False

@@ -26,9 +26,9 @@ class OutputFolder:
     """A folder for results, with a PNG file in it for each name.
 
     Args:
-        path: The folder; made when it is not there.
-        names: What pictures are called: file names, relative and with / between folders, or any text.
-        subfolders: Names of folders in it that hold other pictures under the same names.
+        path: the folder; made when it is not there.
+        names: what pictures are called: file names, relative and with / between folders, or any text.
+        subfolders: names of folders in it that hold other pictures under the same names.
     """
 
     def __init__(self, path: Path, names: Sequence[str], subfolders: Sequence[str] = ()) -> None:
@@ -39,9 +39,9 @@ class OutputFolder:
         """Write a picture as PNG.
 
         Args:
-            index: Of its name.
+            index: of its name.
             picture: uint8, (height, width, 3) or (height, width); or float32 in [0, 1], (height, width, 1 or 3).
-            subfolder: One of those that were named.
+            subfolder: one of those that were named.
         """
         target = self.path / subfolder / self.files[index]
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,8 +52,8 @@ def check_is_usable(out: Path, inputs: Path | None, *, overwrite: bool) -> None:
     """Refuse a folder in which something would be lost.
 
     Raises:
-        ConfigError: It holds files and may not be overwritten, or it is where the inputs are.
-        UserError: It is no folder.
+        ConfigError: it holds files and may not be overwritten, or it is where the inputs are.
+        UserError: it is no folder.
     """
     if inputs is not None:
         source = inputs.resolve()
@@ -81,11 +81,11 @@ def picture_names(names: Sequence[str], subfolders: Sequence[str] = ()) -> list[
         ['a.jpg.png', 'a.png', 'b/c.png', '7.png']
 
     Args:
-        names: Relative, with / between folders.
-        subfolders: Folders in which the same names are used again, and which no picture may lie in.
+        names: relative, with / between folders.
+        subfolders: folders in which the same names are used again, and which no picture may lie in.
 
     Raises:
-        UserError: A name leads out of the folder.
+        UserError: a name leads out of the folder.
     """
     taken: set[str] = set()
     chosen: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Images as people hand them over in Python: arrays of several shapes and types."""
+"""A trained run as an object: reconstruct, encode, decode and score arrays of several shapes and types."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def as_images(
         channels: 1 or 3, what the model takes: gray is repeated, colour made gray by ITU-R 601 luma.
 
     Raises:
-        ValueError: The shape, the type or the values are others.
+        ValueError: the shape, the type or the values are others.
     """
     array = np.asarray(images)
     try:
@@ -109,7 +109,7 @@ class TrainedAutoencoder:
     (height, width): uint8, uint16, bool, or floating point in [0, 1]. A three-dimensional array whose last side is 1 or
     3 is one image. Gray is repeated for a model of colours, colour made gray for a model of gray. After a training with
     `data.value_range` they are numbers on that range, unless their type cannot hold it: 8-bit images still go from 0
-    to 255. What lies outside is cut to it, and `tell` is told.
+    to 255. Values outside are clipped, and `tell` gets a line about it.
 
     Example:
         model = TrainedAutoencoder.load("runs/quickstart/conv_transpose")

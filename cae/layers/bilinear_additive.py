@@ -28,19 +28,19 @@ class BilinearAdditive2D(keras.layers.Layer):
     [0.0, 1.0, 3.0, 4.0]
 
     Args:
-        factor: How many times higher and wider, at least 2.
-        output_size: Height and width to restore; divided by `factor` and rounded up they must be the input's.
+        factor: how many times higher and wider, at least 2.
+        output_size: height and width to restore; divided by `factor` and rounded up they must be the input's.
             None stands for `factor` times the input's.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: Features of shape (batch, height, width, channels * factor^2).
+        inputs: features of shape (batch, height, width, channels * factor^2).
 
     Output shape:
         (batch, output height, output width, channels).
 
     Raises:
-        ValueError: When an argument is out of range, when factor^2 does not divide the input's channels, or
+        ValueError: when an argument is out of range, when factor^2 does not divide the input's channels, or
             when `output_size` does not fit the input.
 
     Reference:

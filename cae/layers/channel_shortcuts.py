@@ -28,18 +28,18 @@ class SpaceToChannelMean2D(SpaceToDepth2D):
     [1.5, 4.5]
 
     Args:
-        factor: Side of the square, at least 2.
-        filters: Channels to make; must divide factor^2 times the input's.
+        factor: side of the square, at least 2.
+        filters: channels to make; must divide factor^2 times the input's.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: Features of shape (batch, height, width, channels).
+        inputs: features of shape (batch, height, width, channels).
 
     Output shape:
         (batch, height / factor, width / factor, filters), rounded up.
 
     Raises:
-        ValueError: When an argument is out of range, or `filters` does not divide the channels.
+        ValueError: when an argument is out of range, or `filters` does not divide the channels.
 
     Reference:
         Chen et al. 2024, "Deep Compression Autoencoder for Efficient High-Resolution Diffusion Models", section 3.2.
@@ -90,19 +90,19 @@ class DuplicateToSpace2D(keras.layers.Layer):
     [[1.0, 1.0], [2.0, 2.0]]
 
     Args:
-        factor: How many times higher and wider, at least 2.
-        filters: Channels to make; factor^2 times as many must be a multiple of the input's.
-        output_size: Height and width to restore; None stands for `factor` times the input's.
+        factor: how many times higher and wider, at least 2.
+        filters: channels to make; factor^2 times as many must be a multiple of the input's.
+        output_size: height and width to restore; None stands for `factor` times the input's.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: Features of shape (batch, height, width, channels).
+        inputs: features of shape (batch, height, width, channels).
 
     Output shape:
         (batch, output height, output width, filters).
 
     Raises:
-        ValueError: When an argument is out of range, or the input's channels do not divide factor^2 * filters.
+        ValueError: when an argument is out of range, or the input's channels do not divide factor^2 * filters.
 
     Reference:
         Chen et al. 2024, "Deep Compression Autoencoder for Efficient High-Resolution Diffusion Models", section 3.2.

@@ -86,23 +86,23 @@ class Conv2DTransposeToSize(keras.layers.Conv2DTranspose):
     TensorShape([1, 7, 8, 3])
 
     Args:
-        filters: Number of output channels.
-        kernel_size: Side of the kernel in pixels, or (height, width).
-        strides: How many times higher and wider, or (height, width).
-        output_size: Height and width to restore; divided by `strides` and rounded up they must be the
+        filters: number of output channels.
+        kernel_size: side of the kernel in pixels, or (height, width).
+        strides: how many times higher and wider, or (height, width).
+        output_size: height and width to restore; divided by `strides` and rounded up they must be the
             input's. None stands for `strides` times the input's.
         **kwargs: `activation`, `use_bias`, initializers, regularizers, constraints, `name`, `dtype`: as for
             `keras.layers.Conv2DTranspose`.
 
     Call arguments:
-        inputs: Features of shape (batch, height, width, channels).
+        inputs: features of shape (batch, height, width, channels).
 
     Output shape:
         (batch, output height, output width, filters).
 
     Raises:
-        ValueError: When an argument is out of range, or when `output_size` does not fit the input.
-        TypeError: When `padding`, `output_padding`, `dilation_rate` or `data_format` are given: this layer
+        ValueError: when an argument is out of range, or when `output_size` does not fit the input.
+        TypeError: when `padding`, `output_padding`, `dilation_rate` or `data_format` are given: this layer
             decides them.
 
     Reference:
@@ -164,24 +164,24 @@ class TiedConv2DTranspose(keras.layers.Layer):
     (TensorShape([1, 7, 9, 3]), True)
 
     Args:
-        convolution: A built `keras.layers.Conv2D` without dilation or groups; its padding, `same` or `valid`, is
+        convolution: a built `keras.layers.Conv2D` without dilation or groups; its padding, `same` or `valid`, is
             kept.
-        output_size: Height and width of the result, such that the convolution with `strides` would give the
+        output_size: height and width of the result, such that the convolution with `strides` would give the
             input's size.
-        strides: How many times higher and wider, or (height, width); None for the convolution's. Others than its
+        strides: how many times higher and wider, or (height, width); None for the convolution's. Others than its
             own make it the transpose of a convolution with the same kernel that takes these strides.
-        use_bias: Whether a bias is added, one for each channel that the convolution takes.
-        bias_initializer: Its start.
+        use_bias: whether a bias is added, one for each channel that the convolution takes.
+        bias_initializer: its start.
         **kwargs: `name`, `dtype`.
 
     Call arguments:
-        inputs: Features of shape (batch, height, width, channels that the convolution gives).
+        inputs: features of shape (batch, height, width, channels that the convolution gives).
 
     Output shape:
         (batch, output height, output width, channels that the convolution takes).
 
     Raises:
-        ValueError: When the convolution is not built, is dilated or grouped, or when sizes do not fit.
+        ValueError: when the convolution is not built, is dilated or grouped, or when sizes do not fit.
 
     Reference:
         Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1, "Filtering";

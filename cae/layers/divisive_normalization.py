@@ -26,11 +26,11 @@ class DivisiveNormalization2D(keras.layers.Layer):
     [2.1764, 0.0]
 
     Args:
-        inverse: Whether to multiply.
+        inverse: whether to multiply.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: Features of shape (batch, height, width, channels).
+        inputs: features of shape (batch, height, width, channels).
 
     Output shape:
         The input's.

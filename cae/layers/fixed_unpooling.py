@@ -26,19 +26,19 @@ class FixedUnpooling2D(keras.layers.Layer):
     [[7.0, 0.0, 5.0], [0.0, 0.0, 0.0]]
 
     Args:
-        pool_size: Side of the square windows in pixels, at least 2.
-        output_size: Height and width to restore; divided by `pool_size` and rounded up they must be the
+        pool_size: side of the square windows in pixels, at least 2.
+        output_size: height and width to restore; divided by `pool_size` and rounded up they must be the
             input's. None stands for `pool_size` times the input's.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: Values of shape (batch, height, width, channels).
+        inputs: values of shape (batch, height, width, channels).
 
     Output shape:
         (batch, output height, output width, channels).
 
     Raises:
-        ValueError: When an argument is out of range, or when `output_size` does not fit the input.
+        ValueError: when an argument is out of range, or when `output_size` does not fit the input.
 
     Reference:
         Dosovitskiy et al. 2015, "Learning to Generate Chairs with Convolutional Neural Networks": its
@@ -68,7 +68,7 @@ class FixedUnpooling2D(keras.layers.Layer):
 
 
 def spread(values: tf.Tensor, pool_size: int, output_size: Size | None) -> tf.Tensor:
-    """Return zeros but for each value, which stands at the top-left of its window."""
+    """Return zeros, with each value at the top-left of its window."""
     batch, height, width, channels = keras.ops.shape(values)
     below, beside = pool_size - 1, (pool_size - 1) * channels
     rows = tf.reshape(values, (batch, height, 1, width, channels))

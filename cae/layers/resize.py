@@ -122,20 +122,20 @@ class Resize2D(keras.layers.Layer):
     [0.0, 1.0, 3.0, 4.0]
 
     Args:
-        factor: How many times higher and wider, at least 2.
+        factor: how many times higher and wider, at least 2.
         interpolation: `nearest`, `bilinear`, `bicubic` (a = -1/2), `lanczos3` or `lanczos5`.
-        output_size: Height and width to restore; divided by `factor` and rounded up they must be the input's.
+        output_size: height and width to restore; divided by `factor` and rounded up they must be the input's.
             None stands for `factor` times the input's.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: Images of shape (batch, height, width, channels).
+        inputs: images of shape (batch, height, width, channels).
 
     Output shape:
         (batch, output height, output width, channels).
 
     Raises:
-        ValueError: When an argument is out of range, or when `output_size` does not fit the input.
+        ValueError: when an argument is out of range, or when `output_size` does not fit the input.
 
     Reference:
         Odena et al. 2016, "Deconvolution and Checkerboard Artifacts", section "Better Upsampling".

@@ -28,20 +28,20 @@ class DepthToSpace2D(keras.layers.Layer):
     [[1.0, 2.0], [3.0, 4.0]]
 
     Args:
-        factor: How many times higher and wider, at least 2.
-        output_size: Height and width to restore; divided by `factor` and rounded up they must be the input's.
+        factor: how many times higher and wider, at least 2.
+        output_size: height and width to restore; divided by `factor` and rounded up they must be the input's.
             None stands for `factor` times the input's.
-        crops_end: Whether the squares are those of `SpaceToDepth2D`, counted from the top left.
+        crops_end: whether the squares are those of `SpaceToDepth2D`, counted from the top left.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: Features of shape (batch, height, width, channels * factor^2).
+        inputs: features of shape (batch, height, width, channels * factor^2).
 
     Output shape:
         (batch, output height, output width, channels).
 
     Raises:
-        ValueError: When an argument is out of range, when factor^2 does not divide the input's channels, or
+        ValueError: when an argument is out of range, when factor^2 does not divide the input's channels, or
             when `output_size` does not fit the input.
 
     Reference:
@@ -93,17 +93,17 @@ class SpaceToDepth2D(keras.layers.Layer):
     [[[1.0, 2.0, 4.0, 5.0], [3.0, 3.0, 6.0, 6.0]]]
 
     Args:
-        factor: Side of the square, at least 2.
+        factor: side of the square, at least 2.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: Features of shape (batch, height, width, channels).
+        inputs: features of shape (batch, height, width, channels).
 
     Output shape:
         (batch, height / factor, width / factor, channels * factor^2), rounded up.
 
     Raises:
-        ValueError: When `factor` is out of range.
+        ValueError: when `factor` is out of range.
     """
 
     def __init__(self, factor: int = 2, **kwargs: Any) -> None:
@@ -151,11 +151,11 @@ class ICNRInitializer(keras.initializers.Initializer):
     True
 
     Args:
-        factor: The factor of the `DepthToSpace2D` that follows, at least 2.
-        initializer: What draws the smaller kernel: an initializer of Keras or its name.
+        factor: the factor of the `DepthToSpace2D` that follows, at least 2.
+        initializer: what draws the smaller kernel: an initializer of Keras or its name.
 
     Raises:
-        ValueError: When an argument is out of range, or when factor^2 does not divide the filters.
+        ValueError: when an argument is out of range, or when factor^2 does not divide the filters.
 
     Reference:
         Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution", section 3.

@@ -159,19 +159,19 @@ class MaxPooling2DWithSwitches(keras.layers.Layer):
     ([[7.0, 5.0]], [[2, 0]])
 
     Args:
-        pool_size: Side of the square windows in pixels, 2 to 16; also the step from window to window.
+        pool_size: side of the square windows in pixels, 2 to 16; also the step from window to window.
         switches: `per_channel` or `per_place`.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: Floats of shape (batch, height, width, channels).
+        inputs: floats of shape (batch, height, width, channels).
 
     Output shape:
         Two tensors of shape (batch, ceil(height / pool_size), ceil(width / pool_size), channels): the pooled
         values, and the switches as `uint8`; shared switches have one channel.
 
     Raises:
-        ValueError: When `pool_size` is not a whole number from 2 to 16, or `switches` is another word.
+        ValueError: when `pool_size` is not a whole number from 2 to 16, or `switches` is another word.
 
     Reference:
         Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 2.1.
@@ -223,21 +223,21 @@ class MaxUnpooling2D(keras.layers.Layer):
     [[0.0, 0.0, 5.0], [7.0, 0.0, 0.0]]
 
     Args:
-        pool_size: Side of the square windows in pixels, 2 to 16.
-        output_size: Height and width to restore; divided by `pool_size` and rounded up they must be the
+        pool_size: side of the square windows in pixels, 2 to 16.
+        output_size: height and width to restore; divided by `pool_size` and rounded up they must be the
             input's. None stands for `pool_size` times the input's.
         switches: `per_channel` or `per_place`, as they were recorded.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
-        inputs: A pair of values and switches, each of shape (batch, height, width, channels). The switches
+        inputs: a pair of values and switches, each of shape (batch, height, width, channels). The switches
             are integers; shared ones have one channel.
 
     Output shape:
         (batch, output height, output width, channels).
 
     Raises:
-        ValueError: When an argument is out of range, when the switches do not have the values' shape (or one
+        ValueError: when an argument is out of range, when the switches do not have the values' shape (or one
             channel, when shared), when they are not integers, or when `output_size` does not fit the input.
 
     Reference:

@@ -27,18 +27,18 @@ class Metric:
     """A figure of an image and its reconstruction.
 
     Args:
-        name: In files and tags.
-        title: For people, without the unit.
-        better: Which figures are better.
-        digits: Format of a value, as many digits as mean something.
-        function: Of images and reconstructions in [0, 1], both (batch, height, width, channels), to (batch,).
-        unit: Of a value; empty where it has none.
-        least_side: Images with a shorter side, in pixels, do not have it.
-        in_graph: Whether the function can be part of a compiled TensorFlow function.
-        while_training: Of which images of a batch it is measured while training: `all`, an even `sample` since it
+        name: in files and tags.
+        title: for people, without the unit.
+        better: which figures are better.
+        digits: format of a value, as many digits as mean something.
+        function: of images and reconstructions in [0, 1], both (batch, height, width, channels), to (batch,).
+        unit: of a value; empty where it has none.
+        least_side: images with a shorter side, in pixels, do not have it.
+        in_graph: whether the function can be part of a compiled TensorFlow function.
+        while_training: of which images of a batch it is measured while training: `all`, an even `sample` since it
             costs much, or `none`.
-        main: Whether it stands in the main table of a comparison.
-        band: Differences between decoders that are smaller do not matter; None where nobody has said.
+        main: whether it stands in the main table of a comparison.
+        band: smaller differences between decoders do not matter; None where it was never set.
     """
 
     name: str
@@ -155,7 +155,7 @@ def metric(name: str) -> Metric:
     """Look up a metric by its name.
 
     Raises:
-        KeyError: There is no such metric.
+        KeyError: there is no such metric.
     """
     return _BY_NAME[name]
 
@@ -199,14 +199,14 @@ def graph_metrics_per_image(images: Any, reconstructions: Any) -> dict[str, Any]
     """The metrics that TensorFlow computes; may be part of a compiled function.
 
     Args:
-        images: Pixels in [0, 1], (batch, height, width, channels).
-        reconstructions: The same shape, clipped by the caller where it may leave [0, 1].
+        images: pixels in [0, 1], (batch, height, width, channels).
+        reconstructions: the same shape, clipped by the caller where it may leave [0, 1].
 
     Returns:
         Each metric's name to float32, (batch,).
 
     Raises:
-        ValueError: The arguments are not two batches of images of one shape.
+        ValueError: the arguments are not two batches of images of one shape.
     """
     return {
         one.name: one.function(images, reconstructions) for one in metrics_of(tuple(images.shape[1:])) if one.in_graph
@@ -223,14 +223,14 @@ def metrics_per_image(images: Any, reconstructions: Any) -> dict[str, np.ndarray
         [20.0, 20.0]
 
     Args:
-        images: Pixels in [0, 1], (batch, height, width, channels).
-        reconstructions: The same shape.
+        images: pixels in [0, 1], (batch, height, width, channels).
+        reconstructions: the same shape.
 
     Returns:
         Each metric's name to float32 or float64, (batch,).
 
     Raises:
-        ValueError: The arguments are not two batches of images of one shape.
+        ValueError: the arguments are not two batches of images of one shape.
     """
     return {one.name: one.per_image(images, reconstructions) for one in metrics_of(tuple(images.shape[1:]))}
 

@@ -31,7 +31,7 @@ class EvenSample:
         [0.0, 4.0, 8.0]
 
     Args:
-        most: How many images to keep at most; of a longer stream at least half as many are kept.
+        most: how many images to keep at most; of a longer stream at least half as many are kept.
     """
 
     def __init__(self, most: int) -> None:
@@ -90,7 +90,7 @@ def fit_pca(sample: np.ndarray, components: int) -> Pca:
 
     Args:
         sample: float32, shape (images, values); centred in place.
-        components: How many at most; there are no more than the sample has directions of variation.
+        components: how many at most; there are no more than the sample has directions of variation.
 
     Returns:
         The mean and the components.
@@ -154,10 +154,10 @@ def fit_image_pca(batches: Iterable[np.ndarray], components: int) -> Pca:
 
     Args:
         batches: float32, (batch, height, width, channels).
-        components: How many at most.
+        components: how many at most.
 
     Raises:
-        ValueError: There is no image.
+        ValueError: there is no image.
     """
     return fit_pca(_sample(batches, lambda images: images, most_images), components)
 
@@ -170,8 +170,8 @@ class BlockKlt:
     itself has a lower mean squared error on the images it was fitted on.
 
     Args:
-        block: Height and width of a block.
-        mean: The mean block, float32, (block height * block width * image channels,): rows, then columns, then
+        block: height and width of a block.
+        mean: the mean block, float32, (block height * block width * image channels,): rows, then columns, then
             channels, as `tf.nn.space_to_depth` orders them.
         components: float32, orthonormal rows, (code channels, values of a block), largest variance first.
     """
@@ -204,11 +204,11 @@ def fit_block_klt(batches: Iterable[np.ndarray], block: tuple[int, int], channel
 
     Args:
         batches: float32, (batch, height, width, channels).
-        block: Height and width of a block; see `to_blocks` where they do not divide the image's.
-        channels: Values for each block at most; there are no more than blocks have directions of variation.
+        block: height and width of a block; see `to_blocks` where they do not divide the image's.
+        channels: values for each block at most; there are no more than blocks have directions of variation.
 
     Raises:
-        ValueError: There is no image.
+        ValueError: there is no image.
     """
 
     def most(image_values: int) -> int:
@@ -256,8 +256,8 @@ def choose_block(image_shape: Shape, code_shape: Shape) -> tuple[tuple[int, int]
     (((16, 16), 16), ((32, 32), 3))
 
     Args:
-        image_shape: Height, width and channels.
-        code_shape: Height, width and channels; (1, 1, n) without places.
+        image_shape: height, width and channels.
+        code_shape: height, width and channels; (1, 1, n) without places.
     """
     height, width, channels = image_shape
     if code_shape[:2] != (1, 1):
@@ -291,7 +291,7 @@ def to_blocks(images: np.ndarray, block: tuple[int, int]) -> np.ndarray:
 
     Args:
         images: (batch, height, width, channels).
-        block: Height and width of a block.
+        block: height and width of a block.
 
     Returns:
         (batch, blocks down, blocks across, block height * block width * channels).

@@ -26,14 +26,14 @@ def as_float32_pair(images: Any, reconstructions: Any) -> tuple[tf.Tensor, tf.Te
         tf.float32
 
     Args:
-        images: Floating-point pixels, shape (batch, height, width, channels), all known but the batch.
-        reconstructions: The same shape, any floating-point type.
+        images: floating-point pixels, shape (batch, height, width, channels), all known but the batch.
+        reconstructions: the same shape, any floating-point type.
 
     Returns:
         The two, as float32 tensors.
 
     Raises:
-        ValueError: For another rank, unknown sizes, different shapes, or pixels that are not floating-point.
+        ValueError: for another rank, unknown sizes, different shapes, or pixels that are not floating-point.
     """
     images, reconstructions = tf.convert_to_tensor(images), tf.convert_to_tensor(reconstructions)
     for name, values in (("images", images), ("reconstructions", reconstructions)):
@@ -63,14 +63,14 @@ def mse_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
         [0.0625, 0.0625]
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
-        reconstructions: The same shape.
+        images: pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
+        reconstructions: the same shape.
 
     Returns:
         float32, shape (batch,).
 
     Raises:
-        ValueError: The arguments are not two batches of images of one shape.
+        ValueError: the arguments are not two batches of images of one shape.
     """
     images, reconstructions = as_float32_pair(images, reconstructions)
     return tf.reduce_mean(tf.math.squared_difference(images, reconstructions), axis=(1, 2, 3))
@@ -85,14 +85,14 @@ def mae_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
         [0.25, 0.25]
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
-        reconstructions: The same shape.
+        images: pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
+        reconstructions: the same shape.
 
     Returns:
         float32, shape (batch,).
 
     Raises:
-        ValueError: The arguments are not two batches of images of one shape.
+        ValueError: the arguments are not two batches of images of one shape.
     """
     images, reconstructions = as_float32_pair(images, reconstructions)
     return tf.reduce_mean(tf.abs(images - reconstructions), axis=(1, 2, 3))
@@ -110,7 +110,7 @@ def psnr_from_mse(mse: Any) -> tf.Tensor:
         [20.0, 100.0]
 
     Args:
-        mse: Mean squared errors of images, any shape.
+        mse: mean squared errors of images, any shape.
 
     Returns:
         float32 of the same shape, at most `PSNR_CAP`.

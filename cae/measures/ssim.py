@@ -46,14 +46,14 @@ def ssim_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
         [-1.0]
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
-        reconstructions: The same shape.
+        images: pixels in [0, 1], shape (batch, height, width, channels), any floating-point type.
+        reconstructions: the same shape.
 
     Returns:
         float32, shape (batch,), in [-1, 1].
 
     Raises:
-        ValueError: The arguments are not two batches of images of one shape.
+        ValueError: the arguments are not two batches of images of one shape.
 
     Source:
         Wang, Bovik, Sheikh and Simoncelli (2004), Image quality assessment: from error visibility to
@@ -69,7 +69,7 @@ def luminance_and_structure(images: tf.Tensor, reconstructions: tf.Tensor) -> tu
 
     Args:
         images: float32 in [0, 1], shape (batch, height, width, channels), all known but the batch.
-        reconstructions: The same shape.
+        reconstructions: the same shape.
 
     Returns:
         Two float32 maps, shape (batch, height - window + 1, width - window + 1, channels).
@@ -109,15 +109,15 @@ def ms_ssim_per_image(images: Any, reconstructions: Any) -> tf.Tensor:
         [1.0]
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, channels), any floating-point type, height and
+        images: pixels in [0, 1], shape (batch, height, width, channels), any floating-point type, height and
             width at least 161.
-        reconstructions: The same shape.
+        reconstructions: the same shape.
 
     Returns:
         float32, shape (batch,), in [0, 1].
 
     Raises:
-        ValueError: The images are too small, or the arguments are not two batches of images of one shape.
+        ValueError: the images are too small, or the arguments are not two batches of images of one shape.
 
     Source:
         Wang, Simoncelli and Bovik (2003), Multiscale structural similarity for image quality assessment,
@@ -162,7 +162,7 @@ def gaussian_means(maps: tf.Tensor, window: int) -> tf.Tensor:
 
     Args:
         maps: float32, shape (batch, height, width, channels), all known but the batch.
-        window: Side of the window in pixels, odd, at most the shorter side.
+        window: side of the window in pixels, odd, at most the shorter side.
 
     Returns:
         float32, shape (batch, height - window + 1, width - window + 1, channels).

@@ -50,8 +50,8 @@ def fold_kernel(kernel: tf.Tensor, factor: int) -> tf.Tensor:
     [4.0, 6.0, 3.0, 1.0]
 
     Args:
-        kernel: Of a convolution, (side, side, input channels, output channels).
-        factor: Of the nearest resize.
+        kernel: of a convolution, (side, side, input channels, output channels).
+        factor: of the nearest resize.
 
     Returns:
         Of a transposed convolution, (side + factor - 1, side + factor - 1, output channels, input channels).

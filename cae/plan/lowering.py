@@ -23,7 +23,7 @@ from cae.kinds.downsampling import MaxPooling
 from cae.kinds.operations import Activation, Operation, Upsample
 from cae.kinds.upsampling.subpixel import DepthToSpace
 
-# Libraries fill their vectors of so many float32 with filters: one filter costs nearly as much as sixteen.
+# Libraries fill vectors of this many float32 with filters: one filter costs nearly as much as sixteen.
 _VECTOR = 16
 _FEW_FILTERS = 4
 

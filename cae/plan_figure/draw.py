@@ -1,4 +1,4 @@
-"""The picture itself."""
+"""Draw the laid-out plan with Matplotlib."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where everything stands, in inches from the figure's top left corner, and the words in each box."""
+"""Layout of the figure: positions in inches from its top left corner, and the text of each box."""
 
 from __future__ import annotations
 

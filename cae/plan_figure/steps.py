@@ -1,4 +1,4 @@
-"""What the picture shows: operations that have a place of their own, which of them face each other, and links."""
+"""What the figure shows: boxes for operations, which of them face each other, and links between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be done where a run may have been begun already."""
+"""What to do with a run that may exist already."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def as_begun(directory: RunDirectory, config: RunConfig) -> RunConfig:
     """A configuration whose run goes on: what it leaves open, or to be observed, is as the run has it.
 
     Args:
-        directory: Where the run was begun.
-        config: What the run is to be.
+        directory: where the run was begun.
+        config: what the run is to be.
 
     Raises:
-        ConfigError: The run's configuration is damaged.
+        ConfigError: the run's configuration is damaged.
     """
     begun = load_config(directory.config)
     training, data = config.training, config.data
@@ -39,7 +39,7 @@ def as_begun(directory: RunDirectory, config: RunConfig) -> RunConfig:
 
 
 def is_longer(wanted: TrainingSection, begun: TrainingSection) -> bool:
-    """Whether a run that goes on is to have more epochs than it was begun with, or more steps where it has these."""
+    """Whether a resumed run gets more epochs, or more steps, than it had before."""
     for more, before in ((wanted.epochs, begun.epochs), (wanted.steps, begun.steps)):
         if isinstance(more, int) and isinstance(before, int):
             return more > before
@@ -55,15 +55,15 @@ def is_done(directory: RunDirectory, config: RunConfig, *, resume: bool, overwri
     False
 
     Args:
-        directory: Where the run belongs.
-        config: What the run is to be.
-        resume: Go on with a run of the same configuration; `training.strategy` may be another.
-        overwrite: Start a run afresh, whatever it was.
-        longer: A run that goes on may do so for more epochs than it was to have.
+        directory: where the run belongs.
+        config: what the run is to be.
+        resume: go on with a run of the same configuration; `training.strategy` may be another.
+        overwrite: start a run afresh, whatever it was.
+        longer: a run that goes on may do so for more epochs than it was to have.
 
     Raises:
-        ConfigError: A run is there, and neither `resume` nor `overwrite` is said, or it has another configuration.
-        UserError: Something else than a run is there.
+        ConfigError: a run is there, and neither `resume` nor `overwrite` is said, or it has another configuration.
+        UserError: something else than a run is there.
     """
     if resume and directory.exists:
         config = as_begun(directory, config)
@@ -84,12 +84,12 @@ def check_start(config: RunConfig, plan: Plan, tell: Callable[[str], None]) -> N
     """Refuse to start from a run of another model, or from none.
 
     Args:
-        config: Of the run that is to be trained.
-        plan: Of its model.
-        tell: Is given a line for the user, when the run to start from is not finished.
+        config: of the run that is to be trained.
+        plan: of its model.
+        tell: is given a line for the user, when the run to start from is not finished.
 
     Raises:
-        ConfigError: The models differ; names the first layer that does.
+        ConfigError: the models differ; names the first layer that does.
         UserError: `training.start_from` is no run with weights.
     """
     if config.training.start_from is None:

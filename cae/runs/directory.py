@@ -80,7 +80,7 @@ class RunDirectory:
 
     @property
     def training_files(self) -> list[Path]:
-        """The files that a training writes, but for the checksums of all."""
+        """The files that a training writes, without the checksums of all."""
         named = (self.config, self.environment, self.metrics, self.summary, self.weights, self.reconstructions)
         folders = (self.checkpoints, self.train_events, self.validation_events)
         below = [file for folder in folders for file in folder.rglob("*")]
@@ -156,7 +156,7 @@ class RunDirectory:
             raise UserError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
 
     def remove_unfinished(self) -> None:
-        """Remove what kills left of files that were being written; only for the one who trains the run."""
+        """Remove unfinished files of a training that was killed; only for the process that trains the run."""
         remove_unfinished(self.path)
 
     def cut_metrics(self, step: int) -> None:

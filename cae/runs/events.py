@@ -37,7 +37,7 @@ def cut_events(folder: Path, step: int) -> None:
         step: the last step to keep.
 
     Raises:
-        UserError: the file cannot be written, for want of space, say.
+        UserError: the file cannot be written, for instance on a full disk.
     """
     files = sorted(folder.glob(f"{_PREFIX}*"))
     if not files:

@@ -49,7 +49,7 @@ class RunLock:
         True
 
     Args:
-        run: The run directory, which may not exist yet.
+        run: the run directory, which may not exist yet.
     """
 
     def __init__(self, run: Path) -> None:
@@ -61,11 +61,11 @@ class RunLock:
         """Hold the lock in the block.
 
         Args:
-            tell: Is told where there are no locks to be had.
+            tell: called with a line where the file system has no locks.
 
         Raises:
-            BusyError: Another process holds it.
-            UserError: The folder cannot be written.
+            BusyError: another process holds it.
+            UserError: the folder cannot be written.
         """
         try:
             descriptor = self._take()
@@ -84,7 +84,7 @@ class RunLock:
             os.close(descriptor)
 
     def holder(self) -> str | None:
-        """Who trains this run at this moment, in words; None for nobody."""
+        """The process that trains this run now, in words; None if there is none."""
         try:
             descriptor = self._open()
         except (OSError, UserError):
@@ -104,7 +104,7 @@ class RunLock:
         """Refuse a run that another process trains.
 
         Raises:
-            BusyError: It is so; the message says which process.
+            BusyError: it is so; the message says which process.
         """
         if holder := self.holder():
             raise BusyError(

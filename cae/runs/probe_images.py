@@ -68,7 +68,7 @@ def sheet_columns(number: int) -> int:
 
 
 def encode_sheet(images: np.ndarray) -> bytes:
-    """Put images on a sheet, row by row, without loss but for the rounding to 8 bits.
+    """Put images on a sheet, row by row, without loss, except for rounding to 8 bits.
 
     Example:
         >>> sheet = Image.open(io.BytesIO(encode_sheet(np.ones((5, 2, 4, 1)))))

@@ -1,4 +1,4 @@
-"""Read back what a run wrote down of itself; what is damaged is told by file and rule, never passed on."""
+"""Read the records of a run; a damaged one is an error that names file and rule."""
 
 from __future__ import annotations
 

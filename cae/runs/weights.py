@@ -28,12 +28,12 @@ def save_weights(path: Path, autoencoder: Autoencoder, values: Sequence[np.ndarr
     """Write weights atomically, as HDF5 arrays `encoder/OPERATION/VARIABLE` and `decoder/...`, with a format number.
 
     Args:
-        path: The file, `model.weights.h5` in a run directory.
-        autoencoder: Whose weights they are.
-        values: In the order of `autoencoder.model.weights`; None for the present ones.
+        path: the file, `model.weights.h5` in a run directory.
+        autoencoder: whose weights they are.
+        values: in the order of `autoencoder.model.weights`; None for the present ones.
 
     Raises:
-        OSError: The disk is full, or the file cannot be written.
+        OSError: the disk is full, or the file cannot be written.
     """
     values = autoencoder.model.get_weights() if values is None else values
     # HDF5 itself writes to memory only: when its own write to a disk fails, it crashes the interpreter later.
@@ -54,11 +54,11 @@ def load_weights(path: Path, autoencoder: Autoencoder) -> None:
     nothing else in a file is looked at.
 
     Args:
-        path: The file.
-        autoencoder: The model that they are for.
+        path: the file.
+        autoencoder: the model that they are for.
 
     Raises:
-        UserError: The file cannot be read, holds something else, or is of another model or a later version.
+        UserError: the file cannot be read, holds something else, or is of another model or a later version.
     """
     weights = autoencoder.model.weights
     with naming(path), open_regular(path), h5py.File(path, "r") as file:
@@ -134,8 +134,8 @@ class _NamesOfVersion010:
     """Where version 0.1.0 put each weight: Keras counted the layers of each class, encoder and decoder apart.
 
     Args:
-        file: Of that version.
-        autoencoder: Whose weights it holds.
+        file: of that version.
+        autoencoder: whose weights it holds.
     """
 
     def __init__(self, file: h5py.File, autoencoder: Autoencoder) -> None:

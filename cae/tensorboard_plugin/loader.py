@@ -1,4 +1,4 @@
-"""How TensorBoard finds the tab: by this package's entry point, or by `cae tensorboard`."""
+"""The tab's loader, which TensorBoard finds by this package's entry point or by `cae tensorboard`."""
 
 from __future__ import annotations
 

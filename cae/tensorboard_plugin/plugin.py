@@ -80,7 +80,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
         return apps
 
     def _make_app(self, answer: Answer) -> Any:
-        """Make a WSGI application of a route; what goes wrong is told as JSON, in words for people."""
+        """Make a WSGI application of a route; errors become JSON with a message for people."""
 
         @wrappers.Request.application
         def app(request: wrappers.Request) -> wrappers.Response:
@@ -119,7 +119,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
         return http_util.Respond(request, told, "application/json", code=403)
 
     def _reader(self, request: wrappers.Request) -> Reader:
-        # Brings a library with it that warns of its age when it is imported.
+        # Imports a library that warns of its age.
         from tensorboard import plugin_util
 
         context, experiment = plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)

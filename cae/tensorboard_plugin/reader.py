@@ -1,4 +1,4 @@
-"""Asks TensorBoard's data provider, fast or not, for what the tab shows."""
+"""Read what the tab shows from TensorBoard's data provider, with or without its fast reader."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PLAIN_KINDS = ("number_value", "string_value", "bool_value")
 # Letters of what a parser says.
 _MOST_SAID = 300
 Value = TypeVar("Value")
-# Folders of a run directory whose events TensorBoard takes for runs of their own.
+# Folders of a run directory whose events TensorBoard shows as separate runs.
 _PARTS = ("validation", "train", "evaluation")
 
 

@@ -119,7 +119,7 @@ def auto_batch_size(num_images: int | None, bytes_per_image: int) -> int:
 
 
 def _steps_per_epoch(num_images: int, batch_size: int) -> int:
-    from cae.data.batch_shares import steps_per_epoch  # and with it NumPy, for which wrong configurations need not wait
+    from cae.data.batch_shares import steps_per_epoch  # imports NumPy, which takes time
 
     return steps_per_epoch(num_images, batch_size)
 

@@ -41,7 +41,7 @@ class Loop:
         state: what training changes; restored beforehand when resuming.
         validation_images: images that decide which epoch is best.
         checkpoints: where states are saved; None where another process does so.
-        journal: is told of steps and epochs, and writes them down.
+        journal: records steps and epochs.
         make_training_batches: gives the endless stream of batches from a step on.
         agreement: with the other processes of this training.
     """

@@ -75,7 +75,7 @@ class Objective:
         [2.25]
 
     Args:
-        section: Weights of the terms and of the penalty.
+        section: weights of the terms and of the penalty.
     """
 
     def __init__(self, section: ObjectiveSection) -> None:
@@ -85,9 +85,9 @@ class Objective:
         """Loss of each image.
 
         Args:
-            images: Clean pixels in [0, 1], shape (batch, height, width, channels).
-            reconstructions: The model's output, the same shape.
-            latent: The code, shape (batch, ...).
+            images: clean pixels in [0, 1], shape (batch, height, width, channels).
+            reconstructions: the model's output, the same shape.
+            latent: the code, shape (batch, ...).
 
         Returns:
             float32, shape (batch,).
@@ -105,10 +105,10 @@ class Objective:
         """Refuse images that a term or the corruption does not fit.
 
         Args:
-            image_shape: Height, width and channels.
+            image_shape: height, width and channels.
 
         Raises:
-            ConfigError: Images too small for MS-SSIM, or smaller than a masked patch.
+            ConfigError: images too small for MS-SSIM, or smaller than a masked patch.
         """
         height, width, _ = image_shape
         weights, corruption = self._section.reconstruction.weights, self._section.corruption
@@ -145,10 +145,10 @@ def corrupt(images: Any, section: Corruption, seed: Any, position: Position | No
         [0.0, 0.5, 1.0]
 
     Args:
-        images: Pixels in [0, 1], shape (batch, height, width, channels); height and width known.
-        section: The kind of corruption and how strong it is.
-        seed: Two int32 numbers.
-        position: Where these images lie in a batch that others have a part of; None where they are all of it.
+        images: pixels in [0, 1], shape (batch, height, width, channels); height and width known.
+        section: the kind of corruption and how strong it is.
+        seed: two int32 numbers.
+        position: where these images lie in a batch that others have a part of; None where they are all of it.
 
     Returns:
         Pixels in [0, 1], float32, the same shape; the images themselves for the kind `none`.
@@ -201,8 +201,8 @@ def _uniform(shape: tuple[Any, ...], seed: Any, position: Position | None) -> tf
 
     Args:
         shape: (planes, images, ...); images are those at hand.
-        seed: Two int32 numbers.
-        position: Where the images lie in their batch.
+        seed: two int32 numbers.
+        position: where the images lie in their batch.
     """
     bits = _random_bits(shape, seed) if position is None else _random_bits_of_part(shape, seed, position)
     return tf.cast(tf.bitwise.bitwise_and(bits, 0xFFFFFF), tf.float32) * 2.0**-24

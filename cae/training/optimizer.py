@@ -100,8 +100,8 @@ class WeightAverage:
     so that the random weights of the beginning leave no trace.
 
     Args:
-        model: A built Keras model, made in the scope of the strategy that is entered now.
-        momentum: Share of the average that stays in a step, once training is long.
+        model: a built Keras model, made in the scope of the strategy that is entered now.
+        momentum: share of the average that stays in a step, once training is long.
     """
 
     def __init__(self, model: keras.Model, momentum: float) -> None:
@@ -129,7 +129,7 @@ class WeightAverage:
         """Take in the model's weights, within a replica.
 
         Args:
-            step: Steps that were taken before this one, an integer scalar.
+            step: steps that were taken before this one, an integer scalar.
         """
         steps = tf.cast(step, tf.float32)
         new = 1.0 - tf.minimum(self._momentum, steps / (9.0 + steps))
@@ -159,7 +159,7 @@ def of_better_weights(row: Mapping[str, Any]) -> dict[str, Any]:
     {'val_loss': 1.0, 'val_psnr': 21.0, 'val_ema_loss': 1.0, 'val_ema_psnr': 21.0}
 
     Args:
-        row: Of metrics.jsonl.
+        row: of metrics.jsonl.
     """
     if row.get(f"val_{EMA}loss", np.inf) > row["val_loss"]:
         return dict(row)

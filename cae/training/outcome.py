@@ -1,4 +1,4 @@
-"""How a training ends: for want of memory, with a loss that is not finite, or by signals that end it early."""
+"""How a training ends: out of memory, with a loss that is not finite, or early by a signal."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def naming_memory(batch_size: int, image_shape: tuple[int, int, int]) -> Iterato
     cae.errors.UserError: Out of memory with training.batch_size: 512 and images of 1024x768x3...
 
     Args:
-        batch_size: Images in a step.
+        batch_size: images in a step.
         image_shape: (height, width, channels) of the images.
 
     Raises:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # What a step adds up over images, in this order; means are sums over the count, so partial batches weigh right.
 IMAGE_METRICS = ("loss", *(metric.name for metric in metrics_while_training()))
-# Metrics that cost much are those of every so many images of a batch while training.
+# While training, costly metrics are computed of every n-th image of a batch only.
 TRAINING_SAMPLE_EVERY = 8
 # Corruption of validation images must not change between epochs, runs or machines.
 VALIDATION_NOISE_SEED = 20140422
@@ -71,7 +71,7 @@ class _Part(NamedTuple):
         return total if self.weight is None else total * self.weight
 
     def sample(self, values: tf.Tensor, every: int) -> tf.Tensor:
-        """Take every so many images' values, the same ones of a batch however it is divided."""
+        """Take the values of every n-th image, the same ones however the batch is divided."""
         if every == 1:
             return values
         first = 0 if self.position is None else tf.math.floormod(-self.position.first, every)

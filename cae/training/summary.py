@@ -221,7 +221,7 @@ def measured(splits: Splits, steps: Steps, config: RunConfig, batch_size: int) -
 
     Both are even samples: at most 1,024 images, or as many as have 16 million values.
     """
-    from cae.training.tensorboard import ProbeImages  # and with it TensorFlow, for which plans need not wait
+    from cae.training.tensorboard import ProbeImages  # imports TensorFlow, which takes time
 
     images, training = _sample(splits.validation), _sample(splits.train)
     probes = ProbeImages(images, (), batch_size, len(images))

@@ -1,4 +1,4 @@
-"""Put a training together from its configuration, run it, and write its summary."""
+"""One training: put together from its configuration, run, and summarised."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a run's feature maps respond to: the images that activate each most, projected back to pixel space."""
+"""What a run's feature maps respond to: the images that activate each map most, projected back to pixels."""

@@ -1,4 +1,4 @@
-"""Where the methods of carrying a signal back differ: what becomes of it at an activation."""
+"""Methods of carrying a signal back through a network, which differ at activations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that a person names on the command line, fitted as the run's own were."""
+"""Images that you name on the command line, fitted as the run's own were."""
 
 from __future__ import annotations
 

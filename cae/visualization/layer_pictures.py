@@ -1,4 +1,4 @@
-"""Many small pictures on one sheet, signed values as colours, and the legend below them."""
+"""The pictures of a layer: kernels, activations and strongest images on one sheet, signed values as colours."""
 
 from __future__ import annotations
 
@@ -351,7 +351,7 @@ def draw_layer(
         first_maps: all maps of the first image, (height, width, maps) or (maps,).
         method: how activations are passed on the way down.
         batch_size: images that are projected at a time.
-        progress: is told 1 for each map.
+        progress: called with 1 for each map.
 
     Returns:
         What the maps respond to, the kernels if the layer has any, and the maps of the first image.

@@ -1,4 +1,4 @@
-"""What the command line chooses: maps of a layer (`all`, `top:N`, or `0,3,5-8`), and the way back to the pixels."""
+"""The choice of maps on the command line (`all`, `top:N`, or `0,3,5-8`), and of the method that projects them back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found about the maps, as numbers and in words, and the page that shows it: one file that opens from disk."""
+"""Findings about the feature maps in numbers and words, and the page that shows them, one file without links."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def survey(
         images: what is streamed, in order.
         top: how many images to keep for each map.
         batch_size: images at a time.
-        progress: is told how many images a step has done.
+        progress: called with the number of images of each step.
 
     Returns:
         Layer's name to what its maps answered.

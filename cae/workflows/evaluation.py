@@ -34,8 +34,8 @@ def evaluate_one(
     """Measure a run, or read back what was measured already with nothing changed since; gives results.json.
 
     Raises:
-        ConfigError: There is no such metric for these images.
-        UserError: The run is damaged, images are missing, or the folder cannot be written.
+        ConfigError: there is no such metric for these images.
+        UserError: the run is damaged, images are missing, or the folder cannot be written.
     """
     start_engine()
     from cae.comparison.compare import check_metric

@@ -63,7 +63,7 @@ def resolve(config: RunConfig, plan: Plan, num_images: int, path: Path) -> RunCo
 
 
 def batch_size_of(config: RunConfig, plan: Plan) -> int:
-    """Images in a step, for who does not train: where it is `auto` and images are not at hand, the most it can be."""
+    """Images in a step, without training: for `auto`, the most it can be where images are not on this machine."""
     size = config.training.batch_size
     if size != "auto":
         return size
@@ -98,7 +98,7 @@ def memory_of_step(config: RunConfig, plan: Plan, batch_size: int) -> StepMemory
 
 def load_splits_with_progress(section: DataSection, tell: Callable[[str], None] = tell) -> Splits:
     """Load the images' splits, and say what they are; a scan of many files shows a bar on a terminal."""
-    # And with it NumPy, for which help and wrong configurations need not wait.
+    # Imports NumPy, which takes time.
     from cae.data.dividing import parts_in_words
     from cae.data.load import load_splits, look_at_values
     from cae.data.lossy import LOSSY, warn_of_loss
@@ -115,7 +115,7 @@ def load_splits_with_progress(section: DataSection, tell: Callable[[str], None] 
 
 
 def with_range_stated(config: RunConfig, splits: Splits) -> RunConfig:
-    """Put the values that were observed in the training images in the place of `observed`: later commands need them."""
+    """Put the values that were observed in the training images instead of `observed`: later commands need them."""
     if not isinstance(config.data, StoredData) or config.data.value_range != "observed":
         return config
     data = config.data.model_copy(update={"value_range": splits.value_range})

@@ -33,12 +33,12 @@ class Order:
     """What is to be trained, and what becomes of runs that are there already.
 
     Args:
-        config: The checked configuration.
-        source: Its file, or the name that messages give it instead.
-        runs_dir: The folder of all experiments.
-        resume: Go on with a run that was begun, for more epochs too; a grid does so anyway, but for more epochs.
-        overwrite: Start runs afresh.
-        tell: Shows a line to the user.
+        config: the checked configuration.
+        source: its file, or the name that messages give it instead.
+        runs_dir: the folder of all experiments.
+        resume: go on with a run that exists, also for more epochs; a grid goes on anyway, but not for more epochs.
+        overwrite: start runs afresh.
+        tell: shows a line to the user.
     """
 
     config: RunConfig
@@ -89,8 +89,8 @@ def train_one(order: Order) -> End:
     """Train a single run, unless it is trained already.
 
     Raises:
-        ConfigError: The model does not fit the images, or a run is there and the order does not say what of it.
-        UserError: Images are missing, the folder cannot be written, another process trains there, or training failed.
+        ConfigError: the model does not fit the images, or a run is there and the order does not say what of it.
+        UserError: images are missing, the folder cannot be written, another process trains there, or training failed.
     """
     directory = order.directory
     if order.resume and directory.exists:
@@ -122,11 +122,11 @@ def train_one(order: Order) -> End:
 def find_learning_rate(
     order: Order, lowest: float, highest: float, steps: int, progress: Callable[[int, int], None]
 ) -> RangeTest:
-    """Find a learning rate for a single run, which is neither begun nor touched; see `cae.training.range_test`.
+    """Find a learning rate for a single run, whose directory is not touched; see `cae.training.range_test`.
 
     Raises:
-        ConfigError: There is a grid, or several processes are to train; or as `train_one`.
-        UserError: Images are missing, or there is nothing to suggest.
+        ConfigError: there is a grid, or several processes are to train; or as `train_one`.
+        UserError: images are missing, or there is nothing to suggest.
     """
     from cae.training.range_test import check_range, run_range_test
 
@@ -189,10 +189,10 @@ def _train(order: Order, plan: Plan, splits: Splits, cluster: Cluster | None) ->
 
 
 def find_grid(order: Order, shard: Shard | None = None) -> list[Combination]:
-    """Look at the combinations of a grid, or those of a shard, and at what is there of each.
+    """Find the combinations of a grid, or those of a shard, and the state of each.
 
     Raises:
-        ConfigError: Models cannot be matched, or one is to be trained by several processes.
+        ConfigError: models cannot be matched, or one is to be trained by several processes.
     """
     configs: Sequence[RunConfig] = expand_grid(order.config)
     if any(combination.training.strategy == "multi_worker" for combination in configs):
@@ -216,8 +216,8 @@ def train_grid(
         The folders of those that are trained, and the exit code, as `cae.grid.train_combinations` has them.
 
     Raises:
-        ConfigError: A model does not fit its images.
-        UserError: Images are missing, or a folder cannot be written.
+        ConfigError: a model does not fit its images.
+        UserError: images are missing, or a folder cannot be written.
     """
     pending = [combination for combination in combinations if combination.is_pending]
     for combination in pending:

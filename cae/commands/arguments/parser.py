@@ -56,7 +56,7 @@ class Parser(argparse.ArgumentParser):
         """Show the usage of this command, what is wrong, and what may have been meant; exit code 2."""
         if found := _CHOICE.search(message):
             words = [word.strip("'\" ") for word in found["words"].split(",")]
-            from cae.config.problems import closest  # and with it the schema, for which no one waits without need
+            from cae.config.problems import closest  # imports the schema, which takes time
 
             is_command = "COMMAND" in message
             meant = _meant_command(found["word"], words) if is_command else closest(found["word"], words, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""How the figures look: a style for each contender that is told without colours too, and figures as data URIs."""
+"""How the figures look: a style for each contender, also distinct without colours, and figures as data URIs."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _escaped(text: str) -> str:
 
 
 def _with_code(text: str) -> str:
-    """Escape a sentence, but for what stands between backticks: Markdown takes that as it is."""
+    """Escape a sentence, except between backticks, which Markdown does not interpret."""
     pieces = code_spans(printable(sentence(text)))
     return "".join(f"`{piece}`" if is_code else _escaped(piece) for piece, is_code in pieces)
 

@@ -1,4 +1,4 @@
-"""The one telling of a comparison: its sections in order, for the page, Markdown, the terminal and TensorBoard."""
+"""The report of a comparison: its sections in order, for the page, Markdown, the terminal and TensorBoard."""
 
 from __future__ import annotations
 

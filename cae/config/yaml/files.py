@@ -196,9 +196,9 @@ def absolute_paths(node: Node, folder: str, path: Path = ()) -> Node:
     """Return a tree in which the paths of images and runs start from the root of the file system.
 
     Args:
-        node: What stands under `path`; grids are looked through, too.
-        folder: What relative paths start from. A leading `~` is the home folder instead.
-        path: The dotted key of `node`; empty for a whole configuration.
+        node: what stands under `path`; grids are looked through, too.
+        folder: what relative paths start from. A leading `~` is the home folder instead.
+        path: the dotted key of `node`; empty for a whole configuration.
     """
     if path in _PATHS:
         if isinstance(node.value, str) and node.value:
@@ -226,11 +226,11 @@ def save_config(config: RunConfig, path: pathlib.Path) -> None:
     ['experiment: default', 'name: run', 'seed: 3']
 
     Args:
-        config: The configuration; paths of images in it are absolute, as `load_config` makes them.
-        path: The file, replaced when it exists; its folder must exist.
+        config: the configuration; paths of images in it are absolute, as `load_config` makes them.
+        path: the file, replaced when it exists; its folder must exist.
 
     Raises:
-        UserError: The file cannot be written.
+        UserError: the file cannot be written.
     """
     try:
         write_text(path, to_yaml(config))

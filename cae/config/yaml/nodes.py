@@ -39,7 +39,7 @@ def resolve(text: str) -> Scalar:
     [0.001, 10, 8, 'no', True, None]
 
     Raises:
-        ValueError: The text is a number of more than `MAX_NUMBER_LENGTH` characters.
+        ValueError: the text is a number of more than `MAX_NUMBER_LENGTH` characters.
 
     Source:
         YAML 1.2.2, section 10.3.

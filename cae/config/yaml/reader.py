@@ -62,9 +62,9 @@ def read_yaml(text: bytes | str, source: str, *, key: str | None = None) -> tupl
     a.yaml:2:1: seed: the key is given twice, first in line 1, column 1
 
     Args:
-        text: The document, in UTF-8 when in bytes; an empty one is null.
-        source: Name of the file in messages, or the command line argument.
-        key: The KEY when `text` is the VALUE of `--set KEY=VALUE`; messages then have no line and column.
+        text: the document, in UTF-8 when in bytes; an empty one is null.
+        source: name of the file in messages, or the command line argument.
+        key: the KEY when `text` is the VALUE of `--set KEY=VALUE`; messages then have no line and column.
 
     Returns:
         The tree (None when the text could not be read to its end), and what is wrong.

@@ -62,7 +62,7 @@ def open_array_file(path: Path) -> ArrayFile:
     """Open a .npy, .npz, .h5 or .hdf5 file and read its headers.
 
     Raises:
-        UserError: The file is missing, damaged, or of another kind.
+        UserError: the file is missing, damaged, or of another kind.
     """
     kinds: dict[str, Callable[[Path], ArrayFile]] = {
         ".npy": NpyFile,
@@ -229,8 +229,8 @@ class Hdf5Rows:
     """An HDF5 data set that takes indices in any order; HDF5 itself wants them rising and without repetition.
 
     Args:
-        path: Of the file.
-        dataset: Opened and looked at.
+        path: of the file.
+        dataset: opened and looked at.
     """
 
     def __init__(self, path: Path, dataset: Any) -> None:

@@ -69,7 +69,7 @@ def name_kind(start: bytes) -> str:
     ('a TIFF picture', 'text that begins with "# Read me"', 'an IDX file of float32')
 
     Args:
-        start: Its first bytes, 512 or all of them.
+        start: its first bytes, 512 or all of them.
     """
     if not start:
         return "an empty file"
@@ -92,8 +92,8 @@ def wrong_kind(start: bytes, around: str = "") -> str:
     """Say what a file is, and what can be read instead, to follow a rule.
 
     Args:
-        start: As for `name_kind`.
-        around: What to say before, of a file within another.
+        start: as for `name_kind`.
+        around: what to say before, of a file within another.
     """
     return f"Received: {around}{printable(name_kind(start))}. {_READABLE}."
 

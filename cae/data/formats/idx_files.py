@@ -21,7 +21,7 @@ def read_idx_shape(path: Path) -> tuple[int, ...]:
     """Read the dimensions from an IDX file's header.
 
     Raises:
-        UserError: The file cannot be read, or its header is not that of an IDX file of unsigned bytes.
+        UserError: the file cannot be read, or its header is not that of an IDX file of unsigned bytes.
     """
     with naming(path), _open(path) as file:
         return _read_header(file, path)
@@ -30,13 +30,13 @@ def read_idx_shape(path: Path) -> tuple[int, ...]:
 def read_idx(path: Path) -> np.ndarray:
     """Read an IDX file of unsigned bytes; a plain file is memory-mapped, a compressed one held in memory.
 
-    Compression is told by content, not by name.
+    Compression is recognised by content, not by name.
 
     Returns:
         A read-only uint8 array with the dimensions that the header gives.
 
     Raises:
-        UserError: The file cannot be read, is no such IDX file, or is shorter or longer than its header says.
+        UserError: the file cannot be read, is no such IDX file, or is shorter or longer than its header says.
     """
     with naming(path), _open(path) as file:
         shape = _read_header(file, path)

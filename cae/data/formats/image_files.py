@@ -23,13 +23,13 @@ def decode_deep_png(content: bytes) -> np.ndarray:
     """Decode a PNG file at its full depth with TensorFlow's decoder, loaded when the first such file is met.
 
     Args:
-        content: The whole file.
+        content: the whole file.
 
     Returns:
         (height, width, channels) as uint16: gray, gray and alpha, RGB, or RGBA.
 
     Raises:
-        ValueError: The file is damaged.
+        ValueError: the file is damaged.
     """
     import tensorflow as tf
 
@@ -62,7 +62,7 @@ _PIXEL_BYTES, _OTHER_BYTES = 8, 1 << 26
 # Photographs come in about 10 scans, and each scan of a large picture costs time however few bytes it has.
 _MOST_SCANS = 100
 
-# Damaged EXIF: it does not make a picture unreadable, and nobody can do anything about it.
+# Damaged EXIF does not make a picture unreadable, and there is nothing to do about it.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 Color = tuple[int, ...]
@@ -87,7 +87,7 @@ def read_header(path: str, max_pixels: int) -> ImageHeader:
     """Read size and depth without decoding pixels, and look at the file's end.
 
     Raises:
-        BadImageError: The file is missing, empty, no image of a known format, or has more than `max_pixels` pixels.
+        BadImageError: the file is missing, empty, no image of a known format, or has more than `max_pixels` pixels.
     """
     with _opened(path, max_pixels) as (image, file):
         width, height = image.size
@@ -111,11 +111,11 @@ def find_compression(source: str | bytes, max_pixels: int) -> Compression | None
     """Find whether an image file was compressed with loss, without decoding pixels; None where it was not.
 
     Args:
-        source: A file's path, or what a file would hold.
-        max_pixels: Most pixels that the image may have.
+        source: a file's path, or what a file would hold.
+        max_pixels: most pixels that the image may have.
 
     Raises:
-        BadImageError: The file cannot be read.
+        BadImageError: the file cannot be read.
     """
     with _opened(source, max_pixels) as (image, file):
         if image.format == "WEBP":
@@ -165,19 +165,19 @@ def decode(
     """Decode an image, turned upright, transparent pixels over `background`.
 
     Args:
-        source: A file's path, or what a file would hold.
-        max_pixels: Most pixels that the image may have.
-        background: Red, green and blue, 0 to 255.
-        value_range: The stored values that become 0 and 1, see `cae.data.pixels.to_pixels`; None for what the file's
+        source: a file's path, or what a file would hold.
+        max_pixels: most pixels that the image may have.
+        background: red, green and blue, 0 to 255.
+        value_range: the stored values that become 0 and 1, see `cae.data.pixels.to_pixels`; None for what the file's
             depth says.
-        watch: Is shown the values, (1, ...), as they are stored, before the range is applied.
+        watch: is shown the values, (1, ...), as they are stored, before the range is applied.
 
     Returns:
         (height, width, 1) for gray and black-and-white files without transparency, else (height, width, 3); uint8, or
         float32 in [0, 1] for 16-bit files and with a range.
 
     Raises:
-        BadImageError: The file cannot be decoded.
+        BadImageError: the file cannot be decoded.
     """
     with _opened(source, max_pixels) as (image, file):
         orientation = _orientation(image)

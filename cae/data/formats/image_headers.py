@@ -41,7 +41,7 @@ class HeaderCache:
     that is missing, damaged or cannot be written only means that headers are read from the files.
 
     Args:
-        folders: The data set's folders.
+        folders: the data set's folders.
     """
 
     def __init__(self, *folders: str) -> None:
@@ -133,11 +133,11 @@ def scan(
     (PNG) or the damage breaks the code (JPEG often just shows it).
 
     Args:
-        paths: The files.
-        max_pixels: Most pixels that an image may have.
-        least_size: Least height and width in pixels.
-        progress: Called now and then with the number of files done and the number of all files.
-        cache: Headers of earlier scans; files that have not changed since are not opened. Takes what is found now.
+        paths: the files.
+        max_pixels: most pixels that an image may have.
+        least_size: least height and width in pixels.
+        progress: called now and then with the number of files done and the number of all files.
+        cache: headers of earlier scans; files that have not changed since are not opened. Takes what is found now.
     """
     findings = Findings(np.zeros(len(paths), HEADER_TYPE))
     unknown = 0
@@ -180,10 +180,10 @@ def bad_pictures_error(
     """Make the one error that names bad pictures, wherever they lie.
 
     Args:
-        total: How many pictures there are.
-        num_bad: How many of them are bad.
-        bad: Titles and reasons of the bad ones, of which the first 20 are shown.
-        remedy: What would leave them out.
+        total: how many pictures there are.
+        num_bad: how many of them are bad.
+        bad: titles and reasons of the bad ones, of which the first 20 are shown.
+        remedy: what would leave them out.
     """
     lines = [f"{num_bad} of {total} image files cannot be used; `{remedy}` would leave them out:"]
     lines += [f"  {printable(title)}: {reason}" for title, reason in itertools.islice(bad, _NAMED_FILES)]

@@ -63,12 +63,12 @@ def list_images(root: Path, seen: set[FileId] | None = None, *, may_be_empty: bo
     folder is read twice.
 
     Args:
-        root: The folder.
-        seen: Folders that are not read, or were read before; takes those that are read now.
-        may_be_empty: Whether a folder without an image is right.
+        root: the folder.
+        seen: folders that are not read, or were read before; takes those that are read now.
+        may_be_empty: whether a folder without an image is right.
 
     Raises:
-        UserError: A folder cannot be read, or there is no image file.
+        UserError: a folder cannot be read, or there is no image file.
     """
     with naming(root):
         found, seen = FileList(root, []), set() if seen is None else seen
@@ -86,7 +86,7 @@ def list_folders(folder: Path) -> list[str]:
     """List the sub-folders that `list_images` would read.
 
     Raises:
-        UserError: The folder cannot be read.
+        UserError: the folder cannot be read.
     """
     folders = [entry.name for entry in _entries(folder) if _is_folder(entry)]
     return [name for name in folders if not _is_left_out(name, folders)]

@@ -90,7 +90,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read a prepared data set's manifest.
 
     Raises:
-        UserError: There is no such folder, it was not made by `prepare`, or the manifest is damaged.
+        UserError: there is no such folder, it was not made by `prepare`, or the manifest is damaged.
     """
     path = folder / MANIFEST_NAME
     with naming(folder):
@@ -116,7 +116,7 @@ def check_index_is_there(folder: Path, shard: Shard) -> None:
     """Refuse a shard whose index is far too small, before memory is asked for what the manifest promises.
 
     Raises:
-        UserError: It is missing, or has another number of entries.
+        UserError: it is missing, or has another number of entries.
     """
     path = folder / f"{shard.name}.npy"
     with naming(path):
@@ -143,7 +143,7 @@ def read_index(folder: Path, shard: Shard) -> np.ndarray:
     """Read a shard's index.
 
     Raises:
-        UserError: It is missing or damaged.
+        UserError: it is missing or damaged.
     """
     path = folder / f"{shard.name}.npy"
     with naming(path):

@@ -47,7 +47,7 @@ def find_image_shape(section: DataSection) -> tuple[int, int, int]:
     (14, 20, 1)
 
     Raises:
-        UserError: The shape depends on a file, and that is missing or unreadable.
+        UserError: the shape depends on a file, and that is missing or unreadable.
     """
     if section.image_size is not None and section.channels is not None:
         return (*section.image_size, section.channels)

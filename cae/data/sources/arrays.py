@@ -31,7 +31,7 @@ def load(section: ArrayData | IdxData, progress: Progress | None = None) -> Part
     """Open the file or files that a section names; validation and test parts are those that it names or has.
 
     Raises:
-        UserError: A file is missing, damaged or truncated, does not hold images, or has values outside [0, 1].
+        UserError: a file is missing, damaged or truncated, does not hold images, or has values outside [0, 1].
     """
     return _load_idx(section) if isinstance(section, IdxData) else _load_arrays(section)
 
@@ -72,11 +72,11 @@ def load_given(section: ArrayData | IdxData, trained_on: Pair | None = None) -> 
     """Open the array or the IDX file that a section names for a trained model, without a test part.
 
     Args:
-        section: The file, and with `value_range` other than `type` the range of its values.
-        trained_on: Otherwise the range of the model's own images, as far as it can be meant; see `range_for`.
+        section: the file, and with `value_range` other than `type` the range of its values.
+        trained_on: otherwise the range of the model's own images, as far as it can be meant; see `range_for`.
 
     Raises:
-        UserError: As for `load`.
+        UserError: as for `load`.
     """
 
     def on_range(dtype: np.dtype) -> Any:
@@ -229,7 +229,7 @@ def _check_values(path: Path, name: str, array: ImageArray, section: ArrayData |
         What makes them doubtful.
 
     Raises:
-        UserError: Values are no numbers, or lie outside [0, 1] without a range.
+        UserError: values are no numbers, or lie outside [0, 1] without a range.
     """
     warnings: list[RunWarning] = []
     value_range = given_range(section)

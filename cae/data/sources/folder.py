@@ -33,16 +33,16 @@ class FolderSet(DecodedSet):
     """An image set over image files; memory holds their names, and pixels only with `cache: memory`.
 
     Args:
-        root: The folder.
-        names: Files, relative to `root`.
-        labels: One integer per file.
-        section: How files are read and fitted.
+        root: the folder.
+        names: files, relative to `root`.
+        labels: one integer per file.
+        section: how files are read and fitted.
         image_shape: (height, width, channels) that every image is brought to, or has.
         dtype: uint8; float32 when any file of the data has more than 8 bits, and on a range.
-        replaced: Takes broken files with reasons; shared by the parts of a data set.
-        numbers: Each file's number in the data set; None for 0, 1, ...
-        cache: Keeps decoded images by these numbers; shared by the parts of a data set.
-        seen: Is shown the stored values of each image that is decoded.
+        replaced: takes broken files with reasons; shared by the parts of a data set.
+        numbers: each file's number in the data set; None for 0, 1, ...
+        cache: keeps decoded images by these numbers; shared by the parts of a data set.
+        seen: is shown the stored values of each image that is decoded.
     """
 
     def __init__(
@@ -142,12 +142,12 @@ def load(
     """List the folder's files and look at each of them once; files that an earlier scan has seen are not opened.
 
     Args:
-        section: Where the files are and how they are read.
-        progress: Called now and then with the number of files looked at and the number of all files.
-        parts: The files, where it is known which they are.
+        section: where the files are and how they are read.
+        progress: called now and then with the number of files looked at and the number of all files.
+        parts: the files, where it is known which they are.
 
     Raises:
-        UserError: A folder is missing or has no images, files are bad (each is named; with `on_bad_image: skip` they
+        UserError: a folder is missing or has no images, files are bad (each is named; with `on_bad_image: skip` they
             are left out instead), or sizes differ and no `image_size` is given.
     """
     parts = parts or find_parts(section)

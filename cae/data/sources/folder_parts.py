@@ -49,7 +49,7 @@ def find_parts(section: ImageFolderData) -> FolderParts:
     twice: no image comes twice, or into two parts, by way of folders.
 
     Raises:
-        UserError: A folder is missing, cannot be read, or holds no image file; or it is not clear what the parts are:
+        UserError: a folder is missing, cannot be read, or holds no image file; or it is not clear what the parts are:
             several data sets side by side, two folders for one part, test images among those for training.
     """
     root = section.required_path
@@ -138,11 +138,11 @@ def _doubtful(train: FileList, *, is_whole: bool) -> list[str]:
     """Say which folders among the training images look like parts.
 
     Args:
-        train: The training part.
-        is_whole: Whether that is all there is, as no parts were found.
+        train: the training part.
+        is_whole: whether that is all there is, as no parts were found.
 
     Raises:
-        UserError: One looks like test or validation images, which would be trained on.
+        UserError: one looks like test or validation images, which would be trained on.
     """
     with_images = {PurePosixPath(folder) for folder in {os.path.dirname(name) for name in train.names}}
     folders = sorted(with_images.union(*(folder.parents for folder in with_images)))

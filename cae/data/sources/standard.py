@@ -30,14 +30,14 @@ def read_cifar(paths: list[Path], label_bytes: int) -> tuple[np.ndarray, np.ndar
     """Read binary CIFAR files one after the other.
 
     Args:
-        paths: The files, in order.
+        paths: the files, in order.
         label_bytes: 1 for CIFAR-10; 2 for CIFAR-100, whose second label, the fine one, is taken.
 
     Returns:
         Images (images, 32, 32, 3) and labels (images,), both uint8.
 
     Raises:
-        UserError: A file cannot be read, or its length is not a whole number of images.
+        UserError: a file cannot be read, or its length is not a whole number of images.
     """
     records = np.concatenate([_read_records(path, label_bytes + _PIXEL_BYTES) for path in paths])
     planes = records[:, label_bytes:].reshape(-1, 3, _SIDE, _SIDE)
@@ -99,7 +99,7 @@ def load(section: BundledData | StandardData, progress: Progress | None = None) 
     version, which is pickled.
 
     Raises:
-        UserError: The data set is nowhere, cannot be downloaded, or the files found are damaged.
+        UserError: the data set is nowhere, cannot be downloaded, or the files found are damaged.
     """
     if section.source == "bundled":
         found = _read_folder(BUNDLED_FOLDER, "bundled")
@@ -118,7 +118,7 @@ def is_on_this_machine(section: StandardData) -> bool:
     """Whether a public data set need not be downloaded.
 
     Raises:
-        UserError: It is here, but damaged.
+        UserError: it is here, but damaged.
     """
     return _find(section) is not None
 
@@ -275,7 +275,7 @@ def download(source: str) -> None:
         source: mnist, fashion_mnist, cifar10 or cifar100.
 
     Raises:
-        DownloadError: There is no network, the server does not answer, or a checksum is wrong.
+        DownloadError: there is no network, the server does not answer, or a checksum is wrong.
     """
     import keras
 

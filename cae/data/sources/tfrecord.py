@@ -44,8 +44,8 @@ class Records:
     """Reads bytes out of shards, several threads at a time.
 
     Args:
-        shards: Paths of the shards.
-        table: Of type `RECORD_TYPE`: where every image of the data set is; 48 bytes an image.
+        shards: paths of the shards.
+        table: of type `RECORD_TYPE`: where every image of the data set is; 48 bytes an image.
     """
 
     def __init__(self, shards: Sequence[Path], table: np.ndarray) -> None:
@@ -57,7 +57,7 @@ class Records:
         """Read an encoded image.
 
         Raises:
-            BadImageError: The shard is missing, or the record is damaged.
+            BadImageError: the shard is missing, or the record is damaged.
         """
         record = self.table[number]
         try:
@@ -113,14 +113,14 @@ class RecordSet(DecodedSet):
     """An image set over TFRecord shards; memory holds where the records are, and pixels only with `cache: memory`.
 
     Args:
-        records: The whole data set.
-        numbers: The images of the set, as places in `records.table`.
-        section: How images are decoded and fitted.
+        records: the whole data set.
+        numbers: the images of the set, as places in `records.table`.
+        section: how images are decoded and fitted.
         image_shape: (height, width, channels) that every image is brought to, or has.
         dtype: uint8; float32 when any image of the data has more than 8 bits, and on a range.
-        replaced: Takes broken records with reasons; shared by the parts of a data set.
-        cache: Keeps decoded images by their numbers; shared by the parts of a data set.
-        seen: Is shown the stored values of each image that is decoded.
+        replaced: takes broken records with reasons; shared by the parts of a data set.
+        cache: keeps decoded images by their numbers; shared by the parts of a data set.
+        seen: is shown the stored values of each image that is decoded.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ def load(section: TfrecordData, progress: Progress | None = None) -> Parts[Recor
     they have no other.
 
     Raises:
-        UserError: A folder is missing, incomplete or not prepared, sizes differ and no `image_size` is given, or
+        UserError: a folder is missing, incomplete or not prepared, sizes differ and no `image_size` is given, or
             records lie past their shard's end, are too large or too small (each is named; with `on_bad_image: skip`
             they are left out instead).
     """

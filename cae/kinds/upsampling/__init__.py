@@ -1,4 +1,4 @@
-"""What every kind of upsampling says of itself; each kind has a file of its own."""
+"""What every kind of upsampling declares; each kind has its own file."""
 
 from __future__ import annotations
 

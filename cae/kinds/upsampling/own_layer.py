@@ -109,7 +109,7 @@ def _look_at(layer_class: Callable[[], Any], kind: str, factor: int, given: Shap
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let initializers without a seed of their own, which Keras draws from Python's generator, begin with this one."""
+    """Seed the initializers that have no seed of their own; Keras draws theirs from Python's generator."""
     state = random.getstate()
     random.seed(seed)
     try:

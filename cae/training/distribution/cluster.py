@@ -130,7 +130,7 @@ def _from_slurm() -> Cluster:
 
     try:
         num_tasks, job_id = int(environ["SLURM_STEP_NUM_TASKS"]), int(environ.get("SLURM_JOB_ID", "0"))
-        # Each process uses the GPUs that Slurm lets it see. The resolver cannot do without any, so it is told of one
+        # Each process uses the GPUs that Slurm lets it see. The resolver needs at least one, so it gets one
         # for each process, and not to hand them out.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=_FIRST_PORT + job_id * _PORTS_PER_JOB % _NUM_PORTS,
