@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cae.inference import TrainedAutoencoder
     from cae.training.range_test import RangeTest
     from cae.workflows.evaluation import Split
-    from cae.workflows.training import Order
+    from cae.workflows.training import TrainingJob
 
 
 class Run:
@@ -262,16 +262,16 @@ def train(
         UserError: images are missing or damaged, the loss is no longer finite, or runs of a grid failed.
         OSError: the disk is full, or a file cannot be written.
     """
-    from cae.workflows.training import Order, train_one
+    from cae.workflows.training import TrainingJob, train_one
 
     if resume and overwrite:
         raise ConfigError("`resume` and `overwrite` exclude each other. Received: resume=True, overwrite=True.")
     checked = _checked(config, overrides)
-    order = Order(checked, _source(config), Path(runs_dir), resume, overwrite, tell)
+    job = TrainingJob(checked, _source(config), Path(runs_dir), resume, overwrite, tell)
     if checked.grid:
-        return _train_grid(order)
-    _stop_if_told(train_one(order).exit_code)
-    return TrainingResult([Run(order.directory.path)], order.experiment)
+        return _train_grid(job)
+    _stop_if_told(train_one(job).exit_code)
+    return TrainingResult([Run(job.directory.path)], job.experiment)
 
 
 def tune(
@@ -307,27 +307,27 @@ def tune(
         ConfigError: the configuration is wrong, or it has a grid.
         UserError: images are missing or damaged, or the loss falls at no rate.
     """
-    from cae.workflows.training import Order, find_learning_rate
+    from cae.workflows.training import TrainingJob, find_learning_rate
 
-    order = Order(_checked(config, overrides), _source(config), Path("runs"), tell=tell)
-    return find_learning_rate(order, lowest, highest, steps, lambda done, total: None)
+    job = TrainingJob(_checked(config, overrides), _source(config), Path("runs"), tell=tell)
+    return find_learning_rate(job, lowest, highest, steps, lambda done, total: None)
 
 
-def _train_grid(order: Order) -> TrainingResult:
+def _train_grid(job: TrainingJob) -> TrainingResult:
     from cae.config.registration import check_other_processes_know
     from cae.workflows.training import find_grid, train_grid
 
-    combinations = find_grid(order)
+    combinations = find_grid(job)
     check_other_processes_know(combination.config.model for combination in combinations)
-    paths, exit_code = train_grid(order, combinations)
+    paths, exit_code = train_grid(job, combinations)
     _stop_if_told(exit_code)
     if exit_code:
         missing = [combination.config.name for combination in combinations if combination.directory.path not in paths]
         raise UserError(
-            f"{order.source}: {len(missing)} of {len(combinations)} runs are not trained, for the reasons above:"
+            f"{job.source}: {len(missing)} of {len(combinations)} runs are not trained, for the reasons above:"
             f" {', '.join(missing)}."
         )
-    return TrainingResult([Run(path) for path in paths], order.experiment)
+    return TrainingResult([Run(path) for path in paths], job.experiment)
 
 
 def _checked(config: Config, overrides: Sequence[str]) -> RunConfig:

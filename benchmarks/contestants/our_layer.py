@@ -50,7 +50,7 @@ def _make_stage_trial(task: LayerTask, record_switches: Callable[[Any], Any]) ->
 
     from benchmarks.contestants.keras_trial import KerasTrial
     from cae.model import build_autoencoder
-    from cae.model.lowered import Run, compute_steps, current_device
+    from cae.model.lowered import StepContext, compute_steps, current_device
     from cae.plan.lowering import lower
 
     _, height, width, channels = task.shape
@@ -65,8 +65,10 @@ def _make_stage_trial(task: LayerTask, record_switches: Callable[[Any], Any]) ->
     class StageTrial(KerasTrial):
         def _forward(self) -> Any:
             values, *switches = self._inputs
-            run = Run(autoencoder.decoder, training=True, switches=dict(zip(["stage_2_pool"], switches, strict=False)))
-            return compute_steps(steps, values, run)
+            context = StepContext(
+                autoencoder.decoder, training=True, switches=dict(zip(["stage_2_pool"], switches, strict=False))
+            )
+            return compute_steps(steps, values, context)
 
     used = [tensor for tensor in autoencoder.decoder.inputs if not tensor.name.startswith("stage_1")]
     model = keras.Model(used if len(used) > 1 else used[0], autoencoder.decoder.get_layer(names[end - 1]).output)

@@ -17,7 +17,7 @@ from cae.messages import align, next_steps, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.workflows.evaluation import Split, evaluate_one
 from cae.workflows.planning import check_data_overrides, load_splits_with_progress
-from cae.workflows.training import Order, find_grid
+from cae.workflows.training import TrainingJob, find_grid
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -259,16 +259,16 @@ def run_protocol(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides)
     if not config.grid:
         raise ConfigError(f"{options.config} has no `grid`, and a single run is compared with nothing.")
-    order = Order(config, options.config, options.runs_dir)
-    check_is_writable(order.experiment)
-    combinations = find_grid(order)
+    job = TrainingJob(config, options.config, options.runs_dir)
+    check_is_writable(job.experiment)
+    combinations = find_grid(job)
     start_engine()
     from cae.atomic_files import write_json
     from cae.comparison.compare import check_metric
     from cae.comparison.protocol import NAME, check_is_new, make_protocol
     from cae.evaluation.evaluation_set import EvaluationSet
 
-    check_is_new(order.experiment, [one.directory.path for one in combinations if one.directory.exists])
+    check_is_new(job.experiment, [one.directory.path for one in combinations if one.directory.exists])
     images = EvaluationSet(load_splits_with_progress(combinations[0].config.data), options.split)
     check_metric(options.metric, images.images.image_shape)
     protocol = make_protocol(
@@ -279,7 +279,7 @@ def run_protocol(options: argparse.Namespace) -> int:
         num_images=len(images.images),
         digest=images.digest,
     )
-    path = order.experiment / NAME
+    path = job.experiment / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, protocol)
     print(f"sha256 {protocol['sha256']}")

@@ -16,7 +16,7 @@ from cae.messages import next_steps, progress_bar, tell
 from cae.plan.table import format_plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.workflows.training import (
-    Order,
+    TrainingJob,
     amount_in_words,
     check_objective,
     find_amounts,
@@ -72,39 +72,39 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 def run_train(options: argparse.Namespace) -> int:
     """Train, or with --dry-run only check."""
     config = load_config(options.config, options.overrides)
-    order = Order(config, options.config, options.runs_dir, options.resume, options.overwrite)
+    job = TrainingJob(config, options.config, options.runs_dir, options.resume, options.overwrite)
     if config.grid:
-        return _run_grid(order, options)
+        return _run_grid(job, options)
     if options.shard:
         raise ConfigError(f"--shard: {options.config} has no `grid`, and a single run cannot be split.")
-    return _run_one(_with_free_name(order), options)
+    return _run_one(_with_free_name(job), options)
 
 
-def _with_free_name(order: Order) -> Order:
+def _with_free_name(job: TrainingJob) -> TrainingJob:
     """Give a new run another name where its own is taken; of several processes none can know which the others take."""
-    taken = order.directory
-    if order.resume or order.overwrite or not taken.exists or order.config.training.strategy == "multi_worker":
-        return order
+    taken = job.directory
+    if job.resume or job.overwrite or not taken.exists or job.config.training.strategy == "multi_worker":
+        return job
     taken.lock.check_is_free()  # who starts the same twice at a time has hardly meant two trainings
-    names = (f"{order.config.name[:120]}-{number}" for number in itertools.count(2))
-    name = next(name for name in names if not (order.experiment / name).exists())
+    names = (f"{job.config.name[:120]}-{number}" for number in itertools.count(2))
+    name = next(name for name in names if not (job.experiment / name).exists())
     tell(
         f"{taken.path}: this run exists already ({taken.status or 'not finished'}) and is left as it is. The new one is"
         f" called {name}. (--resume goes on with a run, --overwrite starts it afresh.)"
     )
-    return replace(order, config=order.config.model_copy(update={"name": name}))
+    return replace(job, config=job.config.model_copy(update={"name": name}))
 
 
-def _run_one(order: Order, options: argparse.Namespace) -> int:
-    directory = order.directory
+def _run_one(job: TrainingJob, options: argparse.Namespace) -> int:
+    directory = job.directory
     if options.dry_run:
-        order, plan, splits = prepare(order)
-        for warning in find_warnings(order.config, plan, splits):
+        job, plan, splits = prepare(job)
+        for warning in find_warnings(job.config, plan, splits):
             tell(str(warning))
         print(format_plan(plan))
-        print(f"training       {amount_in_words(order.config, len(splits.train))}")
+        print(f"training       {amount_in_words(job.config, len(splits.train))}")
         return 0
-    end = train_one(order)
+    end = train_one(job)
     if not end.is_chief:
         return end.exit_code
     if end.outcome:
@@ -113,17 +113,17 @@ def _run_one(order: Order, options: argparse.Namespace) -> int:
     return end.exit_code
 
 
-def _run_grid(order: Order, options: argparse.Namespace) -> int:
-    combinations = find_grid(order, options.shard)
+def _run_grid(job: TrainingJob, options: argparse.Namespace) -> int:
+    combinations = find_grid(job, options.shard)
     if options.dry_run:
-        plans = check_plans(combinations, order.image_shape_of, order.source, check_objective)
+        plans = check_plans(combinations, job.image_shape_of, job.source, check_objective)
         for combination in combinations:
             if combination.reason:
                 tell(f"{combination.config.name}: {combination.reason}")
-        print(format_combinations(combinations, plans, find_amounts(order, combinations, plans)))
+        print(format_combinations(combinations, plans, find_amounts(job, combinations, plans)))
         return 0
     trained, exit_code = train_grid(
-        order, combinations, passed_on=["--debug"] * options.debug + ["--quiet"] * options.quiet
+        job, combinations, passed_on=["--debug"] * options.debug + ["--quiet"] * options.quiet
     )
     for path in trained:
         print(path)
@@ -163,9 +163,9 @@ def run_tune(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides)
     folder = options.out or Path("tuning") / config.experiment / config.name
     check_is_writable(folder)
-    order = Order(config, options.config, Path("runs"))
+    job = TrainingJob(config, options.config, Path("runs"))
     with progress_bar("rates", "step") as show:
-        found = find_learning_rate(order, options.lowest, options.highest, options.steps, show)
+        found = find_learning_rate(job, options.lowest, options.highest, options.steps, show)
     with filling_folder(folder) as filled:
         write_json(filled / "learning_rate.json", {"set": config.training.optimizer.learning_rate, **found.as_dict()})
         _save_picture(found, filled / "learning_rate.png", f"{config.experiment}/{config.name}")

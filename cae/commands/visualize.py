@@ -68,7 +68,7 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
     from cae.files import printable
     from cae.runs.trained import load_trained_run
     from cae.visualization.feature_layers import choose_layers, find_feature_layers
-    from cae.visualization.results import Wish, visualize_run
+    from cae.visualization.results import Selection, visualize_run
 
     def load_splits(section: DataSection) -> Splits:
         if options.images is None:
@@ -83,7 +83,7 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
         images = trained.splits.validation
         source = "validation part" if options.images is None else printable(options.images)
         tell(f"{directory.path}: showing {_counted(len(images), 'image')} to {_counted(len(layers), 'layer')}")
-        sentences = visualize_run(trained, images, source, Wish(layers, maps, options.method, options.top), out)
+        sentences = visualize_run(trained, images, source, Selection(layers, maps, options.method, options.top), out)
     for warning in trained.splits.warnings:
         tell(str(warning))
     for name, reason in trained.splits.replaced.items():

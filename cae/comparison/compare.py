@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cae.comparison.contenders import Run, group_runs
+from cae.comparison.contenders import RunRecord, group_runs
 from cae.comparison.exhibits import make_exhibits
 from cae.comparison.fairness import check_terms
 from cae.comparison.fairness_report import Sizes
 from cae.comparison.figures import make_contender, sort_groups
-from cae.comparison.measuring import LoadSplits, MeasuredRun, Measuring
+from cae.comparison.measuring import LoadSplits, Measuring
 from cae.comparison.protocol import with_protocol
 from cae.comparison.record import Answer, Comparison, Contender, Exhibits, Floor, Pair, Verdict
 from cae.comparison.statistics import compare_pairs
 from cae.config import ConfigError, load_config
+from cae.evaluation.files import Evaluation
 from cae.measures.catalogue import metric as find_metric
 from cae.measures.catalogue import metrics_of
 from cae.runs import RunDirectory
@@ -137,7 +138,7 @@ def check_metric(metric: str, image_shape: tuple[int, int, int]) -> tuple[str, .
     return names
 
 
-def read_run(directory: RunDirectory, overrides: Sequence[str] = ()) -> Run:
+def read_run(directory: RunDirectory, overrides: Sequence[str] = ()) -> RunRecord:
     """Read what a run directory tells of a run.
 
     Args:
@@ -150,7 +151,9 @@ def read_run(directory: RunDirectory, overrides: Sequence[str] = ()) -> Run:
     """
     summary = directory.read_summary() if directory.summary.exists() else {}
     environment = directory.read_environment()
-    return Run(directory, load_config(directory.config, overrides), summary, directory.read_metrics(), environment)
+    return RunRecord(
+        directory, load_config(directory.config, overrides), summary, directory.read_metrics(), environment
+    )
 
 
 def _sizes(contender: Contender) -> Sizes:
@@ -163,12 +166,12 @@ def _sizes(contender: Contender) -> Sizes:
     )
 
 
-def _baselines(best: MeasuredRun, names: Sequence[str]) -> dict[str, dict[str, float]]:
+def _baselines(best: Evaluation, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Means over images, and the number of values that each baseline's code has."""
     return {name: {key: found[key] for key in (*names, "values")} for name, found in best.results["baselines"].items()}
 
 
-def _corruption(runs: Sequence[Run]) -> str:
+def _corruption(runs: Sequence[RunRecord]) -> str:
     """Every kind there is with its settings, such as `gaussian, stddev 0.1`; empty where no run has any."""
     sections = [run.config.objective.corruption.model_dump(mode="json") for run in runs]
     found = dict.fromkeys(

@@ -29,7 +29,7 @@ _WITHOUT_EFFECT = {*(f"data.{key}" for key in PATH_KEYS), "data.cache", "trainin
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """A run that is compared, as its directory tells.
 
     Args:
@@ -67,7 +67,7 @@ class Group:
 
     label: str
     settings: Mapping[str, Any]
-    runs: tuple[Run, ...]
+    runs: tuple[RunRecord, ...]
 
     @property
     def config(self) -> RunConfig:
@@ -80,7 +80,7 @@ class Group:
         return {run.seed for run in self.runs}
 
 
-def group_runs(runs: Sequence[Run]) -> list[Group]:
+def group_runs(runs: Sequence[RunRecord]) -> list[Group]:
     """Put runs together that differ in their seeds alone, in the order in which they are given.
 
     Runs that were trained on different images are not together, though their configurations may be alike but for the
@@ -92,7 +92,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     Raises:
         UserError: two runs have the same configuration and the same seed.
     """
-    together: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
+    together: dict[tuple[Any, ...], list[RunRecord]] = defaultdict(list)
     settings: dict[tuple[Any, ...], dict[str, Any]] = {}
     images: dict[tuple[Any, ...], set[int]] = defaultdict(set)
     for run in runs:
@@ -229,7 +229,7 @@ def _differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{key: values[key] for key in differing if key in values} for values in settings]
 
 
-def _by_seed(runs: Sequence[Run]) -> tuple[Run, ...]:
+def _by_seed(runs: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
     ordered = sorted(runs, key=lambda run: run.seed)
     for run, following in itertools.pairwise(ordered):
         if run.seed == following.seed:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cae.comparison.contenders import Group
-from cae.comparison.measuring import MeasuredRun, Measuring
+from cae.comparison.measuring import Measuring
 from cae.comparison.record import Exhibits
+from cae.evaluation.files import Evaluation
 from cae.evaluation.measure import best_median_worst
 from cae.evaluation.results import make_measurer
 from cae.files import printable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 4
 
 
-def make_exhibits(groups: Sequence[Group], measured: Mapping[Path, MeasuredRun], measuring: Measuring) -> Exhibits:
+def make_exhibits(groups: Sequence[Group], measured: Mapping[Path, Evaluation], measuring: Measuring) -> Exhibits:
     """Reconstruct the best, median and worst images with each contender's run of its first seed.
 
     Args:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cae.comparison.contenders import Group, Run, leaves_of
-from cae.comparison.fairness_report import Found, Sizes, listed, listed_runs, tell_sizes
+from cae.comparison.contenders import Group, RunRecord, leaves_of
+from cae.comparison.fairness_report import FairnessReport, Sizes, listed, listed_runs, tell_sizes
 from cae.comparison.given_images import tell_images, tell_order
 from cae.comparison.measuring import tell_programs
 from cae.comparison.record import Terms
@@ -31,7 +31,7 @@ def check_terms(groups: Sequence[Group], sizes: Mapping[str, Sizes], left_out: S
         Whole sentences; what is found different stands in `unequal`, and what makes a comparison doubtful besides in
         `warnings`.
     """
-    terms = Found(groups)
+    terms = FairnessReport(groups)
     terms.warnings.extend(left_out)
     for check in (
         _seeds,
@@ -50,7 +50,7 @@ def check_terms(groups: Sequence[Group], sizes: Mapping[str, Sizes], left_out: S
     return Terms(tuple(terms.equal), tuple(terms.unequal), tuple(terms.warnings))
 
 
-def _seeds(groups: Sequence[Group], terms: Found) -> None:
+def _seeds(groups: Sequence[Group], terms: FairnessReport) -> None:
     every = sorted(set().union(*(group.seeds for group in groups)))
     for group in groups:
         missing = [seed for seed in every if seed not in group.seeds]
@@ -81,7 +81,7 @@ def _set_against(group: Group, groups: Sequence[Group]) -> str:
     return f"it is set {listed(parts)}"
 
 
-def _encoder_start(groups: Sequence[Group], terms: Found) -> None:
+def _encoder_start(groups: Sequence[Group], terms: FairnessReport) -> None:
     terms.compare(
         groups,
         "Start",
@@ -94,7 +94,7 @@ def _encoder_start(groups: Sequence[Group], terms: Found) -> None:
     )
 
 
-def _training(groups: Sequence[Group], terms: Found) -> None:
+def _training(groups: Sequence[Group], terms: FairnessReport) -> None:
     terms.compare(groups, "Objective", lambda config: leaves_of(config.objective))
     for name in ("optimizer", "schedule"):
         terms.compare(groups, name.capitalize(), lambda config, name=name: leaves_of(getattr(config.training, name)))  # type: ignore[misc]
@@ -110,7 +110,7 @@ def _training(groups: Sequence[Group], terms: Found) -> None:
     )
 
 
-def _decoder(groups: Sequence[Group], terms: Found) -> None:
+def _decoder(groups: Sequence[Group], terms: FairnessReport) -> None:
     terms.compare(
         groups,
         "Decoder",
@@ -121,7 +121,7 @@ def _decoder(groups: Sequence[Group], terms: Found) -> None:
     )
 
 
-def _steps(groups: Sequence[Group], terms: Found) -> None:
+def _steps(groups: Sequence[Group], terms: FairnessReport) -> None:
     runs = [run for group in groups for run in group.runs]
     steps = {terms.name(run): taken for run in runs if (taken := _steps_taken(run)) is not None}
     if not steps:
@@ -139,7 +139,7 @@ def _steps(groups: Sequence[Group], terms: Found) -> None:
     )
 
 
-def _status(groups: Sequence[Group], terms: Found) -> None:
+def _status(groups: Sequence[Group], terms: FairnessReport) -> None:
     for group in groups:
         for run in group.runs:
             status = run.summary.get("status")
@@ -150,7 +150,7 @@ def _status(groups: Sequence[Group], terms: Found) -> None:
                 )
 
 
-def _warnings(groups: Sequence[Group], terms: Found) -> None:
+def _warnings(groups: Sequence[Group], terms: FairnessReport) -> None:
     """What makes single runs doubtful: one sentence for all that have the same doubt, with the first one's numbers."""
     found: dict[str, dict[str, str]] = {}
     for group in groups:
@@ -163,7 +163,7 @@ def _warnings(groups: Sequence[Group], terms: Found) -> None:
         terms.warnings.append(f"{whose}: {messages[names[0]]}")
 
 
-def _steps_taken(run: Run) -> int | None:
+def _steps_taken(run: RunRecord) -> int | None:
     """Training steps that a run really took, as far as it has written down."""
     steps: int | None = run.summary.get("steps", run.metrics[-1]["step"] if run.metrics else None)
     return steps

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cae.config.problems import shown
 
 if TYPE_CHECKING:
-    from cae.comparison.contenders import Group, Run
+    from cae.comparison.contenders import Group, RunRecord
     from cae.config.run import RunConfig
 
 
@@ -21,7 +21,7 @@ Settings = Callable[["RunConfig"], Mapping[str, Any]]
 _LISTED = 4
 
 
-class Found:
+class FairnessReport:
     """Sentences on what is equal and what is not, and what runs are called in them.
 
     Args:
@@ -34,7 +34,7 @@ class Found:
         self.warnings: list[str] = []
         self._names = name_runs([run for group in groups for run in group.runs])
 
-    def name(self, run: Run) -> str:
+    def name(self, run: RunRecord) -> str:
         """What a run is called."""
         return self._names[run.directory.path]
 
@@ -67,7 +67,7 @@ class Found:
         if not (sentences or also):
             self.equal.append(f"{name}: {follows}.")
 
-    def runs_by(self, groups: Sequence[Group], value_of: Callable[[Run], Hashable]) -> dict[Any, list[str]]:
+    def runs_by(self, groups: Sequence[Group], value_of: Callable[[RunRecord], Hashable]) -> dict[Any, list[str]]:
         """Names of the runs that have each value; those with None have none that is known."""
         found: dict[Any, list[str]] = defaultdict(list)
         for group in groups:
@@ -76,7 +76,7 @@ class Found:
         return dict(found)
 
 
-def name_runs(runs: Iterable[Run]) -> dict[Path, str]:
+def name_runs(runs: Iterable[RunRecord]) -> dict[Path, str]:
     """Names of runs by their paths: their folders', with as much of the way there as tells them apart."""
     directories = [run.directory for run in runs]
     for name_of in (

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cae.comparison.contenders import Group, Run, kinds
-from cae.comparison.measuring import MeasuredRun
+from cae.comparison.contenders import Group, RunRecord, kinds
 from cae.comparison.record import Contender, Curve, Estimate, RunFigures
 from cae.comparison.statistics import Figures, estimate, interquartile_mean
 from cae.errors import from_json
 from cae.evaluation.ablations import in_words
+from cae.evaluation.files import Evaluation
 from cae.measures.catalogue import LOSS, metrics_while_training
 from cae.measures.catalogue import metric as find_metric
 
 if TYPE_CHECKING:
     from cae.comparison.contenders import Group
-    from cae.comparison.measuring import MeasuredRun
+    from cae.evaluation.files import Evaluation
 
 
 def sort_groups(
-    groups: Sequence[Group], measured: Mapping[Path, MeasuredRun], metric: str
+    groups: Sequence[Group], measured: Mapping[Path, Evaluation], metric: str
 ) -> tuple[list[Group], dict[str, dict[int, np.ndarray]]]:
     """Put the best contender first, by the mean over its seeds and all images of `Metric.compared`.
 
@@ -61,7 +61,7 @@ _CURVES = (LOSS.name, f"val_{LOSS.name}", *(f"val_{metric.name}" for metric in m
 
 
 def make_contender(
-    group: Group, measured: Mapping[Path, MeasuredRun], names: Sequence[str], metric: str, figures: Figures
+    group: Group, measured: Mapping[Path, Evaluation], names: Sequence[str], metric: str, figures: Figures
 ) -> Contender:
     """Put together what is known of a contender.
 
@@ -105,13 +105,13 @@ def make_contender(
     )
 
 
-def _training_seconds(runs: Sequence[Run]) -> float | None:
+def _training_seconds(runs: Sequence[RunRecord]) -> float | None:
     seconds = [run.summary.get("training_seconds") for run in runs]
     known = [float(one) for one in seconds if one is not None]
     return sum(known) / len(known) if len(known) == len(seconds) else None
 
 
-def _run_figures(run: Run, results: Mapping[str, Any], metrics: Mapping[str, Estimate]) -> RunFigures:
+def _run_figures(run: RunRecord, results: Mapping[str, Any], metrics: Mapping[str, Estimate]) -> RunFigures:
     best = run.summary.get("best") or min(run.metrics, key=lambda row: row.get("val_loss", math.inf), default={})
     return RunFigures(
         path=str(run.directory.path),
@@ -148,12 +148,12 @@ def _over_runs(figures: Sequence[Mapping[str, float | None]]) -> dict[str, Estim
     }
 
 
-def _curves(runs: Sequence[Run]) -> dict[str, Curve]:
+def _curves(runs: Sequence[RunRecord]) -> dict[str, Curve]:
     curves = {name: _curve([_points(run, name) for run in runs]) for name in _CURVES}
     return {name: curve for name, curve in curves.items() if curve.epochs}
 
 
-def _points(run: Run, name: str) -> dict[int, float]:
+def _points(run: RunRecord, name: str) -> dict[int, float]:
     return {row["epoch"]: float(row[name]) for row in run.metrics if math.isfinite(row.get(name, math.nan))}
 
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cae.comparison.contenders import leaves_of
-from cae.comparison.fairness_report import Found, listed_runs
+from cae.comparison.fairness_report import FairnessReport, listed_runs
 from cae.config.data import PATH_KEYS
 
 if TYPE_CHECKING:
-    from cae.comparison.contenders import Group, Run
+    from cae.comparison.contenders import Group, RunRecord
     from cae.config.run import RunConfig
 
 
-def tell_images(groups: Sequence[Group], terms: Found) -> None:
+def tell_images(groups: Sequence[Group], terms: FairnessReport) -> None:
     """Compare the images themselves, how they were divided, and those shown while training.
 
     A run that wrote no numbers of images down, as a killed one, counts neither as equal nor as different in them.
@@ -36,7 +36,7 @@ def tell_images(groups: Sequence[Group], terms: Found) -> None:
     _tell_probe_images(groups, terms, are_the_same)
 
 
-def tell_order(groups: Sequence[Group], terms: Found) -> None:
+def tell_order(groups: Sequence[Group], terms: FairnessReport) -> None:
     """Compare what the order of training images depends on besides the seed: batches, augmentation, their number."""
     also = []
     numbers = terms.runs_by(groups, lambda run: _number(run, "train"))
@@ -55,7 +55,7 @@ def tell_order(groups: Sequence[Group], terms: Found) -> None:
     )
 
 
-def _tell_sets(groups: Sequence[Group], terms: Found) -> bool:
+def _tell_sets(groups: Sequence[Group], terms: FairnessReport) -> bool:
     """Whether all were trained on the same images; where not, which runs on which."""
     runs = terms.runs_by(groups, lambda run: run.training_images)
     if len(runs) == 1:
@@ -68,7 +68,7 @@ def _tell_sets(groups: Sequence[Group], terms: Found) -> bool:
     return False
 
 
-def _tell_probe_images(groups: Sequence[Group], terms: Found, are_the_same: bool) -> None:
+def _tell_probe_images(groups: Sequence[Group], terms: FairnessReport, are_the_same: bool) -> None:
     runs = [run for group in groups for run in group.runs]
     shown = {run.config.logging.probe_images for run in runs}
     fractions = {run.config.data.validation_fraction for run in runs}
@@ -89,13 +89,13 @@ def _sets(groups: Sequence[Group]) -> set[int]:
     return {run.training_images for group in groups for run in group.runs}
 
 
-def _sizes_in_words(run: Run) -> str | None:
+def _sizes_in_words(run: RunRecord) -> str | None:
     images: Mapping[str, int] | None = run.summary.get("images")
     if images is None:
         return None
     return f"{images['train']:,} for training, {images['validation']:,} for validation, {images['test']:,} for test"
 
 
-def _number(run: Run, part: str) -> int | None:
+def _number(run: RunRecord, part: str) -> int | None:
     number: int | None = (run.summary.get("images") or {}).get(part)
     return number

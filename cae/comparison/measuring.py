@@ -5,16 +5,15 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 from tqdm import tqdm
 
-from cae.comparison.fairness_report import Found, listed, listed_runs
+from cae.comparison.fairness_report import FairnessReport, listed, listed_runs
 from cae.data.pipeline import user_errors
 from cae.errors import UserError
 from cae.evaluation.evaluation_set import EvaluationSet, digest_images
@@ -24,12 +23,12 @@ from cae.runs import check_is_writable
 from cae.runs.trained import TrainedRun, load_trained_run
 
 if TYPE_CHECKING:
-    from cae.comparison.contenders import Group, Run
+    from cae.comparison.contenders import Group, RunRecord
     from cae.config.data import DataSection
     from cae.data.image_set import Splits
 
 
-def tell_programs(groups: Sequence[Group], terms: Found) -> None:
+def tell_programs(groups: Sequence[Group], terms: FairnessReport) -> None:
     """Compare revisions, versions of packages, and hardware; runs that do not tell of them are passed over."""
     unknown = [terms.name(run) for group in groups for run in group.runs if not run.environment]
     missing = f"; {listed_runs(unknown)} wrote nothing of it down" if unknown else ""
@@ -92,21 +91,6 @@ def _hardware(environment: Mapping[str, Any]) -> dict[str, str]:
 LoadSplits = Callable[["DataSection"], "Splits"]
 
 
-@dataclass(frozen=True)
-class MeasuredRun:
-    """What a comparison keeps of a run's evaluation.
-
-    Args:
-        results: the content of results.json.
-        per_image: the metrics that are needed image by image, each (images,).
-        spectrum: the residuals' mean power spectrum in dB, (height, width).
-    """
-
-    results: Mapping[str, Any]
-    per_image: Mapping[str, np.ndarray]
-    spectrum: np.ndarray
-
-
 class Measuring:
     """The images of all runs, and the measuring of each run on them.
 
@@ -120,7 +104,9 @@ class Measuring:
         UserError: runs have other images.
     """
 
-    def __init__(self, runs: Sequence[Run], split: str, load_splits: LoadSplits, overrides: Sequence[str]) -> None:
+    def __init__(
+        self, runs: Sequence[RunRecord], split: str, load_splits: LoadSplits, overrides: Sequence[str]
+    ) -> None:
         self._runs = runs
         self._split = split
         self._overrides = overrides
@@ -160,7 +146,7 @@ class Measuring:
         numbers = {digest: number for number, digest in enumerate(dict.fromkeys(digests.values()), start=1)}
         return {path: numbers[digests[section]] for path, section in sections.items()}
 
-    def measure(self, metrics: Sequence[str], *, again: bool, tell: Callable[[str], None]) -> dict[Path, MeasuredRun]:
+    def measure(self, metrics: Sequence[str], *, again: bool, tell: Callable[[str], None]) -> dict[Path, Evaluation]:
         """Measure each run, or read back what its evaluation folder has.
 
         Args:
@@ -169,7 +155,7 @@ class Measuring:
             tell: shows a line to the user.
 
         Returns:
-            Each run directory's path to what was found.
+            Each run directory's path to its evaluation, of which only these metrics are kept image by image.
 
         Raises:
             UserError: the folder of a run that is to be measured cannot be written; no run was measured yet.
@@ -193,13 +179,13 @@ class Measuring:
                 evaluation = self._evaluate(run)
                 seconds.append(time.monotonic() - started)
             per_image = {name: evaluation.per_image[name] for name in metrics}
-            measured[path] = MeasuredRun(evaluation.results, per_image, evaluation.spectrum)
+            measured[path] = replace(evaluation, per_image=per_image)
         for section in self._sets:
             for name, reason in self._load_splits(section).replaced.items():
                 tell(f"{name}: another image was taken in its place: {reason}")
         return measured
 
-    def with_model(self, run: Run, use: Callable[[TrainedRun], Any]) -> Any:
+    def with_model(self, run: RunRecord, use: Callable[[TrainedRun], Any]) -> Any:
         """Load a run's model, use it, and give its memory back."""
         with user_errors():
             result = use(load_trained_run(run.directory, self._load_splits, self._overrides))
@@ -214,14 +200,14 @@ class Measuring:
         }
         return {path: evaluation for path, evaluation in evaluations.items() if evaluation is not None}
 
-    def _evaluate(self, run: Run) -> Evaluation:
+    def _evaluate(self, run: RunRecord) -> Evaluation:
         measured_on, out = self._set_of(run), run.directory.evaluation
         evaluation: Evaluation = self.with_model(
             run, lambda trained: evaluate_run(trained, measured_on, out, lambda _: None)
         )
         return evaluation
 
-    def _set_of(self, run: Run) -> EvaluationSet:
+    def _set_of(self, run: RunRecord) -> EvaluationSet:
         section = run.config.data
         if section not in self._sets:
             self._sets[section] = EvaluationSet(self._load_splits(section), self._split)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cae.comparison.contenders import Run, settings_of
+from cae.comparison.contenders import RunRecord, settings_of
 from cae.comparison.record import Terms
 from cae.errors import UserError
 from cae.files import file_error, read_bytes
@@ -54,7 +54,7 @@ def make_protocol(
     return {**protocol, "sha256": _seal(protocol)}
 
 
-def with_protocol(terms: Terms, folder: Path, runs: Sequence[Run], measured: dict[str, Any]) -> Terms:
+def with_protocol(terms: Terms, folder: Path, runs: Sequence[RunRecord], measured: dict[str, Any]) -> Terms:
     """Add to what was equal or not whether an experiment's protocol was kept; as they are where there is none.
 
     Args:
@@ -86,7 +86,7 @@ def _read(path: Path) -> dict[str, Any]:
     raise file_error(path, "was changed after it was written: its checksum differs. Remove it to compare without.")
 
 
-def _deviations(protocol: dict[str, Any], runs: Sequence[Run], measured: dict[str, Any]) -> list[str]:
+def _deviations(protocol: dict[str, Any], runs: Sequence[RunRecord], measured: dict[str, Any]) -> list[str]:
     wanted = protocol["runs"]
     found = {run.directory.name: run for run in runs}
     said = []

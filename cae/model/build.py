@@ -12,7 +12,7 @@ import tensorflow as tf
 from cae.kinds.convolutions import Sum, TiedConvolution
 from cae.kinds.operations import Dense, Operation, PartInput, Pool, Upsample
 from cae.model.keras_layers import make_activation, make_layer, make_tied_layer
-from cae.model.lowered import Run, compute_steps, current_device
+from cae.model.lowered import StepContext, compute_steps, current_device
 from cae.plan.lowering import Step, lower
 from cae.plan.plan import Plan
 
@@ -53,9 +53,9 @@ class Autoencoder:
     @tf.autograph.experimental.do_not_convert
     def encode(self, images: Any, training: bool = False) -> tuple[Any, list[Any]]:
         """Latent, float32 or the compute type, and the list of switches (empty without max unpooling)."""
-        run = Run(self.encoder, training, images)
-        latent = compute_steps(self._lower(self.plan.encoder, training), images, run)
-        return latent, [run.switches[pool.name] for pool in self.plan.switches]
+        context = StepContext(self.encoder, training, images)
+        latent = compute_steps(self._lower(self.plan.encoder, training), images, context)
+        return latent, [context.switches[pool.name] for pool in self.plan.switches]
 
     def as_trained(self, switches: list[Any]) -> list[Any]:
         """The switches that the decoder is trained and measured with.
@@ -71,8 +71,8 @@ class Autoencoder:
     def decode(self, latent: Any, switches: list[Any], training: bool = False) -> Any:
         """Reconstructions, float32, (batch, height, width, channels)."""
         names = (pool.name for pool in self.plan.switches)
-        run = Run(self.decoder, training, latent, dict(zip(names, switches, strict=True)))
-        return compute_steps(self._lower(self.plan.decoder, training), latent, run)
+        context = StepContext(self.decoder, training, latent, dict(zip(names, switches, strict=True)))
+        return compute_steps(self._lower(self.plan.decoder, training), latent, context)
 
     def _lower(self, operations: Iterable[Operation], training: bool) -> list[Step]:
         return lower(operations, current_device(), self.decoder.inputs[0].dtype, training=training)

@@ -28,7 +28,7 @@ from cae.plan.lowering import (
 
 
 @dataclass
-class Run:
+class StepContext:
     """What steps share while they are computed.
 
     Args:
@@ -60,40 +60,40 @@ def current_device() -> Device:
     return Device(is_gpu=True) if tf.config.list_logical_devices("GPU") else this_cpu()
 
 
-def compute_steps(steps: Iterable[Step], inputs: Any, run: Run) -> Any:
+def compute_steps(steps: Iterable[Step], inputs: Any, context: StepContext) -> Any:
     """Compute steps one after the other.
 
     Args:
         steps: from `cae.plan.lowering.lower`.
         inputs: of the first one, (batch, height, width, channels) or (batch, values).
-        run: weights, and where switches are put down and found.
+        context: weights, and where switches are put down and found.
 
     Returns:
         What the last one gives.
     """
     for step in steps:
-        inputs = compute(step, inputs, run)
+        inputs = compute(step, inputs, context)
     return inputs
 
 
 @singledispatch
-def compute(step: Step, inputs: Any, run: Run) -> Any:
+def compute(step: Step, inputs: Any, context: StepContext) -> Any:
     """Compute one step; without a form of its own, by the layer of its operation."""
     (operation,) = step.operations
     if isinstance(operation, PartInput):
-        return run.inputs
+        return context.inputs
     if isinstance(operation, Upsample) and operation.switches_from is not None:
-        inputs = [inputs, run.switches[operation.switches_from]]
-    for layer in run.layers_of(operation):
-        inputs = layer(inputs, training=run.training)
+        inputs = [inputs, context.switches[operation.switches_from]]
+    for layer in context.layers_of(operation):
+        inputs = layer(inputs, training=context.training)
     if isinstance(operation, Pool) and operation.records_switches:
-        inputs, run.switches[operation.name] = inputs
+        inputs, context.switches[operation.name] = inputs
     return inputs
 
 
 @compute.register
-def _(step: FoldedConvolution, inputs: Any, run: Run) -> Any:
-    kernel, bias, dtype = run.weights_of(step.convolution)
+def _(step: FoldedConvolution, inputs: Any, context: StepContext) -> Any:
+    kernel, bias, dtype = context.weights_of(step.convolution)
     outputs = convolve_folded(tf.cast(inputs, dtype), kernel, step)
     if bias is None:
         return outputs
@@ -101,38 +101,38 @@ def _(step: FoldedConvolution, inputs: Any, run: Run) -> Any:
 
 
 @compute.register
-def _(step: RectifiedTransposedConvolution, inputs: Any, run: Run) -> Any:
+def _(step: RectifiedTransposedConvolution, inputs: Any, context: StepContext) -> Any:
     operation = step.convolution
-    kernel, bias, dtype = run.weights_of(operation)
+    kernel, bias, dtype = context.weights_of(operation)
     shape = (tf.shape(inputs)[0], *operation.output_shape)
     outputs = tf.nn.conv2d_transpose(tf.cast(inputs, dtype), kernel, shape, operation.strides, padding="SAME")
     return add_bias_and_rectify(outputs, bias)
 
 
 @compute.register
-def _(step: PoolingBeforeRelu, inputs: Any, run: Run) -> Any:
-    (pooling,) = run.layers_of(step.pool)
+def _(step: PoolingBeforeRelu, inputs: Any, context: StepContext) -> Any:
+    (pooling,) = context.layers_of(step.pool)
     if step.pool.records_switches:
         pooled, switches = max_pool(inputs, pooling.pool_size, rectify=True, switches_of=pooling.switches)
-        run.switches[step.pool.name] = switches
+        context.switches[step.pool.name] = switches
         return pooled
     return tf.nn.relu(pooling(inputs))
 
 
 @compute.register
-def _(step: ReluBeforeOpening, inputs: Any, run: Run) -> Any:
-    (opening,) = run.layers_of(step.operations[0])
+def _(step: ReluBeforeOpening, inputs: Any, context: StepContext) -> Any:
+    (opening,) = context.layers_of(step.operations[0])
     return opening(tf.nn.relu(inputs))
 
 
 @compute.register
-def _(step: FewFilters, inputs: Any, run: Run) -> Any:
-    kernel, bias, dtype = run.weights_of(step.convolution)
+def _(step: FewFilters, inputs: Any, context: StepContext) -> Any:
+    kernel, bias, dtype = context.weights_of(step.convolution)
     outputs = convolve_to_few_filters(tf.cast(inputs, dtype), kernel, step.pixels)
     return outputs if bias is None else add_bias(outputs, bias)
 
 
 @compute.register
-def _(step: Branches, inputs: Any, run: Run) -> Any:
-    add = run.model.get_layer(f"{step.operations[0].name}_add")
-    return add([compute_steps(branch, inputs, run) for branch in step.branches])
+def _(step: Branches, inputs: Any, context: StepContext) -> Any:
+    add = context.model.get_layer(f"{step.operations[0].name}_add")
+    return add([compute_steps(branch, inputs, context) for branch in step.branches])

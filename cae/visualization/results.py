@@ -33,7 +33,7 @@ _MOST_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
-class Wish:
+class Selection:
     """What is to be drawn.
 
     Args:
@@ -49,7 +49,7 @@ class Wish:
     top: int
 
 
-def visualize_run(trained: TrainedRun, images: ImageSet, source: str, wish: Wish, out: Path) -> list[str]:
+def visualize_run(trained: TrainedRun, images: ImageSet, source: str, selection: Selection, out: Path) -> list[str]:
     """Look for what activates the maps, draw it, and write the files.
 
     Images are shown as they are, also to a run that was trained on corrupted ones. Memory holds a batch, the finished
@@ -59,7 +59,7 @@ def visualize_run(trained: TrainedRun, images: ImageSet, source: str, wish: Wish
         trained: the run.
         images: what is shown to the encoder.
         source: what these images are, in words.
-        wish: what is to be drawn.
+        selection: what is to be drawn.
         out: folder for the files.
 
     Returns:
@@ -68,20 +68,20 @@ def visualize_run(trained: TrainedRun, images: ImageSet, source: str, wish: Wish
     Raises:
         UserError: if the encoder's values are not finite.
     """
-    surveys = _survey(trained, images, wish)
-    pictures = _draw(trained, images, wish, surveys)
+    surveys = _survey(trained, images, selection)
+    pictures = _draw(trained, images, selection, surveys)
     records = {
         layer.name: {
             **layer_record(layer, surveys[layer.name], images.names),
             "pictures": {picture.kind: picture.file for picture in pictures[layer.name]},
         }
-        for layer in wish.layers
+        for layer in selection.layers
     }
     record = {
         "run": printable(trained.directory.path),
         "source": source,
         "images": len(images),
-        "method": wish.method,
+        "method": selection.method,
         "layers": records,
     }
     sentences = in_words({name: surveyed.statistics.is_dead for name, surveyed in surveys.items()})
@@ -89,13 +89,13 @@ def visualize_run(trained: TrainedRun, images: ImageSet, source: str, wish: Wish
     return sentences
 
 
-def _survey(trained: TrainedRun, images: ImageSet, wish: Wish) -> dict[str, Survey]:
+def _survey(trained: TrainedRun, images: ImageSet, selection: Selection) -> dict[str, Survey]:
     with _bar("looking at images", len(images), "image") as bar:
         surveys = survey(
             trained.autoencoder.encoder,
-            wish.layers,
+            selection.layers,
             images,
-            top=wish.top,
+            top=selection.top,
             batch_size=trained.config.training.images_at_once,
             progress=bar.update,
         )
@@ -106,12 +106,12 @@ def _survey(trained: TrainedRun, images: ImageSet, wish: Wish) -> dict[str, Surv
 
 
 def _draw(
-    trained: TrainedRun, images: ImageSet, wish: Wish, surveys: dict[str, Survey]
+    trained: TrainedRun, images: ImageSet, selection: Selection, surveys: dict[str, Survey]
 ) -> dict[str, list[LayerPicture]]:
     encoder = trained.autoencoder.encoder
     first_image = to_float(images.read(np.zeros(1, np.int64)))
-    first_maps = features_model(encoder, wish.layers)(first_image, training=False)
-    chosen = {layer.name: wish.maps.choose(surveys[layer.name].statistics.maximum) for layer in wish.layers}
+    first_maps = features_model(encoder, selection.layers)(first_image, training=False)
+    chosen = {layer.name: selection.maps.choose(surveys[layer.name].statistics.maximum) for layer in selection.layers}
     with _bar("projecting", sum(len(maps) for maps in chosen.values()), "map") as bar:
         return {
             layer.name: draw_layer(
@@ -121,11 +121,11 @@ def _draw(
                 images,
                 chosen[layer.name],
                 first_maps=np.asarray(first_maps[layer.name], np.float32)[0],
-                method=wish.method,
+                method=selection.method,
                 batch_size=trained.config.training.images_at_once,
                 progress=bar.update,
             )
-            for layer in wish.layers
+            for layer in selection.layers
         }
 
 

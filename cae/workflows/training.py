@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingJob:
     """What is to be trained, and what becomes of runs that are there already.
 
     Args:
@@ -75,7 +75,7 @@ class Order:
         return functools.cache(find)
 
 
-class End(NamedTuple):
+class JobResult(NamedTuple):
     """How a training ended."""
 
     exit_code: int
@@ -85,42 +85,42 @@ class End(NamedTuple):
     """Whether this process wrote the run, and not another that trained with it."""
 
 
-def train_one(order: Order) -> End:
+def train_one(job: TrainingJob) -> JobResult:
     """Train a single run, unless it is trained already.
 
     Raises:
-        ConfigError: the model does not fit the images, or a run is there and the order does not say what of it.
+        ConfigError: the model does not fit the images, or a run is there that the job neither resumes nor overwrites.
         UserError: images are missing, the folder cannot be written, another process trains there, or training failed.
     """
-    directory = order.directory
-    if order.resume and directory.exists:
-        order = replace(order, config=as_begun(directory, order.config))
-    cluster = _find_cluster(order.config)
+    directory = job.directory
+    if job.resume and directory.exists:
+        job = replace(job, config=as_begun(directory, job.config))
+    cluster = _find_cluster(job.config)
     is_chief = cluster is None or cluster.is_chief
-    if not is_chief and order.resume and has_ended(directory, order.config):
-        return End(0, is_chief=False)  # as the chief says
+    if not is_chief and job.resume and has_ended(directory, job.config):
+        return JobResult(0, is_chief=False)  # as the chief says
     if is_chief:
         directory.lock.check_is_free()
-        if _is_done(order):
-            return End(0)
+        if _is_done(job):
+            return JobResult(0)
         check_is_text(directory.path)
         check_is_writable(directory.path)
-    order, plan, splits = prepare(order, is_chief=is_chief)
+    job, plan, splits = prepare(job, is_chief=is_chief)
     if not is_chief:
-        return _train(order, plan, splits, cluster)
-    with directory.lock.held(order.tell):
+        return _train(job, plan, splits, cluster)
+    with directory.lock.held(job.tell):
         # Looked at again, since another process may have trained the run while this one read its images.
-        if _is_done(order):
-            return End(0)
-        order.tell(_headline(order.config, plan))
-        order.tell(f"{amount_in_words(order.config, len(splits.train))}.")
-        for warning in find_warnings(order.config, plan, splits):
-            order.tell(str(warning))
-        return _train(order, plan, splits, cluster)
+        if _is_done(job):
+            return JobResult(0)
+        job.tell(_headline(job.config, plan))
+        job.tell(f"{amount_in_words(job.config, len(splits.train))}.")
+        for warning in find_warnings(job.config, plan, splits):
+            job.tell(str(warning))
+        return _train(job, plan, splits, cluster)
 
 
 def find_learning_rate(
-    order: Order, lowest: float, highest: float, steps: int, progress: Callable[[int, int], None]
+    job: TrainingJob, lowest: float, highest: float, steps: int, progress: Callable[[int, int], None]
 ) -> RangeTest:
     """Find a learning rate for a single run, whose directory is not touched; see `cae.training.range_test`.
 
@@ -131,37 +131,37 @@ def find_learning_rate(
     from cae.training.range_test import check_range, run_range_test
 
     check_range(lowest, highest, steps)
-    if order.config.grid:
+    if job.config.grid:
         raise ConfigError(
-            f"{order.source}: a grid has no one learning rate; choose one combination, and add `grid={{}}`."
+            f"{job.source}: a grid has no one learning rate; choose one combination, and add `grid={{}}`."
         )
-    if order.config.training.strategy == "multi_worker":
-        raise ConfigError(f"{order.source}: rates are tested in one process; add `training.strategy=auto`.")
-    order, plan, splits = prepare(replace(order, overwrite=True))
+    if job.config.training.strategy == "multi_worker":
+        raise ConfigError(f"{job.source}: rates are tested in one process; add `training.strategy=auto`.")
+    job, plan, splits = prepare(replace(job, overwrite=True))
     from cae.training.train import Training
 
-    training = Training(order.config, plan, splits, order.directory, order.tell)
+    training = Training(job.config, plan, splits, job.directory, job.tell)
     return run_range_test(training, lowest=lowest, highest=highest, steps=steps, progress=progress)
 
 
-def prepare(order: Order, *, is_chief: bool = True) -> tuple[Order, Plan, Splits]:
+def prepare(job: TrainingJob, *, is_chief: bool = True) -> tuple[TrainingJob, Plan, Splits]:
     """Find the images, and check all that can be checked without training; a run to start from is the chief's.
 
-    The order then leaves nothing open.
+    The job that is returned has no `auto` left.
     """
     from cae.data.dividing import warn_of_leaks
 
-    splits = load_splits_with_progress(order.config.data, order.tell)
-    plan = plan_for(order.config, splits.image_shape, order.source)
-    order = replace(order, config=resolve(order.config, plan, len(splits.train), order.source))
+    splits = load_splits_with_progress(job.config.data, job.tell)
+    plan = plan_for(job.config, splits.image_shape, job.source)
+    job = replace(job, config=resolve(job.config, plan, len(splits.train), job.source))
     try:
-        if is_chief and not (order.resume and order.directory.has_checkpoint):
-            check_start(order.config, plan, order.tell)
-        check_objective(order.config, plan.image_shape)
+        if is_chief and not (job.resume and job.directory.has_checkpoint):
+            check_start(job.config, plan, job.tell)
+        check_objective(job.config, plan.image_shape)
     except ConfigError as error:
-        raise ConfigError(f"{order.source}: {error}") from error
+        raise ConfigError(f"{job.source}: {error}") from error
     splits.warnings.extend(warn_of_leaks(splits))
-    return order, plan, splits
+    return job, plan, splits
 
 
 def _find_cluster(config: RunConfig) -> Cluster | None:
@@ -172,43 +172,43 @@ def _find_cluster(config: RunConfig) -> Cluster | None:
     return find_cluster()
 
 
-def _is_done(order: Order) -> bool:
-    directory = order.directory
-    if not is_done(directory, order.config, resume=order.resume, overwrite=order.overwrite):
+def _is_done(job: TrainingJob) -> bool:
+    directory = job.directory
+    if not is_done(directory, job.config, resume=job.resume, overwrite=job.overwrite):
         return False
-    order.tell(f"{directory.path}: {directory.status} already; nothing to resume.")
+    job.tell(f"{directory.path}: {directory.status} already; nothing to resume.")
     return True
 
 
-def _train(order: Order, plan: Plan, splits: Splits, cluster: Cluster | None) -> End:
+def _train(job: TrainingJob, plan: Plan, splits: Splits, cluster: Cluster | None) -> JobResult:
     from cae.training.train import Training
 
-    training = Training(with_range_stated(order.config, splits), plan, splits, order.directory, order.tell, cluster)
-    outcome, exit_code = training.train(resume=order.resume)
-    return End(exit_code, outcome, is_chief=cluster is None or cluster.is_chief)
+    training = Training(with_range_stated(job.config, splits), plan, splits, job.directory, job.tell, cluster)
+    outcome, exit_code = training.train(resume=job.resume)
+    return JobResult(exit_code, outcome, is_chief=cluster is None or cluster.is_chief)
 
 
-def find_grid(order: Order, shard: Shard | None = None) -> list[Combination]:
+def find_grid(job: TrainingJob, shard: Shard | None = None) -> list[Combination]:
     """Find the combinations of a grid, or those of a shard, and the state of each.
 
     Raises:
         ConfigError: models cannot be matched, or one is to be trained by several processes.
     """
-    configs: Sequence[RunConfig] = expand_grid(order.config)
+    configs: Sequence[RunConfig] = expand_grid(job.config)
     if any(combination.training.strategy == "multi_worker" for combination in configs):
         raise ConfigError(
-            f"{order.source}: training.strategy: multi_worker trains a single run; a grid is divided between"
+            f"{job.source}: training.strategy: multi_worker trains a single run; a grid is divided between"
             " machines by --shard I/N, see docs/scaling.md."
         )
-    if order.config.match == "parameters":
-        configs = match_parameters(configs, order.image_shape_of, order.source)
+    if job.config.match == "parameters":
+        configs = match_parameters(configs, job.image_shape_of, job.source)
     if shard:
         configs = shard.part(configs)
-    return find_combinations(configs, order.runs_dir, overwrite=order.overwrite, longer=order.resume)
+    return find_combinations(configs, job.runs_dir, overwrite=job.overwrite, longer=job.resume)
 
 
 def train_grid(
-    order: Order, combinations: list[Combination], *, passed_on: Sequence[str] = ()
+    job: TrainingJob, combinations: list[Combination], *, passed_on: Sequence[str] = ()
 ) -> tuple[list[Path], int]:
     """Train combinations, each in a process of its own; this one stays small.
 
@@ -223,14 +223,14 @@ def train_grid(
     for combination in pending:
         check_is_text(combination.directory.path)
         check_is_writable(combination.directory.path)
-    check_plans(pending, order.image_shape_of, order.source)
+    check_plans(pending, job.image_shape_of, job.source)
     return train_combinations(
         combinations,
-        order.runs_dir,
-        overwrite=order.overwrite,
-        longer=order.resume,
+        job.runs_dir,
+        overwrite=job.overwrite,
+        longer=job.resume,
         passed_on=passed_on,
-        tell=order.tell,
+        tell=job.tell,
     )
 
 
@@ -258,12 +258,12 @@ def _headline(config: RunConfig, plan: Plan) -> str:
     )
 
 
-def find_amounts(order: Order, combinations: Sequence[Combination], plans: Sequence[Plan]) -> list[Amount]:
+def find_amounts(job: TrainingJob, combinations: Sequence[Combination], plans: Sequence[Plan]) -> list[Amount]:
     """How much each combination of a grid is trained."""
     amounts = []
     for combination, plan in zip(combinations, plans, strict=True):
-        num_images = order.num_training_images(combination.config.data)
-        config = resolve(combination.config, plan, num_images, order.source)
+        num_images = job.num_training_images(combination.config.data)
+        config = resolve(combination.config, plan, num_images, job.source)
         amounts.append(Amount.of(config.training, num_images))
     return amounts
 

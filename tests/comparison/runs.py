@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cae.comparison.contenders import Run
+from cae.comparison.contenders import RunRecord
 from cae.config import RunConfig
 from cae.runs import RunDirectory
 
@@ -34,4 +34,4 @@ def make_run(
     summary = {"status": status, "steps": steps, "epochs": 5, "images": images or IMAGES} if status else {}
     rows = [{"epoch": 5, "step": steps}] if steps is not None else []
     directory = RunDirectory(Path(folder) / config.name)
-    return Run(directory, config, summary, rows, environment or {}, training_images)
+    return RunRecord(directory, config, summary, rows, environment or {}, training_images)

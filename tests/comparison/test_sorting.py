@@ -5,8 +5,8 @@ import pytest
 
 from cae.comparison.contenders import group_runs
 from cae.comparison.figures import sort_groups
-from cae.comparison.measuring import MeasuredRun
 from cae.comparison.statistics import compare_pairs
+from cae.evaluation.files import Evaluation
 from tests.comparison.runs import make_run
 
 # Of four images and two seeds. `mixed` has the mean ratio 1 and is never near it; `even` is 0.9 everywhere.
@@ -23,7 +23,7 @@ def sort(figures, metric):
         for seed in range(len(own))
     }
     measured = {
-        run.directory.path: MeasuredRun({}, {metric: np.array(figures[kind][seed])}, np.zeros((2, 2)))
+        run.directory.path: Evaluation({}, {metric: np.array(figures[kind][seed])}, np.zeros((2, 2)))
         for (kind, seed), run in runs.items()
     }
     return sort_groups(group_runs(list(runs.values())), measured, metric)

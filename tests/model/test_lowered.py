@@ -17,7 +17,7 @@ from cae.kinds.upsampling.subpixel import DepthToSpace
 from cae.model import build_autoencoder
 from cae.model.forms import fold_kernel
 from cae.model.keras_layers import make_layer, make_tied_layer
-from cae.model.lowered import Run, compute_steps
+from cae.model.lowered import StepContext, compute_steps
 from cae.plan import make_plan
 from cae.plan.lowering import Device, Step, lower
 
@@ -86,11 +86,11 @@ def plainly(operations, model, inputs):
 
 def in_steps(operations, model, inputs):
     dtype = inputs.dtype.name
-    run = Run(model, training=True)
+    context = StepContext(model, training=True)
     steps = lower(operations, Device(), dtype, training=True)
     # Everything is in one step: the rule is at work; only a cropped resize is not folded.
     assert len(steps) == 1 or type(steps[0]) is Step
-    return [compute_steps(steps, inputs, run), *run.switches.values()]
+    return [compute_steps(steps, inputs, context), *context.switches.values()]
 
 
 def values_and_gradients(compute, operations, model, inputs):

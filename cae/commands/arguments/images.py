@@ -209,11 +209,11 @@ class BadImages:
     """Counts the images that cannot be read, and does with them what the user wants.
 
     Args:
-        wish: `report`, `error` or `skip`.
+        policy: `report`, `error` or `skip`.
     """
 
-    def __init__(self, wish: str) -> None:
-        self._wish = wish
+    def __init__(self, policy: str) -> None:
+        self._policy = policy
         self.names: list[str] = []
 
     def __call__(self, name: str, reason: str) -> None:
@@ -222,7 +222,7 @@ class BadImages:
         Raises:
             UserError: the user wants to stop here.
         """
-        if self._wish == "error":
+        if self._policy == "error":
             raise UserError(f"{printable(name)}: cannot be read: {reason}")
         self.names.append(name)
         tell(f"{printable(name)}: left out: {reason}")
@@ -230,7 +230,7 @@ class BadImages:
     @property
     def is_failure(self) -> bool:
         """Whether images were left out that should not have been."""
-        return bool(self.names) and self._wish == "report"
+        return bool(self.names) and self._policy == "report"
 
     def exit_code(self, total: int) -> int:
         """0, or 1 when images were left out that should not have been.
