@@ -47,7 +47,7 @@ def _describe() -> dict[str, Any]:
     start_engine()
     import tensorflow as tf
 
-    from cae.runs.environment import describe_environment
+    from cae.runs.read_back import describe_environment
 
     environment = describe_environment()
     del environment["command"]

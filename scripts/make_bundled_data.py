@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cae.data.formats.idx_files import read_idx
+from cae.data.formats.array_files import read_idx
 from cae.data.sources.standard import BUNDLED_FOLDER
 
 NUM_CLASSES = 10

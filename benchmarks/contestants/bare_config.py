@@ -24,7 +24,7 @@ class BareConfig:
     def __init__(self, config: str, overrides: list[str]) -> None:
         start_engine()
         from benchmarks.contestants.bare_steps import BareSteps
-        from cae.data.array_set import ArraySet
+        from cae.data.image_set import ArraySet
 
         loaded = load_config(Path(config), overrides)
         images = load_splits(loaded.data).train

@@ -22,7 +22,7 @@ class OurTraining(KerasExchange):
     def __init__(self, rounds_of: int, **words: Any) -> None:
         start_engine()
         from benchmarks.contestants.bare_steps import BareSteps
-        from cae.data.array_set import ArraySet
+        from cae.data.image_set import ArraySet
 
         task = Task(**words)
         plan = plan_task(task)

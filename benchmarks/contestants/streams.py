@@ -23,7 +23,7 @@ class OurStream:
     def __init__(self, section: dict[str, Any] | None, shape: list[int], number: int, batch_size: int) -> None:
         start_engine()
         from cae.config import RunConfig
-        from cae.data.array_set import ArraySet
+        from cae.data.image_set import ArraySet
 
         self._batch_size = batch_size
         if section is None:

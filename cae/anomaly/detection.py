@@ -16,8 +16,7 @@ import numpy as np
 from cae.anomaly.pixel_baselines import TITLES
 from cae.anomaly.scores import METRICS
 from cae.atomic_files import table_cell
-from cae.data.formats.array_files import NpyFile
-from cae.data.formats.idx_files import read_idx
+from cae.data.formats.array_files import NpyFile, read_idx
 from cae.errors import RunWarning, UserError, as_json
 from cae.files import file_error, naming, printable, read_bytes, why
 from cae.messages import align

@@ -18,8 +18,7 @@ from cae.commands.arguments.images import (
 from cae.errors import ConfigError, NonFiniteOutputError, UserError
 from cae.files import file_error, printable
 from cae.inference import TrainedAutoencoder
-from cae.inference.codes_file import ENDINGS, Codes, Description, check_format, read_codes
-from cae.inference.codes_writer import CodesWriter, writing_codes
+from cae.inference.codes_file import ENDINGS, Codes, CodesWriter, Description, check_format, read_codes, writing_codes
 from cae.inference.inputs import Group, Inputs, read_groups
 from cae.inference.output_folder import OutputFolder, check_is_usable
 from cae.inference.trained_autoencoder import Pool

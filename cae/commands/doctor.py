@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from cae.atomic_files import write_json
 from cae.commands.arguments.parser import add_override_argument
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
+from cae.doctor import Finding, as_json, format_finding, ok, problem, worst
 from cae.doctor.engine import Engine, EngineTrial, ask_driver
 from cae.doctor.examine import examine_engine, examine_machine, examine_program
-from cae.doctor.finding import Finding, as_json, format_finding, ok, problem, worst
 from cae.doctor.machine import check_disk, check_step_memory, checkpoint_bytes
 from cae.errors import UserError
 from cae.files import printable

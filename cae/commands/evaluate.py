@@ -166,7 +166,7 @@ def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], optio
     from cae.comparison.compare import compare_runs
     from cae.comparison.events import write_events
     from cae.comparison.report import write_report
-    from cae.comparison.report.terminal import format_comparison
+    from cae.comparison.report.markdown import format_comparison
 
     comparison, exhibits = compare_runs(
         directories,

@@ -21,7 +21,7 @@ from cae.evaluation.files import Evaluation
 from cae.measures.catalogue import metric as find_metric
 from cae.measures.catalogue import metrics_of
 from cae.runs import RunDirectory
-from cae.runs.environment import describe_environment
+from cae.runs.read_back import describe_environment
 from cae.version import __version__
 
 

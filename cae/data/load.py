@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from cae.config.data import DataSection, PictureData, StoredData
-from cae.data.array_set import ArraySet
 from cae.data.decoded_set import DecodedSet
 from cae.data.dividing import Parts, divide, keep_classes
-from cae.data.image_set import Progress, Splits
+from cae.data.image_set import ArraySet, Progress, Splits
 from cae.data.patch_set import PatchSet, pictures_of
 from cae.data.sources import source_of
 from cae.data.value_range import given_range

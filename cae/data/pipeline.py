@@ -271,7 +271,7 @@ def user_errors() -> Iterator[None]:
 
     Wrap it round every loop over batches:
 
-    >>> from cae.data.array_set import ArraySet
+    >>> from cae.data.image_set import ArraySet
     >>> from cae.data.pipeline import make_batches
     >>> with user_errors():
     ...     for batch in make_batches(ArraySet(np.zeros((5, 4, 4), np.uint8)), batch_size=2):

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from cae.doctor.finding import Finding, ok, problem, warning
+from cae.doctor import Finding, ok, problem, warning
 from cae.errors import ConfigError
 from cae.machine import Machine
 from cae.training.distribution.cluster import find_cluster

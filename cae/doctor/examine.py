@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from cae.doctor import Finding
 from cae.doctor.engine import Engine, check_cluster, check_engine, check_gpu_memory, check_gpus
-from cae.doctor.finding import Finding
 from cae.doctor.machine import (
     check_allocator,
     check_cores,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cae.config.data import ImageFolderData, PictureData, StandardData, TfrecordData
-from cae.doctor.finding import Finding, ok, problem, warning
+from cae.doctor import Finding, ok, problem, warning
 from cae.errors import UserError
 
 if TYPE_CHECKING:

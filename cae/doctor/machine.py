@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cae.doctor.finding import Finding, ok, problem, warning
+from cae.doctor import Finding, ok, problem, warning
 from cae.engine import NEVER, ON_REQUEST, SETTING, VARIABLE
 from cae.errors import UserError
 from cae.machine import Limits, Machine, available_memory, total_memory

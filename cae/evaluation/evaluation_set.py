@@ -33,7 +33,7 @@ def digest_images(images: ImageSet) -> str:
     Reads every image once.
 
     Example:
-        >>> from cae.data.array_set import ArraySet
+        >>> from cae.data.image_set import ArraySet
         >>> black, white = (ArraySet(np.full((3, 4, 4), level, np.uint8)) for level in (0, 255))
         >>> digest_images(black) == digest_images(black), digest_images(black) == digest_images(white)
         (True, False)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from cae.config.data import ArrayData, IdxData, ImageFolderData, PictureData
-from cae.data.array_set import ArraySet
 from cae.data.dividing import Parts, class_name
 from cae.data.formats.image_files import BadImageError, decode, read_header
 from cae.data.formats.image_lists import EXTENSIONS, FileList, list_images
+from cae.data.image_set import ArraySet
 from cae.data.pixels import Size, crop, cut_patch, stretch, to_channels
 from cae.data.sources.arrays import load_given
 from cae.data.value_range import Pair, ValuesSeen, given_range, range_for

@@ -4,15 +4,18 @@ Images are (batch, height, width, channels). Every enlarging layer can restore a
 so that odd sizes come back.
 """
 
-from cae.layers.bilinear_additive import BilinearAdditive2D
-from cae.layers.channel_shortcuts import DuplicateToSpace2D, SpaceToChannelMean2D
 from cae.layers.conv_transpose import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.layers.divisive_normalization import DivisiveNormalization2D
-from cae.layers.fixed_unpooling import FixedUnpooling2D
 from cae.layers.reflect_conv import ReflectConv2D
-from cae.layers.resize import Resize2D
-from cae.layers.sub_pixels import DepthToSpace2D, ICNRInitializer, SpaceToDepth2D
-from cae.layers.switches import MaxPooling2DWithSwitches, MaxUnpooling2D
+from cae.layers.resize import BilinearAdditive2D, Resize2D
+from cae.layers.sub_pixels import (
+    DepthToSpace2D,
+    DuplicateToSpace2D,
+    ICNRInitializer,
+    SpaceToChannelMean2D,
+    SpaceToDepth2D,
+)
+from cae.layers.switches import FixedUnpooling2D, MaxPooling2DWithSwitches, MaxUnpooling2D
 
 __all__ = [
     "BilinearAdditive2D",

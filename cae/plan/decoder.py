@@ -1,20 +1,28 @@
-"""The decoder's operations: the encoder's mirror, with the chosen upsampling in each stage."""
+"""The decoder's operations: the encoder's mirror with the chosen upsampling, or with tied weights its stages backwards."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.kinds.convolutions import Convolution, activated, convolution, residual_blocks
-from cae.kinds.operations import Operation, Shape
+from cae.kinds.convolutions import (
+    Convolution,
+    Sum,
+    TiedConvolution,
+    activated,
+    convolution,
+    normalized,
+    residual_blocks,
+)
+from cae.kinds.linear_path import starting_at_zero
+from cae.kinds.operations import Activation, Operation, Shape
 from cae.kinds.shortcut import with_shortcut
 from cae.kinds.upsampling import Stage, UpsamplingKind
+from cae.kinds.upsampling.subpixel import DepthToSpace
 from cae.plan.encoder import check_shortcut
-from cae.plan.linear_path import starting_at_zero
-from cae.plan.tied import finished, plan_tied_stages
 
 if TYPE_CHECKING:
-    from cae.config.model import ModelSection
+    from cae.config.model import EncoderSection, ModelSection
 
 
 def plan_decoder(
@@ -71,3 +79,74 @@ def _plan_stage(
         operations += convolution(encoder, f"{name}_conv_{number}", shape, width)
     number = encoder.residual_blocks if section.decoder.residual_blocks is None else section.decoder.residual_blocks
     return operations + residual_blocks(encoder, name, operations[-1].output_shape, number)
+
+
+def plan_tied_stages(section: ModelSection, image_shape: Shape, stage_shapes: Sequence[Shape]) -> list[Operation]:
+    """Plan the decoder's stages behind the bottleneck, the reconstruction included.
+
+    Each stage enlarges as its kind says, then goes through its encoder stage's convolutions from the last to the
+    first, each with its kernel read the other way and a bias of its own. A kind that enlarges by a convolution does it
+    with the first of these. The convolution that took the image gives the reconstruction.
+
+    Args:
+        section: the `model` section, with `tied_weights`.
+        image_shape: (height, width, channels) of the reconstruction.
+        stage_shapes: as for `plan_decoder`.
+    """
+    encoder, shape = section.encoder, stage_shapes[-1]
+    operations = _tied_residual_blocks(encoder, "code", shape, encoder.residual_blocks_at_code)
+    stages = range(len(encoder.filters), 0, -1)
+    for stage, upsampling in zip(stages, section.upsampling_per_stage, strict=True):
+        given = encoder.filters[stage - 2] if stage > 1 else image_shape[2] * encoder.stem**2
+        operations += _plan_tied_stage(encoder, stage, upsampling, shape, stage_shapes[stage - 1], given)
+        shape = operations[-1].output_shape
+    return [*operations, *finished(section, shape, image_shape)]
+
+
+def finished(section: ModelSection, shape: Shape, image_shape: Shape) -> list[Operation]:
+    """Plan what makes the reconstruction of what the last convolution gave: pixels where it has a stem, activation."""
+    activation, stem = section.decoder.output_activation, section.encoder.stem
+    pixels = [DepthToSpace("output_pixels", shape, image_shape, stem, crops_end=True)] if stem > 1 else []
+    return [*pixels, Activation(f"output_{activation}", image_shape, image_shape, activation)]
+
+
+def _plan_tied_stage(
+    encoder: EncoderSection, stage: int, upsampling: UpsamplingKind, shape: Shape, target: Shape, given: int
+) -> list[Operation]:
+    """From what a stage's downsampling gave back to what the stage was given."""
+    name, factor = f"stage_{stage}", encoder.downsampling.factor
+    operations = upsampling.enlarge(Stage(name, encoder, shape, target[:2]))
+    is_transposed = not operations
+    if operations:
+        shape = operations[-1].output_shape
+    operations += _tied_residual_blocks(encoder, name, shape, encoder.residual_blocks)
+    convs = encoder.convs[stage - 1]
+    for number in range(convs, 0, -1):
+        output = (*target[:2], target[2] if number > 1 else given)
+        strides = factor if is_transposed and number == convs else 1
+        is_last = stage == 1 and number == 1
+        operations += _transposed(encoder, f"{name}_conv_{number}", shape, output, strides, is_last)
+        shape = output
+    return operations
+
+
+def _transposed(
+    encoder: EncoderSection, tied_to: str, shape: Shape, output: Shape, strides: int, is_last: bool
+) -> list[Operation]:
+    """An encoder convolution backwards; the last gives the reconstruction, without normalisation and activation."""
+    name = f"{tied_to}_transposed"
+    use_bias = is_last or encoder.use_bias
+    convolution = TiedConvolution(name, shape, output, encoder.kernel_size, strides, use_bias, tied_to)
+    return [convolution] if is_last else [convolution, *activated(encoder, name, output)]
+
+
+def _tied_residual_blocks(encoder: EncoderSection, name: str, shape: Shape, number: int) -> list[Operation]:
+    """The stage's residual blocks from the last to the first, each one's convolutions from the second to the first."""
+    blocks: list[Operation] = []
+    for count in range(number, 0, -1):
+        block = f"{name}_residual_{count}"
+        inside = _transposed(encoder, f"{block}_conv_2", shape, shape, strides=1, is_last=False)
+        last, *_ = _transposed(encoder, f"{block}_conv_1", shape, shape, strides=1, is_last=False)
+        inside += [last, *normalized(encoder, last.name, shape)]
+        blocks.append(Sum(f"{block}_transposed", shape, shape, ((), tuple(inside)), encoder.activation))
+    return blocks

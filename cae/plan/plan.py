@@ -1,4 +1,4 @@
-"""From the model section and an image shape to the network's operations."""
+"""From the model section and an image shape to the network's operations, and these in groups as people count them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from cae.kinds.convolutions import Convolution, Sum, flat, with_padding
-from cae.kinds.operations import Dense, Dropout, Operation, Pool, Shape, Sight
+from cae.kinds.linear_path import plus_linear_code, plus_linear_reconstruction
+from cae.kinds.normalization import Normalization
+from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool, Shape, Sight
 from cae.plan.decoder import plan_decoder
 from cae.plan.encoder import PlanError, plan_encoder
-from cae.plan.linear_path import plus_linear_code, plus_linear_reconstruction
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
@@ -234,3 +235,22 @@ def _in_words(operation: Operation | None) -> str:
     if isinstance(operation, Dense):
         return f"{operation.summary} from {math.prod(given)} to {math.prod(made)} values"
     return f"{operation.summary} from {given[2]} to {made[2]} channels"
+
+
+def grouped(operations: Iterable[Operation]) -> list[list[Operation]]:
+    """Join normalisation, activation and dropout to the operation before them.
+
+    Example:
+        >>> from cae.config.model import ModelSection
+        >>> from cae.plan import make_plan
+        >>> groups = grouped(make_plan(ModelSection(), (28, 28, 1)).encoder)
+        >>> [[operation.name for operation in group] for group in groups[:2]]
+        [['stage_1_conv_1', 'stage_1_conv_1_relu'], ['stage_1_pool']]
+    """
+    groups: list[list[Operation]] = []
+    for operation in operations:
+        if groups and isinstance(operation, Activation | Normalization | Dropout):
+            groups[-1].append(operation)
+        else:
+            groups.append([operation])
+    return groups

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from cae.kinds.operations import Operation
 from cae.messages import align
-from cae.plan.groups import grouped
 from cae.plan.memory import StepMemory
-from cae.plan.plan import Plan
+from cae.plan.plan import Plan, grouped
 
 _HEADER = ("part", "layer", "operation", "output", "parameters", "MACs", "sees")
 

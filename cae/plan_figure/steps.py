@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Sum, TiedConvolution
 from cae.kinds.operations import Operation, Pool, Shape, SpaceToDepth, Upsample
-from cae.plan.groups import grouped
+from cae.plan.plan import grouped
 
 if TYPE_CHECKING:
     from cae.plan.plan import Plan

@@ -15,7 +15,7 @@ from cae.kinds.normalization import BatchNormalizing
 from cae.kinds.operations import Activation
 from cae.measures.verdict import below_block_klt
 from cae.runs.checksums import write_last
-from cae.runs.environment import peak_memory_bytes
+from cae.runs.read_back import peak_memory_bytes
 from cae.training.amount import Amount
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from cae.model import build_autoencoder
 from cae.plan.table import format_plan
 from cae.runs.begun import is_longer
 from cae.runs.directory import RunDirectory
-from cae.runs.environment import describe_environment
 from cae.runs.events import cut_events
+from cae.runs.read_back import describe_environment
 from cae.runs.trained import load_best_weights
 from cae.training.amount import Amount
 from cae.training.checkpoints import Checkpoint, CheckpointFolder

@@ -12,7 +12,7 @@ from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.convolutions import Convolution, Sum
 from cae.kinds.operations import Activation, Dense, Operation, PartInput, Pool, Shape, SpaceToDepth
 from cae.plan import Plan
-from cae.plan.groups import grouped
+from cae.plan.plan import grouped
 
 
 @dataclass(frozen=True)

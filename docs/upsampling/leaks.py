@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cae.config.model import ModelSection
-from cae.data.formats.idx_files import read_idx
+from cae.data.formats.array_files import read_idx
 from cae.data.sources.standard import BUNDLED_FOLDER
 from cae.plan import make_plan
 from docs.upsampling.board import BLUE, GREEN, ORANGE, PINK, Board

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from cae.data.array_set import ArraySet
+from cae.data.image_set import ArraySet
 from cae.inference import TrainedAutoencoder
 from tests.conftest import make_images
 

@@ -7,8 +7,7 @@ import pytest
 
 from cae.comparison.contenders import group_runs
 from cae.comparison.measuring import Measuring
-from cae.data.array_set import ArraySet
-from cae.data.image_set import Splits
+from cae.data.image_set import ArraySet, Splits
 from tests.comparison.runs import make_run
 
 

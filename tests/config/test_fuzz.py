@@ -20,7 +20,7 @@ from cae.config.checks import known_image_size
 from cae.config.schema_walk import root_shape
 from cae.plan import PlanError, make_plan
 from cae.plan.table import format_plan
-from cae.runs.environment import peak_memory_bytes
+from cae.runs.read_back import peak_memory_bytes
 from tests.config.test_load import EVERY_KEY
 
 NUM_TESTS = 10

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cae.config.data import ArrayData
-from cae.data.array_set import ArraySet
 from cae.data.formats import array_files
+from cae.data.image_set import ArraySet
 from cae.data.load import load_splits
 from cae.data.sources import arrays, find_image_shape
 from cae.data.sources.arrays import load, load_given

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cae.config.data import Augmentation
-from cae.data.array_set import ArraySet
+from cae.data.image_set import ArraySet
 from cae.data.pipeline import augment, make_training_batches
 from cae.errors import UserError
 

@@ -5,8 +5,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from cae.data.array_set import ArraySet
 from cae.data.dividing import Parts, divide
+from cae.data.image_set import ArraySet
 from cae.errors import UserError
 
 

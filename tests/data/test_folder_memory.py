@@ -13,7 +13,7 @@ PROGRAM = """
 import numpy as np
 from cae.config.data import Augmentation, ImageFolderData, TfrecordData
 from cae.data.load import load_splits
-from cae.runs.environment import peak_memory_bytes
+from cae.runs.read_back import peak_memory_bytes
 images = load_splits({section}).train
 for first in range(0, len(images), 32):
     images.read(np.arange(first, min(first + 32, len(images))))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cae.config.data import IdxData
-from cae.data.formats.idx_files import read_idx, read_idx_shape
+from cae.data.formats.array_files import read_idx, read_idx_shape
 from cae.data.load import load_splits
 from cae.data.sources import find_image_shape
 from cae.errors import UserError

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cae.data.array_set import ArraySet
 from cae.data.formats.image_files import Compression, find_compression
+from cae.data.image_set import ArraySet
 from cae.data.lossy import grid_strength, warn_of_loss
 
 

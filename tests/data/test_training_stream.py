@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 from cae.config.data import Augmentation, ImageFolderData
-from cae.data.array_set import ArraySet
+from cae.data.image_set import ArraySet
 from cae.data.load import load_splits
 from cae.data.pipeline import _Reads, make_batches, make_training_batches, steps_per_epoch, user_errors
 from cae.errors import UserError

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from cae.config.data import Augmentation
 from cae.config.objective import GaussianCorruption, MaskedPatchesCorruption, SaltAndPepperCorruption
-from cae.data.array_set import ArraySet
 from cae.data.batch_shares import Position, Shares
+from cae.data.image_set import ArraySet
 from cae.data.pipeline import make_batches, make_training_batches
 from cae.data.sources.folder import FolderSet
 from cae.training.objective import corrupt

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from cae.doctor import as_json, format_finding, ok, problem, warning, worst
 from cae.doctor.engine import Engine, EngineTrial, check_cluster, check_engine, check_gpu_memory, check_gpus
-from cae.doctor.finding import as_json, format_finding, ok, problem, warning, worst
 from cae.doctor.machine import (
     check_allocator,
     check_cores,

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from cae.config.model import ModelSection
 from cae.config.objective import NoCorruption, ObjectiveSection
-from cae.data.array_set import ArraySet
+from cae.data.image_set import ArraySet
 from cae.evaluation.ablations import measure_ablations
 from cae.evaluation.measure import Measurer
 from cae.model import build_autoencoder

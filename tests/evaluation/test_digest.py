@@ -3,7 +3,7 @@
 import numpy as np
 
 from cae.config import RunConfig
-from cae.data.array_set import ArraySet
+from cae.data.image_set import ArraySet
 from cae.data.load import load_splits
 from cae.evaluation.evaluation_set import EvaluationSet, digest_evaluation, digest_images
 from cae.evaluation.results import evaluate_run, find_evaluation

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from cae.data.array_set import ArraySet
+from cae.data.image_set import ArraySet
 from cae.features.quality import format_features, measure_quality
 from cae.features.representations import Sample, even_positions, represent
 

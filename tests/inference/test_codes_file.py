@@ -6,8 +6,7 @@ import pytest
 
 from cae.errors import ConfigError, UserError
 from cae.inference import codes_file
-from cae.inference.codes_file import Description, check_format, read_codes
-from cae.inference.codes_writer import writing_codes
+from cae.inference.codes_file import Description, check_format, read_codes, writing_codes
 
 DESCRIPTION = Description("experiment/run", "0" * 64, (2, 3), "none", (8, 12, 1))
 CODES = np.random.default_rng(0).normal(size=(5, 2, 3)).astype(np.float32)

@@ -8,8 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cae.inference.codes_file import Description, read_codes
-from cae.inference.codes_writer import Hdf5Target, writing_codes, writing_hdf5
+from cae.inference.codes_file import Description, Hdf5Target, read_codes, writing_codes, writing_hdf5
 from tests.conftest import run_process
 
 

@@ -8,7 +8,7 @@ from cae.comparison.compare import check_metric
 from cae.comparison.report.formatting import metric_text, metric_title
 from cae.config.model import ModelSection
 from cae.config.objective import NoCorruption, ObjectiveSection
-from cae.data.array_set import ArraySet
+from cae.data.image_set import ArraySet
 from cae.evaluation.measure import Measurer
 from cae.measures import catalogue
 from cae.measures.catalogue import metrics_of, metrics_per_image

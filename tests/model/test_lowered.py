@@ -15,8 +15,8 @@ from cae.kinds.upsampling.fixed_unpool import FixedUnpooling
 from cae.kinds.upsampling.resize import Resizing
 from cae.kinds.upsampling.subpixel import DepthToSpace
 from cae.model import build_autoencoder
+from cae.model.build import make_layer, make_tied_layer
 from cae.model.forms import fold_kernel
-from cae.model.keras_layers import make_layer, make_tied_layer
 from cae.model.lowered import StepContext, compute_steps
 from cae.plan import make_plan
 from cae.plan.lowering import Device, Step, lower

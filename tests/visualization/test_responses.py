@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cae.data.array_set import ArraySet
+from cae.data.image_set import ArraySet
 from cae.visualization.responses import TopResponses, survey
 from tests.visualization.encoders import build, images_for, layers_of
 

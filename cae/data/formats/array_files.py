@@ -1,25 +1,28 @@
-"""Array files, opened without ever unpickling, without following anything out of the file, and in bounded memory.
+"""Array files and IDX files, opened without unpickling, without following links out of the file, in bounded memory.
 
-The place that opens .npy, .npz and HDF5 files, which may all be a stranger's: images, codes, checkpoints, labels;
+All .npy, .npz and HDF5 files are opened here, since all of them may be a stranger's: images, codes, checkpoints, labels;
 `cae.runs.weights` opens weights.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 import h5py
 import numpy as np
 from numpy.lib import format as npy_format
 
-from cae.data.array_set import ImageArray
 from cae.data.formats.file_kinds import read_start, wrong_kind
+from cae.data.image_set import ImageArray
+from cae.errors import UserError
 from cae.files import check_claim, check_fits_memory, file_error, naming, open_regular, printable, unfolds_usually
 
 # HDF5 data sets up to this size are read into memory once: reading single images out of compressed chunks is slow.
@@ -296,3 +299,84 @@ def _read_npy_header(file: Any) -> ArrayHeader:
     read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
     shape, _, dtype = read(file)
     return ArrayHeader(shape, dtype)
+
+
+_UNSIGNED_BYTE = 0x08
+
+
+def read_idx_shape(path: Path) -> tuple[int, ...]:
+    """Read the dimensions from an IDX file's header.
+
+    Raises:
+        UserError: the file cannot be read, or its header is not that of an IDX file of unsigned bytes.
+    """
+    with naming(path), _open(path) as file:
+        return _read_header(file, path)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Read an IDX file of unsigned bytes; a plain file is memory-mapped, a compressed one held in memory.
+
+    Compression is recognised by content, not by name.
+
+    Returns:
+        A read-only uint8 array with the dimensions that the header gives.
+
+    Raises:
+        UserError: the file cannot be read, is no such IDX file, or is shorter or longer than its header says.
+    """
+    with naming(path), _open(path) as file:
+        shape = _read_header(file, path)
+        if isinstance(file, gzip.GzipFile):
+            return _read_compressed(file, path, shape)
+        header_size = file.tell()
+        length = path.stat().st_size - header_size
+        if length != math.prod(shape):
+            raise _length_error(path, shape, f"{length} bytes")
+        return np.memmap(path, np.uint8, mode="r", offset=header_size, shape=shape)
+
+
+def _open(path: Path) -> BinaryIO:
+    with open_regular(path) as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    return cast(BinaryIO, gzip.open(path)) if compressed else open_regular(path)
+
+
+def _read_header(file: BinaryIO, path: Path) -> tuple[int, ...]:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != _UNSIGNED_BYTE or not 1 <= magic[3] <= 4:
+        inside = "gzip-compressed, and inside " if isinstance(file, gzip.GzipFile) else ""
+        raise file_error(path, f"this must be an IDX file of uint8. {wrong_kind(magic + read_start(file), inside)}")
+    ndim = magic[3]
+    dimensions = file.read(4 * ndim)
+    if len(dimensions) < 4 * ndim:
+        raise file_error(path, "the file is truncated: it ends within its header.")
+    shape = struct.unpack(f">{ndim}I", dimensions)
+    if 0 in shape:
+        raise file_error(path, f"there must be at least one image of at least one pixel. Received: shape {shape}.")
+    return shape
+
+
+def _read_compressed(file: BinaryIO, path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    expected = math.prod(shape)
+    check_claim(path, expected, path.stat().st_size)
+    check_fits_memory(path, expected)
+    values = np.empty(expected, np.uint8)
+    filled = 0
+    while filled < expected and (block := file.read(min(1 << 20, expected - filled))):
+        values[filled : filled + len(block)] = np.frombuffer(block, np.uint8)
+        filled += len(block)
+    if filled < expected:
+        raise _length_error(path, shape, f"{filled} bytes")
+    # Reading on to the end also checks gzip's own checksum.
+    if file.read(1):
+        raise _length_error(path, shape, "more bytes")
+    values.flags.writeable = False
+    return values.reshape(shape)
+
+
+def _length_error(path: Path, shape: tuple[int, ...], received: str) -> UserError:
+    return file_error(
+        path,
+        f"the header promises {math.prod(shape)} bytes (shape {shape}). Received: {received}; truncated or damaged.",
+    )

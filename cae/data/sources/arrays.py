@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 
 from cae.config.data import ArrayData, IdxData
-from cae.data.array_set import ArraySet, ImageArray
 from cae.data.dividing import Parts
-from cae.data.formats.array_files import ArrayFile, open_array_file
-from cae.data.formats.idx_files import read_idx, read_idx_shape
-from cae.data.image_set import Progress
+from cae.data.formats.array_files import ArrayFile, open_array_file, read_idx, read_idx_shape
+from cae.data.image_set import ArraySet, ImageArray, Progress
 from cae.data.part_names import find_labels, read_name
 from cae.data.pixels import batch_shape, is_pixel_type, unusual_reading
 from cae.data.value_range import TOLERANCE, Pair, ValuesSeen, given_range, range_for, remedy

@@ -14,11 +14,9 @@ import numpy as np
 
 from cae.caches import keras_datasets_folder
 from cae.config.data import STANDARD_SHAPES, BundledData, StandardData
-from cae.data.array_set import ArraySet
 from cae.data.dividing import Parts
-from cae.data.formats.array_files import ArrayFile, open_array_file
-from cae.data.formats.idx_files import read_idx
-from cae.data.image_set import Progress
+from cae.data.formats.array_files import ArrayFile, open_array_file, read_idx
+from cae.data.image_set import ArraySet, Progress
 from cae.errors import UserError
 from cae.files import file_error, naming, printable, why
 
