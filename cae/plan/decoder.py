@@ -1,4 +1,4 @@
-"""The decoder's operations: the encoder's mirror with the chosen upsampling, or with tied weights its stages backwards."""
+"""The decoder: the encoder's mirror with the chosen upsampling, or its stages backwards with tied weights."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ model: {{encoder: {{filters: [8, 8], dropout: 0.5}}}}
 training: {{epochs: 1, batch_size: {number}, strategy: mirrored}}
 """
 TEXTS = {"noise": NOISE, "statistics": STATISTICS, "own": OWN, "moving": MOVING, "dropout": DROPOUT}
-TRAINED = {1: ["noise", "statistics", "dropout"], 2: list(TEXTS), 4: ["noise", "statistics"]}
+TRAINED = {1: ["noise", "statistics", "dropout"], 2: ["own", "moving", "dropout"], 4: ["noise", "statistics"]}
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +68,14 @@ def runs(tmp_path_factory, image_file):
             commands += ["train", config, "--runs-dir", folder, "--"]
             found[number, name] = folder / name / f"{name}-{number}"
         processes.append(start(["-m", "tests.distribution.logical_cpus", number, *commands]))
-    for code, _, err in finish(processes, 3 * SECONDS):  # up to five runs in each
+    for code, _, err in finish(processes, 3 * SECONDS):  # up to three runs in each
         assert code == 0, err
     return found
 
 
-@pytest.mark.parametrize("number", [2, 4])
 @pytest.mark.parametrize("name", ["noise", "statistics"])
-def test_several_devices_train_what_one_trains(runs, name, number):
-    assert_same(runs[1, name], runs[number, name])
+def test_several_devices_train_what_one_trains(runs, name):
+    assert_same(runs[1, name], runs[4, name])
 
 
 def test_dropout_statistics_of_each_device_and_scaled_losses_train(runs):

@@ -1,6 +1,6 @@
 """Array files and IDX files, opened without unpickling, without following links out of the file, in bounded memory.
 
-All .npy, .npz and HDF5 files are opened here, since all of them may be a stranger's: images, codes, checkpoints, labels;
+All .npy, .npz and HDF5 files are opened here, since any may be a stranger's: images, codes, checkpoints, labels;
 `cae.runs.weights` opens weights.
 """
 
