@@ -50,8 +50,7 @@ def measure_quality(images: np.ndarray, reconstructions: np.ndarray) -> dict[str
         `mse`, `psnr` and `ssim`, each (batch,).
     """
     # They load TensorFlow, which must find the engine's settings made.
-    from cae.measures.pixel_errors import mse_per_image, psnr_from_mse
-    from cae.measures.ssim import ssim_per_image
+    from cae.measures.per_image import mse_per_image, psnr_from_mse, ssim_per_image
 
     height, width = images.shape[1:3]
     halo = min(_WINDOW, _largest_odd(min(height, width))) - 1

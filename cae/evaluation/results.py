@@ -18,7 +18,7 @@ from cae.evaluation.measure import Measured, Measurer
 from cae.files import printable
 from cae.measures.catalogue import metrics_of
 from cae.measures.meter import ArtefactMeter
-from cae.measures.pixel_errors import PSNR_CAP
+from cae.measures.per_image import PSNR_CAP
 from cae.measures.stages import stage_unevenness
 from cae.measures.verdict import below_floor, make_verdict
 from cae.pictures import best_median_worst

@@ -22,7 +22,7 @@ from cae.errors import UserError
 from cae.export.formats import Part, make_part
 from cae.kinds.operations import Pool
 from cae.layers.switches import gather
-from cae.measures.pixel_errors import PSNR_CAP
+from cae.measures.per_image import PSNR_CAP
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection

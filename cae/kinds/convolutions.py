@@ -1,4 +1,4 @@
-"""Convolutions of each kind, sums of branches of them, and the groups that encoder and decoder share, as arithmetic."""
+"""Convolutions of each kind, sums of branches, shortcuts, and groups that encoder and decoder share, as arithmetic."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cae.kinds.operations import Activation, Operation, PartInput, Shape, Sight
+from cae.kinds.operations import Activation, Operation, PartInput, Shape, Sight, SpaceToDepth, Upsample
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection
     from cae.kinds.normalization import Normalization
+
 
 Padding = Literal["same", "reflect"]
 ResidualStyle = Literal["post_activation", "pre_activation", "inner_activation"]
@@ -223,3 +224,48 @@ def _residual_block(encoder: EncoderSection, block: str, shape: Shape) -> Operat
     zero_start = not (norms and has_scale)
     last = Convolution(f"{block}_conv_2", shape, shape, encoder.kernel_size, 1, encoder.use_bias, zero_start=zero_start)
     return Sum(block, shape, shape, ((), (*inside, last, *norms)), encoder.activation)
+
+
+@dataclass(frozen=True)
+class SpaceToChannelMean(SpaceToDepth):
+    """Means of groups of the channels that squares of pixels become."""
+
+    @property
+    def summary(self) -> str:
+        return f"space_to_channel {self.factor}x{self.factor}"
+
+    def make_layer(self, **options: Any) -> Any:
+        from cae.layers import SpaceToChannelMean2D
+
+        return SpaceToChannelMean2D(self.factor, self.output_shape[2], **options)
+
+
+@dataclass(frozen=True)
+class Duplicate(Upsample):
+    """Channels, repeated and as squares of pixels."""
+
+    word = "duplicate"
+    layer = "DuplicateToSpace2D"
+
+    def make_layer(self, **options: Any) -> Any:
+        return super().make_layer(filters=self.output_shape[2], **options)
+
+
+def fits(given: int, made: int, factor: int, *, enlarges: bool) -> bool:
+    """Whether groups or repetitions of `given` channels make `made` of them."""
+    return made * factor**2 % given == 0 if enlarges else given * factor**2 % made == 0
+
+
+def with_shortcut(name: str, operations: list[Operation], factor: int, *, enlarges: bool) -> list[Operation]:
+    """Add the shortcut past operations that make a picture smaller or larger by a factor.
+
+    Args:
+        name: what the names of shortcut and sum begin with.
+        operations: what it leads past, at least one.
+        factor: by how much they change height and width.
+        enlarges: whether they make it larger.
+    """
+    given, made = operations[0].input_shape, operations[-1].output_shape
+    kind = Duplicate if enlarges else SpaceToChannelMean
+    past = kind(f"{name}_shortcut", given, made, factor)
+    return [Sum(f"{name}_sum", given, made, (tuple(operations), (past,)), "linear")]

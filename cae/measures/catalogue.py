@@ -98,31 +98,31 @@ def _loss(images: Any, reconstructions: Any) -> Any:
 
 
 def _mse(images: Any, reconstructions: Any) -> Any:
-    from cae.measures.pixel_errors import mse_per_image
+    from cae.measures.per_image import mse_per_image
 
     return mse_per_image(images, reconstructions)
 
 
 def _mae(images: Any, reconstructions: Any) -> Any:
-    from cae.measures.pixel_errors import mae_per_image
+    from cae.measures.per_image import mae_per_image
 
     return mae_per_image(images, reconstructions)
 
 
 def _psnr(images: Any, reconstructions: Any) -> Any:
-    from cae.measures.pixel_errors import psnr_from_mse
+    from cae.measures.per_image import psnr_from_mse
 
     return psnr_from_mse(_mse(images, reconstructions))
 
 
 def _ssim(images: Any, reconstructions: Any) -> Any:
-    from cae.measures.ssim import ssim_per_image
+    from cae.measures.per_image import ssim_per_image
 
     return ssim_per_image(images, reconstructions)
 
 
 def _ms_ssim(images: Any, reconstructions: Any) -> Any:
-    from cae.measures.ssim import ms_ssim_per_image
+    from cae.measures.per_image import ms_ssim_per_image
 
     return ms_ssim_per_image(images, reconstructions)
 

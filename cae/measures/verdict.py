@@ -135,7 +135,7 @@ def below_block_klt(
 
 
 def _mean_psnr(images: np.ndarray, reconstructions: np.ndarray) -> float:
-    from cae.measures.pixel_errors import mse_per_image, psnr_from_mse
+    from cae.measures.per_image import mse_per_image, psnr_from_mse
 
     return float(np.mean(psnr_from_mse(mse_per_image(images, np.clip(reconstructions, 0.0, 1.0)))))
 

@@ -13,10 +13,10 @@ from cae.kinds.convolutions import (
     convolution,
     normalized,
     residual_blocks,
+    with_shortcut,
 )
 from cae.kinds.linear_path import starting_at_zero
 from cae.kinds.operations import Activation, Operation, Shape
-from cae.kinds.shortcut import with_shortcut
 from cae.kinds.upsampling import Stage, UpsamplingKind
 from cae.kinds.upsampling.subpixel import DepthToSpace
 from cae.plan.encoder import check_shortcut

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cae.kinds.convolutions import Convolution, convolution, residual_blocks
+from cae.kinds.convolutions import Convolution, convolution, fits, residual_blocks, with_shortcut
 from cae.kinds.linear_path import starting_at_zero
 from cae.kinds.operations import Dropout, Operation, Shape, SpaceToDepth, Switches
-from cae.kinds.shortcut import fits, with_shortcut
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection

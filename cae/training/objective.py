@@ -20,8 +20,7 @@ from cae.config.objective import (
 )
 from cae.data.batch_shares import Position
 from cae.errors import ConfigError
-from cae.measures.pixel_errors import mae_per_image, mse_per_image, psnr_from_mse
-from cae.measures.ssim import ms_ssim_per_image, ssim_per_image
+from cae.measures.per_image import mae_per_image, ms_ssim_per_image, mse_per_image, psnr_from_mse, ssim_per_image
 
 _DEFAULT_HUBER_DELTA = 0.1
 # Added before the logarithm, so that images that are nearly exact do not outweigh all others.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.measures.ssim import ms_ssim_per_image
+from cae.measures.per_image import ms_ssim_per_image
 
 
 def a_noisy_pair(shape: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cae.measures.catalogue import graph_metrics_per_image
-from cae.measures.pixel_errors import PSNR_CAP, mae_per_image, mse_per_image, psnr_from_mse
+from cae.measures.per_image import PSNR_CAP, mae_per_image, mse_per_image, psnr_from_mse
 
 
 def a_pair(shape: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cae.measures import ssim
-from cae.measures.ssim import ssim_per_image
+from cae.measures import per_image
+from cae.measures.per_image import ssim_per_image
 
 
 def a_noisy_pair(shape: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +116,7 @@ def test_one_compiled_function_serves_every_batch_size(shape):
 
 def test_where_products_would_be_rounded_they_are_taken_in_float64(monkeypatch):
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["a GPU"])
-    assert ssim._product_dtype() == tf.float64
+    assert per_image._product_dtype() == tf.float64
     for shape in SHAPES[:2] + SHAPES[-1:]:
         images, noisy = a_noisy_pair(shape)
         values = ssim_per_image(images, noisy)

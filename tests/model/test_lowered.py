@@ -16,8 +16,7 @@ from cae.kinds.upsampling.resize import Resizing
 from cae.kinds.upsampling.subpixel import DepthToSpace
 from cae.model import build_autoencoder
 from cae.model.build import make_layer, make_tied_layer
-from cae.model.forms import fold_kernel
-from cae.model.lowered import StepContext, compute_steps
+from cae.model.lowered import StepContext, compute_steps, fold_kernel
 from cae.plan import make_plan
 from cae.plan.lowering import Device, Step, lower
 
