@@ -98,9 +98,9 @@ class DecodedSet(ABC):
         """Decode and fit images; with `random_patches` and a seed, each is cut at a place of its own.
 
         Args:
-            indices: Positions in the set.
-            seed: Of random places.
-            part: Of the batch that is read.
+            indices: positions in the set.
+            seed: of random places.
+            part: of the batch that is read.
             places: (batch, 2), where patches are cut that are not random, from 0 to below 1; None for the middle.
 
         Raises:

@@ -21,9 +21,9 @@ class PatchSet:
     one in its middle, and stay where they are.
 
     Args:
-        pictures: The pictures.
-        patches: How many patches each of them gives.
-        indices: Which of all patches the set has; None for all.
+        pictures: the pictures.
+        patches: how many patches each of them gives.
+        indices: which of all patches the set has; None for all.
     """
 
     def __init__(self, pictures: DecodedSet, patches: int, indices: np.ndarray | None = None) -> None:

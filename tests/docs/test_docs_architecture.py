@@ -95,6 +95,22 @@ def test_every_public_definition_has_a_docstring_of_its_own_or_of_what_it_overri
     assert without == []
 
 
+ENTRY = re.compile(r"    [*\w, ]+: ([A-Z][a-z]*)\b(?!-)")
+NAMES = {"None", "True", "False", "Keras", "Python", "Path", "Student"}
+
+
+def test_entries_of_docstrings_begin_with_a_small_letter():
+    capital = []
+    for path in sorted((ROOT / "cae").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                for section in re.split(r"\n(?=\S)", ast.get_docstring(node) or ""):
+                    if section.startswith(("Args:", "Call arguments:", "Raises:")):
+                        words = [found[1] for found in map(ENTRY.match, section.splitlines()) if found]
+                        capital += [f"{path.name}: {node.name}: {word}" for word in words if word not in NAMES]
+    assert capital == []
+
+
 def test_every_source_and_every_loss_has_its_row():
     assert set(TERMS) == set(Reconstruction.model_fields)
     for name in set(MODULES.values()):
