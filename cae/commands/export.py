@@ -67,8 +67,8 @@ def _export(directory: RunDirectory, options: argparse.Namespace) -> tuple[Expor
     from cae.config import load_config
     from cae.data.pipeline import user_errors
     from cae.export.export import Exporter
-    from cae.export.formats import make_part
     from cae.export.parity import choose_images
+    from cae.export.parts import make_part
     from cae.plan import make_plan
     from cae.runs.trained import image_shape_of, load_autoencoder
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from cae.atomic_files import replacing, replacing_folder, restore_folder
 from cae.errors import UserError
-from cae.export.formats import Format, Part
+from cae.export.formats import Format
 from cae.export.parity import Agreement, Serve, check_parity, serve_in_fresh_process
+from cae.export.parts import Part
 from cae.export.writers import WRITERS, make_metadata
 
 if TYPE_CHECKING:

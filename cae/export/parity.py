@@ -19,7 +19,7 @@ from cae.config.data import BundledData
 from cae.data.load import load_splits
 from cae.data.pixels import to_float
 from cae.errors import UserError
-from cae.export.formats import Part, make_part
+from cae.export.parts import Part, make_part
 from cae.kinds.operations import Pool
 from cae.layers.switches import gather
 from cae.measures.per_image import PSNR_CAP

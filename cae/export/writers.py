@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from cae.config.data import PATH_KEYS
-from cae.export.formats import Part
+from cae.export.parts import Part
 from cae.model import build_autoencoder
 from cae.version import __version__
 

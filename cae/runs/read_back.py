@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cae.config.registration import own_upsamplings
 from cae.errors import RULE, UserError, from_json
 from cae.files import read_bytes
 
@@ -156,6 +155,8 @@ _PACKAGES = ("tensorflow", "keras", "tensorboard", "numpy", "pillow", "pydantic"
 def describe_environment() -> dict[str, Any]:
     """The content of environment.json; TensorFlow must have been started."""
     import tensorflow as tf
+
+    from cae.config.registration import own_upsamplings
 
     return {
         "command": sys.argv,

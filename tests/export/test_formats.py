@@ -11,8 +11,9 @@ from cae.config.model import ModelSection
 from cae.config.run import RunConfig
 from cae.errors import UserError
 from cae.export.export import Exporter
-from cae.export.formats import FORMATS, make_part
+from cae.export.formats import FORMATS
 from cae.export.parity import FLOAT_TOLERANCE
+from cae.export.parts import make_part
 from cae.export.runtimes import LOADERS, serve_twice
 from tests.export.models import KINDS, build, make_batch
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from cae.config import RunConfig
-from cae.export.formats import make_part
+from cae.export.parts import make_part
 from cae.export.writers import WRITERS, PlainGraph, make_metadata
 from cae.plan.lowering import Device
 from tests.export.models import build, make_batch

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from cae.config.model import ModelSection
-from cae.export.formats import make_part
+from cae.export.parts import make_part
 from cae.export.writers import flatten
 from cae.inference.network import Networks
 from cae.model import build_autoencoder
