@@ -86,7 +86,7 @@ def _without_banners() -> Iterator[None]:
             os.write(2, "".join(line for line in held if "cuInit" not in line).encode())
 
 
-# Where Linux says who gets memory in pages of 2 MB instead of 4 kB: `always`, `madvise` for who asks, or `never`.
+# Where Linux says which programs get pages of 2 MB instead of 4 kB: `always`, `madvise` (on request), or `never`.
 SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 ON_REQUEST, NEVER = "[madvise]", "[never]"
 VARIABLE = "GLIBC_TUNABLES"

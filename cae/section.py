@@ -20,7 +20,7 @@ class Section(BaseModel):
 
 # A key within a configuration, part by part.
 Path = tuple[str | int, ...]
-# The keys that are at odds, the one to blame first, and the rule with what was received.
+# The keys in conflict, the one to blame first, and the rule with what was received.
 Conflict = tuple[tuple[Path, ...], str]
 
 

@@ -24,7 +24,7 @@ def meaning(number: int) -> int:
 
 
 class StopHandler(abc.ABC):
-    """Within the `with` block, stop signals come here; afterwards they go to whoever had them before.
+    """Within the `with` block, stop signals come here; afterwards the handlers from before get them again.
 
     Signals are the main thread's: in another, where Python code may train too, nothing is handled.
     """

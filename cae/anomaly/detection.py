@@ -244,7 +244,7 @@ class Scored:
 
 
 def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
-    """Say what was found: the range, what lies above the threshold, how well classes were told apart.
+    """Say what was found: the range, what lies above the threshold, how well classes were separated.
 
     Example:
         >>> lines, numbers = report(Scored(["a.png", "b.png"], np.array([0.5, 0.25]), "mse"))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cae.training.range_test import RangeTest
 
 
-# Beside a clone's own there is one within the package, for whoever has installed it.
+# In a clone it is among the configurations; an installed package has a copy of its own.
 _QUICKSTARTS = (
     Path(__file__).parents[2] / "configs" / "quickstart.yaml",
     Path(__file__).parents[1] / "config" / "quickstart.yaml",

@@ -52,7 +52,7 @@ class FairnessReport:
             groups: the contenders' runs.
             name: of what is compared.
             settings: that decide it.
-            follows: what is so where they are equal.
+            follows: what to say of equal settings.
             also: what else is found different.
         """
         values = {group.label: dict(settings(group.config)) for group in groups}

@@ -29,7 +29,7 @@ def known_image_size(data: AnyData) -> tuple[int, int] | None:
 
 
 def source_conflicts(config: RunConfig) -> Iterator[Conflict]:
-    """Yield what is at odds with the source: a path that it lacks, or keys that it does not look at."""
+    """Yield conflicts with the source: a missing path, or keys that it does not use."""
     data = config.data
     brings_test_part = data.source == "bundled" or isinstance(data, StandardData)
     if data.source == "bundled" and data.path is not None:

@@ -47,7 +47,7 @@ class Parts(Generic[S]):
     left_out: Mapping[str, int] = field(default_factory=dict)
     """How many files are not read, by kind; see `cae.data.formats.image_lists.FileList.left_out`."""
     notes: Sequence[str] = ()
-    """What was taken for what, and what is doubtful in it, a sentence each."""
+    """How images were read, and what is doubtful about it, a sentence each."""
     warnings: list[RunWarning] = field(default_factory=list)
     """What makes the images doubtful; more is added while they are read."""
 

@@ -90,7 +90,7 @@ class Splits:
     value_range: tuple[float, float] | None = None
     """The stored values that became 0 and 1, where the section says [low, high] or they were observed."""
     notes: Sequence[str] = ()
-    """What was taken for what, and what is doubtful in it, a sentence each."""
+    """How images were read, and what is doubtful about it, a sentence each."""
     warnings: list[RunWarning] = field(default_factory=list)
     """What makes these images doubtful; what is noticed while they are read is added then."""
 

@@ -63,7 +63,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, names: Sequence[str],
     with replacing(folder / _SPECTRUM) as temporary:
         temporary.write_bytes(content.getbuffer())
     save_png(picture, folder / _PICTURE)
-    # Last: whoever sees results.json finds the other files in place.
+    # Last, so that results.json is there only once the other files are.
     write_results(folder, evaluation)
 
 

@@ -61,7 +61,7 @@ class Inputs(Protocol):
     names: Sequence[str]
     """One for each image: a file relative to the folder that was named, or the image's index as text."""
     notes: Sequence[str]
-    """What was taken for what, in words."""
+    """How the images were read, in words."""
     warnings: list[RunWarning]
     """What makes the images doubtful; more is added while they are read."""
     classes: Sequence[str | None] | None
@@ -133,7 +133,7 @@ class SetInputs:
         class_names: of its labels, where they have names.
         is_array: whether it lies in an array file.
         whole: whether images are read at their own size, not brought to the model's as in training.
-        notes: what was taken for what, in words.
+        notes: how the images were read, in words.
         warnings: what makes the images doubtful.
     """
 

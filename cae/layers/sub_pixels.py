@@ -142,7 +142,7 @@ class ICNRInitializer(keras.initializers.Initializer):
     """Starts a sub-pixel convolution as a nearest-neighbour resize of a smaller convolution.
 
     Draws the kernel of a convolution with factor^2 times fewer filters and repeats it, so that all factor^2
-    pixels which `DepthToSpace2D(factor)` makes of one pixel start out equal.
+    pixels into which `DepthToSpace2D(factor)` turns one pixel start out equal.
 
     Example:
     >>> import numpy as np

@@ -39,7 +39,7 @@ class Finding:
 def write_last(path: Path, value: Any, others: Iterable[Path]) -> None:
     """Write a JSON file as the last one of its folder, and just before it `checksums.json`, of this one and others.
 
-    So whoever sees the file finds the others and the checksums in place.
+    The file is there only once the others and the checksums are.
 
     Args:
         path: the JSON file.

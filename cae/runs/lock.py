@@ -78,7 +78,7 @@ class RunLock:
         try:
             yield
         finally:
-            # While it is still held: whoever opened the file before finds that it is no longer in its place.
+            # While it is still held: a process that opened the file before sees that it was removed.
             with contextlib.suppress(OSError):
                 self._path.unlink()
             os.close(descriptor)
@@ -104,7 +104,7 @@ class RunLock:
         """Refuse a run that another process trains.
 
         Raises:
-            BusyError: it is so; the message says which process.
+            BusyError: another process trains it; the message says which.
         """
         if holder := self.holder():
             raise BusyError(

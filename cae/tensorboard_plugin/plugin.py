@@ -101,7 +101,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
         return app
 
     def _refuse(self, request: wrappers.Request) -> wrappers.Response | None:
-        """The answer to a request that changes something, or comes by a name that somebody else gave this machine.
+        """The answer to a request that would change something, or names this machine by a foreign host name.
 
         A page of another site can have its own name lead to this machine, and then read what is answered here.
         """

@@ -217,7 +217,7 @@ def _random_bits_of_part(shape: tuple[Any, ...], seed: Any, position: Position) 
     Philox turns a counter into four numbers (Salmon et al. 2011), so its stream can be entered anywhere.
     """
     planes, images, *rest = shape
-    # A seed's key and counter are what `stateless_uniform` makes of it; 1 stands for Philox.
+    # Key and counter are derived from the seed as in `stateless_uniform`; 1 stands for Philox.
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=tf.stack(seed))
     per_image = tf.cast(tf.reduce_prod(tf.stack(rest)), tf.int64)
     num = tf.cast(images, tf.int64) * per_image

@@ -103,7 +103,7 @@ def _for_steps(section: TrainingSection, amount: Amount, needed: int) -> str:
 
 
 class Spread:
-    """How much images and their reconstructions vary, as they come by in batches."""
+    """How much images and their reconstructions vary, added up batch by batch."""
 
     def __init__(self) -> None:
         self._count = 0

@@ -143,7 +143,7 @@ def _write_files(
     shown_at = [(f"{picture.kind}/{name}", picture.pixels) for name in pictures for picture in pictures[name]]
     replace_events(out, ".visualization", [(0, image_summary(tag, pixels)) for tag, pixels in shown_at])
     write_text(out / PAGE, make_page(record, sentences, sections))
-    # Last: whoever sees it finds the other files in place.
+    # Last, so that it is there only once the other files are.
     write_json(out / RECORD, record)
 
 

@@ -144,7 +144,7 @@ def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_cl
 def open_path(
     path: Path, model: TrainedAutoencoder, array: str | None = None, value_range: Sequence[float] | None = None
 ) -> Inputs:
-    """Find the images that a path leads to, and say which files are not read, and what was taken for what."""
+    """Find the images that a path leads to, and say which files are skipped, and how the others are read."""
     pair = None if value_range is None else (value_range[0], value_range[1])
     inputs = open_inputs(path, model.config.data, model.image_shape[2], array, pair)
     if isinstance(inputs, PictureInputs) and inputs.left_out:

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, for messages about files that cannot be read as what they were taken for."""
+"""The kind of a file by its first bytes, for messages about files that are not what their name says."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class FolderParts:
     left_out: Counter[str]
     """How many files are not read, by kind, as in `FileList.left_out`; `extra/` is a folder beside the parts."""
     notes: list[str]
-    """What looks like a part and is not taken for one."""
+    """Folders that look like a part but are not used as one."""
 
     @property
     def paths(self) -> list[str]:

@@ -85,7 +85,7 @@ class OwnLayer(UpsamplingKind):
 
 @functools.lru_cache(maxsize=1024)
 def _look_at(layer_class: Callable[[], Any], kind: str, factor: int, given: Shape) -> tuple[Shape, int]:
-    """What a layer makes of a shape, and how many weights it has then."""
+    """A layer's output shape for an input shape, and its number of weights."""
     import keras
 
     name = getattr(layer_class, "__name__", kind)
