@@ -112,7 +112,5 @@ PositiveInt = Annotated[int, Field(gt=0, le=MOST)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 # YAML has lists only; strictness still holds for the items.
 Height_Width = Annotated[
-    tuple[PositiveInt, PositiveInt],
-    Field(strict=False),
-    says("a list of two integers of at least 1, [height, width]"),
+    tuple[PositiveInt, PositiveInt], Field(strict=False), says("a list of two integers of at least 1, [height, width]")
 ]

@@ -99,12 +99,7 @@ def _examine_config(options: argparse.Namespace, findings: list[Finding]) -> tup
 
 
 def _check_step(
-    config: RunConfig,
-    plan: Plan,
-    engine: Engine,
-    machine: Machine,
-    limits: Limits,
-    gpu_memory: list[tuple[int, int]],
+    config: RunConfig, plan: Plan, engine: Engine, machine: Machine, limits: Limits, gpu_memory: list[tuple[int, int]]
 ) -> Finding:
     """On the GPU with the least memory free, if any is used; else in the machine's memory.
 

@@ -123,8 +123,7 @@ def _show_traceback(is_debug: bool) -> None:
 
 def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = Parser(
-        prog="cae",
-        description="Train convolutional autoencoders with any decoder upsampling, and compare them.",
+        prog="cae", description="Train convolutional autoencoders with any decoder upsampling, and compare them."
     )
     parser.add_argument("--version", action=_ShowVersion, help="show the version and what it runs on")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)

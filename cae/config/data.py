@@ -44,9 +44,7 @@ ValueRange = Annotated[
 ]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Rgb = Annotated[
-    tuple[Byte, Byte, Byte],
-    Field(strict=False),
-    says("a list of three integers from 0 to 255, [red, green, blue]"),
+    tuple[Byte, Byte, Byte], Field(strict=False), says("a list of three integers from 0 to 255, [red, green, blue]")
 ]
 
 

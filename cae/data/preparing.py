@@ -119,9 +119,7 @@ class ShardWriter:
             with open(self._path(ending), "rb+") as file:
                 os.fsync(file.fileno())
         name = self._path("").name
-        self.shards.append(
-            Shard(name=name, images=len(self._entries), bytes=self._bytes, index_checksum=checksum),
-        )
+        self.shards.append(Shard(name=name, images=len(self._entries), bytes=self._bytes, index_checksum=checksum))
 
     @contextmanager
     def _naming(self) -> Iterator[None]:

@@ -116,14 +116,7 @@ looks better than it is. Set data.value_range: [0, 1].
         images: their number; each counts once, though it may be read in every epoch.
     """
 
-    def __init__(
-        self,
-        whose: str,
-        value_range: Pair | None,
-        *,
-        warnings: list[RunWarning],
-        images: int = 0,
-    ) -> None:
+    def __init__(self, whose: str, value_range: Pair | None, *, warnings: list[RunWarning], images: int = 0) -> None:
         self.low, self.high = np.inf, -np.inf
         self._whose = whose
         self._range = value_range

@@ -294,12 +294,7 @@ def _settings() -> dict[str, Any]:
     }
 
 
-_TITLES = {
-    "codes": "codes",
-    "codes_mean": "codes, mean over places",
-    "pca": "PCA of pixels",
-    "pixels": "pixels",
-}
+_TITLES = {"codes": "codes", "codes_mean": "codes, mean over places", "pca": "PCA of pixels", "pixels": "pixels"}
 
 
 def format_features(features: Mapping[str, Any], split: str) -> str:

@@ -61,12 +61,7 @@ def bias_gradient(above: tf.Tensor) -> tf.Tensor:
 Shape = tuple[int | None, ...]
 
 # What this layer decides itself, and what its configuration therefore leaves out.
-_FIXED = {
-    "padding": "same",
-    "output_padding": None,
-    "data_format": "channels_last",
-    "dilation_rate": 1,
-}
+_FIXED = {"padding": "same", "output_padding": None, "data_format": "channels_last", "dilation_rate": 1}
 
 
 @keras.saving.register_keras_serializable(package="cae")

@@ -152,11 +152,7 @@ class Resize2D(keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        factor: int = 2,
-        interpolation: str = "nearest",
-        output_size: Size | None = None,
-        **kwargs: Any,
+        self, factor: int = 2, interpolation: str = "nearest", output_size: Size | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         if interpolation not in INTERPOLATIONS:

@@ -245,11 +245,7 @@ class MaxUnpooling2D(keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        pool_size: int = 2,
-        output_size: Size | None = None,
-        switches: SwitchesOf = "per_channel",
-        **kwargs: Any,
+        self, pool_size: int = 2, output_size: Size | None = None, switches: SwitchesOf = "per_channel", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.pool_size = whole_number("pool_size", pool_size, least=2, most=16)

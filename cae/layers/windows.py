@@ -63,10 +63,7 @@ def _compiled_for(
 ) -> Any:
     del image_shape
     return tf.function(
-        functools.partial(kernel, **dict(options)),
-        jit_compile=True,
-        autograph=False,
-        reduce_retracing=True,
+        functools.partial(kernel, **dict(options)), jit_compile=True, autograph=False, reduce_retracing=True
     )
 
 

@@ -58,13 +58,7 @@ def plan_decoder(
 
 
 def _plan_stage(
-    section: ModelSection,
-    name: str,
-    upsampling: UpsamplingKind,
-    shape: Shape,
-    target: Shape,
-    filters: int,
-    convs: int,
+    section: ModelSection, name: str, upsampling: UpsamplingKind, shape: Shape, target: Shape, filters: int, convs: int
 ) -> list[Operation]:
     """Upsample to the target's height and width, convolve with its channels, and at last to `filters`."""
     encoder = section.encoder

@@ -109,8 +109,7 @@ def image_shape_of(directory: RunDirectory, config: RunConfig) -> tuple[int, int
     for side, found, known in zip(("height", "width", "channels"), told, known_image_shape(config.data), strict=True):
         if known is not None and found != known:
             raise file_error(
-                directory.summary,
-                f"`image_shape` must be that of the configuration, {side} {known}. Received: {told}.",
+                directory.summary, f"`image_shape` must be that of the configuration, {side} {known}. Received: {told}."
             )
     return (told[0], told[1], told[2])
 

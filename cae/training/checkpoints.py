@@ -66,12 +66,7 @@ class CheckpointFolder:
         with replacing(arrays) as temporary:
             np.savez(temporary, **checkpoint.arrays)  # type: ignore[arg-type]
             digest = _digest(temporary)
-        content = {
-            "format": self.FORMAT,
-            "step": checkpoint.step,
-            "arrays": digest,
-            "counters": checkpoint.counters,
-        }
+        content = {"format": self.FORMAT, "step": checkpoint.step, "arrays": digest, "counters": checkpoint.counters}
         write_json(record, {**content, "seal": _seal(content)})
         for step in self.steps()[self.KEEP :]:
             # The record goes first: arrays without one are no checkpoint, the other way round would be a broken one.

@@ -57,11 +57,7 @@ class NoJournal:
         return {"epoch": state.counters.epoch, "step": state.step, **losses}
 
     def epoch_ended(
-        self,
-        state: TrainingState,
-        train: Mapping[str, float],
-        validation: Mapping[str, float],
-        row: Mapping[str, Any],
+        self, state: TrainingState, train: Mapping[str, float], validation: Mapping[str, float], row: Mapping[str, Any]
     ) -> None:
         """See `Journal`."""
 
@@ -135,11 +131,7 @@ class Journal:
         }
 
     def epoch_ended(
-        self,
-        state: TrainingState,
-        train: Mapping[str, float],
-        validation: Mapping[str, float],
-        row: Mapping[str, Any],
+        self, state: TrainingState, train: Mapping[str, float], validation: Mapping[str, float], row: Mapping[str, Any]
     ) -> None:
         """Write down an epoch; the checkpoint that follows makes it final."""
         is_best = state.counters.best_epoch == state.counters.epoch

@@ -64,10 +64,7 @@ def foreseen(section: TrainingSection, plan: Plan, num_images: int) -> list[RunW
         num_images: for training.
     """
     amount = Amount.of(section, num_images)
-    return [
-        *_few_steps(section, amount, num_images),
-        *_unconverged_statistics(section, plan, amount),
-    ]
+    return [*_few_steps(section, amount, num_images), *_unconverged_statistics(section, plan, amount)]
 
 
 def _few_steps(section: TrainingSection, amount: Amount, num_images: int) -> Iterable[RunWarning]:
@@ -343,10 +340,7 @@ def hyperparameters(config: RunConfig, plan: Plan) -> Leaves:
     ('conv_transpose', 'adam')
     """
     kinds = [upsampling.kind for upsampling in config.model.upsampling_per_stage]
-    values: Leaves = {
-        "upsampling": kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds),
-        "seed": config.seed,
-    }
+    values: Leaves = {"upsampling": kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds), "seed": config.seed}
     for section in ("model", "objective", "training"):
         values |= _leaves(section, getattr(config, section).model_dump(mode="json"))
     return values | {

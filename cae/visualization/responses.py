@@ -164,9 +164,7 @@ def survey(
     """
     surveys = {
         layer.name: Survey(
-            TopResponses(layer.num_maps, top),
-            MapStatistics(layer.num_maps, layer.is_rectified),
-            layer.is_rectified,
+            TopResponses(layer.num_maps, top), MapStatistics(layer.num_maps, layer.is_rectified), layer.is_rectified
         )
         for layer in layers
     }

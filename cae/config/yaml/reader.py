@@ -35,10 +35,7 @@ UNUSABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _PLAINER = (
     ("character '\\t' that cannot start", "a tab; YAML is indented with spaces"),
     ("that cannot start any token", "this character cannot begin a value; put quotes round the text"),
-    (
-        "mapping values are not allowed",
-        "no `key: value` can stand here; check the indentation, or quote the text",
-    ),
+    ("mapping values are not allowed", "no `key: value` can stand here; check the indentation, or quote the text"),
     ("could not find expected ':'", "a key without its colon; write `key: value`"),
     ("expected <block end>", "this does not line up with the lines before; check the indentation"),
     ("expected ',' or ']'", "the list that began with `[` in line {began} needs a comma or `]` here"),

@@ -132,11 +132,7 @@ def _load_named(file: ArrayFile, name: str, section: ArrayData) -> Parts[ArraySe
     warnings = _check_values(file.path, name, array, section)
     labels, note = _load_labels(file, name, array.shape[0])
     images = ArraySet(
-        array,
-        labels=labels,
-        image_size=section.image_size,
-        channels=section.channels,
-        value_range=given_range(section),
+        array, labels=labels, image_size=section.image_size, channels=section.channels, value_range=given_range(section)
     )
     reading = _unusual(file.path, name, file.headers[name].shape)
     return Parts(images, reading=reading, notes=[told for told in (reading, note) if told], warnings=warnings)

@@ -249,9 +249,7 @@ _CIFAR_DATA = "https://www.cs.toronto.edu/~kriz/"
 # File addresses, folder in the cache, and checksum (SHA-256 or MD5) where the publisher gives one; those of
 # Fashion-MNIST carry gzip's own.
 _FILES: dict[str, list[tuple[str, str, str | None]]] = {
-    "mnist": [
-        (f"{_KERAS_DATA}mnist.npz", "", "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"),
-    ],
+    "mnist": [(f"{_KERAS_DATA}mnist.npz", "", "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1")],
     "fashion_mnist": [
         (f"{_KERAS_DATA}{part}-{kind}.gz", "fashion-mnist", None)
         for part in ("train", "t10k")
