@@ -67,6 +67,14 @@ def test_the_table_has_every_room_and_no_other():
     assert set(rooms()) == there - {Path(name).name for name in ABOVE_ALL}
 
 
+def test_no_folder_has_more_files_than_a_reader_keeps_in_mind():
+    numbers = {
+        folder.relative_to(ROOT).as_posix(): len(list(folder.glob("*.py")))
+        for folder in [ROOT / "cae", *(ROOT / "cae").rglob("*/")]
+    }
+    assert {folder: number for folder, number in numbers.items() if number > 15} == {}
+
+
 def public_definitions():
     """Public classes, functions and methods of all modules: name, definition and the class around it."""
     for found in pkgutil.walk_packages(cae.__path__, "cae."):
