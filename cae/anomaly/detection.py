@@ -217,7 +217,6 @@ def _missing_error(path: Path, missing: Sequence[str], total: int) -> UserError:
 _SHOWN_IMAGES = 5
 # An AUROC below this is hardly better than chance.
 _CHANCE = 0.6
-_OTHER = "a smaller code (model.bottleneck), or training on corrupted images (objective.corruption)"
 
 
 @dataclass(frozen=True)
@@ -232,6 +231,8 @@ class Scored:
         threshold: above which an image counts as anomalous, or None.
         normal: the classes that are normal, or none.
         baselines: scores of the same images that need no model, by the names in `cae.anomaly.pixel_baselines.TITLES`.
+        again: the command that scored them, without `--metric`.
+        recipe: the command that trains a model for anomalies on the same data.
     """
 
     names: Sequence[str]
@@ -241,6 +242,8 @@ class Scored:
     threshold: Threshold | None = None
     normal: Collection[str] = ()
     baselines: Mapping[str, np.ndarray] = field(default_factory=dict)
+    again: str = "python -m cae score RUN INPUT"
+    recipe: str = "python train.py configs/anomaly_surfaces.yaml data.path=FOLDER"
 
 
 def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
@@ -274,7 +277,7 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
         baselines = {
             name: measure_detection(found, scored.classes, scored.normal)[0] for name, found in scored.baselines.items()
         }
-        warnings = _doubts(scored.metric, overall, baselines)
+        warnings = _doubts(scored, overall, baselines)
         lines += [*_detection_table(overall, each, scored.normal, baselines), *map(str, warnings)]
         numbers |= {
             "normal_classes": sorted(scored.normal),
@@ -310,29 +313,22 @@ def _threshold_in_words(scored: Scored, threshold: Threshold, is_normal: np.ndar
     return lines
 
 
-def _doubts(metric: str, overall: Detection, baselines: Mapping[str, Detection]) -> list[RunWarning]:
-    """Say whether a model finds no more than what needs none, or next to nothing."""
-    found = []
-    to_try = f"{'another metric' if metric == 'combined' else '--metric combined'}, {_OTHER}"
+def _doubts(scored: Scored, overall: Detection, baselines: Mapping[str, Detection]) -> list[RunWarning]:
+    """Say whether a model finds no more than what needs none, or next to nothing, and what to try."""
+    metric, found = scored.metric, []
+    other = "another metric" if metric == "combined" else "the combined score"
+    again = f"{scored.again} --metric {'place_nearest' if metric == 'combined' else 'combined'}"
+    to_try = f"Try {other}: `{again}`. Or train with a small code on noisy images: `{scored.recipe}`."
     better = {name: one.auroc for name, one in baselines.items() if one.auroc >= overall.auroc}
     if better:
         theirs = ", ".join(f"{TITLES[name]} has {auroc:.4f}" for name, auroc in better.items())
-        found.append(
-            RunWarning(
-                "below_pixel_baselines",
-                f"{metric} is not above what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}. Try {to_try}.",
-            )
-        )
+        finds = f"{metric} finds no more than what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}."
+        found.append(RunWarning("below_pixel_baselines", f"{finds} {to_try}"))
     if overall.auroc < _CHANCE:
         # A distance of codes says nothing of reconstructions.
         alike = "are reconstructed about as well as" if metric in METRICS else "hardly differ from"
-        found.append(
-            RunWarning(
-                "anomalies_reconstructed",
-                f"by {metric}, anomalous images {alike} normal ones (AUROC"
-                f" {overall.auroc:.4f}; 0.5 is chance). Try {to_try}.",
-            )
-        )
+        finds = f"by {metric}, anomalous images {alike} normal ones (AUROC {overall.auroc:.4f}; 0.5 is chance)."
+        found.append(RunWarning("anomalies_reconstructed", f"{finds} {to_try}"))
     return found
 
 

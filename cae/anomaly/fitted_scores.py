@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from cae.anomaly.nearest import spread_out, to_nearest
+from cae.anomaly.patches import FLOOR, PATCH, Distances, fit_distances, fit_own_distances, over_usual, shrink, whitener
+from cae.anomaly.scores import top_share
+
 Values = np.ndarray
 """Scores, (batch,), the higher the less like normal images."""
+FittedMetric = Literal[
+    "place", "scales", "whitened", "patches", "code_nearest", "code_mahalanobis", "place_nearest", "combined"
+]
+FITTED_METRICS: tuple[str, ...] = get_args(FittedMetric)
 _SCALES = (0.5, 1.0, 2.0, 4.0)  # sigmas of Gaussians, in pixels
-_PATCH = 5
-_TOP_SHARE = 0.01
-_NEIGHBOURS, _MOST_PLACES = 3, 4096
-_AT_ONCE = 1024
-# Added to what is divided by, or whose logarithm is taken, as a share of its mean.
-_FLOOR = 1e-3
+_SHRINK, _OWN_SHARE = (1, 2, 4, 8), 0.03
+MOST_PLACES = 4096
+"""Of normal images, that `place_nearest` keeps."""
 
 
 class Seen(NamedTuple):
@@ -46,20 +51,6 @@ class Seen(NamedTuple):
 
 
 Scorer = Callable[[Seen], Values]
-
-
-def top_share(maps: np.ndarray, share: float = _TOP_SHARE) -> Values:
-    """Mean of the largest values of each map, a hundredth of them and at least one.
-
-    >>> top_share(np.arange(200.0).reshape(1, 10, 20)).tolist()
-    [198.5]
-
-    Args:
-        maps: (batch, height, width).
-        share: of the values.
-    """
-    rows = np.sort(maps.reshape(len(maps), -1), axis=1)
-    return rows[:, -max(1, round(share * rows.shape[1])) :].mean(axis=1, dtype=np.float64)
 
 
 def _smooth(maps: np.ndarray, sigma: float) -> np.ndarray:
@@ -98,7 +89,7 @@ def fit_place(normal: Seen) -> Scorer:
 
 
 def _above_zero(values: np.ndarray) -> np.ndarray:
-    return values + _FLOOR * values.mean() + np.finfo(np.float32).tiny
+    return values + FLOOR * values.mean() + np.finfo(np.float32).tiny
 
 
 def fit_whitened(normal: Seen) -> Scorer:
@@ -108,44 +99,56 @@ def fit_whitened(normal: Seen) -> Scorer:
         Reed and Yu 1990, "Adaptive multiple-band CFAR detection of an optical pattern with unknown spectral
         distribution".
     """
-    side = min(_PATCH, *normal.images.shape[1:3])
-    total, products, count = np.zeros(()), np.zeros(()), 0
-    for residual in normal.residuals:
-        patches = _patches(residual, side).astype(np.float64)
-        total, products, count = total + patches.sum(axis=0), products + patches.T @ patches, count + len(patches)
-    mean = total / count
-    whiten = _whitener(products / count - np.outer(mean, mean)).astype(np.float32)
-    middle = mean.astype(np.float32)
-
-    def score(seen: Seen) -> Values:
-        distances = [np.square((_patches(one, side) - middle) @ whiten).mean(axis=1) for one in seen.residuals]
-        return np.array([top_share(one[np.newaxis, :, np.newaxis])[0] for one in distances])
-
-    return score
+    distances = fit_distances(normal.residuals)
+    return lambda seen: top_share(np.stack([distances(one) for one in seen.residuals]))
 
 
-def _patches(image: np.ndarray, side: int) -> np.ndarray:
-    """All patches of an image, (places, side * side * channels)."""
-    windows = np.lib.stride_tricks.sliding_window_view(image, (side, side), (0, 1))
-    return windows.reshape(-1, side * side * image.shape[2])
+def fit_patches(normal: Seen) -> Scorer:
+    """How far the oddest 5x5 patches of an image stand out of the rest of it, at up to four scales.
+
+    Textures differ from image to image, in contrast and in direction; a defect is unlike the rest of its own image. At
+    each scale three numbers tell so: Mahalanobis distances of patches of the image, and of those of its error, from
+    those of normal images, the top share over the median of the same image; and distances of patches of the image by
+    its own covariance, with a tenth of that which normal images have within them. All are divided by what normal images
+    have at the same place.
+
+    Returns:
+        From images to (batch, three times the scales).
+
+    Source:
+        Reed and Yu 1990, as for `fit_whitened`.
+    """
+    columns: list[Scorer] = []
+    for times in _SHRINK:
+        if times == 1 or min(normal.images.shape[1:3]) // times >= 2 * PATCH:
+            images, errors = (shrink(maps, times) for maps in (normal.images, normal.residuals))
+            columns += [
+                functools.partial(_stand_out, "images", times, over_usual(fit_distances(images), images)),
+                functools.partial(_stand_out, "residuals", times, over_usual(fit_distances(errors), errors)),
+                functools.partial(_are_odd, times, over_usual(fit_own_distances(images), images)),
+            ]
+    return lambda seen: np.stack([column(seen) for column in columns], axis=1)
 
 
-def _whitener(covariance: np.ndarray) -> np.ndarray:
-    """The matrix that gives values of this covariance unit variance, those of next to none left small."""
-    variances, vectors = np.linalg.eigh(covariance)
-    return vectors / np.sqrt(np.maximum(variances, 0) + _FLOOR * max(variances.mean(), np.finfo(np.float32).tiny))
+def _stand_out(what: str, times: int, distances: Distances, seen: Seen) -> Values:
+    found = np.stack([distances(one) for one in shrink(getattr(seen, what), times)])
+    return top_share(found) / (np.median(found, axis=(1, 2)) + FLOOR)
+
+
+def _are_odd(times: int, distances: Distances, seen: Seen) -> Values:
+    return top_share(np.stack([distances(one) for one in shrink(seen.images, times)]), _OWN_SHARE)
 
 
 def fit_code_nearest(normal: Seen) -> Scorer:
     """The mean distance of an image's code from the three nearest codes of normal images."""
-    return functools.partial(lambda known, seen: _to_nearest(_rows(seen.codes), known), _rows(normal.codes))
+    return functools.partial(lambda known, seen: to_nearest(_rows(seen.codes), known), _rows(normal.codes))
 
 
 def fit_code_mahalanobis(normal: Seen) -> Scorer:
     """The Mahalanobis distance of the code from its mean at each place; the largest of them."""
     grid = normal.grid_of_codes
     mean = grid.mean(axis=0)
-    whiten = _whitener(np.cov(_places(grid - mean), rowvar=False).reshape(grid.shape[-1], -1)).astype(np.float32)
+    whiten = whitener(np.cov(_places(grid - mean), rowvar=False).reshape(grid.shape[-1], -1)).astype(np.float32)
     return lambda seen: np.square((seen.grid_of_codes - mean) @ whiten).sum(axis=-1).max(axis=(1, 2)).astype(np.float64)
 
 
@@ -153,7 +156,7 @@ def fit_place_nearest(normal: Seen) -> Scorer:
     """Codes and errors of each place, held against those of all places of normal images: the farthest place.
 
     A place is described by its code, its errors at four scales and its contrast, so that an error is judged by what
-    normal images show where code and contrast are alike.
+    normal images show where code and contrast are alike. Of many places, those are kept that cover the others best.
 
     Source:
         Roth et al. 2022, "Towards total recall in industrial anomaly detection" (PatchCore), on features of a network
@@ -161,13 +164,11 @@ def fit_place_nearest(normal: Seen) -> Scorer:
     """
     features = _features(normal)
     mean, deviation = features.mean(axis=(0, 1, 2)), features.std(axis=(0, 1, 2)) + 1e-6
-    places = _places((features - mean) / deviation)
-    chosen = np.random.default_rng(0).permutation(len(places))[:_MOST_PLACES]
-    known = places[chosen]
+    known = spread_out(_places((features - mean) / deviation), MOST_PLACES)
 
     def score(seen: Seen) -> Values:
         grid = (_features(seen) - mean) / deviation
-        return _to_nearest(_places(grid), known).reshape(grid.shape[:3]).max(axis=(1, 2))
+        return to_nearest(_places(grid), known).reshape(grid.shape[:3]).max(axis=(1, 2))
 
     return score
 
@@ -199,16 +200,8 @@ def _places(grid: np.ndarray) -> np.ndarray:
     return np.reshape(grid, (-1, grid.shape[-1]))
 
 
-def _to_nearest(rows: np.ndarray, known: np.ndarray) -> Values:
-    """Mean distance of each row from the three nearest of those known, or as many as there are."""
-    from sklearn.neighbors import NearestNeighbors
-
-    nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(known)), algorithm="brute").fit(known)
-    parts = [nearest.kneighbors(rows[first : first + _AT_ONCE])[0] for first in range(0, len(rows), _AT_ONCE)]
-    return np.concatenate(parts).mean(axis=1, dtype=np.float64)
-
-
-FITTED: Mapping[str, Callable[[Seen], Scorer]] = {
+Fit = Callable[[Seen], Scorer]
+_ALONE: Mapping[str, Fit] = {
     "place": fit_place,
     "scales": fit_scales,
     "whitened": fit_whitened,
@@ -216,41 +209,55 @@ FITTED: Mapping[str, Callable[[Seen], Scorer]] = {
     "code_mahalanobis": fit_code_mahalanobis,
     "place_nearest": fit_place_nearest,
 }
-"""Each name to what fits a score to normal images; `combined` has several of them."""
 
-COMBINED = ("whitened", "code_nearest", "code_mahalanobis", "place_nearest")
-FITTED_METRICS = (*FITTED, "combined")
 LEAST_NORMAL = 8
 """Normal images that a score needs at least."""
 
 
 def fit_score(metric: str, normal: Seen) -> Scorer:
-    """Fit a score to training images; `combined` is calibrated on every fourth, to which its parts are not fitted.
+    """Fit a score to training images.
+
+    `patches`, several numbers, and `combined`, `patches` and `place_nearest`, are calibrated on every fourth image, to
+    which they are not fitted.
 
     Args:
         metric: one of `FITTED_METRICS`.
         normal: training images, at least `LEAST_NORMAL`.
     """
-    if metric != "combined":
-        return FITTED[metric](normal)
+    if metric in _ALONE:
+        return _ALONE[metric](normal)
     is_held_out = np.arange(len(normal.images)) % 4 == 0
     fitted, held_out = (Seen(*(one[chosen] for one in normal)) for chosen in (~is_held_out, is_held_out))
-    return combine([FITTED[name](fitted) for name in COMBINED], held_out)
+    patches = combine([fit_patches(fitted)], held_out)
+    return patches if metric == "patches" else combine([patches, fit_place_nearest(fitted)], held_out)
 
 
-def combine(scorers: list[Scorer], held_out: Seen) -> Scorer:
+def kept_in_words(metric: str, normal: Seen) -> str:
+    """Say how many places are kept where there are too many for all; else nothing."""
+    places = math.prod(normal.grid_of_codes.shape[:3])
+    if metric not in ("place_nearest", "combined") or places <= MOST_PLACES:
+        return ""
+    return f"; of {places:,} places in them, the {MOST_PLACES:,} that cover the others best are known"
+
+
+def combine(scorers: Sequence[Scorer], held_out: Seen) -> Scorer:
     """Add what each score has to say: minus the logarithms of its p-values on normal images (Fisher's method).
 
-    A p-value is the share of normal images with a higher score, by a normal distribution with the mean and the
-    deviation of the scores of those held out; so it still tells scores apart that are higher than all of them.
+    A p-value is the share of normal images with a higher score, by a log-normal distribution with the mean and the
+    deviation of the logarithms of those held out; so it still tells scores apart that are higher than all of them.
+
+    Args:
+        scorers: Give scores that are not negative, (batch,) or (batch, scores).
+        held_out: Normal images that they are not fitted to.
 
     Source:
         Fisher 1932, "Statistical methods for research workers", section 21.1.
     """
     from scipy import stats
 
-    terms = []
-    for scorer in scorers:
-        known = scorer(held_out)
-        terms.append((scorer, float(known.mean()), float(known.std()) or 1.0))
-    return lambda seen: np.sum([-stats.norm.logsf((one(seen) - mean) / std) for one, mean, std in terms], axis=0)
+    def logarithms(seen: Seen) -> np.ndarray:
+        return np.log(np.maximum(np.column_stack([scorer(seen) for scorer in scorers]), np.finfo(np.float32).tiny))
+
+    known = logarithms(held_out)
+    mean, deviation = known.mean(axis=0), np.maximum(known.std(axis=0), FLOOR)
+    return lambda seen: -stats.norm.logsf((logarithms(seen) - mean) / deviation).sum(axis=1)

@@ -11,13 +11,14 @@ from PIL import Image
 from cae.data.pixels import to_float
 from cae.pictures import LARGEST_ERROR, scale_colors
 
-Metric = Literal["mse", "mae", "ssim", "peak"]
-METRICS: tuple[str, ...] = get_args(Metric)
+ErrorMetric = Literal["mse", "mae", "ssim", "peak", "top"]
+METRICS: tuple[str, ...] = get_args(ErrorMetric)
 
 _MOST_PIXELS = 2**20
 _WINDOW = 11  # of SSIM, in pixels
 # Of the Gaussian that errors are averaged under, in shares of the shorter side: a pixel that is off by chance is none.
 _PEAK_SIGMA = 1 / 32
+TOP_SHARE = 0.01
 
 
 def row_strips(height: int, width: int) -> Iterator[slice]:
@@ -80,12 +81,13 @@ def _largest_odd(side: int) -> int:
     return side if side % 2 else side - 1
 
 
-def score_images(images: np.ndarray, reconstructions: np.ndarray, metric: Metric) -> np.ndarray:
+def score_images(images: np.ndarray, reconstructions: np.ndarray, metric: str) -> np.ndarray:
     """Score each image: the higher, the worse its reconstruction.
 
     `mse` and `mae` are means of the squared and of the absolute error over pixels and channels. `ssim` is 1 - SSIM,
     from 0 to 2, which looks at structure more than at brightness. `peak` is the highest local mean of the squared
     error, under a Gaussian whose sigma is a 32nd of the shorter side: it finds a small defect in a large image.
+    `top` is the mean of the highest hundredth of the squared errors: it finds small defects, thin ones, too.
 
     Example:
         >>> images = np.zeros((2, 32, 32, 1), np.uint8)
@@ -115,7 +117,8 @@ def score_images(images: np.ndarray, reconstructions: np.ndarray, metric: Metric
     if metric == "mae":
         pairs = zip(images, reconstructions, strict=True)
         return np.array([error_map(image, made).mean(dtype=np.float64) for image, made in pairs])
-    return np.array([_peak(image, made) for image, made in zip(images, reconstructions, strict=True)])
+    of_one = _peak if metric == "peak" else _top
+    return np.array([of_one(image, made) for image, made in zip(images, reconstructions, strict=True)])
 
 
 def error_map(image: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
@@ -132,14 +135,41 @@ def error_map(image: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
     return np.concatenate([np.abs(to_float(image[strip]) - reconstruction[strip]).mean(axis=-1) for strip in strips])
 
 
+def _squares(image: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
+    """Squared error of each pixel, mean over channels, (height, width)."""
+    strips = row_strips(*image.shape[:2])
+    parts = [np.square(to_float(image[strip]) - reconstruction[strip]).mean(axis=-1) for strip in strips]
+    return np.concatenate(parts)
+
+
 def _peak(image: np.ndarray, reconstruction: np.ndarray) -> float:
     from scipy import ndimage
 
-    strips = row_strips(*image.shape[:2])
-    parts = [np.square(to_float(image[strip]) - reconstruction[strip]).mean(axis=-1) for strip in strips]
-    squares = np.concatenate(parts)  # [H, W]
+    squares = _squares(image, reconstruction)
     sigma = min(squares.shape) * _PEAK_SIGMA
     return float(ndimage.gaussian_filter(squares, sigma, mode="reflect", truncate=3.0).max())
+
+
+def _top(image: np.ndarray, reconstruction: np.ndarray) -> float:
+    return float(top_share(_squares(image, reconstruction)[np.newaxis])[0])
+
+
+def top_share(maps: np.ndarray, share: float = TOP_SHARE) -> np.ndarray:
+    """Mean of the largest values of each map, a hundredth of them and at least one.
+
+    >>> top_share(np.arange(200.0).reshape(1, 10, 20)).tolist()
+    [198.5]
+
+    Args:
+        maps: (batch, height, width).
+        share: of the values.
+
+    Returns:
+        float64, (batch,).
+    """
+    rows = maps.reshape(len(maps), -1)
+    first = rows.shape[1] - max(1, round(share * rows.shape[1]))
+    return np.partition(rows, first, axis=1)[:, first:].mean(axis=1, dtype=np.float64)
 
 
 def color_errors(errors: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:

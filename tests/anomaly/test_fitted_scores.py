@@ -9,7 +9,6 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.metrics import roc_auc_score
 
 from cae.anomaly.fitted_scores import (
-    FITTED,
     FITTED_METRICS,
     Seen,
     combine,
@@ -19,8 +18,9 @@ from cae.anomaly.fitted_scores import (
     fit_scales,
     fit_score,
     fit_whitened,
-    top_share,
 )
+from cae.anomaly.nearest import spread_out
+from cae.anomaly.scores import top_share
 
 
 def seen(residuals: np.ndarray, codes: np.ndarray | None = None) -> Seen:
@@ -99,11 +99,11 @@ def test_the_top_share_is_the_mean_of_the_largest_values():
 
 def test_scores_are_combined_by_the_logarithms_of_their_p_values():
     held_out, one = seen(brushed(30, 0)), seen(brushed(1, 1))
-    scorers = [lambda found: found.residuals.max(axis=(1, 2, 3)), lambda found: found.residuals.mean(axis=(1, 2, 3))]
+    scorers = [lambda found: found.images.max(axis=(1, 2, 3)), lambda found: found.images.mean(axis=(1, 2)) + 1]
     expected = 0.0
     for scorer in scorers:
-        known = scorer(held_out)
-        expected -= np.log(stats.norm.sf(scorer(one)[0], known.mean(), known.std()))
+        known = np.log(scorer(held_out))
+        expected -= np.log(stats.norm.sf(np.log(scorer(one)), known.mean(), known.std())).item()
     assert combine(scorers, held_out)(one)[0] == pytest.approx(expected, rel=1e-4)
 
 
@@ -123,5 +123,24 @@ def test_every_score_takes_images_and_codes_of_any_shape_and_gives_finite_number
     assert np.isfinite(fit_score(metric, same)(same)).all()
 
 
-def test_every_fitted_score_has_a_sentence():
-    assert all(fit.__doc__ for fit in FITTED.values())
+def test_a_defect_stands_out_of_its_own_image_though_others_have_more_contrast():
+    def with_contrasts(errors: np.ndarray, seed: int) -> Seen:
+        strength = 10 ** np.random.default_rng(seed).uniform(-1, 0.5, (len(errors), 1, 1, 1))
+        return seen(errors * strength)
+
+    faint = 0.35 * scratched(40, 2) + 0.65 * brushed(40, 2)
+    training, normal, others = map(with_contrasts, (brushed(60, 0), brushed(40, 1), faint), (0, 1, 2))
+    assert auroc(fit_whitened(training), normal, others) < 0.9
+    assert auroc(fit_score("patches", training), normal, others) > 0.99
+
+
+def test_no_row_is_twice_as_far_from_those_kept_as_it_must_be():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(middle, 0.1, (30, 2)) for middle in ((0, 0), (5, 0), (0, 5), (5, 5))])
+    kept = spread_out(rows, most=4)
+    distances = np.linalg.norm(rows[:, np.newaxis] - kept, axis=-1).min(axis=1)
+    # One in each heap is best: no row is farther from one in its own heap than the heap is wide.
+    assert distances.max() < 1
+    assert {tuple(row) for row in kept} <= {tuple(row) for row in rows}
+    assert spread_out(rows, most=120) is rows
+    assert len(spread_out(np.zeros((50, 3)), most=7)) == 7

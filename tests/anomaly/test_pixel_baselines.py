@@ -53,6 +53,8 @@ def test_a_model_that_is_not_above_pixels_is_told_with_what_to_try():
     assert warning["code"] == "below_pixel_baselines"
     assert f"AUROC is {numbers['auroc']:.4f}, PCA error in pixels has 1.0000. Try" in warning["message"]
     assert any(line.startswith("all by PCA error in pixels") and "1.0000" in line for line in lines)
+    assert "`python -m cae score RUN INPUT --metric combined`" in warning["message"]
+    assert "`python train.py configs/anomaly_surfaces.yaml data.path=FOLDER`" in warning["message"]
     assert lines[-1] == f"Warning: {warning['message']}"
     _, better = report(scored(nearest_neighbour=useless))
     assert better["warnings"] == []
@@ -67,7 +69,7 @@ def test_anomalies_that_are_reconstructed_as_well_as_normal_images_are_told():
 
 
 def test_what_is_said_of_distances_of_codes_is_not_about_reconstructions():
-    for metric, other in (("code_nearest", "--metric combined"), ("combined", "Try another metric")):
+    for metric, other in (("code_nearest", "--metric combined"), ("combined", "--metric place_nearest")):
         _, numbers = report(Scored(["a", "b"], np.zeros(2), metric, ["good", "bad"], None, ["good"]))
         assert "reconstructed" not in numbers["warnings"][0]["message"]
         assert other in numbers["warnings"][0]["message"]
