@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
-import math
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cae.anomaly.detection import Scored, Threshold, calibrate, check_normal, read_classes, report
-from cae.anomaly.fitted_scores import FITTED_METRICS, LEAST_NORMAL, Seen, fit_score
 from cae.anomaly.pixel_baselines import MOST_IMAGES, PixelBaselines
-from cae.anomaly.scores import METRICS, color_errors, error_map, score_images
+from cae.anomaly.scores import color_errors, error_map
 from cae.atomic_files import filling_folder, table_cell, write_json, writing_table
 from cae.commands.arguments.images import (
     BadImages,
@@ -29,12 +27,12 @@ from cae.commands.arguments.images import (
     tell_warnings,
     way_of,
 )
-from cae.data.pixels import to_float
 from cae.errors import ConfigError, UserError
 from cae.files import file_error
 from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import AsTrained, Inputs, read_groups
 from cae.inference.output_folder import OutputFolder, check_is_usable, compare_all
+from cae.inference.scoring import ALL_METRICS, ImageScore, find_score
 from cae.messages import progress_bar, tell
 from cae.runs import check_is_writable, open_run
 
@@ -43,9 +41,8 @@ if TYPE_CHECKING:
 
 HEAT_MAPS = "heat_maps"
 _PIXEL_BATCH = 64
-# Training images that scores are fitted to: as many, or as have so many values.
-_MOST_NORMAL, _LEAST_SAMPLE, _MOST_NORMAL_VALUES = 1024, 64, 2**24
 _USUAL_RATE = 0.01
+_DENOISING = ("model.bottleneck={kind: dense, units: 16}", "objective.corruption={kind: gaussian, stddev: 0.2}")
 
 
 def add_score_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +51,13 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add_size_arguments(parser)
     parser.add_argument(
         "--metric",
-        choices=(*METRICS, *FITTED_METRICS),
-        default="mse",
-        help="the score: mse, mae, ssim (1 - SSIM), or peak, the highest local squared error, for small defects; or one"
-        " that is fitted to the run's training images: place and scales (errors over those usual there), whitened"
-        " (unusual patterns of the error), code_nearest, code_mahalanobis and place_nearest (distances of codes), or"
-        " combined; default: mse",
+        choices=ALL_METRICS,
+        default="auto",
+        help="the score. Of the error alone: mse, mae, ssim (1 - SSIM), peak and top (highest local error, mean of the"
+        " highest hundredth: small defects). Fitted to the run's training images: place and scales (errors over those"
+        " usual there), whitened and patches (unusual patterns of the error; of image and error, beside the rest of the"
+        " same image), code_nearest, code_mahalanobis and place_nearest (distances of codes), and combined, several of"
+        " these. Default: auto, combined where training images can be compared with, else mse",
     )
     parser.add_argument(
         "--calibrate",
@@ -100,16 +98,26 @@ def run_score(options: argparse.Namespace) -> int:
     model = TrainedAutoencoder.load(directory, tell)
     # Of a run that was trained on some classes, the others are what is to be found.
     inputs = open_given(model, options, all_classes=True)
-    if options.metric in FITTED_METRICS:
-        _check_is_fitted(model, options)
-        inputs = AsTrained(inputs, model.image_shape[:2], model.config.data) if options.split is None else inputs
     classes = inputs.classes if options.labels is None else read_classes(options.labels, inputs.names)
     normal = _normal_classes(model, options, classes)
+    score = find_score(
+        model,
+        options.metric,
+        way_of(options),
+        is_own=options.split is not None,
+        open_training=lambda most: open_split(model, "train", options.overrides, most=most),
+        refuse=lambda reason: ConfigError(f"--metric {reason}"),
+    )
+    if score.said:
+        tell(score.said)
+    # Those that are stretched are so anyhow, and their heat maps have their own size.
+    if score.is_fitted and options.split is None and getattr(model.config.data, "fit", "stretch") != "stretch":
+        inputs = AsTrained(inputs, model.image_shape[:2], model.config.data)
+    is_whole = options.split is None and not score.is_fitted
     sizes = model.at_any_size(overlap_of(options))
     bad, bad_normal = BadImages(options.on_bad_image), BadImages(options.on_bad_image)
-    score = _find_score(model, sizes, options)
-    threshold = _find_threshold(model, sizes, options, score, bad_normal)
-    baselines = _find_baselines(model, options) if normal else None
+    threshold = _find_threshold(model, sizes, options, score, bad_normal, is_whole=is_whole)
+    baselines = _find_baselines(model, options, is_whole=is_whole) if normal else None
     with contextlib.nullcontext() if options.out is None else filling_folder(options.out) as folder:
         with _writing(folder, options, inputs, classes, threshold) as keep:
             indices, scores, others = _score_all(inputs, sizes, options, score, bad, "scoring", keep, baselines)
@@ -118,11 +126,12 @@ def run_score(options: argparse.Namespace) -> int:
         scored = Scored(
             [inputs.names[index] for index in indices],
             scores,
-            options.metric,
+            score.metric,
             None if classes is None else [classes[index] or "" for index in indices],
             threshold,
             normal,
             others,
+            *_what_to_try(model, options),
         )
         lines, numbers = report(scored)
         if folder is not None:
@@ -163,58 +172,18 @@ def _normal_classes(
     return normal
 
 
-def _is_whole(options: argparse.Namespace) -> bool:
-    """Whether images reach the model at their own size, and not as those of training did."""
-    return options.split is None and options.metric not in FITTED_METRICS
-
-
-def _check_is_fitted(model: TrainedAutoencoder, options: argparse.Namespace) -> None:
-    """Refuse a metric that knows training images at one size for images of other sizes."""
-    if options.way == "native" or options.tile is not None:
-        raise ConfigError(
-            f"--metric {options.metric} compares with training images, at their size; --native and --tile go with"
-            f" {', '.join(METRICS)}."
-        )
-    if getattr(model.config.data, "fit", "stretch") == "patch" and options.split is None:
-        raise ConfigError(
-            f"--metric {options.metric} compares whole images with training images, and this run was trained on patches"
-            f" (data.fit). Take one of {', '.join(METRICS)}."
-        )
-
-
-# From images as the model sees them and their reconstructions to scores, (batch,).
-ScorePair = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def _find_score(model: TrainedAutoencoder, sizes: AnySize, options: argparse.Namespace) -> ScorePair:
-    """The score that was chosen, fitted to the run's training images where it is one that knows them."""
-    if options.metric in METRICS:
-        return functools.partial(score_images, metric=options.metric)
-
-    def see(images: np.ndarray, reconstructions: np.ndarray) -> Seen:
-        return Seen(to_float(images), reconstructions, model.encode_pixels(images))
-
-    most = min(_MOST_NORMAL, max(_LEAST_SAMPLE, _MOST_NORMAL_VALUES // math.prod(model.image_shape)))
-    inputs = open_split(model, "train", options.overrides, most=most)
-    compared = compare_all(inputs, sizes, "auto", on_bad=lambda *_: None, tell=lambda _: None, progress=lambda *_: None)
-    parts = [see(one.seen, one.reconstructions) for one in compared]
-    number = sum(len(part.images) for part in parts)
-    if number < LEAST_NORMAL:
-        raise UserError(
-            f"--metric {options.metric} needs at least {LEAST_NORMAL} training images to compare with. Received:"
-            f" {number}."
-        )
-    fitted = fit_score(options.metric, Seen(*map(np.concatenate, zip(*parts, strict=True))))
-    return lambda images, reconstructions: fitted(see(images, reconstructions))
-
-
 def _find_threshold(
-    model: TrainedAutoencoder, sizes: AnySize, options: argparse.Namespace, score: ScorePair, bad: BadImages
+    model: TrainedAutoencoder,
+    sizes: AnySize,
+    options: argparse.Namespace,
+    score: ImageScore,
+    bad: BadImages,
+    *,
+    is_whole: bool,
 ) -> Threshold | None:
     if options.calibrate is None and options.fpr is None:
         return None
     # The guarantee holds where normal images come to the model as those that are scored: whole, or as in training.
-    is_whole = _is_whole(options)
     if options.calibrate is None:
         normal: Inputs = open_split(model, "validation", options.overrides, whole=is_whole)
     else:
@@ -225,15 +194,30 @@ def _find_threshold(
     return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr)
 
 
-def _find_baselines(model: TrainedAutoencoder, options: argparse.Namespace) -> PixelBaselines | None:
+def _find_baselines(model: TrainedAutoencoder, options: argparse.Namespace, *, is_whole: bool) -> PixelBaselines | None:
     """Fit on the run's training images what scores have to beat; None where they are not there any more."""
     try:
-        inputs = open_split(model, "train", options.overrides, whole=_is_whole(options), most=MOST_IMAGES)
+        inputs = open_split(model, "train", options.overrides, whole=is_whole, most=MOST_IMAGES)
         groups = read_groups(inputs, lambda size: _PIXEL_BATCH, lambda name, reason: None)
         return PixelBaselines((group.pixels for group in groups), model.image_shape[:2])
     except (UserError, ValueError) as error:  # they have gone, or none of them can be read
         tell(f"Nothing to compare the AUROC with, which needs the run's training images: {error}")
         return None
+
+
+def _what_to_try(model: TrainedAutoencoder, options: argparse.Namespace) -> tuple[str, str]:
+    """The command that scores the same images again, and the one that trains for anomalies on the run's data."""
+    data = model.config.data
+    run = str(options.run_directory)
+    again = ["python", "-m", "cae", "score", run]
+    again += [str(options.input)] if options.split is None else ["--split", options.split]
+    for name in ("array", "labels", "normal_classes"):
+        if (value := getattr(options, name)) is not None:
+            again += [f"--{name.replace('_', '-')}", str(value)]
+    recipe = ["python", "train.py", "configs/anomaly_surfaces.yaml", f"data.path={data.path}"]
+    if data.source != "image_folder":
+        recipe = ["python", "train.py", f"{run}/config.yaml", "name=denoising", *_DENOISING]
+    return shlex.join(again), shlex.join(recipe)
 
 
 # Is shown the index of an image, the image, its error map at the size the model worked at, and its score.
@@ -244,7 +228,7 @@ def _score_all(
     inputs: Inputs,
     sizes: AnySize,
     options: argparse.Namespace,
-    score: ScorePair,
+    score: ImageScore,
     bad: BadImages,
     what: str,
     keep: Keep,
@@ -256,7 +240,7 @@ def _score_all(
     others: dict[str, list[float]] = {}
     with progress_bar(what, "image" if len(inputs.names) > 1 else "tile") as show:
         for compared in compare_all(inputs, sizes, way_of(options), on_bad=bad, tell=tell, progress=show):
-            found = score(compared.seen, compared.reconstructions).tolist()
+            found = score.of(compared.seen, compared.reconstructions).tolist()
             indices += compared.indices
             scores += found
             for name, theirs in (baselines.score(compared.images) if baselines else {}).items():

@@ -15,6 +15,7 @@ from cae.data.dividing import Parts, class_name
 from cae.data.formats.image_files import BadImageError, decode, read_header
 from cae.data.formats.image_lists import EXTENSIONS, FileList, list_images
 from cae.data.image_set import ArraySet
+from cae.data.patch_set import pictures_of
 from cae.data.pixels import Size, crop, cut_patch, stretch, to_channels
 from cae.data.sources.arrays import load_given
 from cae.data.value_range import Pair, ValuesSeen, given_range, range_for
@@ -23,7 +24,8 @@ from cae.files import file_error, printable
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
-    from cae.data.image_set import ImageSet
+    from cae.data.image_set import ImageSet, Splits
+    from cae.inference.trained_autoencoder import TrainedAutoencoder
 
 
 def fit_as_trained(image: np.ndarray, size: Size, section: DataSection) -> np.ndarray:
@@ -216,6 +218,33 @@ def open_inputs(
     taken: dict[str, Any] = {"path": os.path.abspath(path), "channels": channels, "value_range": value_range or "type"}
     parts = _open_array(ending, taken, array, given_range(section))
     return SetInputs(parts.train, is_array=True, notes=parts.notes, warnings=parts.warnings)
+
+
+def open_part(
+    model: TrainedAutoencoder, splits: Splits, part: str, *, whole: bool = False, most: int | None = None
+) -> SetInputs:
+    """Open a part of the run's own data.
+
+    Args:
+        model: the run's.
+        splits: the run's data.
+        part: `train`, `validation` or `test`.
+        whole: at their own size, as images that are given are; not brought to the model's.
+        most: how many images at most, all over the part.
+
+    Raises:
+        UserError: the data are not what the run was trained on.
+    """
+    if splits.image_shape != model.image_shape:
+        raise UserError(
+            f"{model.directory.path}: was trained on images of shape {model.image_shape}, and its data now have"
+            f" {splits.image_shape} (height, width, channels)."
+        )
+    images: ImageSet = getattr(splits, part)
+    images = pictures_of(images) if whole else images
+    if most is not None and len(images) > most:
+        images = images.take(np.linspace(0, len(images) - 1, most).astype(np.int64))
+    return SetInputs(images, splits.class_names, whole=whole, warnings=splits.warnings)
 
 
 def in_options(text: str) -> str:

@@ -13,15 +13,15 @@ from cae.data.value_range import TOLERANCE, Pair, ValuesSeen, given_range, in_wo
 from cae.engine import start_engine
 from cae.errors import RunWarning
 from cae.files import printable
-from cae.inference.inputs import fit_as_trained
+from cae.inference.inputs import SetInputs, fit_as_trained, open_part
 from cae.plan import make_plan
 from cae.runs import RunDirectory, open_run
 
 if TYPE_CHECKING:
-    from cae.anomaly.scores import Metric
     from cae.config import RunConfig
     from cae.inference.any_size import AnySize, Way
     from cae.inference.network import Networks
+    from cae.inference.scoring import ImageScore, Metric
 
 
 class Images(NamedTuple):
@@ -138,6 +138,7 @@ class TrainedAutoencoder:
         self._networks = networks
         self._tell = tell
         self._told: set[str] = set()
+        self._fitted: dict[str, ImageScore] = {}
 
     @classmethod
     def load(cls, run: str | Path | RunDirectory, tell: Callable[[str], None] = print) -> TrainedAutoencoder:
@@ -257,29 +258,62 @@ class TrainedAutoencoder:
         return images[0] if is_single else images
 
     def score(
-        self, images: Any, *, metric: Metric = "mse", size: Way = "auto", overlap: int | None = None
+        self, images: Any, *, metric: Metric = "auto", size: Way = "auto", overlap: int | None = None
     ) -> np.ndarray:
-        """How badly images are reconstructed: the higher, the less like those that the run was trained on.
+        """How unlike the images that the run was trained on others are: the higher, the less alike.
+
+        Does what `python -m cae score` does. Fitted metrics read up to 1,024 of the run's training images, once for
+        each metric, and take every image as training took its own.
 
         Args:
             images: see the class.
-            metric: `mse`, `mae`, `ssim` (1 - SSIM), or `peak`, for small defects.
-            size: as for `reconstruct`. Resized images are compared at the model's size.
+            metric: `mse`, `mae`, `ssim` (1 - SSIM), `peak` or `top` (small defects) look at the error alone. The others
+                are fitted to training images: `place`, `scales`, `whitened`, `patches`, `code_nearest`,
+                `code_mahalanobis`, `place_nearest` and `combined`. `auto` is `combined`, or where that cannot be had
+                `mse`, of which `tell` is told.
+            size: as for `reconstruct`. Resized images are compared at the model's size. With `native` and `tile`, only
+                metrics that are not fitted.
             overlap: as for `reconstruct`.
 
         Returns:
             float64, (batch,), or a number for one image.
 
         Raises:
-            ValueError: as for `reconstruct`.
+            ValueError: as for `reconstruct`, or the metric does not go with `size`, or with a run trained on patches.
+            UserError: the metric is fitted, and the training images are not there any more, or fewer than eight.
         """
-        from cae.anomaly.scores import score_images
-
         given = self._take(images)
         sizes = self.at_any_size(overlap)
-        seen, made = sizes.compare(given.pixels, _choose(sizes, size, given.pixels))
-        scores = score_images(seen, made, metric)
+        chosen = _choose(sizes, size, given.pixels)
+        found = self._find_score(metric, size)
+        pixels = given.pixels
+        if found.is_fitted:
+            pixels = np.stack([fit_as_trained(image, self.image_shape[:2], self.config.data) for image in pixels])
+            chosen = "native"
+        step = sizes.batch_size(pixels.shape[1:3])
+        from cae.inference.any_size import in_parts
+
+        scores = in_parts(pixels, step, lambda batch: found.of(*sizes.compare(batch, chosen)))
         return scores[0] if given.is_single else scores
+
+    def _find_score(self, metric: Metric, size: Way) -> ImageScore:
+        """The score by that name; one that was fitted is kept."""
+        from cae.data.load import load_splits
+        from cae.inference.scoring import find_score
+
+        if metric in self._fitted and size in ("auto", "resize"):
+            return self._fitted[metric]
+
+        def open_training(most: int) -> SetInputs:
+            return open_part(self, load_splits(self.config.data), "train", most=most)
+
+        found = find_score(self, metric, size, is_own=False, open_training=open_training)
+        if size in ("auto", "resize"):
+            self._fitted |= {metric: found, found.metric: found}
+        if found.said and not found.is_fitted and found.said not in self._told:
+            self._told.add(found.said)
+            self._tell(found.said)
+        return found
 
     def _take(self, images: Any) -> Images:
         warnings: list[RunWarning] = []

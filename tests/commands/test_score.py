@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cae
 from cae.anomaly.fitted_scores import Seen, fit_score
 from cae.commands.arguments.images import open_split
 from cae.data.pixels import crop, cut_patch, stretch, to_float
@@ -157,6 +158,9 @@ def test_scores_fitted_to_training_images_see_images_as_training_did(run, folder
     images = np.stack([stretch(np.asarray(Image.open(path))[..., np.newaxis], (15, 10)) for path in paths])
     fitted, given = (Seen(to_float(one), model.reconstruct(one), model.encode(one)) for one in (normal, images))
     expected = fit_score(metric, fitted)(given)
+    whole = np.stack([np.asarray(Image.open(path)) for path in paths])
+    np.testing.assert_allclose(model.score(whole, metric=metric), expected, rtol=1e-3)
+    np.testing.assert_allclose(model.score(whole[0], metric=metric), expected[0], rtol=1e-3)
     found = [float(row["score"]) for row in rows_of(tmp_path / "out" / "scores.csv")]
     np.testing.assert_allclose(found, expected, rtol=1e-3)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -165,6 +169,47 @@ def test_scores_fitted_to_training_images_see_images_as_training_did(run, folder
     for way in ("--native", "--tile"):
         code, _, stderr = run_command("score", run, folders, "--metric", metric, way)
         assert (code, f"--metric {metric} compares with training images" in stderr) == (2, True)
+
+
+def test_without_a_metric_the_combined_score_is_taken_in_python_as_on_the_command_line(run, folders, run_command):
+    said = []
+    model = TrainedAutoencoder.load(run, tell=said.append)
+    code, stdout, stderr = run_command("score", run, folders / "bad")
+    assert code == 0, stderr
+    images = np.stack([np.asarray(Image.open(folders / "bad" / f"{number}.png")) for number in range(3)])
+    scores = model.score(images)
+    assert (scores == model.score(images, metric="combined")).all()
+    assert stdout.startswith(f"3 images, combined from {scores.min():.4g} to {scores.max():.4g}\n")
+    assert "Scored by combined, fitted to 54 training images\n" in stderr
+    assert not any("Scored by" in line for line in said)
+
+
+@pytest.mark.parametrize(("size", "metric"), [("native", "combined"), ("tile", "place")])
+def test_fitted_scores_refuse_images_at_their_own_size_in_python_too(run, size, metric):
+    images, model = np.zeros((1, 30, 20), np.uint8), TrainedAutoencoder.load(run, tell=lambda _: None)
+    with pytest.raises(ValueError, match=f"{metric} compares with training images, at their size"):
+        model.score(images, metric=metric, size=size)
+    assert (model.score(images, size=size) == model.score(images, metric="mse", size=size)).all()
+    with pytest.raises(ValueError, match="`metric` must be one of auto, mse"):
+        model.score(images, metric="psnr")
+
+
+def test_where_training_images_have_gone_the_error_is_taken_and_said(labelled, run_command, tmp_path):
+    gone = tmp_path / "gone.npz"
+    gone.write_bytes(labelled.read_bytes())
+    run = make_run(tmp_path / "run", (15, 10, 1), CONVOLUTIONAL, data={"source": "arrays", "path": str(gone)})
+    gone.unlink()
+    images, said = make_images(3, 15, 10), []
+    np.save(tmp_path / "some.npy", images)
+    code, stdout, stderr = run_command("score", run, tmp_path / "some.npy")
+    assert (code, stdout.startswith("3 images, mse from ")) == (0, True), stderr
+    model = TrainedAutoencoder.load(run, tell=said.append)
+    assert (model.score(images) == model.score(images, metric="mse")).all()
+    assert "Scored by mse, the mean squared error, which often finds little" in said[0]
+    assert said[0] in stderr
+    with pytest.raises(cae.UserError, match=r"gone\.npz"):
+        model.score(images, metric="combined")
+    assert run_command("score", run, tmp_path / "some.npy", "--metric", "combined")[0] == 1
 
 
 def test_too_few_normal_images_for_a_rate_are_told(run, folders, run_command):

@@ -59,7 +59,7 @@ def test_a_run_keeps_the_observed_range_and_everything_after_training_uses_it(fo
     expected = model.reconstruct(others)
     np.testing.assert_allclose(model.reconstruct(others.astype(np.float64)), expected, atol=1e-6)
     errors = np.square(unit - expected).mean(axis=(1, 2))
-    np.testing.assert_allclose(model.score(others), errors, rtol=1e-4)
+    np.testing.assert_allclose(model.score(others, metric="mse"), errors, rtol=1e-4)
 
     code, _, stderr = run_command("evaluate", run, "--out", tmp_path / "evaluation")
     assert code == 0, stderr

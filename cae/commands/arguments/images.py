@@ -8,21 +8,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cae.commands.arguments.parser import add_data_override_argument
 from cae.config import load_config
 from cae.data.formats.image_lists import left_out_in_words
-from cae.data.patch_set import pictures_of
 from cae.errors import ConfigError, UserError
 from cae.files import file_error, printable
-from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, PictureInputs, SetInputs, in_options, open_inputs
+from cae.inference.inputs import (
+    NAMED_ARRAY_ENDINGS,
+    Inputs,
+    PictureInputs,
+    SetInputs,
+    in_options,
+    open_inputs,
+    open_part,
+)
 from cae.messages import tell
 from cae.workflows.planning import check_data_overrides, load_splits_with_progress
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
-    from cae.data.image_set import ImageSet
     from cae.inference.any_size import Way
     from cae.inference.trained_autoencoder import TrainedAutoencoder
 
@@ -178,16 +182,7 @@ def open_split(
     """
     section: DataSection = load_config(model.directory.config, overrides).data
     splits = load_splits_with_progress(section.model_copy(update={"classes": None}) if all_classes else section)
-    if splits.image_shape != model.image_shape:
-        raise UserError(
-            f"{model.directory.path}: was trained on images of shape {model.image_shape}, and its data now have"
-            f" {splits.image_shape} (height, width, channels)."
-        )
-    images: ImageSet = getattr(splits, split)
-    images = pictures_of(images) if whole else images
-    if most is not None and len(images) > most:
-        images = images.take(np.linspace(0, len(images) - 1, most).astype(np.int64))
-    return SetInputs(images, splits.class_names, whole=whole, warnings=splits.warnings)
+    return open_part(model, splits, split, whole=whole, most=most)
 
 
 def tell_warnings(inputs: Inputs, options: argparse.Namespace) -> None:
