@@ -25,19 +25,24 @@ MAX_GRID_VALUES = 1_000_000
 # What belongs to the grid as a whole.
 _FIXED = ("grid", "match", "experiment", "name")
 
-# Keys whose value says enough without them.
-_CHOICES = ("kind", "name", "source")
+# Keys whose value says enough without them; choices stand in front.
+_CHOICES = ("kind", "name", "source", "upsampling", "downsampling", "interpolation", "kernel_size")
+_DECODERS = ("model", "decoder", "upsampling")
+_SEED = ("seed",)
 
 
 def expand_grid(config: RunConfig) -> list[RunConfig]:
     """Return one configuration for each combination of the grid's values; without a grid, `config` itself.
 
     Each has an empty grid and a name of its own, which depends on its values only: a longer list of values
-    leaves the names of the runs that were there before. `match` is left to `cae.grid`, which needs the images.
+    leaves the names of the runs that were there before. What runs differ in comes first, so that they can be told
+    apart where a narrow list cuts names off. `match` is left to `cae.grid`, which needs the images.
 
     >>> config = RunConfig(grid={"seed": (0, 1), "model.decoder.upsampling.kind": ("resize", "subpixel")})
     >>> [run.name for run in expand_grid(config)]
-    ['run-seed=0,resize', 'run-seed=0,subpixel', 'run-seed=1,resize', 'run-seed=1,subpixel']
+    ['resize-s0', 'subpixel-s0', 'resize-s1', 'subpixel-s1']
+    >>> [run.name for run in expand_grid(RunConfig(name="small", grid={"seed": (0, 1)}))]
+    ['small-seed=0', 'small-seed=1']
 
     Args:
         config: as from `load_config`, which has checked every combination.
@@ -136,8 +141,16 @@ def _combinations(root: Node) -> Iterator[tuple[Node, list[Problem]]]:
 
 
 def _run_name(name: str, overrides: list[Override]) -> str:
-    full = f"{name}-{','.join(map(_label, overrides))}"
-    return full if len(full) <= 128 else f"{name[:100]}-{_digest(full)}"
+    if any(override.path[:3] == _DECODERS for override in overrides):
+        # What they are compared in stands in front, and the seed in a few letters: lists of runs cut long names off.
+        ordered = sorted(overrides, key=lambda override: (override.path == _SEED, override.path[:3] != _DECODERS))
+        settings = [_label(override) for override in ordered if override.path != _SEED]
+        seeds = [_label(override).replace("seed=", "s", 1) for override in ordered if override.path == _SEED]
+        own = [] if name == RunConfig.model_fields["name"].default else [name]
+        full = "-".join([",".join(settings), *seeds, *own])
+    else:
+        full = f"{name}-{','.join(map(_label, overrides))}"
+    return full if len(full) <= 128 else f"{full[:100]}-{_digest(full)}"
 
 
 def _label(override: Override) -> str:
@@ -148,14 +161,14 @@ def _label(override: Override) -> str:
 
 
 def _short(node: Node) -> str:
-    """Return `3`, `resize`, or `resize+interpolation=nearest` for a mapping of such; nothing for what is not short."""
+    """Return `3`, `resize`, or `resize_nearest` for a mapping of such; nothing for what is not short."""
     value = node.value
     if isinstance(value, dict):
         words = {key: _short(child) for key, child in value.items() if not isinstance(child.value, dict)}
         if not value or len(words) < len(value) or not all(words.values()):
             return ""
-        ordered = sorted(words, key=lambda key: key not in _CHOICES)  # the choice first, the rest as written
-        text = "+".join(words[key] if key in _CHOICES else f"{key}={words[key]}" for key in ordered)
+        ordered = sorted(words, key=lambda key: _CHOICES.index(key) if key in _CHOICES else len(_CHOICES))
+        text = "_".join(words[key] if key in _CHOICES else f"{key}={words[key]}" for key in ordered)
         return text if len(text) <= 48 else ""
     text = str(value) if isinstance(value, int | float | str) else ""
     return text if re.fullmatch(r"[A-Za-z0-9._+-]{0,31}[A-Za-z0-9_+-]", text) else ""

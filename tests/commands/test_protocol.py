@@ -32,13 +32,13 @@ def test_a_protocol_comes_before_training_and_the_report_says_whether_it_was_kep
     seal = protocol.pop("sha256")
     assert hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest() == seal
     assert f"sha256 {seal}" in out
-    assert list(protocol["runs"]) == ["run-upsampling=resize", "run-upsampling=subpixel"]
+    assert list(protocol["runs"]) == ["resize", "subpixel"]
     assert protocol["images"]["number"] == 20
     assert (protocol["metric"], protocol["band"]) == ("psnr", 0.2)
     assert run_command("protocol", config, "--runs-dir", runs)[0] == 1
 
     for kind in ("resize", "subpixel"):
-        name = f"run-upsampling={kind}"
+        name = kind
         settings = {**yaml.safe_load(config.read_text()), "name": name}
         model = {**settings.pop("model"), "decoder": {"upsampling": kind}}
         del settings["grid"]
@@ -50,11 +50,11 @@ def test_a_protocol_comes_before_training_and_the_report_says_whether_it_was_kep
     assert f"(SHA-256 {seal[:12]}), from before the first training, was kept" in "\n".join(terms["equal"])
 
     # A run that is older than the protocol and has another setting, one that the protocol does not know, other terms.
-    run = runs / "e" / "run-upsampling=resize"
+    run = runs / "e" / "resize"
     text = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(text.replace("learning_rate: 0.01", "learning_rate: 0.02"))
     os.utime(run / "config.yaml", (0, 0))
-    (runs / "e" / "run-upsampling=subpixel").rename(runs / "e" / "another")
+    (runs / "e" / "subpixel").rename(runs / "e" / "another")
 
     def look():
         found = [read_run(RunDirectory(runs / "e" / name)) for name in (run.name, "another")]
@@ -64,8 +64,8 @@ def test_a_protocol_comes_before_training_and_the_report_says_whether_it_was_kep
     (sentence,) = look().unequal
     assert look().warnings == (sentence,)
     for said in (
-        *("without run-upsampling=subpixel", "with another besides", "run-upsampling=resize was begun before it"),
-        "run-upsampling=resize differs in training.optimizer.learning_rate",
+        *("without subpixel", "with another besides", "resize was begun before it"),
+        "resize differs in training.optimizer.learning_rate",
         "images other than planned; metric other than planned.",
     ):
         assert said in sentence
@@ -78,9 +78,7 @@ def test_a_protocol_comes_before_training_and_the_report_says_whether_it_was_kep
 def test_a_protocol_of_what_is_begun_or_of_a_single_run_is_refused(run_command, write_config, tmp_path):
     code, _, err = run_command("protocol", write_config("seed: 1"), "--runs-dir", tmp_path)
     assert (code, "has no `grid`" in err) == (2, True)
-    (tmp_path / "e" / "run-upsampling=resize").mkdir(parents=True)
-    (tmp_path / "e" / "run-upsampling=resize" / "config.yaml").write_text(
-        TEXT.partition("grid:")[0] + "name: run-upsampling=resize"
-    )
+    (tmp_path / "e" / "resize").mkdir(parents=True)
+    (tmp_path / "e" / "resize" / "config.yaml").write_text(TEXT.partition("grid:")[0] + "name: resize")
     code, _, err = run_command("protocol", write_config(TEXT), "--runs-dir", tmp_path)
     assert (code, "comes before the first training" in err) == (1, True), err

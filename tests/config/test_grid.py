@@ -2,9 +2,11 @@ import math
 import re
 
 import pytest
+import yaml
 
 from cae.config import ConfigError, RunConfig, expand_grid
 from cae.kinds.catalogue import ConvTranspose, MaxUnpool, Resize
+from tests.conftest import ROOT
 
 
 def test_every_combination_is_a_run(load):
@@ -65,7 +67,14 @@ grid:
     names = [run.name for run in expand_grid(load(text))]
     assert len(set(names)) == 24
     assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._=,+-]{0,127}", name) for name in names)
-    assert names[0] == "a-upsampling=resize,learning_rate=0.1,data=bundled,deterministic=True"
+    assert names[0] == "resize,learning_rate=0.1,data=bundled,deterministic=True-a"
+
+
+def test_ten_decoders_with_three_seeds_can_be_told_apart_by_twenty_letters():
+    grid = yaml.safe_load((ROOT / "configs" / "compare_decoders.yaml").read_text(encoding="utf-8"))["grid"]
+    names = [run.name for run in expand_grid(RunConfig(grid={**grid, "seed": [0, 1, 2]}))]
+    assert len({name[:20] for name in names}) == len(names) == 30
+    assert names[:2] == ["resize_nearest-s0", "resize_nearest-s1"]
 
 
 def test_longer_lists_leave_the_names_of_the_runs_that_were_there(load):
