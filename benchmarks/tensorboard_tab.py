@@ -89,7 +89,7 @@ def write_runs(folder: Path, options: argparse.Namespace) -> None:
                 (step, figures_summary(figures)),
                 (step, scalar_pb("psnr", 10.0 + step / 10)),
             ]
-        _write(path / "validation", summaries)
+        _write(path, summaries)
 
 
 def _write(folder: Path, summaries: list[tuple[int, Summary]]) -> None:

@@ -38,7 +38,9 @@ def next_steps(*commands: Sequence[object]) -> str:
     Args:
         commands: of words each; a Path is never taken for an option, whatever it begins with.
     """
-    return "Next: " + "\n      ".join(shlex.join(map(_word, words)) for words in commands)
+    told = "Next: " + "\n      ".join(shlex.join(map(_word, words)) for words in commands)
+    has_board = any(words[0] == "tensorboard" and "--logdir" in words for words in commands)
+    return f"{told}\nIn TensorBoard, the tab Decoders has the pictures side by side." if has_board else told
 
 
 def _word(word: object) -> str:

@@ -79,7 +79,8 @@ def start_tensorboard(logdir: Path, host: str, port: int | None, load_fast: str)
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     # Where this package is installed, TensorBoard has found the tab by itself.
     others = [plugin for plugin in default.get_plugins() if plugin is not Loader]
-    tensorboard = program.TensorBoard([*others, Loader(always_active=True)])
+    # First: TensorBoard opens on it.
+    tensorboard = program.TensorBoard([Loader(always_active=True), *others])
     tensorboard.configure(
         # Absolute, so that a log directory `.` has a name, too.
         logdir=str(logdir.absolute()),

@@ -53,12 +53,12 @@ def run_visualize(options: argparse.Namespace) -> int:
         raise ConfigError(f"--top must be from 1 to {_MOST}. Received: {options.top}.")
     check_data_overrides(options.overrides)
     directory = open_run(options.run_directory, tell)
-    out = options.out or directory.path / "visualization"
+    out = options.out or directory.visualization
     check_is_writable(out)
     start_engine()
     sentences = _visualize(directory, maps, out, options)
     tell(f"In a browser: {out / 'index.html'}")
-    tell(next_steps(["tensorboard", "--logdir", out]))
+    tell(next_steps(["tensorboard", "--logdir", options.out or directory.path.parent]))
     print("\n".join([*sentences, str(out)]))
     return 0
 

@@ -15,7 +15,7 @@ from cae.errors import UserError
 from cae.evaluation.baselines import code_image_size
 from cae.evaluation.files import Evaluation, write_results
 from cae.features.exhibits import names_of_classes, save_exhibits
-from cae.features.projector import num_points, thumbnail_size, write_projector
+from cae.features.projector import num_points, thumbnail_size, tint, write_projector
 from cae.features.quality import measure_quality, picture_files
 from cae.features.representations import Sample, take_sample
 from cae.files import printable
@@ -122,15 +122,18 @@ def add_projector(
     if not np.isfinite(sample.codes).all():
         raise UserError(f"{trained.directory.path}: --projector: codes are not finite numbers, which have no place.")
     names = measured_on.images.names
-    columns = {"image": [printable(names[position]) for position in sample.positions]}
+    columns, thumbnails = {}, sample.pixels
     if sample.labels is not None:
+        # In front: the column that TensorBoard writes beside the points.
         columns["class"] = names_of_classes(sample.labels, measured_on.splits.class_names)
+        thumbnails = tint(thumbnails, np.unique(sample.labels, return_inverse=True)[1])
+    columns["image"] = [printable(names[position]) for position in sample.positions]
     columns["psnr_db"] = [f"{value:.2f}" for value in evaluation.per_image["psnr"][sample.positions]]
     title = (
         f"Codes of {len(sample.positions):,} of {len(measured_on.images):,} {measured_on.split} images: see Projector."
     )
     tell(f"{trained.directory.path}: writing {len(sample.positions):,} codes for TensorBoard's projector")
-    write_projector(out / "projector", sample.codes, sample.pixels, columns, title)
+    write_projector(out / "projector", sample.codes, thumbnails, columns, title)
     return out / "projector"
 
 

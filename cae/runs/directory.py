@@ -33,11 +33,11 @@ class RunDirectory:
         self.summary = path / "summary.json"
         self.checkpoints = path / "checkpoints"
         self.weights = path / "model.weights.h5"
-        self.train_events = path / "train"
-        self.validation_events = path / "validation"
+        self.earlier_events = (path / "train", path / "validation")  # of version 0.1.0; now they are in `path`
         self.reconstructions = path / "reconstructions.png"
         self.checksums = path / checksums.NAME
         self.evaluation = path / "evaluation"
+        self.visualization = path / "visualization"
         self.lock = RunLock(self._whole)
 
     @property
@@ -82,15 +82,15 @@ class RunDirectory:
     def training_files(self) -> list[Path]:
         """The files that a training writes, without the checksums of all."""
         named = (self.config, self.environment, self.metrics, self.summary, self.weights, self.reconstructions)
-        folders = (self.checkpoints, self.train_events, self.validation_events)
+        folders = (self.checkpoints, *self.earlier_events)
         below = [file for folder in folders for file in folder.rglob("*")]
-        found = [*named, *self.path.glob("events.out.tfevents.*"), *below]
+        found = [*named, *self.path.glob("events.out.tfevents.*.v2"), *below]
         return [file for file in found if file.is_file() and not file.name.startswith(UNFINISHED)]
 
     @property
     def added_later(self) -> list[str]:
         """Names of the folders in it that other commands write."""
-        return [self.evaluation.name, "visualization"]
+        return [self.evaluation.name, self.visualization.name]
 
     def read_summary(self) -> dict[str, Any]:
         """What summary.json says, checked; see `cae.runs.read_back`."""

@@ -8,7 +8,7 @@ import io
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
 from cae.atomic_files import replacing
@@ -25,6 +26,8 @@ from cae.errors import UserError
 from cae.files import naming, open_regular
 
 _PREFIX = "events.out.tfevents."
+# What the names of a training's own event files end in, as TensorFlow has it.
+_OF_TRAINING = ".v2"
 
 
 def cut_events(folder: Path, step: int) -> None:
@@ -33,13 +36,13 @@ def cut_events(folder: Path, step: int) -> None:
     What remains becomes one file. A file that was cut off in the middle of an event is read up to there.
 
     Args:
-        folder: with event files; others are left alone.
+        folder: with event files of a training; others are left alone.
         step: the last step to keep.
 
     Raises:
         UserError: the file cannot be written, for instance on a full disk.
     """
-    files = sorted(folder.glob(f"{_PREFIX}*"))
+    files = training_events(folder)
     if not files:
         return
     merged = files[0].with_name(_name_before_now(files[0].name))
@@ -51,6 +54,27 @@ def cut_events(folder: Path, step: int) -> None:
         for file in files:
             if file != merged:
                 file.unlink()
+
+
+def training_events(folder: Path) -> list[Path]:
+    """The event files that training has written into a folder."""
+    return sorted(folder.glob(f"{_PREFIX}*{_OF_TRAINING}"))
+
+
+def write_figures(run: Path, split: str, figures: Mapping[str, float], step: int) -> None:
+    """Write what an evaluation found into its run, for TensorBoard's curves and its table of hyperparameters.
+
+    Args:
+        run: its directory; what was found on the split before is replaced.
+        split: of the images.
+        figures: each metric's name to its mean.
+        step: the epoch whose weights were measured.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    remove_events(run / "evaluation", ".comparison")  # where earlier versions wrote them
+    replace_events(run, f".{split}", [(step, scalar_pb(f"{split}/{name}", value)) for name, value in figures.items()])
 
 
 def replace_events(folder: Path, suffix: str, summaries: Iterable[tuple[int, Summary]]) -> None:

@@ -1,4 +1,4 @@
-"""What training writes of its probe images and the TensorBoard tab reads: its form is known here and nowhere else."""
+"""What training writes for TensorBoard and the tab reads, curves and probe images: its form is known only here."""
 
 from __future__ import annotations
 
@@ -91,6 +91,44 @@ def encode_sheet(images: np.ndarray) -> bytes:
     encoded = io.BytesIO()
     Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(encoded, format="PNG")
     return encoded.getvalue()
+
+
+# TensorBoard sorts tags by name, and opens the first two groups.
+_GROUPS = {"loss": "1_loss", "psnr": "2_psnr", "ssim": "3_ssim", "mse": "4_errors", "mae": "4_errors"}
+_OTHERS = "training"
+CHARTS = tuple(_GROUPS)
+
+
+def curve_tag(name: str) -> str:
+    """The tag of a curve, training's and validation's of a metric side by side; what matters most comes first.
+
+    >>> curve_tag("loss"), curve_tag("val_psnr"), curve_tag("learning_rate")
+    ('1_loss/loss', '2_psnr/val_psnr', 'training/learning_rate')
+    """
+    return f"{_GROUPS.get(name.removeprefix('val_').removeprefix('ema_'), _OTHERS)}/{name}"
+
+
+def chart_pattern(name: str) -> str:
+    """A regular expression for the tags of a metric's curves, those of earlier versions included.
+
+    >>> chart_pattern("loss")
+    '^(1_loss/(val_)?)?loss$'
+    """
+    return f"^({_GROUPS[name]}/(val_)?)?{name}$"
+
+
+def curve_name(tag: str) -> str | None:
+    """What the tab calls a curve, `PART/NAME`; None for other tags.
+
+    >>> curve_name("2_psnr/val_psnr"), curve_name("1_loss/loss"), curve_name("test/ssim"), curve_name("other")
+    ('validation/psnr', 'train/loss', 'evaluation/test/ssim', None)
+    """
+    group, _, name = tag.partition("/")
+    if group in ("test", "validation", "train"):
+        return f"evaluation/{tag}"
+    if group not in (*_GROUPS.values(), _OTHERS):
+        return None
+    return f"validation/{name.removeprefix('val_')}" if name.startswith("val_") else f"train/{name}"
 
 
 PLUGIN_NAME = "cae"

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from cae.comparison.record import Comparison
 from cae.errors import UserError
 from cae.files import read_bytes
+from cae.kinds.catalogue import UPSAMPLINGS
 from cae.measures.catalogue import LOSS, METRICS, by_importance, metric
 from cae.tensorboard_plugin.reader import Reader
 
@@ -60,6 +61,10 @@ _METRICS = [
 ]
 
 
+# What each kind of upsampling does, in a sentence.
+_KINDS = {one.model_fields["kind"].default: one.model_fields["kind"].description or "" for one in UPSAMPLINGS}
+
+
 def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
     """List the runs that have probe pictures.
 
@@ -69,8 +74,8 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
 
     Returns:
         `runs`, `refused` (runs of which something cannot be read, with the reason), `probes` by their digests,
-        `comparisons` (experiments that were compared, to the time of it), and `metrics` (what the catalogue says of
-        each, in order of importance).
+        `comparisons` (experiments that were compared, to the time of it), `metrics` (what the catalogue says of each,
+        in order of importance), and `kinds` of upsampling with a sentence on each.
     """
     probes, pictures = reader.probes(), reader.pictures()
     hyperparameters, last = reader.hyperparameters(), reader.last_values()
@@ -101,4 +106,5 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
             if (path := find_comparison(logdir, name)) is not None
         },
         "metrics": _METRICS,
+        "kinds": _KINDS,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -13,14 +14,7 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 
 from cae.files import why
-from cae.runs.probe_images import (
-    FIGURES,
-    FIGURES_TAG,
-    INPUTS_TAG,
-    PICTURES_TAG,
-    PLUGIN_NAME,
-    Probes,
-)
+from cae.runs.probe_images import FIGURES, FIGURES_TAG, INPUTS_TAG, PICTURES_TAG, PLUGIN_NAME, Probes, curve_name
 
 # Of a run and a tag: each step to the keys of its blobs, by which a provider hands them out.
 BlobKeys = dict[tuple[str, str], dict[int, list[str]]]
@@ -31,7 +25,7 @@ _PLAIN_KINDS = ("number_value", "string_value", "bool_value")
 # Letters of what a parser says.
 _MOST_SAID = 300
 Value = TypeVar("Value")
-# Folders of a run directory whose events TensorBoard shows as separate runs.
+# Folders whose events version 0.1.0 wrote, and TensorBoard shows as separate runs.
 _PARTS = ("validation", "train", "evaluation")
 
 
@@ -92,11 +86,7 @@ class Reader:
         """Each run's hyperparameters, as training wrote them for TensorBoard's own table."""
         tag = hparams_metadata.SESSION_START_INFO_TAG
         listed = self._ask(self.source.list_tensors, hparams_metadata.PLUGIN_NAME, tag)
-        return self._of_each(
-            listed,
-            lambda run: run.replace("\\", "/") or ".",
-            lambda tags: _hyperparameters(tags[tag].plugin_content),
-        )
+        return self._of_each(listed, run_of, lambda tags: _hyperparameters(tags[tag].plugin_content))
 
     def last_values(self) -> dict[str, dict[str, float]]:
         """Each run's curves, named `PART/TAG`, to their last values."""
@@ -104,9 +94,10 @@ class Reader:
         found: dict[str, dict[str, float]] = {}
         for events, tags in last.items():
             part = part_of(events)
-            if part is not None:
-                values = found.setdefault(run_of(events), {})
-                values.update({f"{part}/{tag}": one.value for tag, one in tags.items() if one is not None})
+            names = {tag: f"{part}/{tag}" if part else curve_name(tag) for tag in tags}
+            values = {name: one.value for tag, one in tags.items() if (name := names[tag]) and one is not None}
+            if values:
+                found.setdefault(run_of(events), {}).update(values)
         return found
 
     def _ask(
@@ -153,7 +144,9 @@ class Reader:
 
     def _list_blobs(self, tag: str, run: str | None = None) -> dict[str, Sequence[provider.BlobSequenceDatum]]:
         found = self._ask(self.source.read_blob_sequences, PLUGIN_NAME, tag, run, downsample=_ALL)
-        data = {run_of(events): tags[tag] for events, tags in found.items()}
+        data: dict[str, Sequence[provider.BlobSequenceDatum]] = {}
+        for events, tags in found.items():  # a run that an earlier version began is in two folders
+            data[run_of(events)] = [*data.get(run_of(events), []), *tags[tag]]
         for name, steps in data.items():
             self.listed[name, tag] = {one.step: [value.blob_key for value in one.values] for one in steps}
         return data
@@ -175,7 +168,12 @@ def _hyperparameters(content: bytes) -> dict[str, Any]:
     """Numbers, texts and truth values; whatever else there is does not stand in a table."""
     parsed = hparams_metadata.parse_session_start_info_plugin_data(content)
     kinds = {name: one.WhichOneof("kind") for name, one in parsed.hparams.items()}
-    return {name: getattr(parsed.hparams[name], kind) for name, kind in sorted(kinds.items()) if kind in _PLAIN_KINDS}
+    plain = {name: getattr(parsed.hparams[name], kind) for name, kind in sorted(kinds.items()) if kind in _PLAIN_KINDS}
+    # Whole numbers are written as text, which TensorBoard leaves as it is.
+    return {
+        name: int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,15}", value) else value
+        for name, value in plain.items()
+    }
 
 
 def run_of(events: str) -> str:
@@ -201,8 +199,8 @@ def part_of(events: str) -> str | None:
 
 
 def _folders(run: str) -> Iterator[str]:
-    for part in _PARTS:
-        folder = part if run == "." else f"{run}/{part}"
+    for part in ("", *_PARTS):
+        folder = (part or run) if run == "." else f"{run}/{part}".rstrip("/")
         yield folder
         if "/" in folder:
             yield folder.replace("/", "\\")  # as TensorBoard names them on Windows

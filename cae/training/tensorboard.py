@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import metadata as custom_scalar_metadata
 from tensorboard.plugins.hparams import api as hparams_api
+from tensorboard.util import tensor_util
 
 from cae.data.pipeline import make_batches
+from cae.measures.catalogue import metric
 from cae.runs.events import naming_event_failures
+from cae.runs.probe_images import CHARTS, chart_pattern, curve_tag
 
 if TYPE_CHECKING:
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
     from cae.config.run import LoggingSection
     from cae.data.image_set import ImageSet
     from cae.model import Autoencoder
@@ -60,7 +65,9 @@ class ProbeImages:
 
 
 class TensorBoardWriter:
-    """Writes into RUN/train and RUN/validation, same tags in both, and hyperparameters into RUN itself.
+    """Writes everything of a training into the run directory, which TensorBoard shows as one run.
+
+    Curves of training and validation are tags of it, `loss` and `val_loss`, that Custom Scalars lays over one another.
 
     Raises:
         UserError: from every method, when the disk takes no more.
@@ -68,65 +75,86 @@ class TensorBoardWriter:
 
     def __init__(self, run: RunDirectory) -> None:
         self._folder = run.path
+        # TensorBoard shows 15 letters of it, and puts trials of the same name together.
+        self._trial = f"{run.name}, {run.experiment}"
         with naming_event_failures(self._folder):
-            self._train = tf.summary.create_file_writer(str(run.train_events))
-            self._validation = tf.summary.create_file_writer(str(run.validation_events))
-            self._run = tf.summary.create_file_writer(str(run.path))
-        self._name = f"{run.path.parent.name}/{run.path.name}"
+            self._writer = tf.summary.create_file_writer(str(run.path))
 
     def write_configuration(self, config_text: str, hyperparameters: Mapping[str, Any], step: int) -> None:
-        """Configuration and hyperparameters; at the beginning, and when a run goes on for longer."""
-        with naming_event_failures(self._folder), self._train.as_default(step=step):
+        """Configuration, hyperparameters and charts; at the beginning, and when a run goes on for longer."""
+        with self._at(step):
             tf.summary.text("configuration", _as_code(config_text))
-        with naming_event_failures(self._folder), self._run.as_default(step=step):
-            hparams_api.hparams(dict(hyperparameters), trial_id=self._name)
+            # TensorBoard shows each number with five digits: whole ones stay whole as text.
+            shown = {name: str(value) if type(value) is int else value for name, value in hyperparameters.items()}
+            hparams_api.hparams(shown, trial_id=self._trial)
+            tf.summary.experimental.write_raw_pb(_charts().SerializeToString(), step=np.int64(step))
         self.flush()
 
     def write_model(self, plan_text: str, autoencoder: Autoencoder) -> None:
         """Plan and Keras graph; once, at the beginning of a run."""
-        with naming_event_failures(self._folder), self._train.as_default(step=0):
+        with self._at(0):
             tf.summary.text("plan", _as_code(plan_text))
             _write_graphs(autoencoder)
         self.flush()
 
     def write_scalars(self, train: Mapping[str, float], validation: Mapping[str, float], step: int) -> None:
         """One point of each curve."""
-        for writer, values in ((self._train, train), (self._validation, validation)):
-            # As NumPy's numbers: of Python's, TensorFlow keeps each different one as a tensor until the program ends.
-            with naming_event_failures(self._folder), writer.as_default(step=np.int64(step)):
-                for name, value in values.items():
-                    tf.summary.scalar(name, np.float32(value))
+        # As NumPy's numbers: of Python's, TensorFlow keeps each different one as a tensor until the program ends.
+        with self._at(np.int64(step)):
+            for name, value in {**train, **{f"val_{name}": value for name, value in validation.items()}}.items():
+                tf.summary.scalar(curve_tag(name), np.float32(value))
 
     def write_picture(self, picture: np.ndarray, step: int) -> None:
         """The probe images' reconstructions, (height, width, 3) uint8."""
-        with naming_event_failures(self._folder), self._validation.as_default(step=step):
+        with self._at(step):
             tf.summary.image("reconstructions", picture[np.newaxis])
 
     def write_probes(self, summary: Summary, step: int) -> None:
         """What the tab that compares decoders shows; see `cae.runs.probe_images`."""
-        with naming_event_failures(self._folder), self._validation.as_default(step=step):
+        with self._at(step):
             tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=np.int64(step))
 
     def write_histograms(self, autoencoder: Autoencoder, latent: np.ndarray, step: int) -> None:
         """Distributions of every weight and of the probe images' latent values."""
-        with naming_event_failures(self._folder), self._train.as_default(step=step):
+        with self._at(step):
             for part in (autoencoder.encoder, autoencoder.decoder):
                 for variable in part.trainable_variables:
                     tf.summary.histogram(f"weights/{part.name}/{variable.path}", variable)
-        with naming_event_failures(self._folder), self._validation.as_default(step=step):
-            tf.summary.histogram("latent", latent)
+            tf.summary.histogram("weights/latent", latent)
 
     def flush(self) -> None:
         """Make everything so far visible to readers."""
         with naming_event_failures(self._folder):
-            for writer in (self._train, self._validation, self._run):
-                writer.flush()
+            self._writer.flush()
 
     def close(self) -> None:
         """Flush and close the files."""
         with naming_event_failures(self._folder):
-            for writer in (self._train, self._validation, self._run):
-                writer.close()
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _at(self, step: int | np.int64) -> Iterator[None]:
+        with naming_event_failures(self._folder), self._writer.as_default(step=step):
+            yield
+
+
+def _charts() -> Summary:
+    """The layout of Custom Scalars: the same in every run, so that TensorBoard makes one of all."""
+    charts = [
+        layout_pb2.Chart(
+            title=metric(name).full_title,
+            multiline=layout_pb2.MultilineChartContent(tag=[chart_pattern(name)]),
+        )
+        for name in CHARTS
+    ]
+    layout = layout_pb2.Layout(category=[layout_pb2.Category(title="Training and validation", chart=charts)])
+    summary = Summary()
+    summary.value.add(
+        tag=custom_scalar_metadata.CONFIG_SUMMARY_TAG,
+        metadata=custom_scalar_metadata.create_summary_metadata(),
+        tensor=tensor_util.make_tensor_proto(layout.SerializeToString()),
+    )
+    return summary
 
 
 def is_picture_epoch(section: LoggingSection, epoch: int, last_epoch: int) -> bool:

@@ -298,7 +298,7 @@ class Training:
         # Only ends of epochs are written down; the running epoch's will be written when it ends.
         last_written = state.counters.last_metrics.get("step", 0)
         self.run.cut_metrics(last_written)
-        for folder in (self.run.train_events, self.run.validation_events, self.run.path):
+        for folder in (*self.run.earlier_events, self.run.path):
             cut_events(folder, last_written if checkpoint else -1)
 
     def _make_journal(self, state: TrainingState, is_longer: bool) -> Journal:

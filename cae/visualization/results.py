@@ -17,7 +17,7 @@ from cae.data.pixels import to_float
 from cae.errors import UserError
 from cae.files import printable, read_bytes
 from cae.pictures import save_png
-from cae.runs.events import image_summary, replace_events
+from cae.runs.events import image_summary, remove_events, replace_events
 from cae.visualization.layer_pictures import LayerPicture, draw_layer
 from cae.visualization.page import PagePicture, PageSection, in_words, layer_record, make_page
 from cae.visualization.responses import Survey, features_model, survey
@@ -85,7 +85,8 @@ def visualize_run(trained: TrainedRun, images: ImageSet, source: str, selection:
         "layers": records,
     }
     sentences = in_words({name: surveyed.statistics.is_dead for name, surveyed in surveys.items()})
-    _write_files(out, record, sentences, pictures)
+    is_default = out == trained.directory.visualization
+    _write_files(out, trained.directory.path if is_default else out, record, sentences, pictures)
     return sentences
 
 
@@ -130,7 +131,7 @@ def _draw(
 
 
 def _write_files(
-    out: Path, record: dict[str, Any], sentences: Sequence[str], pictures: dict[str, list[LayerPicture]]
+    out: Path, logged: Path, record: dict[str, Any], sentences: Sequence[str], pictures: dict[str, list[LayerPicture]]
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     _remove_earlier(out, keep={picture.file for drawn in pictures.values() for picture in drawn})
@@ -140,8 +141,9 @@ def _write_files(
             save_png(picture.pixels, out / picture.file)
         shown = [PagePicture(p.heading, p.description, (out / p.file).read_bytes()) for p in drawn]
         sections.append(PageSection(name, shown))
-    shown_at = [(f"{picture.kind}/{name}", picture.pixels) for name in pictures for picture in pictures[name]]
-    replace_events(out, ".visualization", [(0, image_summary(tag, pixels)) for tag, pixels in shown_at])
+    shown_at = [(f"visualization/{p.kind}/{name}", p.pixels) for name in pictures for p in pictures[name]]
+    remove_events(out, ".visualization")  # an earlier version had a TensorBoard run for them
+    replace_events(logged, ".visualization", [(0, image_summary(tag, pixels)) for tag, pixels in shown_at])
     write_text(out / PAGE, make_page(record, sentences, sections))
     # Last, so that it is there only once the other files are.
     write_json(out / RECORD, record)

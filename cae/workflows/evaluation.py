@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cae.engine import start_engine
+from cae.errors import UserError
 from cae.messages import next_steps, tell
 from cae.runs import RunDirectory, check_is_writable
 from cae.workflows.planning import load_splits_with_progress
@@ -63,6 +64,8 @@ def evaluate_one(
         evaluation = add_features(
             evaluation, measured_on, load, out, wanted=features, most_images=feature_images or MOST_IMAGES, tell=tell
         )
+        if out == directory.evaluation:
+            _log_figures(directory, evaluation.results)
         if projector:
             folder = add_projector(evaluation, measured_on, load(), out, tell)
             tell("Codes to turn and search:")
@@ -70,6 +73,20 @@ def evaluate_one(
     for name, reason in splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
     return evaluation.results
+
+
+def _log_figures(directory: RunDirectory, results: Mapping[str, Any]) -> None:
+    """Put a run's figures into TensorBoard's curves and table; not where the run cannot be written."""
+    from cae.measures.catalogue import is_metric
+    from cae.runs.events import write_figures
+
+    try:
+        check_is_writable(directory.path)
+    except UserError:
+        return
+    best = directory.read_summary().get("best") or {} if directory.summary.exists() else {}
+    figures = {name: value for name, value in results.items() if is_metric(name)}
+    write_figures(directory.path, results["split"], figures, best.get("epoch", 0))
 
 
 def _tell_of_other_parts(directory: RunDirectory, splits: Splits, tell: Callable[[str], None]) -> None:

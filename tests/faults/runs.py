@@ -45,10 +45,10 @@ def scalars(folder):
 
 def assert_curves_are_whole(run, steps):
     """Each curve has one point for each of these steps, in their order."""
-    for part in ("train", "validation"):
-        points = scalars(run / part)
-        assert [step for tag, step in points if tag == "mse"] == steps
-        assert len(points) == len(set(points)), "a step was logged twice"
+    points = scalars(run)
+    for tag in ("4_errors/mse", "4_errors/val_mse"):
+        assert [step for found, step in points if found == tag] == steps
+    assert len(points) == len(set(points)), "a step was logged twice"
 
 
 def count_rows(run):

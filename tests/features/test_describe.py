@@ -1,6 +1,7 @@
 """`evaluate.py` and the codes of a run: with labels, without, again, and in TensorBoard's projector."""
 
 import io
+import itertools
 import json
 import os
 import shutil
@@ -200,14 +201,20 @@ def test_tensorboard_serves_codes_names_classes_and_thumbnails(board, trained):
     served = np.frombuffer(board.read("plugin/projector/tensor", run=run, name="codes"), np.float32)
     np.testing.assert_allclose(served.reshape(40, 6), expected, rtol=1e-4, atol=1e-6)
     rows = board.read("plugin/projector/metadata", run=run, name="codes").decode().splitlines()
-    assert rows[0].split("\t") == ["image", "class", "psnr_db"]
-    assert [row.split("\t")[:2] for row in rows[1:]] == [[str(i), str(label)] for i, label in enumerate(labels)]
+    assert rows[0].split("\t") == ["class", "image", "psnr_db"]
+    assert [row.split("\t")[:2] for row in rows[1:]] == [[str(label), str(i)] for i, label in enumerate(labels)]
     with Image.open(io.BytesIO(board.read("plugin/projector/sprite_image", run=run, name="codes"))) as sprite:
         pixels = np.asarray(sprite)
     width, height = embedding["sprite"]["singleImageDim"]
     assert (width, height) == (10, 12)
     assert pixels.shape == (7 * height, 7 * width, 3)
+    colors = {}
     for number in (0, 8, 39):
         top, left = number // 7 * height, number % 7 * width
-        cell = pixels[top : top + height, left : left + width, 0]
-        np.testing.assert_array_equal(cell, pictures[number])
+        # Half the picture, half the colour of its class.
+        color = 2 * pixels[top : top + height, left : left + width].astype(int) - pictures[number][..., None]
+        assert np.ptp(color, axis=(0, 1)).max() <= 2
+        colors.setdefault(labels[number], []).append(color.mean(axis=(0, 1)))
+    means = [np.mean(found, axis=0) for found in colors.values()]
+    assert all(np.ptp(found, axis=0).max() < 2 for found in colors.values())
+    assert all(np.abs(one - other).max() > 50 for one, other in itertools.pairwise(means))

@@ -89,10 +89,10 @@ def test_whatever_happens_to_a_file_is_found(run, run_command, damage, name):
 
 def test_missing_and_unknown_files_are_named_and_only_the_first_are_faults(run, run_command):
     (run / "notes.txt").write_text("mine")
-    (run / "train" / "notes.txt").write_text("mine")
+    (run / "checkpoints" / "notes.txt").write_text("mine")
     code, out, _ = run_command("verify", run)
     assert code == 0
-    assert out.splitlines()[:2] == [f"unknown {run}/notes.txt", f"unknown {run}/train/notes.txt"]
+    assert out.splitlines()[:2] == [f"unknown {run}/checkpoints/notes.txt", f"unknown {run}/notes.txt"]
     checkpoint = sorted((run / "checkpoints").glob("*.npz"))[-1]
     checkpoint.unlink()
     code, out, _ = run_command("verify", run)

@@ -1,4 +1,4 @@
-"""A comparison in TensorBoard: charts of the decoders' curves, one picture, the report as text, sortable metrics."""
+"""A comparison in TensorBoard: one picture, the report as text, sortable metrics."""
 
 from cae.comparison.events.write import write_events
 

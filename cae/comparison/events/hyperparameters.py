@@ -10,12 +10,13 @@ from typing import Any
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from cae.comparison.record import Comparison, RunFigures
+from cae.comparison.record import Comparison
 from cae.comparison.report.formatting import metric_names, metric_title
 from cae.measures.catalogue import metric
 from cae.runs import RunDirectory
+from cae.runs.events import training_events
+from cae.runs.probe_images import curve_tag
 
 _DESCRIPTIONS = {
     "upsampling": "kind of upsampling in the decoder",
@@ -28,12 +29,8 @@ _DESCRIPTIONS = {
 _ALWAYS = tuple(_DESCRIPTIONS)
 _FOLLOWS_FROM_OTHERS = ("parameters", "code_values", "switch_bits")
 
+_FIRST_CURVE = curve_tag("loss")
 Value = bool | float | str
-
-
-def run_figures(run: RunFigures, split: str) -> list[tuple[int, Summary]]:
-    """One point for each of a run's metrics, at the epoch whose weights were measured."""
-    return [(run.best_epoch, scalar_pb(_tag(split, name), value)) for name, value in run.metrics.items()]
 
 
 def table_columns(comparison: Comparison, experiment: Path) -> Summary:
@@ -64,12 +61,13 @@ def table_columns(comparison: Comparison, experiment: Path) -> Summary:
 def read_hyperparameters(run: Path) -> dict[str, Value]:
     """What training wrote for TensorBoard into a run; empty where it wrote nothing."""
     values: dict[str, Value] = {}
-    for file in sorted(run.glob("events.out.tfevents.*")):
-        for event in EventFileLoader(str(file)).Load():
-            for value in event.summary.value:
-                if value.tag == metadata.SESSION_START_INFO_TAG:
-                    found = metadata.parse_session_start_info_plugin_data(value.metadata.plugin_data.content).hparams
-                    values = {name: _plain(found[name]) for name in found}
+    for file in training_events(run):
+        events = (value for event in EventFileLoader(str(file)).Load() for value in event.summary.value)
+        # They stand at the beginning; pictures and curves that follow are not read.
+        first = next((value for value in events if value.tag in (metadata.SESSION_START_INFO_TAG, _FIRST_CURVE)), None)
+        if first is not None and first.tag != _FIRST_CURVE:
+            found = metadata.parse_session_start_info_plugin_data(first.metadata.plugin_data.content).hparams
+            values = {name: _plain(found[name]) for name in found}
     return values
 
 
@@ -110,18 +108,16 @@ def _hyperparameter_column(name: str, values: Sequence[Value], differs: bool) ->
         column.domain_interval.max_value = max(values)
     else:
         column.type = api_pb2.DATA_TYPE_STRING
-        column.domain_discrete.extend(sorted({str(value) for value in values}))
+        # Whole numbers are text: by their size.
+        column.domain_discrete.extend(
+            sorted(map(str, set(values)), key=lambda text: (text.isdigit() * len(text), text))
+        )
     return column
 
 
 def _metric_column(name: str, split: str) -> api_pb2.MetricInfo:
     return api_pb2.MetricInfo(
-        # The folder of a run's evaluation is the metric's group.
-        name=api_pb2.MetricName(group=RunDirectory(Path()).evaluation.name, tag=_tag(split, name)),
+        name=api_pb2.MetricName(tag=f"{split}/{name}"),
         display_name=f"{split} {metric_title(name)}",
         description=f"mean over the {split} images, of the best epoch's weights; {metric(name).aim}",
     )
-
-
-def _tag(split: str, name: str) -> str:
-    return f"{split}/{name}"

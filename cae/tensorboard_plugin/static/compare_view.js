@@ -11,8 +11,9 @@ import { fetchAhead, sheet, timeOf } from "./sheets.js";
 import * as state from "./state.js";
 
 const SIZES = { s: 64, m: 112, l: 192 };
+const LARGEST = 384; // with room for it: two runs use the width of the window
 const AROUND = 12; // pixels of a cell beside its picture
-const LEAST = 88; // as wide as the figures under a picture
+const LEAST = 64; // figures under a picture then take two lines
 const ROW_HEADS = 96;
 const FIXED = ["input", "corrupted"];
 
@@ -47,7 +48,7 @@ function roomFor(columns) {
   if (size !== "fit") return SIZES[size];
   // Not the width within the scroll bar, which comes and goes with the pictures' size.
   const room = (root.offsetWidth - ROW_HEADS - 2 * AROUND) / columns.length - AROUND;
-  return Math.min(SIZES.l, Math.max(LEAST, Math.floor(room)));
+  return Math.min(LARGEST, Math.max(LEAST, Math.floor(room)));
 }
 
 export function updateCompare(found) {
@@ -76,6 +77,7 @@ export function updateCompare(found) {
   updateHeads(root, found, columns);
   updateRows(rows);
   for (const cell of visible) paint(cell);
+  for (const line of cells) markBest(line);
   ahead(found);
 }
 
@@ -215,6 +217,20 @@ function paintFigures({ figure, image }, figures) {
     const of = (title, value) => h("span", { class: title.toLowerCase(), title }, value);
     figure.replaceChildren(of("PSNR", `${psnr} dB`), " ", of("SSIM", ssim));
   } else figure.replaceChildren(text);
+}
+
+/** Mark the highest PSNR of a row, where there is more than one. */
+function markBest(line) {
+  const psnr = line.map((cell) => {
+    const run = cell.figure && current.columns.find((one) => one.name === cell.run.name);
+    return run ? (figuresAt(run, nearestStep(run, current.step))?.psnr[cell.image] ?? NaN) : NaN;
+  });
+  const known = psnr.filter(Number.isFinite);
+  const best = known.length > 1 ? Math.max(...known) : null;
+  line.forEach((cell, number) => {
+    cell.element.classList.toggle("best", psnr[number] === best);
+    if (cell.figure) cell.figure.title = psnr[number] === best ? "the highest PSNR of this row" : "";
+  });
 }
 
 /** Fetch what the slider may come to, the steps around this one first. */

@@ -2,7 +2,7 @@
 
 import { breakable, h } from "./dom.js";
 import { figureText } from "./figures.js";
-import { nearestStep, plain, shortName, valueIn } from "./runs.js";
+import { explained, nearestStep, plain, shortName, valueIn } from "./runs.js";
 import * as state from "./state.js";
 
 const SEED = /, (seed [^,()]+)$/; // of a label: stands in a line of its own
@@ -46,7 +46,15 @@ export function headRow(found, columns) {
         ? h(
             "th",
             { scope: "col", "data-column": number, title: run.name },
-            h("span", { class: "label", "aria-label": found.labels.get(run.name) }, breakable(shortLabel(found, run))),
+            h(
+              "span",
+              {
+                class: "label",
+                title: explained(run, found.comparable, found.listing.kinds ?? {}),
+                "aria-label": found.labels.get(run.name),
+              },
+              breakable(shortLabel(found, run)),
+            ),
             h("span", { class: "detail" }),
           )
         : h(

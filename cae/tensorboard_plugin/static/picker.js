@@ -1,6 +1,6 @@
 // The list of runs, by experiment: which ones are columns.
 
-import { h } from "./dom.js";
+import { breakable, h } from "./dom.js";
 import { figureText } from "./figures.js";
 import { firstChoice } from "./runs.js";
 import * as state from "./state.js";
@@ -62,7 +62,7 @@ function head(found, shown, chosen) {
       { class: "actions" },
       action("All", "Every run of this list", [...others, ...names]),
       action("None", "No run of this list", others),
-      action("One seed each", "The lowest seed of each decoder", firstChoice(shown)),
+      action("One seed each", "The lowest seed of each decoder", firstChoice(ofExperiment(found, shown))),
     ),
     h(
       "p",
@@ -81,9 +81,13 @@ function head(found, shown, chosen) {
   );
 }
 
+const ofExperiment = (found, shown) => shown.filter((run) => run.experiment === found.experiment);
+
 function lists(found, shown, chosen) {
   const groups = new Map();
-  for (const run of shown) groups.set(run.experiment, [...(groups.get(run.experiment) ?? []), run]);
+  // The experiment that is shown comes first.
+  const ordered = [...shown].sort((a, b) => (b.experiment === found.experiment) - (a.experiment === found.experiment));
+  for (const run of ordered) groups.set(run.experiment, [...(groups.get(run.experiment) ?? []), run]);
   return [...groups].map(([experiment, runs]) =>
     h(
       "fieldset",
@@ -100,7 +104,7 @@ function lists(found, shown, chosen) {
             "data-name": run.name,
             onchange: (event) => choose(chosen, run.name, event.target.checked),
           }),
-          h("span", { class: "run-name" }, found.labels.get(run.name)),
+          h("span", { class: "run-name" }, breakable(found.labels.get(run.name))),
           h(
             "span",
             { class: "quiet", title: "validation PSNR of the last epoch" },

@@ -22,9 +22,35 @@ export function metrics(runs) {
   return [...names].sort((a, b) => place(a) - place(b) || a.localeCompare(b));
 }
 
-/** Name to a short label that tells the runs apart by their settings; their own names where settings do not. */
+/** The run that wrote pictures last; undefined where there is none. */
+export function newest(runs) {
+  const time = (run) => Math.max(0, ...run.steps.map(([, written]) => written));
+  return [...runs].sort((a, b) => time(b) - time(a))[0];
+}
+
+/**
+ * Name to a short label that tells the runs of an experiment apart by their decoders; their own names where decoders
+ * do not. An experiment's name stands behind a label that another one has, too.
+ */
 export function labels(runs) {
-  const keys = differing(runs).filter((key) => !FOLLOWS.has(key) && !isRepeated(key, runs));
+  const found = new Map();
+  const experiments = [...new Set(runs.map((run) => run.experiment))];
+  for (const experiment of experiments)
+    for (const [name, label] of labelsWithin(runs.filter((run) => run.experiment === experiment)))
+      found.set(name, label);
+  if (experiments.length < 2) return found;
+  const places = new Map();
+  for (const run of runs)
+    places.set(found.get(run.name), (places.get(found.get(run.name)) ?? new Set()).add(run.experiment));
+  for (const run of runs) {
+    const label = found.get(run.name);
+    if (places.get(label).size > 1 && run.experiment) found.set(run.name, `${label} (${run.experiment})`);
+  }
+  return found;
+}
+
+function labelsWithin(runs) {
+  const keys = differing(runs).filter((key) => isOfDecoder(key) && !isRepeated(key, runs));
   const text = (run) =>
     keys
       .map((key) => setting(key, run.hyperparameters[key]))
@@ -38,9 +64,19 @@ export function labels(runs) {
   for (const label of found.values()) counts.set(label, (counts.get(label) ?? 0) + 1);
   for (const run of runs) {
     const label = found.get(run.name);
-    if (!label || counts.get(label) > 1) found.set(run.name, label ? `${label} (${run.title})` : run.title);
+    if (!label || counts.get(label) > 1) found.set(run.name, run.title);
   }
   return found;
+}
+
+/** Everything in which a run differs from others, a line each, and what its kind of upsampling does. */
+export function explained(run, runs, kinds) {
+  const kind = run.hyperparameters[KIND];
+  const keys = differing(runs.filter((one) => one.experiment === run.experiment)).filter((key) => !FOLLOWS.has(key));
+  const lines = keys
+    .filter((key) => key !== KIND && !isRepeated(key, runs) && run.hyperparameters[key] !== undefined)
+    .map((key) => `${key}: ${plain(run.hyperparameters[key])}`);
+  return [run.name, kinds[kind] ? `${kind}: ${kinds[kind]}` : null, ...lines].filter(Boolean).join("\n");
 }
 
 /** Runs that differ in nothing but their seeds: [{key, label, runs}]. */
@@ -107,6 +143,10 @@ export function setting(key, value) {
 export const plain = (value) => (typeof value === "number" ? String(Number(value.toPrecision(6))) : String(value));
 
 export const shortName = (key) => key.split(".").pop().replaceAll("_", " ");
+
+const DECODER = "model.decoder.";
+// Widths that `match` chooses follow from the upsampling.
+const isOfDecoder = (key) => key === KIND || (key.startsWith(DECODER) && key !== `${DECODER}filters`);
 
 // The kind stands in the configuration once more.
 const isRepeated = (key, runs) =>

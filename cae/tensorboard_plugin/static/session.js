@@ -50,7 +50,7 @@ export function retry() {
 export function session() {
   if (!listing) return null;
   const chosen = state.get();
-  const { comparable, ...known } = knownOf(host.runFilter(), chosen.probes);
+  const { comparable, ...known } = knownOf(host.runFilter(), chosen);
   const names = new Set(chosen.runs ?? known.first);
   const columns = runs.ordered(
     comparable.filter((run) => names.has(run.name)),
@@ -68,21 +68,28 @@ export function session() {
 
 /** What follows from the listing, TensorBoard's filter and the kind of images; the slider does not change it. */
 let kept = { key: null, found: null };
-function knownOf(filter, probes) {
-  const key = JSON.stringify([filter?.text, probes]);
+function knownOf(filter, { probes, experiment, runs: names }) {
+  const key = JSON.stringify([filter?.text, probes, experiment, names?.[0]]);
   if (kept.key === key && kept.listing === listing) return kept.found;
   const passing = filter ? listing.runs.filter((run) => filter.expression.test(run.name)) : listing.runs;
   const sets = probeSets(passing);
-  const digest = sets.some((one) => one.digest === probes) ? probes : (sets[0]?.digest ?? null);
+  // What was asked for, or else the newest experiment: never runs that were not meant to be compared.
+  const wanted = passing.filter((run) => run.experiment === experiment);
+  const shown = passing.find((run) => run.name === names?.[0]) ?? runs.newest(wanted.length ? wanted : passing);
+  const digest = sets.some((one) => one.digest === probes) ? probes : (shown?.probes ?? null);
   const comparable = passing.filter((run) => run.probes === digest);
+  const others = comparable.filter((run) => run.experiment === experiment);
+  const current = (others[0] ?? runs.newest(comparable))?.experiment;
   const found = {
     filter,
     passing,
     sets,
     digest,
     comparable,
+    experiments: [...new Set(passing.map((run) => run.experiment))].sort(),
+    experiment: current,
     labels: runs.labels(comparable),
-    first: runs.firstChoice(comparable),
+    first: runs.firstChoice(comparable.filter((run) => run.experiment === current)),
   };
   kept = { key, listing, found };
   return found;

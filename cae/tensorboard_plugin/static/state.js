@@ -8,7 +8,7 @@ const DEFAULTS = Object.freeze({
   runs: null, // names of the chosen runs
   step: null, // null is the last one, also when there are more
   show: "reconstruction",
-  order: "hyperparameters/upsampling", // what columns are ordered by
+  order: "last/validation/psnr", // what columns are ordered by
   rows: "dataset", // or "disagreement"
   row: 0, // the image that the keyboard is at
   column: 0,
@@ -18,7 +18,7 @@ const DEFAULTS = Object.freeze({
   picker: null, // whether the list of runs is open; null where there is room for it
   filter: "",
   stage: null, // {mode: "wipe" or "blink", a, b, position}
-  experiment: null,
+  experiment: null, // null is the newest one
 });
 
 let state = { ...DEFAULTS };

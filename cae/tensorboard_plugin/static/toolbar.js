@@ -37,6 +37,8 @@ export function updateToolbar(above, below, session) {
     state.isListOpen(),
     session.sets,
     session.digest,
+    session.experiments,
+    session.experiment,
     session.comparable.map((run) => run.name),
     session.steps.length > 1,
   ]);
@@ -82,6 +84,15 @@ function gridControls(session) {
       },
       "Runs",
     ),
+    session.experiments.length > 1
+      ? select(
+          "Experiment",
+          session.experiments.map((name) => [name, name || session.listing.logdir.split(/[\\/]/).pop()]),
+          session.experiment,
+          (experiment) => state.set({ experiment, probes: null, runs: null, step: null }),
+          { id: "experiment-shown" },
+        )
+      : null,
     session.sets.length > 1
       ? select(
           "Images",

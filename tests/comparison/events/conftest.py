@@ -11,10 +11,10 @@ import urllib.request
 from dataclasses import replace
 
 import pytest
-import tensorflow as tf
-from tensorboard.plugins.hparams import api as hparams_api
 
 from cae.comparison.events import write_events
+from cae.runs import RunDirectory
+from cae.training.tensorboard import TensorBoardWriter
 from tests.comparison.example import make_example
 
 SECONDS = 90
@@ -45,11 +45,10 @@ def write_training(path, contender, seed):
         "code_values": 196,
         "switch_bits": contender.code["switch_bits"],
     }
-    with tf.summary.create_file_writer(str(path)).as_default(step=0):
-        hparams_api.hparams(hyperparameters, trial_id=path.name)
-    for part in ("train", "validation"):
-        with tf.summary.create_file_writer(str(path / part)).as_default(step=100):
-            tf.summary.scalar("psnr", 20.0 + seed)
+    writer = TensorBoardWriter(RunDirectory(path))
+    writer.write_configuration("", hyperparameters, 0)
+    writer.write_scalars({"psnr": 20.0 + seed}, {"psnr": 19.0 + seed}, 100)
+    writer.close()
 
 
 class TensorBoard:
@@ -84,8 +83,7 @@ def shown(tmp_path_factory):
     comparison = replace(comparison, terms=terms)
     write_events(comparison, exhibits, folder / "comparison", folder)
     with serve(folder) as board:
-        board.wait_for([f"{run.name}/evaluation" for one in comparison.contenders for run in one.runs])
-        board.wait_for([".", "comparison", *(f"comparison/decoders/{one.label}" for one in comparison.contenders)])
+        board.wait_for([".", "comparison", *(run.name for one in comparison.contenders for run in one.runs)])
         yield comparison, exhibits, board
 
 

@@ -1,11 +1,9 @@
 """Which files a comparison's events are in, and what happens to those that are there already."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
@@ -30,17 +28,6 @@ def files(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def layout(folder):
-    (content,) = [
-        value.tensor.string_val[0]
-        for file in folder.glob("*tfevents*")
-        for event in EventFileLoader(str(file)).Load()
-        for value in event.summary.value
-        if value.tag == "custom_scalars__config__"
-    ]
-    return layout_pb2.Layout.FromString(content)
-
-
 def test_writing_twice_doubles_nothing_and_leaves_the_events_of_training_alone(tmp_path):
     comparison, exhibits = make_experiment(tmp_path)
     before = files(tmp_path)
@@ -51,16 +38,17 @@ def test_writing_twice_doubles_nothing_and_leaves_the_events_of_training_alone(t
     assert {path: files(tmp_path)[path] for path in before} == before
 
 
-def test_decoders_that_are_compared_no_more_disappear_but_files_of_others_stay(tmp_path):
-    comparison, exhibits = make_experiment(tmp_path)
+def test_what_an_earlier_version_wrote_into_runs_of_its_own_goes_with_the_next_comparison(tmp_path):
+    comparison, exhibits = make_experiment(tmp_path, num_contenders=2)
+    run = comparison.contenders[0].runs[0]
+    earlier = [tmp_path / "comparison" / "decoders" / "resize", tmp_path / run.name / "evaluation"]
+    for folder in earlier:
+        replace_events(folder, ".comparison", [(1, scalar_pb("loss", 0.5))])
     write_events(comparison, exhibits, tmp_path / "comparison", tmp_path)
-    first, second, third = (tmp_path / "comparison" / "decoders" / one.label for one in comparison.contenders)
-    (third / "notes.txt").write_text("kept")
-    alone = replace(comparison, contenders=comparison.contenders[:1], pairs=())
-    write_events(alone, exhibits, tmp_path / "comparison", None)
-    assert list(first.iterdir())
-    assert not second.exists()
-    assert [path.name for path in third.iterdir()] == ["notes.txt"]
+    assert not [file for folder in earlier for file in folder.iterdir()]
+    folders = {file.parent.relative_to(tmp_path) for file in tmp_path.rglob("*tfevents*")}
+    names = {run.name for contender in comparison.contenders for run in contender.runs}
+    assert {str(folder) for folder in folders} == {".", "comparison", *names}
 
 
 def test_runs_of_several_experiments_get_figures_but_no_common_table(tmp_path):
@@ -69,42 +57,15 @@ def test_runs_of_several_experiments_get_figures_but_no_common_table(tmp_path):
     assert not list((tmp_path / "runs").glob("*tfevents*"))
     for contender in comparison.contenders:
         for run in contender.runs:
-            assert len(list((tmp_path / "runs" / run.name / "evaluation").iterdir())) == 1
+            assert len(list((tmp_path / "runs" / run.name).glob("*.test"))) == 1
 
 
 def test_runs_that_cannot_be_written_are_left_as_they_are(tmp_path):
     comparison, exhibits = make_experiment(tmp_path / "runs")
     first, *others = [Path(run.path) for contender in comparison.contenders for run in contender.runs]
     write_events(comparison, exhibits, tmp_path / "comparison", None, read_only=[first])
-    assert not (first / "evaluation").exists()
-    assert all(list((other / "evaluation").iterdir()) for other in others)
-
-
-def test_without_intervals_charts_have_plain_lines_with_the_metric_on_top_first(tmp_path):
-    comparison, exhibits = make_experiment(tmp_path, num_contenders=2, num_seeds=1)
-    write_events(comparison, exhibits, tmp_path / "comparison", tmp_path)
-    category = layout(tmp_path / "comparison").category[0]
-    assert [chart.title for chart in category.chart] == ["validation PSNR (dB)", "validation loss"]
-    assert [list(chart.multiline.tag) for chart in category.chart] == [["^decoders/val_psnr$"], ["^decoders/val_loss$"]]
-    tags = {tag for place, tag, *_ in events(tmp_path) if place.startswith("comparison/decoders")}
-    assert tags == {"decoders/val_psnr", "decoders/val_loss"}
-
-
-def test_one_contender_without_an_interval_makes_all_of_them_plain_lines(tmp_path):
-    comparison, exhibits = make_experiment(tmp_path, num_contenders=2)
-    first, second = comparison.contenders
-    curves = {name: replace(curve, low=(), high=()) for name, curve in second.curves.items()}
-    comparison = replace(comparison, contenders=(first, replace(second, curves=curves)))
-    write_events(comparison, exhibits, tmp_path / "comparison", tmp_path)
-    assert all(chart.HasField("multiline") for chart in layout(tmp_path / "comparison").category[0].chart)
-
-
-def test_labels_that_are_no_file_names_get_folders_of_their_own(tmp_path):
-    labels = ("a/b", "A:B", "../..")
-    comparison, exhibits = make_experiment(tmp_path / "runs", labels=labels)
-    write_events(comparison, exhibits, tmp_path / "comparison", None)
-    assert len(list((tmp_path / "comparison" / "decoders").iterdir())) == 3
-    assert {path.name for path in tmp_path.iterdir()} == {"runs", "comparison"}
+    assert not list(first.glob("*.test"))
+    assert all(list(other.glob("*.test")) for other in others)
 
 
 def test_a_write_that_fails_leaves_the_old_events_and_nothing_else(tmp_path):
