@@ -37,6 +37,10 @@ def write_run(run, contender, images, level):
     path.config.write_text("")
     writer = TensorBoardWriter(path)
     settings = {"upsampling": contender.upsampling, "seed": run.seed, "training.optimizer.learning_rate": 0.003}
+    kind, _, variant = contender.label.partition(" ")
+    if variant:
+        option = "interpolation" if kind == "resize" else "kernel_size"
+        settings[f"model.decoder.upsampling.{option}"] = variant
     sizes = {"parameters": contender.parameters, "code_values": 196, "switch_bits": contender.code["switch_bits"]}
     writer.write_configuration("experiment: compare_decoders", {**settings, **sizes}, 0)
     noise = np.random.default_rng(level).normal(0, 0.04, images.shape)

@@ -72,9 +72,9 @@ function labelsWithin(runs) {
 /** Everything in which a run differs from others, a line each, and what its kind of upsampling does. */
 export function explained(run, runs, kinds) {
   const kind = run.hyperparameters[KIND];
-  const keys = differing(runs.filter((one) => one.experiment === run.experiment)).filter((key) => !FOLLOWS.has(key));
-  const lines = keys
-    .filter((key) => key !== KIND && !isRepeated(key, runs) && run.hyperparameters[key] !== undefined)
+  const near = runs.filter((one) => one.experiment === run.experiment);
+  const lines = differing(near)
+    .filter((key) => !FOLLOWS.has(key) && key !== KIND && !isRepeated(key, near) && key in run.hyperparameters)
     .map((key) => `${key}: ${plain(run.hyperparameters[key])}`);
   return [run.name, kinds[kind] ? `${kind}: ${kinds[kind]}` : null, ...lines].filter(Boolean).join("\n");
 }
