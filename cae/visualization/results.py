@@ -141,7 +141,7 @@ def _write_files(
             save_png(picture.pixels, out / picture.file)
         shown = [PagePicture(p.heading, p.description, (out / p.file).read_bytes()) for p in drawn]
         sections.append(PageSection(name, shown))
-    shown_at = [(f"visualization/{p.kind}/{name}", p.pixels) for name in pictures for p in pictures[name]]
+    shown_at = [(f"{p.kind}/{name}", p.pixels) for name in pictures for p in pictures[name]]
     remove_events(out, ".visualization")  # an earlier version had a TensorBoard run for them
     replace_events(logged, ".visualization", [(0, image_summary(tag, pixels)) for tag, pixels in shown_at])
     write_text(out / PAGE, make_page(record, sentences, sections))
