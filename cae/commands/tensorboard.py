@@ -14,8 +14,9 @@ from cae.messages import tell
 from cae.runs.probe_images import PLUGIN_NAME
 from cae.tensorboard_plugin.loader import Loader
 
-# How much TensorBoard keeps of each tag; 0 is everything. It would keep 10 pictures and 1000 points of a curve.
-_SAMPLES = {PLUGIN_NAME: 0, "images": 0, "text": 0, "scalars": 10_000}
+# How much TensorBoard keeps of each tag: by itself 10 pictures and 1000 points of a curve. 0 is everything for the tab,
+# which asks for as much; other dashboards ask for as many as are kept, and with 0 show nothing.
+_SAMPLES = {PLUGIN_NAME: 0, "images": 1000, "text": 1000, "scalars": 10_000}
 _MOST_PORTS = 65_535
 
 

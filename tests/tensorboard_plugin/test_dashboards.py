@@ -115,8 +115,7 @@ FIRST_LOOK = {
     "custom_scalars": ("tf-custom-scalar-multi-line-chart-card", f"Matches ({2 * DECODERS * SEEDS})"),
     "images": ("tf-image-loader", ""),
     "hparams": ("tf-hparams-table-view", "test PSNR (dB)"),
-    "text": ("tf-text-loader", "decoder"),
-    "projector": ("vz-projector-data-panel", "class"),
+    "text": ("tf-text-loader tf-markdown-view", ""),
 }
 
 
@@ -136,6 +135,8 @@ def test_every_dashboard_shows_something_without_a_click(browser, shown, dashboa
         picture = page.locator("tf-image-loader img").first
         picture.wait_for()
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    elif dashboard == "text":
+        page.locator("tf-markdown-view", has_text="| place").wait_for()
     elif dashboard == "":
         frame = page.locator(element).element_handle().content_frame()
         frame.locator("td.reconstruction[data-step='24']").first.wait_for()
@@ -164,3 +165,11 @@ def test_every_run_has_all_test_metrics_in_the_table_of_hyperparameters(shown):
         found = {one["name"]["tag"]: one["value"] for one in groups[name]["metricValues"]}
         assert found.keys() == {f"test/{metric}" for metric in run.metrics}
         assert groups[name]["hparams"]["seed"] == str(run.seed)
+
+
+def test_every_dashboard_is_there_and_that_of_decoders_is_the_first(shown):
+    with urllib.request.urlopen(f"{shown[2]}data/plugins_listing", timeout=60) as answer:
+        listed = json.loads(answer.read())
+    there = [name for name, plugin in listed.items() if plugin["enabled"]]
+    assert there[0] == "cae"
+    assert {"timeseries", "scalars", "custom_scalars", "images", "text", "hparams", "projector"} <= set(there)
