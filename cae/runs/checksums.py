@@ -62,7 +62,7 @@ def verify(folder: Path, *, without: Iterable[str] = ()) -> list[Finding] | None
 
     Args:
         folder: in which `checksums.json` lies.
-        without: names of folders in it whose files are somebody else's.
+        without: names of files and folders in it that are somebody else's.
 
     Returns:
         A finding for each file, sorted by state and name; None where there are no checksums.

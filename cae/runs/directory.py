@@ -89,8 +89,9 @@ class RunDirectory:
 
     @property
     def added_later(self) -> list[str]:
-        """Names of the folders in it that other commands write."""
-        return [self.evaluation.name, self.visualization.name]
+        """Names of what other commands write into it: folders, and events for TensorBoard."""
+        logged = [file.name for file in self.path.glob("events.out.tfevents.*") if file.suffix != ".v2"]
+        return [self.evaluation.name, self.visualization.name, *logged]
 
     def read_summary(self) -> dict[str, Any]:
         """What summary.json says, checked; see `cae.runs.read_back`."""
