@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from cae.comparison.contenders import RunRecord, group_runs
-from cae.comparison.exhibits import make_exhibits
 from cae.comparison.fairness import check_terms
 from cae.comparison.fairness_report import Sizes
 from cae.comparison.figures import make_contender, sort_groups
-from cae.comparison.measuring import LoadSplits, Measuring
+from cae.comparison.measuring import LoadSplits, Measuring, make_exhibits
 from cae.comparison.protocol import with_protocol
 from cae.comparison.record import Answer, Comparison, Contender, Exhibits, Floor, Pair, Verdict
 from cae.comparison.statistics import compare_pairs
