@@ -82,7 +82,7 @@ def run_reconstruct(options: argparse.Namespace) -> int:
     return exit_code
 
 
-class Made(NamedTuple):
+class ReconstructedImage(NamedTuple):
     """One image's reconstruction."""
 
     place: int
@@ -94,7 +94,7 @@ class Made(NamedTuple):
     """What `score` gives unless another metric is chosen, at the scale at which it compares."""
 
 
-Keep = Callable[[Made], None]
+Keep = Callable[[ReconstructedImage], None]
 
 
 def _reconstruct_all(
@@ -114,7 +114,7 @@ def _reconstruct_all(
                 quality[name] += measured[name].tolist()
             for place, index in enumerate(compared.indices):
                 figures = {name: float(measured[name][place]) for name in _FIGURES}
-                keep(Made(index, compared.images[place], made[place], figures, float(scores[place])))
+                keep(ReconstructedImage(index, compared.images[place], made[place], figures, float(scores[place])))
     return quality
 
 
@@ -128,7 +128,7 @@ def _writing(folder: Path, options: argparse.Namespace, inputs: Inputs, channels
         write_row = stack.enter_context(writing_table(folder / "scores.csv", columns))
         array = stack.enter_context(_growing_array(folder, inputs, channels)) if options.format == "npy" else None
 
-        def keep(made: Made) -> None:
+        def keep(made: ReconstructedImage) -> None:
             if array is None:
                 pictures.save(made.place, made.reconstruction)
                 file = pictures.files[made.place]
@@ -162,7 +162,7 @@ def _growing_array(folder: Path, inputs: Inputs, channels: int) -> Iterator[Call
         yield write
 
 
-def _error_picture(made: Made) -> np.ndarray:
+def _error_picture(made: ReconstructedImage) -> np.ndarray:
     from cae.anomaly.scores import color_errors, error_map
 
     return color_errors(error_map(made.image, made.reconstruction))
