@@ -58,7 +58,7 @@ class Exporter:
         """Export one part.
 
         Args:
-            part: from `cae.export.formats.make_part`, of a model in float32.
+            part: from `cae.export.parts.make_part`, of a model in float32.
             wanted: the format.
             out: the file or folder; an earlier export there is replaced.
             quantize: store weights in 8 bits.
