@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -134,6 +135,7 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
         projector=options.projector,
     )
     print(format_results(directory.path, results))
+    print(textwrap.fill(results["bits_in_words"], 118, break_on_hyphens=False, break_long_words=False))
     if results["ablations_in_words"]:
         print(results["ablations_in_words"])
     pictures = [str(out / "reconstructions.png")]

@@ -13,10 +13,13 @@ from cae.comparison.fairness_report import Sizes
 from cae.comparison.figures import make_contender, sort_groups
 from cae.comparison.measuring import LoadSplits, Measuring, make_exhibits
 from cae.comparison.protocol import with_protocol
-from cae.comparison.record import Answer, Comparison, Contender, Exhibits, Floor, Pair, Verdict
+from cae.comparison.record import Answer, Comparison, Contender, Exhibits, Floor, Pair, RateCurve, Verdict
 from cae.comparison.statistics import compare_pairs
 from cae.config import ConfigError, load_config
+from cae.data.pipeline import user_errors
+from cae.evaluation.evaluation_set import EvaluationSet
 from cae.evaluation.files import Evaluation
+from cae.evaluation.rate_curves import measure_rate_curves
 from cae.measures.catalogue import metric as find_metric
 from cae.measures.catalogue import metrics_of
 from cae.runs import RunDirectory
@@ -90,6 +93,7 @@ def compare_runs(
         answer=find_answer(contenders, pairs, metric),
         band=band,
         corruption=_corruption(runs),
+        codecs=_codecs(measuring.images, tell),
     )
     tell("drawing the same images under every decoder")
     return comparison, make_exhibits(groups, measured, measuring)
@@ -168,6 +172,13 @@ def _sizes(contender: Contender) -> Sizes:
 def _baselines(best: Evaluation, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Means over images, and the number of values that each baseline's code has."""
     return {name: {key: found[key] for key in (*names, "values")} for name, found in best.results["baselines"].items()}
+
+
+def _codecs(measured_on: EvaluationSet, tell: Callable[[str], None]) -> dict[str, RateCurve]:
+    tell("measuring JPEG, WebP and PCA on the same images")
+    with user_errors():
+        curves, number = measure_rate_curves(measured_on.splits.train, measured_on.images)
+    return {name: RateCurve(*zip(*points, strict=True), number) for name, points in curves.items()}
 
 
 def _corruption(runs: Sequence[RunRecord]) -> str:

@@ -93,6 +93,8 @@ def make_contender(
         curves=_curves(group.runs),
         interquartile_mean=interquartile_mean(figures),
         training_seconds=_training_seconds(group.runs),
+        bits=_over_runs([_flat_bits(found["bits"]) for found in results]),
+        bits_in_words=results[0]["bits_in_words"],
         warnings=tuple(
             dict.fromkeys(one.code for run in group.runs for one in from_json(run.summary.get("warnings", [])))
         ),
@@ -136,6 +138,13 @@ def _flat_artefacts(artefacts: Mapping[str, Any]) -> dict[str, float | None]:
     for layer in artefacts["layers"]:
         flat |= {f"{name}_{layer['stage']}": value for name, value in layer.items() if name != "stage"}
     return flat
+
+
+def _flat_bits(bits: Mapping[str, Any]) -> dict[str, float | None]:
+    code, switches = bits["code"], bits.get("switches", {})
+    flat = {"total": bits["total"], "code": code["entropy"]}
+    flat |= {name: code[name] for name in ("quantized", "psnr", "psnr_loss")}
+    return {**flat, **{f"switches_{name}": value for name, value in switches.items()}}
 
 
 def _over_runs(figures: Sequence[Mapping[str, float | None]]) -> dict[str, Estimate]:

@@ -126,6 +126,10 @@ class Contender:
         curves: `val_psnr`, `val_loss` and others of metrics.jsonl, over epochs.
         interquartile_mean: of the chosen metric over all seeds and images, or of what `Metric.compared` makes of it.
         training_seconds: mean over its runs; None where one did not write it down.
+        bits: of an image, as measured: `total`, `code` (entropy of values of 8 bits each) and `quantized` (without
+            entropy coding), with switches `switches_at_most`, `switches_entropy` and `switches_entropy_given_place`;
+            and `psnr` and `psnr_loss` of the code at 8 bits a value, in dB.
+        bits_in_words: the same in sentences, with a control that has as many bits without switches.
         warnings: codes of its runs' warnings, such as `not_converged`.
         floors: baselines and floors of its code's size, to what they reach in the chosen metric.
     """
@@ -144,6 +148,8 @@ class Contender:
     curves: Mapping[str, Curve]
     interquartile_mean: float
     training_seconds: float | None = None
+    bits: Mapping[str, Estimate] = field(default_factory=dict)
+    bits_in_words: str = ""
     warnings: tuple[str, ...] = ()
     floors: Mapping[str, float] = field(default_factory=dict)
 
@@ -206,6 +212,21 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class RateCurve:
+    """A usual codec on the same images.
+
+    Args:
+        bits: of an image at each quality, mean over images, the fewest first.
+        psnr: mean over images, in dB.
+        num_images: that this was measured on.
+    """
+
+    bits: tuple[float, ...]
+    psnr: tuple[float, ...]
+    num_images: int
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything that was found.
 
@@ -224,6 +245,7 @@ class Comparison:
         answer: which decoder to use.
         band: differences in the metric that are smaller do not matter; None where no band is known.
         corruption: what was done to the decoders' inputs, but not to those of baselines; empty where nothing was.
+        codecs: `JPEG`, `WebP` and `PCA`, as `cae.evaluation.rate_curves` measures them.
     """
 
     title: str
@@ -239,6 +261,7 @@ class Comparison:
     answer: Answer
     band: float | None = None
     corruption: str = ""
+    codecs: Mapping[str, RateCurve] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The form of comparison.json."""

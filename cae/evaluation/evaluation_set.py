@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # Goes up with every change that gives other figures, or more of them: evaluations of before are then made again.
-FIGURES_VERSION = 2
+FIGURES_VERSION = 3
 
 _IMAGES_AT_ONCE = 64
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from cae.training.objective import Objective
 
 Change = Callable[[Any, list[Any]], tuple[Any, list[Any]]]
+UNCHANGED: Change = lambda latent, switches: (latent, switches)  # noqa: E731
+Watch = Callable[[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]], None]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Measurer:
         objective: Objective,
         corruption: Corruption,
         batch_size: int,
-        change: Change = lambda latent, switches: (latent, switches),
+        change: Change = UNCHANGED,
     ) -> None:
         self._change = change
         self._autoencoder = autoencoder
@@ -83,19 +85,20 @@ class Measurer:
         self._corruption = corruption
         self._batch_size = batch_size
 
-    def measure(self, images: ImageSet, watch: Callable[[Any, Any], None] = lambda *_: None) -> Measured:
+    def measure(self, images: ImageSet, watch: Watch = lambda *_: None) -> Measured:
         """Measure a whole split; memory does not grow with the images, only with their metrics.
 
         Args:
             images: the split.
-            watch: is shown each batch of images with its reconstructions.
+            watch: is shown each batch of images with its reconstructions, its latents in float32, before they are
+                changed, and the list of its switches.
         """
         metrics_here = metrics_of(images.image_shape)
         parts: dict[str, list[np.ndarray]] = {one.name: [] for one in (LOSS, *metrics_here)}
         for number, batch in self._batches(images):
-            metrics, pictures = self._compiled_measure_batch(batch, number)
+            metrics, pictures, latent, switches = self._compiled_measure_batch(batch, number)
             pixels, reconstructions = batch.numpy(), pictures.numpy()
-            watch(pixels, reconstructions)
+            watch(pixels, reconstructions, latent.numpy(), [one.numpy() for one in switches])
             for name, values in metrics.items():
                 parts[name].append(values.numpy())
             for metric in metrics_here:
@@ -135,17 +138,18 @@ class Measurer:
         compiled: Callable[..., Any] = tf.function(function, autograph=False).get_concrete_function(images, number)
         return compiled
 
-    def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         inputs = corrupt(images, self._corruption, tf.stack([VALIDATION_NOISE_SEED, number]))
         latent, switches = self._autoencoder.encode(inputs)
         given = self._change(latent, self._autoencoder.as_trained(switches))
-        return self._autoencoder.decode(*given), latent
+        return self._autoencoder.decode(*given), latent, switches
 
-    def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        reconstructions, latent = self._reconstruct(images, number)
+    def _measure_batch(self, images: tf.Tensor, number: tf.Tensor) -> tuple[Any, ...]:
+        reconstructions, latent, switches = self._reconstruct(images, number)
         pictures = _as_picture(reconstructions)  # [N, H, W, C]
         losses = self._objective.per_image(images, reconstructions, latent)
-        return {"loss": losses, **graph_metrics_per_image(images, pictures)}, pictures
+        metrics = {"loss": losses, **graph_metrics_per_image(images, pictures)}
+        return metrics, pictures, tf.cast(latent, tf.float32), switches
 
 
 def _as_picture(reconstructions: tf.Tensor) -> tf.Tensor:

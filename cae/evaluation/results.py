@@ -12,9 +12,10 @@ import numpy as np
 from cae.config.objective import NoCorruption
 from cae.errors import NonFiniteOutputError, RunWarning, as_json
 from cae.evaluation.ablations import in_words, measure_ablations
+from cae.evaluation.bits import BitMeter, bits_in_words
 from cae.evaluation.evaluation_set import digest_evaluation
 from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
-from cae.evaluation.measure import Measured, Measurer
+from cae.evaluation.measure import UNCHANGED, Change, Measured, Measurer
 from cae.files import printable
 from cae.measures.catalogue import metrics_of
 from cae.measures.meter import ArtefactMeter
@@ -56,11 +57,12 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     measurer = make_measurer(trained)
     corruption = trained.config.objective.corruption
     tell(f"{trained.directory.path}: measuring {len(images):,} {measured_on.split} images")
-    meter, spread = ArtefactMeter(), Spread()
+    meter, spread, bit_meter = ArtefactMeter(), Spread(), BitMeter(trained.plan)
 
-    def watch(batch: np.ndarray, reconstructions: np.ndarray) -> None:
+    def watch(batch: np.ndarray, reconstructions: np.ndarray, latent: np.ndarray, switches: list[np.ndarray]) -> None:
         meter.add(batch, reconstructions)
         spread.add(batch, reconstructions)
+        bit_meter.add(latent, switches)
 
     measured = measurer.measure(images, watch)
     _check_is_finite(trained.directory, measured, images)
@@ -70,6 +72,7 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     floors = measured_on.floors(trained.plan.latent_shape, trained.config.training.images_at_once)
     means = measured.means()
     mse = means["mse"]
+    bits = bit_meter.measure(lambda change: make_measurer(trained, change=change), images, means["psnr"])
     clean = means if corruption.kind == "none" else make_measurer(trained, on_clean_inputs=True).measure(images).means()
     verdict = make_verdict(clean["psnr"], {**floors, **baselines}, trained.plan, trained.config)
     warnings = [
@@ -87,6 +90,8 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         "parameters": trained.plan.parameters,
         "macs_per_image": trained.plan.macs,
         "artefacts": {**meter.result(), "layers": _finite(stage_unevenness(trained.autoencoder))},
+        "bits": bits,
+        "bits_in_words": bits_in_words(bits),
         "ablations": ablations,
         "ablations_in_words": in_words(mse, ablations, trained.plan.code.switch_bits),
         "baselines": baselines,
@@ -123,11 +128,11 @@ def find_evaluation(
     return read_evaluation(out, digest, measured_on.images.image_shape)
 
 
-def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False) -> Measurer:
+def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False, change: Change = UNCHANGED) -> Measurer:
     """Measures a run as it was trained: its objective, its batch size and, by default, its corruption."""
     section = trained.config.objective
     corruption = NoCorruption() if on_clean_inputs else section.corruption
-    return Measurer(trained.autoencoder, Objective(section), corruption, trained.config.training.images_at_once)
+    return Measurer(trained.autoencoder, Objective(section), corruption, trained.config.training.images_at_once, change)
 
 
 def _warnings(directory: RunDirectory, measured_on: EvaluationSet) -> list[RunWarning]:

@@ -1,12 +1,12 @@
-"""Decoder widths that give a model as many parameters as another one has."""
+"""Decoder widths that give a model as many parameters as another one, and codes of as many bits as switches have."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cae.plan.plan import make_plan
+from cae.plan.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
@@ -102,3 +102,34 @@ def _steps(section: ModelSection) -> list[int]:
 
 def _with_filters(section: ModelSection, filters: list[int]) -> ModelSection:
     return section.model_copy(update={"decoder": section.decoder.model_copy(update={"filters": tuple(filters)})})
+
+
+def match_bits(plan: Plan, switch_bits: float, bits_per_value: float) -> dict[str, Any] | None:
+    """Find the code that has as many bits without switches as the model's has with them.
+
+    Example:
+        >>> from cae.config.model import ModelSection
+        >>> plan = make_plan(ModelSection(), (28, 28, 1))  # a code of 7x7x16
+        >>> match_bits(plan, switch_bits=2000.0, bits_per_value=8.0)["words"]
+        'model.decoder.upsampling=fixed_unpool model.bottleneck.kind=spatial model.bottleneck.channels=21'
+
+    Args:
+        plan: of the model with switches.
+        switch_bits: of an image's switches.
+        bits_per_value: of a value of the code; a larger code is taken to have as many.
+
+    Returns:
+        `channels` of the larger code (the length of a vector), those it has `instead_of`, and `words`, KEY=VALUE for
+        the command line and keys for a grid; None where nothing is to be matched.
+    """
+    height, width, channels = plan.latent_shape
+    if switch_bits <= 0 or bits_per_value <= 0:
+        return None
+    wanted = channels + max(1, round(switch_bits / bits_per_value / (height * width)))
+    code = ("dense", "units") if plan.code_is_vector else ("spatial", "channels")
+    words = f"model.bottleneck.kind={code[0]} model.bottleneck.{code[1]}={wanted}"
+    return {
+        "channels": wanted,
+        "instead_of": channels,
+        "words": f"model.decoder.upsampling=fixed_unpool {words}",
+    }

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 
 from cae.kinds.operations import Operation
 from cae.messages import align
+from cae.plan.matching import match_bits
 from cae.plan.memory import StepMemory
 from cae.plan.plan import Plan, grouped
 
+# A code value needs no more: `evaluate` measures what that loses.
+_STORED_BITS = 8
 _HEADER = ("part", "layer", "operation", "output", "parameters", "MACs", "sees")
 
 
@@ -85,6 +88,9 @@ def _code_lines(plan: Plan) -> list[str]:
             f"switches carry up to {code.switch_bits:,} more bits for each image past the bottleneck"
             f" ({code.ratio_with_switches:.3g} times the image's bits with the code)"
         )
+        if control := match_bits(plan, code.switch_bits, _STORED_BITS):
+            rule = f"a control with as many bits, {_STORED_BITS} a code value, and no switches"
+            lines.append(f"{rule}: {control['words']}")
     if code.values >= values:
         lines.append(
             f"NOTE: the code is not smaller than the image ({code.values:,} values against {values:,}): the network"

@@ -202,6 +202,9 @@ def test_ablations_and_artefacts_stand_beside_a_run_with_switches(trained, run_c
     sentence = results["ablations_in_words"]
     assert f"{results['ablations']['switches_shuffled']['mse']:.5f} instead of {results['mse']:.5f}" in sentence
     assert sentence in out
+    assert results["bits_in_words"] in " ".join(out.split())
+    assert results["bits"]["images"] == results["images"]
+    assert results["bits"]["switches"]["at_most"] == results["code"]["switch_bits"]
     assert [layer["stage"] for layer in results["artefacts"]["layers"]] == ["stage_2", "stage_1"]
     assert "2" in results["artefacts"]["phase_amplitude"]
 

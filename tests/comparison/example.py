@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from cae.comparison.compare import find_answer
-from cae.comparison.record import Comparison, Contender, Curve, Estimate, Exhibits, Pair, RunFigures, Terms
+from cae.comparison.record import Comparison, Contender, Curve, Estimate, Exhibits, Pair, RateCurve, RunFigures, Terms
 
 # Label, upsampling and mean PSNR, not in order.
 DECODERS = (
@@ -98,6 +98,7 @@ def make_example(
         },
         answer=find_answer(contenders, pairs, metric),
         band=0.1 if metric == "psnr" else None,
+        codecs={"JPEG": RateCurve((400.0, 900.0, 2500.0), (19.5, 23.25, 28.0), 2000)},
     )
     return comparison, _exhibits(rng, comparison, images_per_block)
 
@@ -174,8 +175,21 @@ def _contender(
             "val_loss": _curve(mse, lambda values, left: values * (1 + 3 * left)),
         },
         interquartile_mean=level,
+        bits={name: _estimate(values) for name, values in _bits(psnr, switch_bits).items()},
+        bits_in_words="Bits an image: about as many as were counted.",
         training_seconds=90.0 + level,
     )
+
+
+def _bits(psnr: np.ndarray, switch_bits: int) -> dict[str, np.ndarray]:
+    """As an evaluation counts them, with a code of 196 values."""
+    code, lost = 1100.0 + psnr, 0.02 + psnr / 1e4
+    bits = {"total": code, "code": code, "quantized": 0 * psnr + 1568, "psnr": psnr - lost, "psnr_loss": lost}
+    if switch_bits:
+        given_place = 0.6 * switch_bits + psnr
+        bits |= {"switches_at_most": 0 * psnr + switch_bits, "switches_entropy": 0.7 * switch_bits + psnr}
+        bits |= {"switches_entropy_given_place": given_place, "total": code + given_place}
+    return bits
 
 
 def _curve(final: np.ndarray, at: object) -> Curve:

@@ -210,10 +210,14 @@ def _switches(comparison: Comparison) -> str:
         else f"Without switches, {without.label} is best, at place {places(comparison)[without.label]}:"
         f" {estimate_amount(comparison, without)}."
     )
-    return (
-        f"In {best.label}, up to {best.code['switch_bits']:,.0f} bits an image bypass the code of"
-        f" {best.code['values'] * best.code['bits_per_value']:,.0f} bits. {switches_text(comparison, best)} {control}"
+    amount = (
+        f"{best.bits['switches_entropy_given_place'].mean:,.0f} bits an image, as measured, bypass the code of"
+        f" {best.bits['code'].mean:,.0f} (8 bits a value, entropy-coded)"
+        if best.bits
+        else f"up to {best.code['switch_bits']:,.0f} bits an image bypass the code of"
+        f" {best.code['values'] * best.code['bits_per_value']:,.0f} bits"
     )
+    return f"In {best.label}, {amount}. {switches_text(comparison, best)} {control}"
 
 
 def _simple_codes(comparison: Comparison) -> str:

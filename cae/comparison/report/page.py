@@ -62,7 +62,9 @@ def _render(template: str, comparison: Comparison, **pictures: Any) -> str:
     )
     environment.filters["code_spans"] = code_spans
     return environment.get_template(template).render(
-        report=tell(comparison), charts=[draw_rates(comparison), *draw_curves(comparison)], **pictures
+        report=tell(comparison),
+        charts=[chart for chart in (draw_rates(comparison), *draw_curves(comparison)) if chart],
+        **pictures,
     )
 
 

@@ -89,7 +89,7 @@ def tell(comparison: Comparison) -> Report:
     height, width, channels = comparison.image_shape
     num_runs = sum(len(contender.runs) for contender in comparison.contenders)
     switches = tuple(
-        (contender.label, switches_text(comparison, contender))
+        (contender.label, f"{switches_text(comparison, contender)} {contender.bits_in_words}".rstrip())
         for contender in comparison.contenders
         if has_switches(contender)
     )
@@ -108,6 +108,7 @@ def tell(comparison: Comparison) -> Report:
             "switches",
             "What came through the switches",
             Facts(switches) if switches else Sentences("", ("No decoder here uses switches.",)),
+            tables.bits(comparison),
             tables.ablations(comparison),
         ),
         _section("checkerboards", "Checkerboard artefacts", tables.artefacts(comparison), Pictures("spectra")),

@@ -208,6 +208,36 @@ def matrix(comparison: Comparison) -> Table | None:
     )
 
 
+def bits(comparison: Comparison) -> Table | None:
+    """Measured bits of code and switches; None where nothing was measured."""
+    titles = {
+        "total": "together",
+        "quantized": "code, 8 bits a value",
+        "code": "code, entropy-coded",
+        "switches_at_most": "switches, at most",
+        "switches_entropy": "switches, place unknown",
+        "switches_entropy_given_place": "switches, place known",
+    }
+    rows = [
+        (
+            one.label,
+            *(f"{one.bits[name].mean:,.0f}" if name in one.bits else NOTHING for name in titles),
+            metric_text("psnr", one.bits["psnr_loss"].mean),
+        )
+        for one in comparison.contenders
+        if one.bits
+    ]
+    columns = ("decoder", *titles.values(), "PSNR lost by 8 bits (dB)")
+    note = (
+        "Side information is what bypasses the code: switches say where each maximum was. Entropies are what an ideal"
+        " coder takes that knows how frequent each value is, in each channel of the code, and for switches over all"
+        " places or at each place and channel. How values depend on each other is not used. Together: the code"
+        " entropy-coded, and switches with the place known."
+    )
+    caption = f"Bits an image, measured on {comparison.num_images:,} images"
+    return Table("bits", caption, columns, tuple(rows), 0, note) if rows else None
+
+
 def ablations(comparison: Comparison) -> Table | None:
     """The MSE with parts taken away, and how many times as high it is; None where nothing was measured."""
     titles = {

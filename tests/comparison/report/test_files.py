@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cae.comparison.report import write_report
+from cae.comparison.report.page import render_page
 from tests.comparison.example import make_example
 from tests.comparison.report.parsed import Page, markdown_tables
 
@@ -231,6 +232,28 @@ def test_figures_with_hostile_names_are_whole_pictures(tmp_path):
     assert kinds.count("png") == 3 * (1 + 5) + 1
 
 
+def test_bits_stand_in_a_table_and_in_the_figure_of_rates_beside_the_codecs(example, written):
+    _, text, page = written
+    rows = Page(page).records("bits")
+    for row, contender in zip(rows, example[0].contenders, strict=True):
+        assert row["together"] == f"{contender.bits['total'].mean:,.0f}"
+        has_switches = "switches_entropy" in contender.bits
+        assert (row["switches, at most"] == "3,136") == has_switches == (row["switches, place known"] != "-")
+    (rates,) = [one["alt"] for one in Page(page).every("img") if "PSNR against measured bits" in one["alt"]]
+    assert "JPEG: 400 bits, 19.50 dB to 2,500 bits, 28.00 dB" in rates
+    assert f"{rows[0]['decoder']}: {rows[0]['together']} bits" in rates
+    assert "JPEG and WebP on 2,000 of these images, without headers" in "".join(Page(page).text)
+    assert "Side information is what bypasses the code" in text
+
+
+def test_without_measured_bits_there_is_neither_table_nor_figure_of_them(example):
+    comparison, exhibits = example
+    unmeasured = replace(comparison, contenders=tuple(replace(one, bits={}) for one in comparison.contenders))
+    page = render_page(unmeasured, exhibits)
+    assert "bits" not in Page(page).tables
+    assert "PSNR against measured bits" not in page
+
+
 def test_the_page_needs_nothing_else(written):
     parsed = Page(written[2])
     addresses = [
@@ -258,7 +281,7 @@ def test_every_picture_says_in_words_and_figures_what_it_shows(example, written)
 
 def test_tables_can_be_read_aloud(written):
     parsed = Page(written[2])
-    assert len(parsed.every("caption")) == len(parsed.every("table")) == 11
+    assert len(parsed.every("caption")) == len(parsed.every("table")) == 12
     assert all(cell.get("scope") in ("col", "row") for cell in parsed.every("th"))
     rows = sum(len(rows) - 1 for rows in parsed.tables.values())
     assert sum(cell["scope"] == "row" for cell in parsed.every("th")) == rows

@@ -36,10 +36,15 @@ def test_switches_without_a_sentence_are_still_switches(example):
             assert NO_SWITCHES not in text
             section = text.rpartition("What came through the switches")[2].replace("\n", "").replace(": ", "")
             assert f"max_unpoolSwitches of another image {why}".replace(": ", "") in section
-        assert (
-            f"the code of 6,272 bits. Switches of another image {why} Without switches, "
-            in dict(tell(changed).card.items)["Switches"]
+        measured, unmeasured = (
+            dict(tell(one).card.items)["Switches"] for one in (changed, change(changed, bits={}, bits_in_words=""))
         )
+        bits = comparison.contenders[0].bits
+        assert f" {bits['switches_entropy_given_place'].mean:,.0f} bits an image, as measured, bypass" in measured
+        assert f"the code of {bits['code'].mean:,.0f} (8 bits a value" in measured
+        assert "up to 3,136 bits an image bypass the code of 6,272 bits." in unmeasured
+        for text in (measured, unmeasured):
+            assert f". Switches of another image {why} Without switches, " in text
 
 
 def test_decoders_without_switches_are_told_to_have_none(example):
