@@ -8,7 +8,7 @@ import os
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from cae.commands.arguments.parser import add_data_override_argument, add_override_argument
 from cae.config import load_config
@@ -19,6 +19,9 @@ from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.workflows.evaluation import Split, evaluate_one
 from cae.workflows.planning import check_data_overrides, load_splits_with_progress
 from cae.workflows.training import TrainingJob, find_grid
+
+if TYPE_CHECKING:
+    from cae.comparison.record import Comparison
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +53,12 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="AMOUNT",
         help="decoders whose figures differ by less are equivalent, in the metric's unit; default: 0.1 dB of PSNR, and"
         " none for other metrics",
+    )
+    parser.add_argument(
+        "--ranks",
+        action="store_true",
+        help="each folder is an experiment on a data set of its own: compare each by itself, then rank the decoders"
+        " over all of them; --out is the folder of the ranks",
     )
     parser.add_argument(
         "--again", action="store_true", help="measure runs, too, that were measured already with nothing changed since"
@@ -97,10 +106,14 @@ def run_evaluate(options: argparse.Namespace) -> int:
     check_data_overrides(options.overrides)
     if options.feature_images is not None and options.features is False:
         raise ConfigError("--feature-images has no effect with --no-features.")
+    if options.ranks:
+        _check_is_about_runs(options)
+        _rank(options)
+        return 0
     directories, left_out = find_runs(options.runs, tell)
     if len(directories) > 1:
         _check_is_about_runs(options)
-        _compare(directories, left_out, options)
+        _compare(directories, left_out, options, options.out)
         return 0
     if options.band is not None and not left_out:
         raise ConfigError("--band: is for comparisons; one run was given.")
@@ -135,7 +148,8 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
         projector=options.projector,
     )
     print(format_results(directory.path, results))
-    print(textwrap.fill(results["bits_in_words"], 118, break_on_hyphens=False, break_long_words=False))
+    if results["bits_in_words"]:
+        print(textwrap.fill(results["bits_in_words"], 118, break_on_hyphens=False, break_long_words=False))
     if results["ablations_in_words"]:
         print(results["ablations_in_words"])
     pictures = [str(out / "reconstructions.png")]
@@ -152,18 +166,42 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     tell("Pictures: " + "\n          ".join(pictures))
 
 
-def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], options: argparse.Namespace) -> None:
+def _rank(options: argparse.Namespace) -> None:
+    """Compare each experiment by itself, and rank the decoders over all of them."""
+    if options.out is None or len(options.runs) < 2:
+        raise ConfigError("--ranks: needs two experiments or more, and --out, a folder for the ranks.")
+    check_is_writable(options.out)
+    found = {str(path): find_runs([path], tell) for path in options.runs}
+    for path, (directories, _) in found.items():
+        if len(directories) < 2:
+            raise ConfigError(f"--ranks: needs experiments of several runs each. Received: {path}, which has one.")
+    comparisons = {
+        path: _compare(directories, left_out, options, None) for path, (directories, left_out) in found.items()
+    }
+    from cae.comparison.ranks import rank_decoders, ranks_in_words, ranks_table, write_ranks
+    from cae.comparison.report.terminal import format_table
+
+    ranks = rank_decoders(comparisons)
+    write_ranks(ranks, options.out)
+    print("\n".join(["", ranks_table(ranks).caption, *format_table(ranks_table(ranks))]))
+    print(textwrap.fill(ranks_in_words(ranks), 100))
+    print(options.out)
+
+
+def _compare(
+    directories: Sequence[RunDirectory], left_out: Sequence[str], options: argparse.Namespace, out: Path | None
+) -> Comparison:
     # A run may be `.`, whose parent is not what pathlib says.
     experiments = list(dict.fromkeys(Path(os.path.abspath(directory.path)).parent for directory in directories))
     experiment = experiments[0] if len(experiments) == 1 else None
-    if experiment is None and options.out is None:
+    if experiment is None and out is None:
         raise ConfigError(
             "--out: runs of several experiments have no folder in common; give one for the comparison. Received runs"
             f" in {', '.join(map(str, experiments))}."
         )
-    out = options.out or _as_typed(experiments[0]) / "comparison"
+    is_given, out = out is not None, out or _as_typed(experiments[0]) / "comparison"
     check_is_writable(out)
-    read_only = _find_read_only(directories, experiment, is_allowed=options.out is not None)
+    read_only = _find_read_only(directories, experiment, is_allowed=is_given)
     start_engine()
     from cae.comparison.compare import compare_runs
     from cae.comparison.events import write_events
@@ -195,6 +233,7 @@ def _compare(directories: Sequence[RunDirectory], left_out: Sequence[str], optio
         shown.append(out)
     tell(f"In a browser: {out / 'comparison.html'}")
     tell(next_steps(*(["tensorboard", "--logdir", folder] for folder in shown)))
+    return comparison
 
 
 def _find_read_only(directories: Sequence[RunDirectory], experiment: Path | None, *, is_allowed: bool) -> list[Path]:

@@ -178,7 +178,10 @@ def _codecs(measured_on: EvaluationSet, tell: Callable[[str], None]) -> dict[str
     tell("measuring JPEG, WebP and PCA on the same images")
     with user_errors():
         curves, number = measure_rate_curves(measured_on.splits.train, measured_on.images)
-    return {name: RateCurve(*zip(*points, strict=True), number) for name, points in curves.items()}
+    return {
+        name: RateCurve(tuple(bits for bits, _ in points), tuple(psnr for _, psnr in points), number)
+        for name, points in curves.items()
+    }
 
 
 def _corruption(runs: Sequence[RunRecord]) -> str:

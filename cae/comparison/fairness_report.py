@@ -184,11 +184,11 @@ def _tell_switches(sizes: Mapping[str, Sizes], equal: list[str], unequal: list[s
         equal.append("Switches: no decoder is given any; all that it knows of an image comes through the code.")
         return
     if len(carried) == len(sizes) and len(set(carried.values())) == 1:
-        equal.append(f"Switches: {next(iter(carried.values())):,} bits an image bypass the code in each.")
+        equal.append(f"Switches: up to {next(iter(carried.values())):,} bits an image bypass the code in each.")
         return
     for label, bits in carried.items():
         unequal.append(
-            f"Switches: `{label}` is given {bits:,} bits an image that bypass its code of"
+            f"Switches: `{label}` is given up to {bits:,} bits an image that bypass its code of"
             f" {sizes[label].code_bits:,} bits."
         )
     without = [f"`{label}`" for label in sizes if label not in carried]
@@ -199,9 +199,9 @@ def _tell_switches(sizes: Mapping[str, Sizes], equal: list[str], unequal: list[s
     if carried[most] > (1 + TOLERANCE) * smallest:
         others = "others get none" if without else f"the least that another gets is {smallest:,}"
         warnings.append(
-            f"Switches: `{most}` gets {carried[most]:,} bits an image that bypass the code,"
+            f"Switches: `{most}` gets up to {carried[most]:,} bits an image that bypass the code,"
             f" {_percent(carried[most] / sizes[most].code_bits)} on top of its code, and {others}; what it owes to them"
-            " is in the ablations."
+            " is in the ablations, and what they measure up to in the table of bits."
         )
 
 

@@ -141,6 +141,8 @@ def _flat_artefacts(artefacts: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _flat_bits(bits: Mapping[str, Any]) -> dict[str, float | None]:
+    if not bits:
+        return {}
     code, switches = bits["code"], bits.get("switches", {})
     flat = {"total": bits["total"], "code": code["entropy"]}
     flat |= {name: code[name] for name in ("quantized", "psnr", "psnr_loss")}

@@ -66,7 +66,7 @@ class BitMeter:
         if not self._counts:
             windows = [pool.pool_size**2 for pool in self._plan.switches]
             self._counts = [
-                np.zeros((cells, *one.shape[1:]), np.int64) for cells, one in zip(windows, switches, strict=True)
+                np.zeros((cells, *one.shape[1:]), np.int32) for cells, one in zip(windows, switches, strict=True)
             ]
         for counts, one in zip(self._counts, switches, strict=True):
             for cell in range(len(counts)):
@@ -87,8 +87,11 @@ class BitMeter:
             Bits an image: `code` with its `values`, `quantized` (8 bits each), `entropy`, `psnr` and `psnr_loss` in dB;
             with switches also `switches` (`at_most` log2(window) each, `entropy`, and `entropy_given_place` for a coder
             that knows each place and channel) and `poolings`, the same for each; `total`, entropies of code and
-            switches; and `images`, the number that all this was counted on.
+            switches; `control`, of `match_bits`; and `images`, the number that all this was counted on. Empty where a
+            code has values that are not finite.
         """
+        if not np.isfinite([self._low, self._high]).all():
+            return {}
         low = self._low.astype(np.float32)
         step = ((self._high - self._low) / (LEVELS - 1)).astype(np.float32)
         counts = np.zeros((len(low), LEVELS), np.int64)
@@ -133,7 +136,7 @@ def _switch_bits(counts: np.ndarray, at_most: float) -> dict[str, float]:
     return {
         "at_most": at_most,
         "entropy": float(places * entropy(counts.reshape(len(counts), places).sum(axis=1))),
-        "entropy_given_place": float(entropy(np.moveaxis(counts, 0, -1)).sum()),
+        "entropy_given_place": float(sum(entropy(np.moveaxis(row, 0, -1)).sum() for row in counts.swapaxes(0, 1))),
     }
 
 
@@ -151,6 +154,8 @@ def bits_in_words(bits: Mapping[str, Any]) -> str:
         switches have 8,100 for a coder that knows each place, 9,000 for one that does not, and at most
         12,544.
     """
+    if not bits:
+        return ""
     code = bits["code"]
     sentences = [
         f"Bits an image, measured on {bits['images']:,} images: {bits['total']:,.0f} in all. The code has"

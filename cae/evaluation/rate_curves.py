@@ -51,7 +51,8 @@ def measure_rate_curves(training: ImageSet, images: ImageSet) -> tuple[dict[str,
     curves = {
         name: [_measure_files(measured, word, quality) for quality in _QUALITIES] for name, word in codecs.items()
     }
-    curves["PCA"] = _measure_pca(_evenly(training), measured)
+    if curve := _measure_pca(_evenly(training), measured):
+        curves["PCA"] = curve
     return {name: sorted(curve) for name, curve in curves.items()}, len(measured)
 
 
@@ -99,6 +100,8 @@ def _measure_pca(training: ImageSet, images: ImageSet) -> Curve:
     pca = fit_block_klt(_batches(training), block, math.prod(block) * channels)
     codes = np.concatenate([pca.encode(batch) for batch in _batches(images)])
     components = np.arange(codes.shape[-1])
+    if not len(components):  # training images are all alike
+        return []
     curve = []
     for step in _STEPS:
         levels = np.rint(codes / step).astype(np.int64)

@@ -138,7 +138,7 @@ def make_links(plan: Plan) -> list[Link]:
         for operation in reversed(step.inner):
             if isinstance(operation, Upsample) and operation.switches_from:
                 pool = operation.switches_from
-                label = f"switches, {bits[pool]:,} bits"
+                label = f"switches, {bits[pool]:,} bits" if bits[pool] else "switches of another image"
                 links.append(Link("switches", owners[pool], step.name, operation.name, label))
             elif isinstance(operation, TiedConvolution):
                 label = f"kernel {as_text(_encoder_kernel(operation))}"

@@ -209,6 +209,20 @@ def test_ablations_and_artefacts_stand_beside_a_run_with_switches(trained, run_c
     assert "2" in results["artefacts"]["phase_amplitude"]
 
 
+def test_a_decoder_trained_with_other_images_switches_is_validated_and_measured_with_them(trained, run_command):
+    run = trained(MODEL.replace("max_unpool", "{kind: max_unpool, train_switches: shuffled}"))
+    out = evaluate(run_command, run, "--split", "validation")
+    results = json.loads((run / "evaluation" / "results.json").read_text())
+    best = json.loads((run / "summary.json").read_text())["best"]
+    assert results["psnr"] == pytest.approx(best["val_psnr"], abs=1e-3)
+    assert results["ablations"].keys() == {"latent_zeroed", "switches_fixed", "switches_own"}
+    assert results["ablations"]["switches_own"]["mse"] != pytest.approx(results["mse"], rel=1e-4)
+    assert results["ablations_in_words"] in out
+    assert "trained with the switches of other images" in out
+    assert results["code"]["switch_bits"] == 0
+    assert "switches" not in results["bits"]
+
+
 def test_without_switches_only_the_latent_can_be_taken_away(trained, run_command, tmp_path):
     run = trained("model: {encoder: {filters: [2]}, decoder: {upsampling: resize, output_activation: linear}}\n")
     evaluate(run_command, run, "--out", tmp_path)

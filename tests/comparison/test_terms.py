@@ -208,10 +208,10 @@ def test_sizes_are_warned_of_beyond_ten_percent_of_the_smallest(largest, warned)
 def test_switches_are_told_of_with_who_carries_how_many():
     sizes = {"resize nearest": SIZES, "subpixel": Sizes(1000, 50_000, 512, 256)}
     found = terms(*pair(), sizes=sizes)
-    assert "Switches: `subpixel` is given 256 bits an image that bypass its code of 512 bits." in found.unequal
+    assert "Switches: `subpixel` is given up to 256 bits an image that bypass its code of 512 bits." in found.unequal
     [warning] = found.warnings
-    assert "`subpixel` gets 256 bits" in warning
+    assert "`subpixel` gets up to 256 bits" in warning
     assert "50% on top of its code" in warning
     same = terms(*pair(), sizes=dict.fromkeys(sizes, sizes["subpixel"]))
-    assert any(line.startswith("Switches: 256 bits") for line in same.equal)
+    assert any(line.startswith("Switches: up to 256 bits") for line in same.equal)
     assert same.warnings == ()

@@ -103,3 +103,11 @@ def test_a_control_has_the_bits_of_code_and_switches_to_half_a_channel(bottlenec
     places = plan.latent_shape[0] * plan.latent_shape[1]
     assert abs(6.5 * (other.code.values - plan.code.values) - 97.0) <= 6.5 * places / 2
     assert match_bits(plan, 0.0, 6.5) is None
+
+
+def test_bits_of_codes_that_are_not_finite_are_not_counted():
+    plan = plan_of("resize", {"kind": "spatial", "channels": 2})
+    meter = BitMeter(plan)
+    meter.add(np.array([0.0, np.inf], np.float32).reshape(1, 1, 1, 2), [])
+    assert meter.measure(None, None, 20.0) == {}
+    assert bits_in_words({}) == ""

@@ -71,3 +71,10 @@ def test_of_many_images_an_even_sample_is_looked_at(monkeypatch):
     curves, number = rate_curves.measure_rate_curves(training, ArraySet(pixels))
     assert number == 3
     assert curves == measure_rate_curves(training, ArraySet(pixels[::2]))[0]
+
+
+def test_constant_images_have_no_components_and_take_no_bits():
+    pixels = np.full((3, 16, 16, 1), 128, np.uint8)
+    curves, _ = measure_rate_curves(ArraySet(pixels), ArraySet(pixels))
+    assert curves.keys() == {"JPEG", "WebP"}
+    assert all(bits == 0 for bits, _ in curves["JPEG"])

@@ -96,7 +96,7 @@ def draw_rates(comparison: Comparison) -> Drawn | None:
         axes = figure.add_subplot()
         handles, labels = [], []
         for contender in contenders:
-            look, bits, psnr = styles[contender.label], contender.bits["total"].mean, contender.bits["psnr"]
+            look, bits, psnr = styles[contender.label], max(1.0, contender.bits["total"].mean), contender.bits["psnr"]
             if psnr.low is not None and psnr.high is not None:
                 axes.vlines(bits, psnr.low, psnr.high, color=look.color, linewidth=1.5)
             handles += axes.plot(
@@ -106,7 +106,8 @@ def draw_rates(comparison: Comparison) -> Drawn | None:
             place = look.label.split(" ")[0]
             axes.annotate(place, (bits, psnr.mean), xytext=(5, 4), textcoords="offset points", fontsize=8)
         for (name, curve), line in zip(comparison.codecs.items(), ("-", "--", ":"), strict=False):
-            handles += axes.plot(curve.bits, curve.psnr, color="#555555", linestyle=line, linewidth=1.2)
+            bits = np.maximum(1.0, curve.bits)  # constant pictures take none
+            handles += axes.plot(bits, curve.psnr, color="#555555", linestyle=line, linewidth=1.2)
             labels.append(name)
         axes.set_xscale("log")
         axes.margins(x=0.08, y=0.12)

@@ -113,15 +113,20 @@ def add_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str])
         text.set_text(label)
 
 
-def svg_uri(figure: Figure) -> str:
+def svg(figure: Figure) -> bytes:
     """Draw as SVG, text as outlines: no font of the reader's is needed."""
-    return _uri(figure, FigureCanvasSVG(figure).print_svg, "image/svg+xml", metadata={"Date": None, "Creator": None})
+    return _saved(FigureCanvasSVG(figure).print_svg, metadata={"Date": None, "Creator": None})
+
+
+def svg_uri(figure: Figure) -> str:
+    """Draw as SVG for the page."""
+    return data_uri(svg(figure), "image/svg+xml")
 
 
 def png_uri(figure: Figure) -> str:
     """Draw as PNG, for figures that are made of pixels."""
     figure.set_dpi(_PIXELS_PER_INCH)
-    return _uri(figure, FigureCanvasAgg(figure).print_png, "image/png", metadata={"Software": None})
+    return data_uri(_saved(FigureCanvasAgg(figure).print_png, metadata={"Software": None}), "image/png")
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -129,10 +134,10 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _uri(figure: Figure, save: Any, kind: str, metadata: dict[str, None]) -> str:
+def _saved(save: Any, metadata: dict[str, None]) -> bytes:
     file = io.BytesIO()
     save(file, metadata=metadata)
-    return data_uri(file.getvalue(), kind)
+    return file.getvalue()
 
 
 @lru_cache(maxsize=1)

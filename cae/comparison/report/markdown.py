@@ -44,7 +44,7 @@ def render_markdown(comparison: Comparison) -> str:
 def _part(part: Part) -> list[str]:
     match part:
         case Table():
-            return [_table(part)]
+            return [markdown_table(part)]
         case Sentences():
             return _list_of(part.heading, part.items)
         case Facts():
@@ -76,7 +76,7 @@ def _with_code(text: str) -> str:
     return "".join(f"`{piece}`" if is_code else _escaped(piece) for piece, is_code in pieces)
 
 
-def _table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
     """A caption, the table with columns in line, and its note."""
     lines = [[escape_markdown(cell) for cell in cells] for cells in (table.columns, *table.rows)]
     numbers = {column for column in range(len(lines[0])) if column != table.row_header and _is_numeric(table, column)}
