@@ -106,8 +106,8 @@ def draw_rates(comparison: Comparison) -> Drawn | None:
             place = look.label.split(" ")[0]
             axes.annotate(place, (bits, psnr.mean), xytext=(5, 4), textcoords="offset points", fontsize=8)
         for (name, curve), line in zip(comparison.codecs.items(), ("-", "--", ":"), strict=False):
-            bits = np.maximum(1.0, curve.bits)  # constant pictures take none
-            handles += axes.plot(bits, curve.psnr, color="#555555", linestyle=line, linewidth=1.2)
+            positive = [max(1.0, one) for one in curve.bits]  # constant pictures take none
+            handles += axes.plot(positive, curve.psnr, color="#555555", linestyle=line, linewidth=1.2)
             labels.append(name)
         axes.set_xscale("log")
         axes.margins(x=0.08, y=0.12)
