@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 # A curve's points: bits and PSNR in dB of an image, means over images.
 Curve = list[tuple[float, float]]
 
-# Bounds on images, and on values in memory (64 MB): about ten seconds for 2,000 images of 32x32.
-_MOST_IMAGES, _MOST_VALUES = 2000, 2**24
+# Bounds on images that are measured and on those that PCA is fitted on, and on values in memory (64 MB).
+_MOST_IMAGES, _MOST_TRAINING_IMAGES, _MOST_VALUES = 1000, 2000, 2**24
 _IMAGES_AT_ONCE = 64
-_QUALITIES = (5, 15, 30, 50, 75, 90)
+_QUALITIES = (5, 15, 35, 65, 90)
 # Steps of PCA's quantiser, in units of the pixel range.
-_STEPS = tuple(2.0**-power for power in range(7))
+_STEPS = tuple(2.0**-power for power in range(6))
 # Larger images are cut into squares, each of which PCA takes for an image.
 _LARGEST_PCA, _SQUARE = 3072, 16
 
@@ -41,23 +41,23 @@ def measure_rate_curves(training: ImageSet, images: ImageSet) -> tuple[dict[str,
 
     Args:
         training: The training part.
-        images: The images that the decoders are measured on; at most 2,000 of them, evenly spread, are looked at.
+        images: The images that the decoders are measured on; at most 1,000 of them, evenly spread, are looked at.
 
     Returns:
         Each codec's curve, the fewest bits first, and the number of images.
     """
-    measured = _evenly(images)
+    measured = _evenly(images, _MOST_IMAGES)
     codecs = {"JPEG": "JPEG", "WebP": "WEBP"}
     curves = {
         name: [_measure_files(measured, word, quality) for quality in _QUALITIES] for name, word in codecs.items()
     }
-    if curve := _measure_pca(_evenly(training), measured):
+    if curve := _measure_pca(_evenly(training, _MOST_TRAINING_IMAGES), measured):
         curves["PCA"] = curve
     return {name: sorted(curve) for name, curve in curves.items()}, len(measured)
 
 
-def _evenly(images: ImageSet) -> ImageSet:
-    most = min(len(images), _MOST_IMAGES, max(2, _MOST_VALUES // math.prod(images.image_shape)))
+def _evenly(images: ImageSet, most: int) -> ImageSet:
+    most = min(len(images), most, max(2, _MOST_VALUES // math.prod(images.image_shape)))
     return images.take(np.unique(np.linspace(0, len(images) - 1, most).astype(np.int64)))
 
 
