@@ -13,7 +13,7 @@ from PIL import Image
 from cae.data.pixels import to_float
 from cae.evaluation.bits import entropy
 from cae.measures.linear_codes import fit_block_klt
-from cae.measures.pixel_errors import PSNR_CAP
+from cae.measures.per_image import PSNR_CAP
 
 if TYPE_CHECKING:
     from cae.data.image_set import ImageSet

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from cae.data.array_set import ArraySet
-from cae.measures.pixel_errors import mse_per_image, psnr_from_mse
 from scipy import stats
 
 from cae.config.model import ModelSection
 from cae.config.objective import NoCorruption, ObjectiveSection
+from cae.data.image_set import ArraySet
 from cae.evaluation.bits import BitMeter, bits_in_words, entropy
 from cae.evaluation.measure import Measurer
+from cae.measures.per_image import mse_per_image, psnr_from_mse
 from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.plan.matching import match_bits

@@ -4,10 +4,10 @@ import io
 
 import numpy as np
 import pytest
-from cae.data.array_set import ArraySet
 from PIL import Image
 from scipy import stats
 
+from cae.data.image_set import ArraySet
 from cae.evaluation import rate_curves
 from cae.evaluation.rate_curves import measure_rate_curves
 
