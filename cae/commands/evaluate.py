@@ -179,7 +179,7 @@ def _rank(options: argparse.Namespace) -> None:
         path: _compare(directories, left_out, options, None) for path, (directories, left_out) in found.items()
     }
     from cae.comparison.ranks import rank_decoders, ranks_in_words, ranks_table, write_ranks
-    from cae.comparison.report.terminal import format_table
+    from cae.comparison.report.markdown import format_table
 
     ranks = rank_decoders(comparisons)
     write_ranks(ranks, options.out)
