@@ -27,6 +27,8 @@ from cae.commands.arguments.images import (
     tell_warnings,
     way_of,
 )
+from cae.config.data import CLASS_NAMES
+from cae.data.dividing import class_name
 from cae.errors import ConfigError, UserError
 from cae.files import file_error
 from cae.inference import TrainedAutoencoder
@@ -164,12 +166,19 @@ def _normal_classes(
     """The classes that are normal, where that is known and images have classes."""
     if options.normal_classes is None:
         own = model.config.data.classes if options.split is not None and options.labels is None else None
-        return [str(name) for name in own or ()]
+        return _as_named(own or (), model, classes or ())
     if classes is None:
         raise ConfigError("--normal-classes needs images in class folders, or --labels.")
-    normal = [name.strip() for name in options.normal_classes.split(",")]
+    normal = _as_named([name.strip() for name in options.normal_classes.split(",")], model, classes)
     check_normal([name or "" for name in classes], normal)
     return normal
+
+
+def _as_named(wanted: Sequence[int | str], model: TrainedAutoencoder, classes: Sequence[str | None]) -> list[str]:
+    """Give classes that are given by number the names that the images' classes have."""
+    names = CLASS_NAMES.get(model.config.data.source, ())
+    named = {str(one): class_name(int(one), names) for one in wanted if str(one).isdecimal()}
+    return [named[word] if named.get(word) in classes else word for word in map(str, wanted)]
 
 
 def _find_threshold(

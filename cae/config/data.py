@@ -22,6 +22,14 @@ STANDARD_SHAPES = {
 }
 """(height, width, channels) of the public data sets, by `data.source`."""
 
+_FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+CLASS_NAMES = {
+    "bundled": _FASHION,
+    "fashion_mnist": _FASHION,
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+}
+"""What the labels from 0 on mean, of public data sets whose files do not say it."""
+
 Channels = Annotated[Literal[1, 3], NotBool]
 FilePath = Annotated[str, Field(min_length=1), says("the path of a file or folder")]
 Classes = Annotated[

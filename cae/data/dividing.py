@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from cae.config.data import CLASS_NAMES
 from cae.data.formats.image_lists import left_out_in_words
 from cae.data.image_set import ImageSet, Splits
 from cae.data.patch_set import pictures_of
@@ -169,7 +170,8 @@ def _number(wanted: int | str, splits: Splits) -> int:
     # A folder may be called `3`, and YAML gives that as a number.
     if str(wanted) in splits.class_names:
         return splits.class_names.index(str(wanted))
-    if splits.class_names or not isinstance(wanted, int):
+    has_numbers = not splits.class_names or splits.class_names in CLASS_NAMES.values()
+    if not has_numbers or not isinstance(wanted, int):
         raise UserError(f"`data.classes` must name classes of the data. Received: {wanted}. {_existing(splits)}")
     return wanted
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cae.config.data import ArrayData, BundledData
+from cae.data.dividing import class_name
 from cae.data.load import load_splits
 from cae.errors import UserError
 from tests.data.folders import numbered, parts_of, section, write
@@ -41,10 +42,16 @@ def test_unknown_class_folders_are_told(tmp_path, classes, message):
 
 
 def test_unknown_labels_and_images_without_labels_are_told(tmp_path):
-    with pytest.raises(UserError, match=r"must leave an image in every part.*The data have: 0, 1, 2, 3, 4, 5, 6"):
+    with pytest.raises(UserError, match=r"must leave an image in every part.*The data have: T-shirt/top, Trouser, "):
         load_splits(BundledData(classes=(12,)))
     with pytest.raises(UserError, match="Received: shirt"):
         load_splits(BundledData(classes=("shirt",)))
     np.save(tmp_path / "images.npy", np.zeros((30, 4, 4), np.uint8))
     with pytest.raises(UserError, match="needs images with labels"):
         load_splits(ArrayData(path=str(tmp_path / "images.npy"), classes=(0,)))
+
+
+def test_classes_of_a_known_data_set_go_by_name_and_by_number():
+    by_number, by_name = (load_splits(BundledData(classes=(one,))) for one in (9, "Ankle boot"))
+    assert list(by_number.test.names) == list(by_name.test.names)
+    assert class_name(9, by_name.class_names) == "Ankle boot"

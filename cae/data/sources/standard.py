@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cae.caches import keras_datasets_folder
-from cae.config.data import STANDARD_SHAPES, BundledData, StandardData
+from cae.config.data import CLASS_NAMES, STANDARD_SHAPES, BundledData, StandardData
 from cae.data.dividing import Parts
 from cae.data.formats.array_files import ArrayFile, open_array_file, read_idx
 from cae.data.image_set import ArraySet, Progress
@@ -109,7 +109,8 @@ def load(section: BundledData | StandardData, progress: Progress | None = None) 
         ArraySet(part.images, labels=part.labels, image_size=section.image_size, channels=section.channels)
         for part in found
     )
-    return Parts(train, test=test, origins={"test": "the data set's own"})
+    names = CLASS_NAMES.get(section.source, ())
+    return Parts(train, test=test, class_names=names, origins={"test": "the data set's own"})
 
 
 def is_on_this_machine(section: StandardData) -> bool:
