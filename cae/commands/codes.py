@@ -29,15 +29,16 @@ from cae.runs import check_is_writable, open_run
 def add_encode_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_image_arguments(parser)
-    parser.add_argument(
+    group = parser.add_argument_group("what is written")
+    group.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="FILE",
         help=f"file for the codes, ending in {', '.join(ENDINGS)} (the last needs pyarrow)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
-    parser.add_argument(
+    group.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
+    group.add_argument(
         "--pool",
         choices=("none", "mean", "max"),
         default="none",

@@ -41,13 +41,14 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for the files; default: RUN/evaluation, and for the comparison of several EXPERIMENT/comparison;"
         " what an earlier evaluation, of any split, left there is replaced",
     )
-    parser.add_argument(
+    group = parser.add_argument_group("what is compared, and how")
+    group.add_argument(
         "--metric",
         default="psnr",
         help="what a comparison is sorted by: mse, mae, psnr (default), ssim, high_frequency_ratio, or ms_ssim of"
         " images of 161 pixels a side or more",
     )
-    parser.add_argument(
+    group.add_argument(
         "--band",
         type=positive_number,
         metavar="AMOUNT",
@@ -63,19 +64,20 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="measure runs, too, that were measured already with nothing changed since"
     )
-    parser.add_argument(
+    group = parser.add_argument_group("what the codes are worth")
+    group.add_argument(
         "--features",
         action=argparse.BooleanOptionalAction,
         help="what the codes are worth: nearest neighbours and a linear probe on labels, beside pixels and PCA, and"
         " pictures of neighbours, interpolation and traversal; default: for a single run whose images have labels",
     )
-    parser.add_argument(
+    group.add_argument(
         "--feature-images",
         type=positive_count,
         metavar="N",
         help="training images that probes are fitted on, and images that they are scored on, at most; default: 10000",
     )
-    parser.add_argument(
+    group.add_argument(
         "--projector",
         action="store_true",
         help="write up to 2,000 codes with thumbnails and labels for TensorBoard's projector",

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cae.commands.arguments.parser import CommandParser, Parser
 from cae.engine import restart_with_huge_pages
@@ -40,10 +40,46 @@ COMMANDS = {
     "doctor": "check this machine, and a configuration, for what stands in the way of training",
     "list": "list runs, kinds of layers, configurations, or all keys of a configuration",
     "describe": "print or draw a model's layers, shapes, parameters and code size without training",
+    "completion": "print what makes a shell complete commands, options, runs and keys",
+}
+
+# Where each command is explained, and what can be typed: of the quickstart's run, which `python train.py` makes.
+_RUN = "runs/quickstart/conv_transpose"
+_HELP: dict[str, tuple[str, ...]] = {
+    "train": ("README.md", "train", "train configs/quickstart.yaml --epochs 2 model.decoder.upsampling=resize"),
+    "protocol": ("docs/using.md#before-comparing-a-protocol", "protocol configs/compare_decoders.yaml"),
+    "tune": ("docs/using.md#before-training-a-learning-rate", "tune configs/quickstart.yaml"),
+    "evaluate": ("docs/using.md#what-a-run-has-to-beat", f"evaluate {_RUN}", "evaluate runs/quickstart --metric ssim"),
+    "tensorboard": ("docs/tensorboard.md", "tensorboard runs"),
+    "visualize": ("docs/README.md", f"visualize {_RUN}", f"visualize {_RUN} --maps 0,3 --method guided"),
+    "reconstruct": (
+        "docs/using.md#reconstruct",
+        f"reconstruct {_RUN} photos --out reconstructed",
+        f"reconstruct {_RUN} --split test --out reconstructed",
+    ),
+    "encode": ("docs/using.md#encode-and-decode", f"encode {_RUN} --split test --out codes.npz"),
+    "decode": ("docs/using.md#encode-and-decode", f"decode {_RUN} codes.npz --out decoded"),
+    "score": (
+        "docs/using.md#find-what-does-not-belong",
+        f"score {_RUN} photos --out scored",
+        f"score {_RUN} --split test --fpr 0.01",
+    ),
+    "export": ("docs/export.md", f"export {_RUN} --format litert --out model.tflite"),
+    "verify": ("docs/reliability.md", f"verify {_RUN}"),
+    "prepare": ("README.md", "prepare photos shards --image-size 64 64"),
+    "doctor": ("docs/reliability.md#before-you-start", "doctor", "doctor configs/quickstart.yaml"),
+    "list": ("docs/using.md#the-command-line", "list runs", "list keys learning_rate"),
+    "describe": (
+        "docs/using.md#the-command-line",
+        "describe configs/quickstart.yaml",
+        "describe configs/quickstart.yaml model.bottleneck.channels=4 --figure plan.svg",
+    ),
+    "completion": ("docs/using.md#the-command-line", "completion bash"),
 }
 
 # Commands whose module in this package is called otherwise than they are.
 _MODULES = {"tune": "train", "protocol": "evaluate", "encode": "codes", "decode": "codes", "list": "describe"}
+_MODULES["completion"] = "arguments.completion"
 
 # Letters of what a library says: some quote all that they were given.
 _MOST_SAID = 500
@@ -64,6 +100,7 @@ def _run(arguments: Sequence[str]) -> int:
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
     is_debug = False
+    arguments = command_first(arguments)
     try:
         options = _make_parser(arguments).parse_args(arguments)
         is_debug = options.debug
@@ -111,9 +148,34 @@ def entry_point(arguments: Sequence[str] | None = None) -> int:
         arguments: by default those on the command line.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if list(arguments[:1]) == ["train"]:
+    if command_first(arguments)[:1] == ["train"]:
         restart_with_huge_pages()
+    if arguments[:1] == ["__complete"]:
+        print("\n".join(completions(arguments[1:])))
+        return 0
     return main(arguments)
+
+
+def command_first(arguments: Sequence[str]) -> list[str]:
+    """Let options of a command stand before it, too.
+
+    >>> command_first(["-q", "train", "mine.yaml"]), command_first(["--help"])
+    (['train', '-q', 'mine.yaml'], ['--help'])
+    """
+    words = list(arguments)
+    if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
+        words.sort(key=lambda word: word not in COMMANDS or word != next(filter(COMMANDS.get, words)))
+    return words
+
+
+def completions(words: Sequence[str]) -> list[str]:
+    """What the last of some words can become; see `cae.commands.arguments.completion.complete`."""
+    from cae.commands.arguments.completion import complete
+
+    before, word = command_first(words[:-1]), words[-1] if words else ""
+    if not before or before[0] not in COMMANDS:
+        return [name for name in (*COMMANDS, "--help", "--version", "-q", "-v") if name.startswith(word)]
+    return complete(_make_command_parser(before[0]), [*before[1:], word])
 
 
 def _show_traceback(is_debug: bool) -> None:
@@ -128,22 +190,47 @@ def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_ShowVersion, help="show the version and what it runs on")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
-        level = command.add_mutually_exclusive_group()
-        level.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings, errors and results")
-        level.add_argument(
-            *("-v", "--verbose", "--debug"),
-            action="store_true",
-            dest="debug",
-            help="say more: with an error where it arose, and what TensorFlow says",
-        )
-        command.add_argument("--version", action=_ShowVersion, help=argparse.SUPPRESS)
+        command = commands.add_parser(name, **_made_of(name), help=summary)
         # Only the command that is asked for is imported: help for one should not wait for another's libraries.
         if arguments and arguments[0] == name:
-            module = importlib.import_module(f"cae.commands.{_MODULES.get(name, name)}")
-            getattr(module, f"add_{name}_arguments")(command)
-            command.set_defaults(run=getattr(module, f"run_{name}"))
+            _declare(command, name)
     return parser
+
+
+def _make_command_parser(name: str) -> CommandParser:
+    parser = CommandParser(**_made_of(name))
+    _declare(parser, name)
+    return parser
+
+
+def _made_of(name: str) -> dict[str, Any]:
+    page, *examples = _HELP[name]
+    shown = "".join(f"\n  python -m cae {example}" for example in examples)
+    return {
+        "description": f"{COMMANDS[name].capitalize()}.",
+        "epilog": f"for example:{shown}\n\nmore in {page}",
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "add_help": False,
+    }
+
+
+def _declare(command: CommandParser, name: str) -> None:
+    """Declare a command's arguments, and last those that all commands have."""
+    command._positionals.title = "what stands without an option"
+    module = importlib.import_module(f"cae.commands.{_MODULES.get(name, name)}")
+    getattr(module, f"add_{name}_arguments")(command)
+    command.set_defaults(run=getattr(module, f"run_{name}"))
+    group = command.add_argument_group("help and messages")
+    group.add_argument("-h", "--help", action="help", help="show this")
+    level = group.add_mutually_exclusive_group()
+    level.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings, errors and results")
+    level.add_argument(
+        *("-v", "--verbose", "--debug"),
+        action="store_true",
+        dest="debug",
+        help="say more: with an error where it arose, and what TensorFlow says",
+    )
+    command.add_argument("--version", action=_ShowVersion, help=argparse.SUPPRESS)
 
 
 class _ShowVersion(argparse.Action):

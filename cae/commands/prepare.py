@@ -22,17 +22,18 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="image folder, as for data.source: image_folder")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the shards; appears when all is written")
-    parser.add_argument(
+    group = parser.add_argument_group("what becomes of the images")
+    group.add_argument(
         "--image-size",
         type=int,
         nargs=2,
         metavar=("H", "W"),
         help="height and width that all images are brought to, stored as PNG; default: files are stored as they are",
     )
-    parser.add_argument(
+    group.add_argument(
         "--fit", choices=["stretch", "crop"], default="stretch", help="how --image-size is reached; default: stretch"
     )
-    parser.add_argument("--channels", type=int, choices=[1, 3], help="store all images in gray, or in colour, as PNG")
+    group.add_argument("--channels", type=int, choices=[1, 3], help="store all images in gray, or in colour, as PNG")
     parser.add_argument(
         "--shard-megabytes", type=float, default=128, metavar="N", help="size at which a shard is full; default: 128"
     )

@@ -41,12 +41,11 @@ def add_reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_image_arguments(parser)
     add_size_arguments(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the reconstructions and scores.csv")
-    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds files already")
-    parser.add_argument(
-        "--error-maps", action="store_true", help=f"also draw where the errors are, in OUT/{ERROR_MAPS}"
-    )
-    parser.add_argument(
+    group = parser.add_argument_group("what is written")
+    group.add_argument("--out", type=Path, required=True, help="folder for the reconstructions and scores.csv")
+    group.add_argument("--overwrite", action="store_true", help="write into a folder that holds files already")
+    group.add_argument("--error-maps", action="store_true", help=f"also draw where the errors are, in OUT/{ERROR_MAPS}")
+    group.add_argument(
         "--format",
         choices=("png", "npy"),
         default="png",

@@ -51,7 +51,8 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_image_arguments(parser)
     add_size_arguments(parser)
-    parser.add_argument(
+    group = parser.add_argument_group("how images are scored")
+    group.add_argument(
         "--metric",
         choices=ALL_METRICS,
         default="auto",
@@ -61,36 +62,37 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
         " same image), code_nearest, code_mahalanobis and place_nearest (distances of codes), and combined, several of"
         " these. Default: auto, combined where training images can be compared with, else mse",
     )
-    parser.add_argument(
+    group.add_argument(
         "--calibrate",
         type=Path,
         metavar="NORMAL",
         help="normal images, not trained on, to find the threshold with; as INPUT; default with --fpr: the run's"
         " validation images",
     )
-    parser.add_argument(
+    group.add_argument(
         "--fpr",
         type=float,
         metavar="RATE",
         help=f"the share of further normal images that may lie above the threshold; default with --calibrate:"
         f" {_USUAL_RATE}",
     )
-    parser.add_argument(
+    group.add_argument(
         "--normal-classes",
         metavar="A,B",
         help="classes that are normal: the others are to be told from these; default with --split: the run's"
         " `data.classes`",
     )
-    parser.add_argument(
+    group.add_argument(
         "--labels",
         type=Path,
         metavar="FILE",
         help="classes of the images, where folders do not tell them: a .csv with columns file and label, or numbers in"
         " a .npy or IDX file",
     )
-    parser.add_argument("--out", type=Path, help=f"folder for scores.csv, results.json and {HEAT_MAPS}/")
-    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds files already")
-    parser.add_argument("--no-heat-maps", action="store_true", help="with --out, write no pictures")
+    group = parser.add_argument_group("what is written")
+    group.add_argument("--out", type=Path, help=f"folder for scores.csv, results.json and {HEAT_MAPS}/")
+    group.add_argument("--overwrite", action="store_true", help="write into a folder that holds files already")
+    group.add_argument("--no-heat-maps", action="store_true", help="with --out, write no pictures")
 
 
 def run_score(options: argparse.Namespace) -> int:

@@ -51,7 +51,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_override_argument(parser)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
-    mode = parser.add_mutually_exclusive_group()
+    mode = parser.add_argument_group("if the run is there already").add_mutually_exclusive_group()
     mode.add_argument(
         "--resume",
         action="store_true",
@@ -148,9 +148,10 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("config", type=Path, help="YAML file")
     add_override_argument(parser)
-    parser.add_argument("--lowest", type=float, default=LOWEST, help=f"the first rate; default: {LOWEST:g}")
-    parser.add_argument("--highest", type=float, default=HIGHEST, help=f"the last rate; default: {HIGHEST:g}")
-    parser.add_argument("--steps", type=int, default=STEPS, help=f"steps at most, at least 20; default: {STEPS}")
+    group = parser.add_argument_group("which rates are tried")
+    group.add_argument("--lowest", type=float, default=LOWEST, help=f"the first rate; default: {LOWEST:g}")
+    group.add_argument("--highest", type=float, default=HIGHEST, help=f"the last rate; default: {HIGHEST:g}")
+    group.add_argument("--steps", type=int, default=STEPS, help=f"steps at most, at least 20; default: {STEPS}")
     parser.add_argument(
         "--out",
         type=Path,

@@ -24,22 +24,23 @@ _MOST = 100
 def add_visualize_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("run_directory", type=Path, metavar="RUN", help="run directory")
-    parser.add_argument("--layer", metavar="L", help="a layer of the encoder as `describe` names it; default: all")
-    parser.add_argument(
+    group = parser.add_argument_group("what is drawn")
+    group.add_argument("--layer", metavar="L", help="a layer of the encoder as `describe` names it; default: all")
+    group.add_argument(
         "--maps",
         default="top:16",
         metavar="all|top:N|LIST",
         help="maps that are drawn: all, the N that respond most strongly, or numbers such as 0,3,5-8; default: top:16",
     )
-    parser.add_argument(
+    group.add_argument(
         "--method",
         choices=METHODS,
         default=METHODS[0],
         help="what becomes of the signal at an activation on its way down: deconvnet drops what is negative, gradient"
         " what was negative on the way up, guided both; default: deconvnet",
     )
-    parser.add_argument("--top", type=int, default=9, metavar="N", help="images for each map, 1 to 100; default: 9")
-    parser.add_argument(
+    group.add_argument("--top", type=int, default=9, metavar="N", help="images for each map, 1 to 100; default: 9")
+    group.add_argument(
         "--images", type=Path, metavar="PATH", help="a folder, image, array or IDX file; default: the validation part"
     )
     parser.add_argument("--out", type=Path, help="folder for the files; default: RUN/visualization")

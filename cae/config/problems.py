@@ -44,7 +44,11 @@ def describe(shape: Shape) -> str:
 
 
 def _phrases(shape: Shape) -> list[str]:
-    return ["true", "false"] if shape.schema.get("type") == "boolean" else [describe(shape)]
+    return _phrases_of_boolean(shape) or [describe(shape)]
+
+
+def _phrases_of_boolean(shape: Shape) -> list[str]:
+    return ["true", "false"] if shape.schema.get("type") == "boolean" else []
 
 
 def _describe_type(shape: Shape) -> str:
@@ -87,6 +91,17 @@ def _count(schema: dict[str, Any]) -> str:
     if high is not None:
         return f"{low} items" if low == high else f"{low} to {high} items"
     return "one or more items" if low == 1 else f"{low} or more items"
+
+
+def words_of(shape: Shape) -> list[str]:
+    """The words that may stand in a place: fixed ones, choices, and true or false.
+
+    >>> from cae.config.schema_walk import root_shape
+    >>> words_of(root_shape().at(("training", "xla")))
+    ['auto', 'true', 'false']
+    """
+    fixed = [word for part in shape.alternatives for word in _words(part) or _phrases_of_boolean(part)]
+    return list(dict.fromkeys([*fixed, *(shape.options.shapes if shape.options else ())]))
 
 
 def _words(shape: Shape) -> list[str]:

@@ -45,9 +45,10 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         help="an image, a folder of images at any depth, or an array file: .npy, .npz, .h5 or IDX",
     )
-    parser.add_argument("--split", choices=SPLITS, help="instead of INPUT: a part of the run's own data")
-    parser.add_argument("--array", metavar="NAME", help="the array of images in an .npz or .h5 file")
-    parser.add_argument(
+    group = parser.add_argument_group("which images")
+    group.add_argument("--split", choices=SPLITS, help="instead of INPUT: a part of the run's own data")
+    group.add_argument("--array", metavar="NAME", help="the array of images in an .npz or .h5 file")
+    group.add_argument(
         "--value-range",
         nargs=2,
         type=float,
@@ -55,7 +56,7 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
         help="the values in INPUT that are black and white; default: the run's data.value_range, where the type of"
         " INPUT can hold it, else what that type can hold",
     )
-    parser.add_argument(
+    group.add_argument(
         "--on-bad-image",
         choices=("report", "error", "skip"),
         default="report",
@@ -67,7 +68,7 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_size_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what becomes of images of another size than the model's."""
-    group = parser.add_mutually_exclusive_group()
+    group = parser.add_argument_group("images of another size than the model's").add_mutually_exclusive_group()
     group.add_argument(
         "--resize",
         action="store_const",

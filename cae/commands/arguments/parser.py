@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cae.config.synonyms import KEYS, letters
 from cae.engine import DEVICE
 from cae.messages import for_terminal
 
@@ -45,7 +46,8 @@ _OPTIONS = {
     **dict.fromkeys(("falsepositiverate",), "--fpr"),
 }
 # A word that sets a key; what looks like a path is none.
-_SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*=.*", re.DOTALL)
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
+_SETTING = re.compile(f"{_KEY.pattern}=.*", re.DOTALL)
 _CHOICE = re.compile(r"invalid choice: (['\"])(?P<word>.*?)\1 \(choose from (?P<words>.*)\)", re.DOTALL)
 
 
@@ -87,16 +89,18 @@ class CommandParser(Parser):
 
     def _with_settings(self, words: Sequence[str]) -> list[str]:
         """Put `--set` before words that set a key."""
-        if "--set" not in self._option_string_actions:
-            return list(words)
+        sets_keys = "--set" in self._option_string_actions
         read: list[str] = []
         for number, word in enumerate(words):
-            before = words[number - 1] if number else ""
-            if before == "--set" and "=" not in word and not word.startswith("-") and word:
-                value = words[number + 1] if number + 1 < len(words) else "VALUE"
-                self.error(f"--set takes KEY=VALUE in one word; did you mean --set {word}={value}?")
-            is_setting = _SETTING.fullmatch(word) and not self._takes_value(before) and not os.path.exists(word)
-            read += ["--set", word] if is_setting else [word]
+            before, rest = words[number - 1] if number else "", words[number + 1 :]
+            if os.path.exists(word) or (self._takes_value(before) and before != "--set"):
+                read.append(word)
+                continue
+            if plain := _as_typed_in_a_shell(word):
+                self.error(f"{word}: has a dash or quotes that come from a text; did you mean {plain}?")
+            if sets_keys and (meant := _meant_setting(word, rest, before == "--set")):
+                self.error(f"{word}: KEY=VALUE must be one word for the shell; did you mean {meant}?")
+            read += ["--set", word] if sets_keys and before != "--set" and _SETTING.fullmatch(word) else [word]
         return read
 
     def _takes_value(self, word: str) -> bool:
@@ -106,11 +110,14 @@ class CommandParser(Parser):
     def _suggestion(self, rest: Sequence[str], typed: Sequence[str]) -> str:
         word = next((word for word in rest if word.startswith("-")), None)
         if word is None:
-            return ""
+            before = typed[max(typed.index(rest[0]) - 1, 0)]
+            return f"; did you mean '{before} {rest[0]}', in quotes?" if _SETTING.fullmatch(before) else ""
         name, equals, value = word.partition("=")
         following = typed[typed.index(word) + 1 : typed.index(word) + 2]
         value = value if equals else next(iter(following), "VALUE")
         known = [option for option in self._option_string_actions if option.startswith("--")]
+        if letters(name) in {one for action in self._get_positional_actions() for one in _called(action)}:
+            return f"; did you mean {value}, without {name}?"
         if meant := self._meant_option(name, known):
             return f"; did you mean {meant}?"
         if "--set" in known and (key := _meant_key(name.lstrip("-"))):
@@ -118,8 +125,6 @@ class CommandParser(Parser):
         return ""
 
     def _meant_option(self, name: str, known: list[str]) -> str | None:
-        from cae.config.synonyms import KEYS, letters
-
         spelt = {letters(option): option for option in known}
         word = letters(name)
         if other := spelt.get(word) or _OPTIONS.get(word):
@@ -128,8 +133,54 @@ class CommandParser(Parser):
         for option, path in SHORT_FORMS.items():
             if key == path or word == letters(path) or word == letters(path.rpartition(".")[2]):
                 return option if option in known else None
+        begun = [option for option in known if len(word) == 1 and option[2] == word]
         near = difflib.get_close_matches(word, spelt, n=1, cutoff=0.75)
-        return spelt[near[0]] if near else None
+        return spelt[near[0]] if near else " or ".join(begun) or None
+
+
+def _called(action: argparse.Action) -> set[str]:
+    """What others call an option with the meaning of an argument that stands without one."""
+    words = {letters(action.dest), letters(str(action.metavar or ""))}
+    return words | {"c", "cfg", "configfile", "file"} if "config" in words else words
+
+
+# Texts and web pages have these where shells want others.
+_TYPOGRAPHY = str.maketrans(
+    {"\N{EN DASH}": "--", "\N{EM DASH}": "--", **dict.fromkeys(map(chr, (0x201C, 0x201D, 0x201E, 0x2018, 0x2019)), "'")}
+)
+
+
+def _as_typed_in_a_shell(word: str) -> str | None:
+    """A word with plain dashes and quotes, if it begins with others."""
+    plain = word.translate(_TYPOGRAPHY)
+    return re.sub("^-+", "--", plain) if plain[:1] != word[:1] else None
+
+
+def _meant_setting(word: str, rest: Sequence[str], is_set: bool) -> str | None:
+    """A setting that the shell has taken apart, put together again: at `=`, in a list, or with `:` instead of `=`.
+
+    Args:
+        word: that may be its beginning.
+        rest: the words behind it.
+        is_set: whether `--set` stands before it.
+    """
+    prefix, following = "--set " if is_set else "", rest[0] if rest else "VALUE"
+    if is_set and "=" not in word and not word.startswith("-") and (key := word.rstrip(":")):
+        value = following if following != "=" else "".join(rest[1:2])
+        return f"--set {key}={value.removeprefix('=')}"
+    if _KEY.fullmatch(word) and following[:1] == "=":
+        return f"{word}={(following[1:] or ''.join(rest[1:2])) or 'VALUE'}"
+    if re.fullmatch(_KEY.pattern + "=", word) and rest and not _SETTING.fullmatch(following) and following[0] != "-":
+        return f"{prefix}{word}{following}"
+    if (found := re.fullmatch(f"({_KEY.pattern}):(.*)", word, re.DOTALL)) and _meant_key(found[1]):
+        return f"{_meant_key(found[1])}={found[3] or following}"
+    if _SETTING.fullmatch(word):
+        for length in range(len(rest) + 1):
+            whole = " ".join([word, *rest[:length]])
+            if sum(map(whole.count, "[{")) <= sum(map(whole.count, "]}")):
+                return f"{prefix}'{whole}'" if length else None
+        return f"{prefix}'{' '.join([word, *rest])}', with its closing bracket"
+    return None
 
 
 # Options that are short for a key.
@@ -144,7 +195,6 @@ SHORT_FORMS = {
 def _meant_key(word: str) -> str | None:
     """The dotted key that an option such as `--seed` or `--training.epochs` stands for."""
     from cae.config.schema_walk import root_shape
-    from cae.config.synonyms import KEYS, letters
     from cae.config.yaml.nodes import dotted
 
     path = tuple(word.replace("-", "_").split("."))
@@ -157,8 +207,6 @@ def _meant_key(word: str) -> str | None:
 
 
 def _meant_command(word: str, commands: Iterable[str]) -> str | None:
-    from cae.config.synonyms import letters
-
     commands = list(commands)
     meant = _COMMANDS.get(letters(word))
     if meant in commands:
@@ -169,7 +217,8 @@ def _meant_command(word: str, commands: Iterable[str]) -> str | None:
 
 def add_override_argument(parser: argparse.ArgumentParser) -> None:
     """Declare `--set`, which changes keys of the configuration, and short forms of it."""
-    parser.add_argument(
+    group = parser.add_argument_group("to change the configuration")
+    group.add_argument(
         "--set",
         action="append",
         default=[],
@@ -179,17 +228,17 @@ def add_override_argument(parser: argparse.ArgumentParser) -> None:
         " out",
     )
     for option, key in SHORT_FORMS.items():
-        parser.add_argument(
+        group.add_argument(
             option, action=_Short, const=key, metavar="VALUE", help=f"short for {key}=VALUE", default=argparse.SUPPRESS
         )
-    parser.add_argument(
+    group.add_argument(
         "--data",
         action=_Data,
         metavar="WHERE",
         default=argparse.SUPPRESS,
         help="a folder of images, an array file, or a source such as mnist: short for data.source and data.path",
     )
-    parser.add_argument(
+    group.add_argument(
         "--device",
         action=_Device,
         metavar="NAME",
@@ -255,7 +304,7 @@ class _Device(argparse.Action):
 
 def add_data_override_argument(parser: argparse.ArgumentParser) -> None:
     """Declare `--set` for a trained run, of which only the images' place can change."""
-    parser.add_argument(
+    parser.add_argument_group("if the images are elsewhere now").add_argument(
         "--set",
         action="append",
         default=[],
