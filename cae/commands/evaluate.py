@@ -14,6 +14,7 @@ from cae.commands.arguments.parser import add_data_override_argument, add_overri
 from cae.config import load_config
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError, from_json
+from cae.measures.catalogue import METRICS
 from cae.messages import align, next_steps, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.workflows.evaluation import Split, evaluate_one
@@ -22,6 +23,8 @@ from cae.workflows.training import TrainingJob, find_grid
 
 if TYPE_CHECKING:
     from cae.comparison.record import Comparison
+
+_METRICS = [one.name for one in METRICS]
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +47,9 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is compared, and how")
     group.add_argument(
         "--metric",
+        choices=_METRICS,
         default="psnr",
+        metavar="METRIC",
         help="what a comparison is sorted by: mse, mae, psnr (default), ssim, high_frequency_ratio, or ms_ssim of"
         " images of 161 pixels a side or more",
     )
@@ -288,7 +293,13 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
     add_override_argument(parser)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
     parser.add_argument("--split", choices=get_args(Split), default="test", help="images that measure; default: test")
-    parser.add_argument("--metric", default="psnr", help="what decoders are compared by; default: psnr")
+    parser.add_argument(
+        "--metric",
+        choices=_METRICS,
+        default="psnr",
+        metavar="METRIC",
+        help="what decoders are compared by; default: psnr",
+    )
     parser.add_argument(
         "--band",
         type=positive_number,

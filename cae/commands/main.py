@@ -163,8 +163,12 @@ def command_first(arguments: Sequence[str]) -> list[str]:
     (['train', '-q', 'mine.yaml'], ['--help'])
     """
     words = list(arguments)
+    if words[:1] == ["help"]:
+        return [*words[1:], "--help"]
     if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
-        words.sort(key=lambda word: word not in COMMANDS or word != next(filter(COMMANDS.get, words)))
+        levels = len(words) > 1 and words[0] in ("-q", "--quiet", "-v", "--verbose", "--debug")
+        place = next((number for number, word in enumerate(words) if word in COMMANDS), int(levels))
+        words.insert(0, words.pop(place))
     return words
 
 
@@ -188,6 +192,8 @@ def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         prog="cae", description="Train convolutional autoencoders with any decoder upsampling, and compare them."
     )
     parser.add_argument("--version", action=_ShowVersion, help="show the version and what it runs on")
+    if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version"):
+        parser.error(f"{arguments[0]} needs a COMMAND; did you mean train {' '.join(arguments)}?")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, **_made_of(name), help=summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import math
@@ -149,13 +150,38 @@ def _advice(shape: Shape, value: Any) -> str | None:
         return "leave the key out for its defaults"
     if "array" in types and (listed := _as_list(shape, value)):
         return f"write {listed}"
-    return _advice_on_text(shape, value, types) if isinstance(value, str) else None
+    if isinstance(value, dict):
+        return None
+    if (shape.options or "object" in types) and (mapping := _as_mapping(shape, value)):
+        return f"write {mapping}"
+    return _advice_on_text(shape, value if isinstance(value, str) else shown(value), types)
+
+
+def _as_mapping(shape: Shape, value: Any) -> str | None:
+    """Return the mapping that one value was probably meant for: by the key's name, or the first one that takes it."""
+    if isinstance(value, str):
+        known = [key for part in shape.alternatives if not part.options for key in part.keys]
+        key = closest(value, known)
+        return f"{{{key}: 1.0}}" if key and known else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    sections = (
+        [("", shape)]
+        if not shape.options
+        else [(f"{shape.options.by}: {choice}, ", section) for choice, section in shape.options.shapes.items()]
+    )
+    for start, section in sections:
+        for part in section.alternatives:
+            for key, inner in part.keys.items():
+                if {one.schema.get("type") for one in inner.alternatives} & {"integer", "number"}:
+                    return f"{{{start}{key}: {shown(value)}}}"
+    return None
 
 
 def _as_list(shape: Shape, value: Any) -> str | None:
     """Return the list that one number, or one text like `64x48`, was probably meant for."""
     numbers = [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
-    if isinstance(value, str) and re.fullmatch(r"\d+(\s*[x,]\s*\d+)*", value):
+    if isinstance(value, str) and re.fullmatch(r"[(\[]?\s*\d+(\s*[x*,;\s]\s*\d+)*\s*(px|pixels)?[)\]]?", value.lower()):
         numbers = [int(part) for part in re.findall(r"\d+", value)]
     length = next((one.schema.get("minItems", 0) for one in shape.alternatives if one.schema.get("type") == "array"), 0)
     if len(numbers) == 1:
@@ -164,7 +190,7 @@ def _as_list(shape: Shape, value: Any) -> str | None:
 
 
 def _advice_on_text(shape: Shape, text: str, types: set[Any]) -> str | None:
-    meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower())
+    meant = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}.get(text.lower())
     if "boolean" in types and meant:
         return f"write {meant}"
     if "subpixel" in (shape.options.shapes if shape.options else ()) and letters(text) in EXPLAINED:
@@ -188,13 +214,15 @@ def _key_taking(word: str, options: Options) -> tuple[str, str] | None:
 
 
 def _advice_on_number(text: str) -> str | None:
-    try:
-        if isinstance(resolve(text), int | float):
-            return "write it without quotes"
-        if isinstance(resolve(text.replace("_", "").replace(",", ".")), int | float):
-            return f"write {text.replace('_', '').replace(',', '.')}"
-    except ValueError:
-        pass
+    if re.fullmatch(r"\d+(\.\d+)?\s*%", text):
+        return f"write {float(text.rstrip('% ')) / 100:g}"
+    if re.fullmatch(r"\d+(\s+\d+)+", text):
+        return f"write {', '.join(text.split())}"
+    plain = re.sub(r"(?<=\d)[,_'](?=\d{3}(\D|$))", "", text).replace("_", "").replace(",", ".")
+    for number, advice in ((text, "write it without quotes"), (plain, f"write {plain}")):
+        with contextlib.suppress(ValueError):
+            if isinstance(resolve(number), int | float):
+                return advice
     return None
 
 
@@ -214,8 +242,13 @@ def closest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | 
     ('max_unpool', 'subpixel')
     """
     candidates = list(candidates)
-    if meant := next((name for name in MEANT.get(letters(word), ()) if name in candidates), None):
-        return meant
+    # `keras.layers.UpSampling2D` is its last word.
+    for spelt in (word, word.rpartition(".")[2]):
+        if meant := next((name for name in MEANT.get(letters(spelt), ()) if name in candidates), None):
+            return meant
+    begun = [candidate for candidate in candidates if len(word) >= 3 and candidate.startswith(word.lower())]
+    if len(begun) == 1:
+        return begun[0]
     word = word.lower().replace("-", "_")
     containing = [candidate for candidate in candidates if len(word) >= 4 and word in candidate]
     matches = difflib.get_close_matches(word, containing or candidates, n=1, cutoff=cutoff)
@@ -324,6 +357,8 @@ def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | 
     known = root_shape()
     if "." in key and (known.at((*parent, *key.split("."))) or known.at(tuple(key.split(".")))):
         return "dotted keys are for --set and grid; here mappings stand within mappings"
+    if (name := key.partition(":")[0]) != key and name in _keys(section, siblings):
+        return f"write a space behind the colon of {name}"
     meant = KEYS.get(letters(key), "")
     if meant.rpartition(".")[0] == dotted(parent) and meant.rpartition(".")[2] in _keys(section, siblings):
         return f"did you mean {meant.rpartition('.')[2]}?"

@@ -187,6 +187,9 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:
     """
     run = RunDirectory(path)
     if not run.exists:
+        if path.is_file():
+            hint = f"did you mean {path.parent}?" if RunDirectory(path.parent).exists else "`train` makes runs."
+            raise UserError(f"{path}: is a file, and a run is a folder; {hint}")
         missing = "config.yaml in it" if path.is_dir() else "such folder"
         raise UserError(f"{path}: is not a run (there is no {missing}).{_runs_near(path)}")
     if not run.weights.exists():

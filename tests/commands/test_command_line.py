@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -39,13 +42,43 @@ from tests.conftest import ROOT
         ("score runs/a/b --output there", "did you mean --out?"),
         ("describe a.yaml --jsn", "did you mean --json?"),
         ("list kind", "did you mean kinds?"),
+        ("help traim", "did you mean train?"),
+        ("-q traim", "did you mean train?"),
+        ("--epochs 3", "did you mean train --epochs 3?"),
+        ("train \N{EM DASH}epochs 3", "did you mean --epochs?"),
+        ("train \N{LEFT DOUBLE QUOTATION MARK}seed=1\N{RIGHT DOUBLE QUOTATION MARK}", "did you mean 'seed=1'?"),
+        ("train seed = 3", "did you mean seed=3?"),
+        ("train seed= 3", "did you mean seed=3?"),
+        ("train seed =3", "did you mean seed=3?"),
+        ("train training.epochs: 3", "did you mean training.epochs=3?"),
+        ("train epochs:3", "did you mean training.epochs=3?"),
+        ("train --set training.epochs = 2", "did you mean --set training.epochs=2?"),
+        ("train model.encoder.filters=[32, 64]", "did you mean 'model.encoder.filters=[32, 64]'?"),
+        ("train model.decoder={upsampling: resize} -q", "did you mean 'model.decoder={upsampling: resize}'?"),
+        ("train model.encoder.filters=[32,64", "'model.encoder.filters=[32,64', with its closing bracket?"),
+        ("train a.yaml name=my run", "did you mean 'name=my run', in quotes?"),
+        ("train --config mine.yaml", "did you mean mine.yaml, without --config?"),
+        ("train -c mine.yaml", "did you mean mine.yaml, without -c?"),
+        ("evaluate --run runs/a/b", "did you mean runs/a/b, without --run?"),
+        ("train -e 3", "did you mean --epochs?"),
+        ("train -lr 0.1", "did you mean --lr?"),
+        ("train --device cuda:0", "did you mean gpu:0?"),
+        ("train --shard 3/2", "must be I/N with 1 <= I <= N, for example 2/4. Received: 3/2"),
+        (
+            "evaluate runs/a/b --epochs 3",
+            "training.epochs is for commands that read a configuration: train, tune, describe, protocol, doctor",
+        ),
+        ("evaluate runs/a/b --split val", "did you mean validation?"),
+        ("evaluate runs/a/b --metric sim", "did you mean ssim?"),
+        ("tensorboard --logdir runs", "did you mean runs, without --logdir?"),
+        ("tensorboard --port abc", "must be a whole number; received 'abc'"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2_the_usage_of_what_was_typed_and_what_was_meant(run_command, typed, meant):
     code, out, err = run_command(*typed.split())
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].endswith(meant), err
-    command = typed.split()[0]
+    command = command_line.command_first(typed.split())[0]
     assert err.startswith(f"usage: cae {command}" if command in command_line.COMMANDS else "usage: cae ")
 
 
@@ -74,6 +107,22 @@ def test_a_wrong_command_line_ends_with_2_the_usage_of_what_was_typed_and_what_w
         ("data.source=cifar", "did you mean cifar10?"),
         ("data={source: image_folder, path: x, image_size: 64}", "write [64, 64]"),
         ("data={source: image_folder, path: x, image_size: 64x48}", "write [64, 48]"),
+        ('data={source: image_folder, path: x, image_size: "(64, 48)"}', "write [64, 48]"),
+        ("data={source: image_folder, path: x, image_size: 64px}", "write [64, 64]"),
+        ("data.channels=RGB", "did you mean 3?"),
+        ("data.validation_fraction=20%", "write 0.2"),
+        ("model.encoder.filters=32 64", "write [32, 64]"),
+        ("model.bottleneck=64", "write {kind: spatial, channels: 64}"),
+        ("model.decoder.upsampling=keras.layers.UpSampling2D", "did you mean resize?"),
+        ("objective.reconstruction=L1", "write {mae: 1.0}"),
+        ("objective.reconstruction={mse:1}", "write a space behind the colon of mse"),
+        ("objective.corruption=false", "did you mean none?"),
+        ("training.early_stopping=5", "write {patience: 5}"),
+        ("training.epochs=10,000", "write 10000"),
+        ("training.epochs=1e3", "write 1000"),
+        ("training.precision=16", "did you mean mixed_float16?"),
+        ("training.deterministic=1", "write true"),
+        ("seed=-1", "must be an integer from 0 to 2147483647; received -1"),
     ],
 )
 def test_a_wrong_key_or_value_is_answered_with_the_right_one(run_command, typed, meant):
@@ -86,6 +135,17 @@ def test_a_file_of_another_ending_is_found(run_command, tmp_path, monkeypatch):
     (tmp_path / "mine.yaml").write_text("")
     code, _, err = run_command("describe", "mine.yml")
     assert (code, "did you mean mine.yaml?" in err) == (2, True), err
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "data.npy").write_bytes(b"\x93NUMPY")
+    for images in ("photos", "data.npy"):
+        code, _, err = run_command("train", images)
+        assert (code, "--data" in err) == (2, True), err
+    run = tmp_path / "runs" / "a" / "b"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text("")
+    for given, meant in (("mine.yaml", "`train` makes runs"), ("runs/a/b/config.yaml", "did you mean runs/a/b?")):
+        code, _, err = run_command("evaluate", given)
+        assert (code, meant in err) == (1, True), err
 
 
 def parsed(*arguments):
@@ -178,3 +238,62 @@ def test_every_synonym_leads_to_something_and_is_spelt_as_it_is_looked_up():
         assert root_shape().at(tuple(key.split("."))) is not None, key
         assert letters(other) == other
     assert [word for word in MEANT if letters(word) != word] == []
+
+
+def test_options_before_the_command_count_as_those_behind_it(monkeypatch):
+    assert parsed("train", "-q", "a.yaml") == parsed(*command_line.command_first(["-q", "train", "a.yaml"]))
+    assert command_line.command_first(["--epochs", "3", "train", "a.yaml"]) == ["train", "--epochs", "3", "a.yaml"]
+    assert command_line.command_first(["--help"]) == ["--help"]
+
+
+@pytest.mark.parametrize("command", command_line.COMMANDS)
+def test_help_has_groups_examples_that_are_understood_and_a_page_that_is_there(command, capsys):
+    page, *examples = command_line._HELP[command]
+    file, _, anchor = page.partition("#")
+    headings = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    anchors = {
+        re.sub(r"[^\w-]", "", line.lstrip("# ").lower().replace(" ", "-")) for line in headings if line[:1] == "#"
+    }
+    assert not anchor or anchor in anchors
+    assert examples
+    for example in examples:
+        assert parsed(*example.split()).run
+        assert example.split()[0] == command
+        for word in example.split():
+            assert not word.startswith("configs/") or (ROOT / word).exists()
+    with pytest.raises(SystemExit):
+        parsed(command, "--help")
+    shown = capsys.readouterr().out
+    assert all(words in shown for words in ("for example:", f"more in {page}", "help and messages:"))
+
+
+def test_words_are_completed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "mine" / "first"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text("")
+    complete = command_line.completions
+    assert complete(["tr"]) == ["train"]
+    assert complete(["train", "--res"]) == ["--resume"]
+    assert complete(["train", ""]) == []  # files, which the shell knows
+    assert "training.epochs=" in complete(["train", "mine.yaml", ""])
+    assert complete(["train", "mine.yaml", "training.ep"]) == ["training.epochs="]
+    assert complete(["-q", "train", "--set", "training.ep"]) == ["training.epochs="]
+    assert "model.decoder.upsampling=" in complete(["describe", "mine.yaml", "model."])
+    assert complete(["train", "mine.yaml", "model.decoder.upsampling=sub"]) == ["model.decoder.upsampling=subpixel"]
+    assert complete(["train", "mine.yaml", "training.deterministic=t"]) == ["training.deterministic=true"]
+    assert complete(["evaluate", ""]) == complete(["evaluate", "runs/mi"]) == ["runs/mine/first"]
+    assert complete(["evaluate", "x", "--split", "v"]) == ["validation"]
+    assert complete(["list", "r"]) == ["runs"]
+
+
+def test_bash_completes_a_key_and_its_values(run_command):
+    _, script, _ = run_command("completion", "bash")
+    ask = f'cae() {{ {sys.executable} -m cae "$@"; }}; compopt() {{ :; }}\n{script}\n'
+    for line, found in (
+        ("cae train x.yaml training.ep", "training.epochs="),
+        ("cae train x.yaml training.xla=t", "true"),
+    ):
+        typed = f"COMP_LINE='{line}' COMP_POINT={len(line)}; _cae; echo \"${{COMPREPLY[@]}}\""
+        done = subprocess.run(["bash", "-c", ask + typed], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.stdout == f"{found}\n", done.stderr

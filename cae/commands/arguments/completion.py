@@ -63,8 +63,9 @@ def _positional(parser: argparse.ArgumentParser, before: Sequence[str], word: st
     for action in parser._get_positional_actions():
         yield from action.choices or ()
         if action.metavar == "RUN":
-            pattern = f"{glob.escape(word)}*/config.yaml" if "/" in word else "*/*/*/config.yaml"
-            yield from (path.removesuffix("/config.yaml") for path in glob.glob(pattern))
+            begun = f"{glob.escape(word)}*"
+            for pattern in (begun, f"{begun}/*", f"{begun}/*/*"):
+                yield from (path.removesuffix("/config.yaml") for path in glob.glob(f"{pattern}/config.yaml"))
     has_file = any(one and not one.startswith("-") for one in before)
     if "--set" in parser._option_string_actions and (has_file or (word and not glob.glob(f"{glob.escape(word)}*"))):
         yield from _settings(word)

@@ -64,7 +64,11 @@ class Parser(argparse.ArgumentParser):
             meant = _meant_command(found["word"], words) if is_command else closest(found["word"], words, cutoff=0.5)
             if is_command and re.search(r"\.ya?ml$", found["word"]):
                 meant = f"train {found['word']}"
+            if is_command and meant:
+                message = message.partition(" (choose")[0]
             message += f"; did you mean {meant}?" if meant else ""
+        for kind, words in (("int", "a whole number"), ("float", "a number")):
+            message = message.replace(f"invalid {kind} value:", f"must be {words}; received")
         super().error(for_terminal(message))
 
 
@@ -120,7 +124,10 @@ class CommandParser(Parser):
             return f"; did you mean {value}, without {name}?"
         if meant := self._meant_option(name, known):
             return f"; did you mean {meant}?"
-        if "--set" in known and (key := _meant_key(name.lstrip("-"))):
+        action, key = self._option_string_actions.get("--set"), _meant_key(name.lstrip("-"))
+        if key and (action is None or (str(action.metavar).startswith("data.") and not key.startswith("data."))):
+            return f"; {key} is for commands that read a configuration: train, tune, describe, protocol, doctor"
+        if key:
             return f"; did you mean {key}={value}?"
         return ""
 
@@ -290,12 +297,17 @@ def source_of(word: str) -> tuple[str, str | None]:
     return "image_folder", word
 
 
+_DEVICE = re.compile(r"cpu|gpu(:\d+)?")
+
+
 class _Device(argparse.Action):
     """`--device`: decided before TensorFlow is loaded, for this process and those that it starts."""
 
     def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, value: Any, *_: object) -> None:
-        if not re.fullmatch(r"cpu|gpu(:\d+)?", value):
-            parser.error(f"argument --device: must be cpu, gpu, or gpu:0 and so on; received {value}")
+        if not _DEVICE.fullmatch(value):
+            meant = value.lower().replace("cuda", "gpu")
+            advice = f"; did you mean {meant}?" if _DEVICE.fullmatch(meant) else ""
+            parser.error(f"argument --device: must be cpu, gpu, or gpu:0 and so on; received {value}{advice}")
         kind, _, number = value.partition(":")
         if kind == "cpu" or number:
             os.environ["CUDA_VISIBLE_DEVICES"] = number or "-1"

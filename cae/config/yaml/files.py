@@ -159,12 +159,15 @@ def _read(file: str, *, is_extended: bool) -> bytes:
         return stream.read(MAX_BYTES + 1)
 
 
+_AS_IMAGES = ", or give images with --data"
+
+
 def _reason(file: str, error: Exception) -> str:
     """Say why a file cannot be read, and which others there are."""
     if isinstance(error, FileNotFoundError):
         return "no such file" + _other_files(file)
     if isinstance(error, IsADirectoryError):
-        return "a folder; name a file" + _other_files(os.path.join(file, ""))
+        return "a folder; name a file" + (_other_files(os.path.join(file, "")) or _AS_IMAGES)
     return f"cannot be read: {error.strerror if isinstance(error, OSError) else 'no name of a file'}"
 
 

@@ -126,7 +126,8 @@ class _Composer:
             return text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             before = text[: error.start].decode("utf-8", errors="replace")
-            raise self.stop(_mark_after(before), f"not UTF-8 text: byte 0x{text[error.start]:02x}") from None
+            reason = f"not UTF-8 text: byte 0x{text[error.start]:02x}; images are given with --data"
+            raise self.stop(_mark_after(before), reason) from None
 
     def next(self) -> Any:
         """Return the next event, or stop at what is not YAML."""
