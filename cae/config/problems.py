@@ -154,7 +154,12 @@ def _advice(shape: Shape, value: Any) -> str | None:
         return None
     if (shape.options or "object" in types) and (mapping := _as_mapping(shape, value)):
         return f"write {mapping}"
-    return _advice_on_text(shape, value if isinstance(value, str) else shown(value), types)
+    if value is None or isinstance(value, list):
+        return None
+    is_text = isinstance(value, str)
+    return _advice_on_word(shape, value if is_text else shown(value), types) or (
+        _advice_on_number(shape, value, types) if is_text else None
+    )
 
 
 def _as_mapping(shape: Shape, value: Any) -> str | None:
@@ -172,7 +177,8 @@ def _as_mapping(shape: Shape, value: Any) -> str | None:
     )
     for start, section in sections:
         for part in section.alternatives:
-            for key, inner in part.keys.items():
+            # Of a large section none can be meant by a number alone.
+            for key, inner in part.keys.items() if len(part.keys) <= 4 else ():
                 if {one.schema.get("type") for one in inner.alternatives} & {"integer", "number"}:
                     return f"{{{start}{key}: {shown(value)}}}"
     return None
@@ -189,7 +195,7 @@ def _as_list(shape: Shape, value: Any) -> str | None:
     return f"[{', '.join(map(str, numbers))}]" if numbers else None
 
 
-def _advice_on_text(shape: Shape, text: str, types: set[Any]) -> str | None:
+def _advice_on_word(shape: Shape, text: str, types: set[Any]) -> str | None:
     meant = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}.get(text.lower())
     if "boolean" in types and meant:
         return f"write {meant}"
@@ -202,8 +208,6 @@ def _advice_on_text(shape: Shape, text: str, types: set[Any]) -> str | None:
         return f"did you mean {close}?"
     if shape.options and (key := _key_taking(text, shape.options)):
         return f"did you mean {{{shape.options.by}: {key[0]}, {key[1]}: {text}}}?"
-    if types & {"integer", "number"} or any(isinstance(word, int) for word in shape.schema.get("enum", ())):
-        return _advice_on_number(text)
     return None
 
 
@@ -213,7 +217,9 @@ def _key_taking(word: str, options: Options) -> tuple[str, str] | None:
     return next(((choice, key) for choice, key, inner in keys if key != options.by and word in _words(inner)), None)
 
 
-def _advice_on_number(text: str) -> str | None:
+def _advice_on_number(shape: Shape, text: str, types: set[Any]) -> str | None:
+    if not (types & {"integer", "number"} or any(isinstance(word, int) for word in shape.schema.get("enum", ()))):
+        return None
     if re.fullmatch(r"\d+(\.\d+)?\s*%", text):
         return f"write {float(text.rstrip('% ')) / 100:g}"
     if re.fullmatch(r"\d+(\s+\d+)+", text):

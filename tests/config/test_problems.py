@@ -66,7 +66,7 @@ def only(lines):
         ("training: {xla: on}", '1:17: training.xla: must be auto, true or false; received "on"; write true'),
         ("training: {xla: atuo}",
          '1:17: training.xla: must be auto, true or false; received "atuo"; did you mean auto?'),
-        ("training: {deterministic: 1}", "1:27: training.deterministic: must be true or false; received 1"),
+        ("training: {deterministic: 1}", "1:27: training.deterministic: must be true or false; received 1; write true"),
         ("training: {deterministic: no}",
          '1:27: training.deterministic: must be true or false; received "no"; write false'),
         ("training: {batch_size: 1_000}",
@@ -74,7 +74,7 @@ def only(lines):
         ("model: {encoder: {dropout: '0,5'}}",
          '1:28: model.encoder.dropout: must be a number of at least 0 and below 1; received "0,5"; write 0.5'),
         ("model: {decoder: {tied_weights: 1}}",
-         "1:33: model.decoder.tied_weights: must be true or false; received 1"),
+         "1:33: model.decoder.tied_weights: must be true or false; received 1; write true"),
         ("training: 3", "1:11: training: must be a mapping with keys from epochs, steps, batch_size, optimizer, "
          "schedule, global_clipnorm, ema, precision, strategy, xla, deterministic, early_stopping, "
          "start_from, checkpoint_minutes; received 3"),
@@ -119,7 +119,7 @@ def only(lines):
         ("model: {bottleneck: {kind: }}", "1:27: model.bottleneck.kind: must be one of none, spatial, dense; "
          "received null"),
         ("model: {bottleneck: 3}", "1:21: model.bottleneck: must be one of none, spatial, dense, or a mapping with "
-         "`kind`; received 3"),
+         "`kind`; received 3; write {kind: spatial, channels: 3}"),
         ("model: {encoder: {filters: [8, 16]}, decoder: {upsampling: [resize, max_unpol]}}",
          "1:69: model.decoder.upsampling.1: must be one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, "
          'bilinear_additive, or a mapping with `kind`; received "max_unpol"; did you mean max_unpool?'),

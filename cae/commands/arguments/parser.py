@@ -67,8 +67,8 @@ class Parser(argparse.ArgumentParser):
             if is_command and meant:
                 message = message.partition(" (choose")[0]
             message += f"; did you mean {meant}?" if meant else ""
-        for kind, words in (("int", "a whole number"), ("float", "a number")):
-            message = message.replace(f"invalid {kind} value:", f"must be {words}; received")
+        for kind, wanted in (("int", "a whole number"), ("float", "a number")):
+            message = message.replace(f"invalid {kind} value:", f"must be {wanted}; received")
         super().error(for_terminal(message))
 
 

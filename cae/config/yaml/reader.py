@@ -126,7 +126,8 @@ class _Composer:
             return text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             before = text[: error.start].decode("utf-8", errors="replace")
-            reason = f"not UTF-8 text: byte 0x{text[error.start]:02x}; images are given with --data"
+            hint = "" if self.source.endswith((".yaml", ".yml")) else "; images are given with --data"
+            reason = f"not UTF-8 text: byte 0x{text[error.start]:02x}{hint}"
             raise self.stop(_mark_after(before), reason) from None
 
     def next(self) -> Any:
