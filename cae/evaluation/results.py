@@ -66,9 +66,11 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
 
     measured = measurer.measure(images, watch)
     _check_is_finite(trained.directory, measured, images)
-    tell(f"{trained.directory.path}: measuring ablations and baselines")
+    tell(f"{trained.directory.path}: measuring what each part of the model adds (ablations)")
     ablations = measure_ablations(trained, Objective(trained.config.objective), corruption, images)
+    tell(f"{trained.directory.path}: fitting what it has to beat: PCA, resizing, the mean image")
     baselines = measured_on.baselines(trained.plan.code.values, trained.config.training.images_at_once)
+    tell(f"{trained.directory.path}: fitting floors: linear codes of the same size")
     floors = measured_on.floors(trained.plan.latent_shape, trained.config.training.images_at_once)
     means = measured.means()
     mse = means["mse"]

@@ -145,6 +145,7 @@ def _describe(
     reason: str,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
+    tell(f"{trained.directory.path}: encoding images to see what their codes are worth")
     shape = trained.plan.image_shape
     network = Network(trained.autoencoder, printable(str(trained.directory.path)))
     fitted, scored = (
