@@ -319,7 +319,7 @@ def _train_grid(job: TrainingJob) -> TrainingResult:
 
     combinations = find_grid(job)
     check_other_processes_know(combination.config.model for combination in combinations)
-    paths, exit_code = train_grid(job, combinations)
+    paths, exit_code = train_grid(job)
     _stop_if_told(exit_code)
     if exit_code:
         missing = [combination.config.name for combination in combinations if combination.directory.path not in paths]

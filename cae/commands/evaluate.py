@@ -14,6 +14,7 @@ from cae.commands.arguments.parser import add_data_override_argument, add_overri
 from cae.config import load_config
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError, from_json
+from cae.grid import TUNING
 from cae.measures.catalogue import METRICS
 from cae.messages import align, next_steps, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
@@ -327,6 +328,7 @@ def run_protocol(options: argparse.Namespace) -> int:
     check_metric(options.metric, images.images.image_shape)
     protocol = make_protocol(
         [one.config for one in combinations],
+        config.tune,
         split=options.split,
         metric=options.metric,
         band=options.band,
@@ -335,6 +337,7 @@ def run_protocol(options: argparse.Namespace) -> int:
     )
     path = job.experiment / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
+    job.write_widths()
     write_json(path, protocol)
     print(f"sha256 {protocol['sha256']}")
     words = [word for override in options.overrides for word in ("--set", override)]
@@ -396,7 +399,9 @@ def _runs_in(experiment: Path) -> list[RunDirectory]:
 
 
 def _is_by_product(path: Path) -> bool:
-    if path.name.startswith("events.out.tfevents.") and path.is_file():
+    if path.name.startswith(("events.out.tfevents.", "matching.json", "protocol.json")) and path.is_file():
+        return True
+    if path.name == TUNING and not RunDirectory(path).exists:
         return True
     # `--out` may have put a comparison into a run or an experiment.
     return (path / "comparison.json").exists() and not (RunDirectory(path).exists or _runs_in(path))

@@ -19,6 +19,7 @@ from cae.workflows.training import (
     TrainingJob,
     amount_in_words,
     check_objective,
+    describe_tuning,
     find_amounts,
     find_grid,
     find_learning_rate,
@@ -114,16 +115,18 @@ def _run_one(job: TrainingJob, options: argparse.Namespace) -> int:
 
 
 def _run_grid(job: TrainingJob, options: argparse.Namespace) -> int:
-    combinations = find_grid(job, options.shard)
     if options.dry_run:
+        combinations = find_grid(job, options.shard)
         plans = check_plans(combinations, job.image_shape_of, job.source, check_objective)
         for combination in combinations:
             if combination.reason:
                 tell(f"{combination.config.name}: {combination.reason}")
         print(format_combinations(combinations, plans, find_amounts(job, combinations, plans)))
+        for line in describe_tuning(job, options.shard):
+            print(line)
         return 0
     trained, exit_code = train_grid(
-        job, combinations, passed_on=["--debug"] * options.debug + ["--quiet"] * options.quiet
+        job, options.shard, passed_on=["--debug"] * options.debug + ["--quiet"] * options.quiet
     )
     for path in trained:
         print(path)

@@ -17,19 +17,28 @@ from cae.measures.catalogue import metric as find_metric
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
+    from cae.config.run import TuneSection
 
 NAME = "protocol.json"
-# What images and machine decide when training begins.
-_OPEN = ("auto", "type", "observed")
+# What images, machine and validation decide when training begins.
+_OPEN = ("auto", "type", "observed", "tuned")
 
 
 def make_protocol(
-    configs: Sequence[RunConfig], *, split: str, metric: str, band: float | None, num_images: int, digest: str
+    configs: Sequence[RunConfig],
+    tune: TuneSection,
+    *,
+    split: str,
+    metric: str,
+    band: float | None,
+    num_images: int,
+    digest: str,
 ) -> dict[str, Any]:
     """Put down what is to be compared, on what, by which rule, with a date and a SHA-256 over all of it.
 
     Args:
         configs: of the runs, at least two.
+        tune: what is tried for each decoder before; what is chosen is open.
         split: of the images that measure them.
         metric: by which they are compared.
         band: differences that are smaller do not matter; None for the metric's own.
@@ -37,7 +46,16 @@ def make_protocol(
         digest: of these; see `EvaluationSet.digest`.
     """
     band = find_metric(metric).band if band is None else band
-    runs = {config.name: {"seed": config.seed, "settings": settings_of(config)} for config in configs}
+    runs = {
+        config.name: {
+            "seed": config.seed,
+            "settings": {
+                key: "tuned" if any(f"{key}.".startswith(f"{tuned}.") for tuned in tune.values) else value
+                for key, value in settings_of(config).items()
+            },
+        }
+        for config in configs
+    }
     pairs = "every two decoders, over images and seeds"
     equivalent = [] if band is None else [f"equivalence of {pairs}: a difference in mean {metric} below {band:g}"]
     protocol = {
@@ -45,6 +63,7 @@ def make_protocol(
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "experiment": configs[0].experiment,
         "runs": runs,
+        **({"tune": tune.model_dump(mode="json")} if tune.values else {}),
         "images": {"split": split, "number": num_images, "sha256": digest},
         "metric": metric,
         "band": band,

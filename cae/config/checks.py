@@ -286,6 +286,8 @@ def _linear_path(config: RunConfig) -> Iterator[Conflict]:
 def _match(config: RunConfig) -> Iterator[Conflict]:
     if config.match != "none":  # a grid's combinations come here without it
         yield (("match",),), "match has no effect without a grid, whose models it makes alike"
+    if config.tune.values:
+        yield (("tune",),), "tune has no effect without a grid, whose decoders it tunes"
 
 
 _CHECKS: tuple[Callable[[RunConfig], Iterator[Conflict]], ...] = (

@@ -110,8 +110,9 @@ def _read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[Problem]
     for text in texts:
         key, equals, value = (part.strip() for part in text.partition("="))
         source = f"--set {text}" if len(text) <= 200 else f"--set {text[:200]}..."
-        # A grid's keys are dotted themselves.
-        path = tuple(key.split(".", 1) if key.startswith("grid.") else key.split("."))
+        # Keys of a grid and of what is tuned are dotted themselves.
+        depth = 1 if key.startswith("grid.") else 2 if key.startswith("tune.values.") else -1
+        path = tuple(key.split(".", depth))
         if not equals or not all(path) or len(path) > MAX_DEPTH or UNUSABLE.search(key):
             message = "must be KEY=VALUE with a dotted key, for example training.epochs=20"
             problems.append(Problem(Place(source, key=""), (), message))

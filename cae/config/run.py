@@ -25,6 +25,8 @@ class LoggingSection(Section):
     """Epochs with pictures: auto (each at first, then ever more rarely), every so many epochs, or a list."""
     histograms: bool = False
     """Write histograms of weights and latent values each epoch."""
+    tensorboard: bool = True
+    """Write files for TensorBoard; trials of a grid's `tune` have none, so that they do not stand among the runs."""
 
 
 # Names become folders: no separators, no leading dot, nothing a shell or a file system minds.
@@ -37,7 +39,7 @@ FolderName = Annotated[
 _OWN_NAMES = (
     *("comparison", "train", "validation", "evaluation", "visualization", "projector", "checkpoints"),
     *("config.yaml", "environment.json", "metrics.jsonl", "summary.json", "model.weights.h5", "reconstructions.png"),
-    *("comparison.json", "protocol.json", "results.json", "index.html"),
+    *("comparison.json", "protocol.json", "matching.json", "results.json", "index.html"),
 )
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
@@ -56,6 +58,52 @@ def why_not_a_folder(name: str) -> str | None:
 
 
 Values = Annotated[tuple[Any, ...], Field(min_length=1, strict=False), says("a list of at least one value")]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class LogRange(Section):
+    """Numbers between two ends, spread evenly over their logarithms."""
+
+    low: Positive = 1e-4
+    """The smallest."""
+    high: Positive = 1e-2
+    """The largest."""
+    num: Annotated[int, Field(ge=2, le=100)] | None = None
+    """How many a grid search tries, both ends included."""
+
+    def at(self, share: float) -> float:
+        """Return the number at a share of the way from the smallest to the largest: whole where both of them are.
+
+        >>> LogRange(low=1e-4, high=1e-2).at(0.5), LogRange(low=16, high=256).at(0.75)
+        (0.001, 128)
+        """
+        number = self.low * (self.high / self.low) ** share
+        if self.low.is_integer() and self.high.is_integer():
+            return round(number)
+        return float(f"{number:.3g}")
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """What a grid search tries."""
+        steps = (self.num or 1) - 1
+        return tuple(dict.fromkeys(self.at(step / steps) for step in range(steps + 1))) if steps else ()
+
+
+class TuneSection(Section):
+    """Of a grid: what is tried on validation images for each decoder before its runs are trained with the best."""
+
+    values: dict[str, Values | LogRange] = {}  # noqa: RUF012, since pydantic copies it
+    """Dotted keys to lists of values, or to numbers on a logarithmic scale: {low: 1.0e-4, high: 1.0e-2}."""
+    search: Literal["grid", "random", "halving"] = "grid"
+    """Every combination, `trials` drawn at random, or these weeded: the better half goes on with twice the epochs."""
+    trials: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Combinations that random and halving draw; the first one is the configuration's own values where they allow."""
+    epochs: PositiveInt | None = None
+    """Of each trial, and of the first round of halving; null for as many as the runs have."""
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(min_length=1, max_length=100, strict=False)
+    ] = (1000,)
+    """Each trial's seeds, none of which a run may have; what counts is the mean of the best epochs' val_psnr."""
 
 
 class RunConfig(Section):
@@ -79,5 +127,7 @@ class RunConfig(Section):
     """What TensorBoard gets."""
     grid: dict[str, Values] = {}  # noqa: RUF012, since pydantic copies it
     """Dotted keys to lists of values; every combination is a run."""
-    match: Literal["none", "parameters"] = "none"
-    """Of a grid: `parameters` adjusts decoder widths until models have as many as the first one, within 2%."""
+    tune: TuneSection = TuneSection()
+    """What is tried on validation images for each decoder of a grid."""
+    match: Literal["none", "parameters", "macs", "time"] = "none"
+    """Of a grid: scale decoder widths by one factor until models agree in weights, MACs as computed, or time a step."""

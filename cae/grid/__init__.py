@@ -6,16 +6,26 @@ from cae.grid.combinations import (
     check_plans,
     find_combinations,
     format_combinations,
-    match_parameters,
 )
+from cae.grid.matching import Match, match_models, matching_in_words, narrow_map, read_matching, write_matching
 from cae.grid.runner import train_combinations
+from cae.grid.tuning import TUNING, Arm, find_arms, train_arms
 
 __all__ = [
+    "TUNING",
+    "Arm",
     "Combination",
+    "Match",
     "Shard",
     "check_plans",
+    "find_arms",
     "find_combinations",
     "format_combinations",
-    "match_parameters",
+    "match_models",
+    "matching_in_words",
+    "narrow_map",
+    "read_matching",
+    "train_arms",
     "train_combinations",
+    "write_matching",
 ]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from cae.config import save_config
 from cae.errors import UserError
@@ -48,7 +48,7 @@ class Children(StopHandler):
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                env=_environment(),
+                env=environment(),
                 # On Windows: Ctrl-C in the console is for the grid alone, which passes it on.
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
@@ -80,8 +80,8 @@ def _stops_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _environment() -> dict[str, str]:
-    """The child must find this package, and no other of its name in the current folder."""
+def environment() -> dict[str, str]:
+    """Of a child, which must find this package, and no other of its name in the current folder."""
     paths = [str(_PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
@@ -96,6 +96,7 @@ def train_combinations(
     overwrite: bool,
     longer: bool = False,
     passed_on: Sequence[str] = (),
+    noun: Literal["runs", "trials"] = "runs",
     tell: Callable[[str], None],
 ) -> tuple[list[Path], int]:
     """Train what is pending, each run in a process of its own, so that its memory is given back.
@@ -108,13 +109,14 @@ def train_combinations(
         overwrite: start each run afresh.
         longer: go on for more epochs with runs that were to have fewer.
         passed_on: options of each run's own command, `--debug` and the like.
+        noun: what messages call them.
         tell: shows a line to the user.
 
     Returns:
         The folders of the runs that are trained to their end, in the grid's order, and the exit code: 0, 1 if a run
         failed or is trained by another process, 130 or 143 after a stop signal that left something undone.
     """
-    return _Session(combinations, runs_dir, overwrite, longer, passed_on, tell).train()
+    return _Session(combinations, runs_dir, overwrite, longer, passed_on, noun, tell).train()
 
 
 class _Session:
@@ -125,6 +127,7 @@ class _Session:
         overwrite: bool,
         longer: bool,
         passed_on: Sequence[str],
+        noun: Literal["runs", "trials"],
         tell: Callable[[str], None],
     ) -> None:
         self._combinations = combinations
@@ -133,6 +136,7 @@ class _Session:
         self._longer = longer
         self._mode = {"train": ["--overwrite"] if overwrite else [], "resume": ["--resume"]}
         self._passed_on = passed_on
+        self._noun = noun
         self._tell = tell
         self._started = time.monotonic()
         self._seconds: list[float] = []  # of each run that was trained to its end here
@@ -183,7 +187,8 @@ class _Session:
             self._failures.append(f"{run.path}: {error or _in_words(exit_code)}")
 
     def _progress(self, number: int, combination: Combination) -> str:
-        head = f"[{number}/{len(self._combinations)}] {combination.config.name}"
+        folder = "" if self._noun == "runs" else f"{combination.config.experiment}/"
+        head = f"[{number}/{len(self._combinations)}] {folder}{combination.config.name}"
         if not combination.is_pending:
             return f"{head}: {combination.reason}"
         elapsed = time.monotonic() - self._started
@@ -200,21 +205,24 @@ class _Session:
         total = len(self._combinations)
         if self._failures:
             failed = "\n".join(f"  {failure}" for failure in self._failures)
-            self._tell(f"{len(self._failures)} of {total} runs failed:\n{failed}")
+            self._tell(f"{len(self._failures)} of {total} {self._noun} failed:\n{failed}")
         if self._elsewhere:
             left = "\n".join(f"  {run}" for run in self._elsewhere)
-            self._tell(f"{len(self._elsewhere)} of {total} runs are left to the processes that train them:\n{left}")
+            self._tell(
+                f"{len(self._elsewhere)} of {total} {self._noun} are left to the processes that train them:\n{left}"
+            )
         if stop_signal:
             self._tell(
-                f"Stopped with {len(self._done)} of {total} runs done."
+                f"Stopped with {len(self._done)} of {total} {self._noun} done."
                 " The same command without --overwrite goes on from here."
             )
         elif self._done:
             experiment = self._runs_dir / self._combinations[0].config.experiment
-            self._tell(f"{len(self._done)} of {total} runs done.")
-            self._tell(
-                next_steps(["python", "-m", "cae", "evaluate", experiment], ["tensorboard", "--logdir", experiment])
-            )
+            self._tell(f"{len(self._done)} of {total} {self._noun} done.")
+            if self._noun == "runs":
+                self._tell(
+                    next_steps(["python", "-m", "cae", "evaluate", experiment], ["tensorboard", "--logdir", experiment])
+                )
 
 
 def _summary(run: RunDirectory) -> dict[str, Any]:

@@ -1,32 +1,41 @@
-"""Decoder widths that give a model as many parameters as another one, and codes of as many bits as switches have."""
+"""Widths that give a model as many parameters or multiplications as another; codes of as many bits as switches have."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cae.plan.lowering import computed_macs
 from cae.plan.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
     from cae.kinds.operations import Shape
 
-# Counts within this share of each other count as equal.
+# Amounts within this share of each other count as equal ...
 TOLERANCE = 0.02
+# ... and those further apart, since whole channels leave large steps, are no match at all.
+WIDEST_TOLERANCE = 0.10
 
 # Widths are sought between these multiples of the mirror's.
 _NARROWEST, _WIDEST = 1 / 16, 16.0
 _NUM_SCALES = 200
 _LARGEST_STEP = 3
 
+Amount = Callable[[Plan], float]
+AMOUNTS: dict[str, Amount] = {"parameters": lambda plan: plan.parameters, "macs": computed_macs}
+"""What models can be made alike in, by the word for `match`."""
 
-def match_decoder(section: ModelSection, image_shape: Shape, parameters: int) -> ModelSection:
-    """Widen or narrow a decoder until the model's number of parameters is as near as can be.
 
-    All stages are scaled alike, then single ones by a few channels. Stages that must keep their channels keep them:
-    unpooling by switches takes as many as were pooled, and tied weights leave no choice at all. A decoder that is
-    within half of `TOLERANCE` stays what it is.
+def match_decoder(
+    section: ModelSection, image_shape: Shape, wanted: float, amount: Amount = AMOUNTS["parameters"]
+) -> ModelSection:
+    """Widen or narrow a decoder until the model has as much of something as can be.
+
+    All widths are scaled by one factor, and each is then rounded up or down; none becomes narrower than the image has
+    channels. Stages that must keep their channels keep them: unpooling by switches takes as many as were pooled, and
+    tied weights leave no choice at all. A decoder that is within half of `TOLERANCE` stays what it is.
 
     Example:
         >>> from cae.config.model import ModelSection
@@ -39,51 +48,76 @@ def match_decoder(section: ModelSection, image_shape: Shape, parameters: int) ->
     Args:
         section: the `model` section.
         image_shape: (height, width, channels).
-        parameters: the number to come near to.
+        wanted: the amount to come near to.
+        amount: of a plan, what is to be alike.
 
     Returns:
         The section, with `decoder.filters` set unless it is near enough already. How near it came is for the caller
         to see: small models move in large steps.
     """
+    widths = Widths(section, image_shape[2])
 
     def distance(candidate: ModelSection) -> float:
         # On a logarithmic scale: half as many is as far off as twice as many.
-        return abs(math.log(make_plan(candidate, image_shape).parameters / parameters))
+        return abs(math.log(amount(make_plan(candidate, image_shape)) / wanted))
 
-    if distance(section) <= TOLERANCE / 2 or not any(_steps(section)):
+    if distance(section) <= TOLERANCE / 2 or not any(widths.steps):
         return section
-    best = min(_scaled(section), key=distance)
+    best = min(widths.scaled(), key=distance)
     while True:
-        nearer = min(_neighbours(best), key=distance, default=best)
+        nearer = min(widths.neighbours(best), key=distance, default=best)
         if distance(nearer) >= distance(best):
             return best
         best = nearer
 
 
-def _scaled(section: ModelSection) -> Iterator[ModelSection]:
-    steps, outputs = _steps(section), section.decoder_outputs
-    for number in range(_NUM_SCALES + 1):
-        scale = _NARROWEST * (_WIDEST / _NARROWEST) ** (number / _NUM_SCALES)
-        yield _with_filters(
-            section,
-            [
-                max(step, round(filters * scale / step) * step) if step else filters
-                for filters, step in zip(outputs, steps, strict=True)
-            ],
-        )
+class Widths:
+    """The widths that a decoder can have.
 
+    Args:
+        section: with the widths that are scaled.
+        channels: of the image, below which no width goes that was not below before.
+    """
 
-def _neighbours(section: ModelSection) -> Iterator[ModelSection]:
-    """The decoder with one stage, or two, a few channels wider or narrower."""
-    outputs, steps = section.decoder_outputs, _steps(section)
-    moves = [(stage, times * step) for stage, step in enumerate(steps) if step for times in _times()]
-    for first in moves:
-        for second in [(first[0], 0), *(move for move in moves if move[0] > first[0])]:
-            filters = list(outputs)
-            for stage, change in (first, second):
-                filters[stage] += change
-            if min(filters) >= 1:
-                yield _with_filters(section, filters)
+    def __init__(self, section: ModelSection, channels: int) -> None:
+        self._section, self._own, self.steps = section, section.decoder_outputs, _steps(section)
+        self._least = [
+            min(own, max(1, math.ceil(channels / step)) * step) if step else own
+            for own, step in zip(self._own, self.steps, strict=True)
+        ]
+
+    def times(self, scale: float) -> tuple[int, ...]:
+        """All widths times one factor, rounded."""
+        parts = zip(self._own, self.steps, self._least, strict=True)
+        return tuple(max(least, round(own * scale / step) * step) if step else own for own, step, least in parts)
+
+    def scaled(self) -> Iterator[ModelSection]:
+        """The decoder with all widths times one factor; for many factors."""
+        scales = (_NARROWEST * (_WIDEST / _NARROWEST) ** (number / _NUM_SCALES) for number in range(_NUM_SCALES + 1))
+        for filters in dict.fromkeys(map(self.times, scales)):  # narrow ones come up many times
+            yield with_filters(self._section, filters)
+
+    def neighbours(self, section: ModelSection) -> Iterator[ModelSection]:
+        """The decoder with one stage, or two, a few channels wider or narrower, as long as one factor explains all."""
+        moves = [(stage, times * step) for stage, step in enumerate(self.steps) if step for times in _times()]
+        for first in moves:
+            for second in [(first[0], 0), *(move for move in moves if move[0] > first[0])]:
+                filters = list(section.decoder_outputs)
+                for stage, change in (first, second):
+                    filters[stage] += change
+                if self._are_proportional(filters):
+                    yield with_filters(section, filters)
+
+    def _are_proportional(self, filters: Sequence[int]) -> bool:
+        """Whether all are the own widths times one factor, each rounded up or down."""
+        lowest, highest = 0.0, math.inf
+        for width, own, step, least in zip(filters, self._own, self.steps, self._least, strict=True):
+            if width < least:
+                return False
+            if step:
+                highest = min(highest, (width + step) / own)
+                lowest = max(lowest, (width - step) / own if width > least else 0.0)
+        return lowest < highest
 
 
 def _times() -> list[int]:
@@ -100,7 +134,8 @@ def _steps(section: ModelSection) -> list[int]:
     return [math.lcm(groups, step) for step in steps]
 
 
-def _with_filters(section: ModelSection, filters: list[int]) -> ModelSection:
+def with_filters(section: ModelSection, filters: Sequence[int]) -> ModelSection:
+    """The section with these widths of its decoder's stages."""
     return section.model_copy(update={"decoder": section.decoder.model_copy(update={"filters": tuple(filters)})})
 
 

@@ -22,12 +22,16 @@ class Outcome(enum.Enum):
     FAILED = "failed"
 
 
+# So begins the `error` of summary.json where it is why a training failed: the same would happen again.
+NOT_FINITE = "The loss is no longer finite"
+
+
 class NonFiniteLossError(UserError):
     """The loss is NaN or infinite."""
 
     def __init__(self, step: int, epoch: int) -> None:
         super().__init__(
-            f"The loss is no longer finite at step {step} (epoch {epoch}). The last checkpoint is kept."
+            f"{NOT_FINITE} at step {step} (epoch {epoch}). The last checkpoint is kept."
             " A lower training.optimizer.learning_rate, training.global_clipnorm or another precision may help."
         )
         self.step = step

@@ -69,16 +69,21 @@ class TensorBoardWriter:
 
     Curves of training and validation are tags of it, `loss` and `val_loss`, that Custom Scalars lays over one another.
 
+    Args:
+        run: where.
+        writes: whether anything is written at all.
+
     Raises:
         UserError: from every method, when the disk takes no more.
     """
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, *, writes: bool = True) -> None:
         self._folder = run.path
         # TensorBoard shows 15 letters of it, and puts trials of the same name together.
         self._trial = f"{run.name}, {run.experiment}"
         with naming_event_failures(self._folder):
-            self._writer = tf.summary.create_file_writer(str(run.path))
+            folder = str(run.path)
+            self._writer = tf.summary.create_file_writer(folder) if writes else tf.summary.create_noop_writer()
 
     def write_configuration(self, config_text: str, hyperparameters: Mapping[str, Any], step: int) -> None:
         """Configuration, hyperparameters and charts; at the beginning, and when a run goes on for longer."""

@@ -304,7 +304,7 @@ class Training:
     def _make_journal(self, state: TrainingState, is_longer: bool) -> Journal:
         section = self.config.training
         probes = self._probe_images()
-        writer = TensorBoardWriter(self.run)
+        writer = TensorBoardWriter(self.run, writes=self.config.logging.tensorboard)
         last_epoch = self.amount.last_epoch(state.counters.epoch, state.step)
         progress = Progress(self.amount, state.step, last_epoch)
         rates = make_schedule(section.schedule, section.optimizer.learning_rate, self.amount)

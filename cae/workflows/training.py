@@ -6,12 +6,27 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cae.config import ConfigError, RunConfig, expand_grid
 from cae.engine import start_engine
 from cae.files import check_is_text
-from cae.grid import Combination, Shard, check_plans, find_combinations, match_parameters, train_combinations
+from cae.grid import (
+    TUNING,
+    Arm,
+    Combination,
+    Match,
+    Shard,
+    check_plans,
+    find_arms,
+    find_combinations,
+    match_models,
+    matching_in_words,
+    read_matching,
+    train_arms,
+    train_combinations,
+    write_matching,
+)
 from cae.messages import tell
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
@@ -65,6 +80,32 @@ class TrainingJob:
     def num_training_images(self, section: DataSection) -> int:
         """Find images, and say how many there are for training."""
         return self._found(section)[1]
+
+    @functools.cached_property
+    def expanded(self) -> tuple[Sequence[RunConfig], dict[str, Match]]:
+        """The runs of the grid, their models alike where that is wanted, and each one's name to its widths.
+
+        Raises:
+            ConfigError: Models cannot be matched, or one is to be trained by several processes.
+        """
+        configs, word = expand_grid(self.config), self.config.match
+        if any(config.training.strategy == "multi_worker" for config in configs):
+            raise ConfigError(
+                f"{self.source}: training.strategy: multi_worker trains a single run; a grid is divided between"
+                " machines by --shard I/N, see docs/scaling.md."
+            )
+        if word == "none":
+            return configs, {}
+        before = {} if self.overwrite else read_matching(self.experiment, word)
+        configs, widths = match_models(configs, word, self.image_shape_of, self.source, before)
+        for line in matching_in_words(word, widths, self.image_shape_of(configs[0].data)[2]):
+            self.tell(line)
+        return configs, widths
+
+    def write_widths(self) -> None:
+        """Write down the widths that make models alike, where that is wanted: times are not measured again."""
+        if self.config.match != "none":
+            write_matching(self.experiment, self.config.match, self.expanded[1])
 
     @functools.cached_property
     def _found(self) -> Callable[[DataSection], tuple[tuple[int, int, int], int]]:
@@ -191,47 +232,77 @@ def _train(job: TrainingJob, plan: Plan, splits: Splits, cluster: Cluster | None
 def find_grid(job: TrainingJob, shard: Shard | None = None) -> list[Combination]:
     """Find the combinations of a grid, or those of a shard, and the state of each.
 
+    Where decoders are tuned they have the values that were chosen, as far as that is done.
+
     Raises:
         ConfigError: models cannot be matched, or one is to be trained by several processes.
     """
-    configs: Sequence[RunConfig] = expand_grid(job.config)
-    if any(combination.training.strategy == "multi_worker" for combination in configs):
-        raise ConfigError(
-            f"{job.source}: training.strategy: multi_worker trains a single run; a grid is divided between"
-            " machines by --shard I/N, see docs/scaling.md."
-        )
-    if job.config.match == "parameters":
-        configs = match_parameters(configs, job.image_shape_of, job.source)
-    if shard:
-        configs = shard.part(configs)
+    configs, arms = _expand(job, shard)
+    if arms:
+        configs = [config for arm in arms for config in arm.tuned()]
     return find_combinations(configs, job.runs_dir, overwrite=job.overwrite, longer=job.resume)
 
 
-def train_grid(
-    job: TrainingJob, combinations: list[Combination], *, passed_on: Sequence[str] = ()
-) -> tuple[list[Path], int]:
-    """Train combinations, each in a process of its own; this one stays small.
+def _expand(job: TrainingJob, shard: Shard | None) -> tuple[Sequence[RunConfig], Sequence[Arm]]:
+    """The runs of a grid, or those of a shard, and the decoders that are tuned: a shard has all seeds of one."""
+    configs = job.expanded[0]
+    arms: Sequence[Arm] = find_arms(job.config, configs, job.experiment)
+    return (shard.part(configs), shard.part(arms)) if shard else (configs, arms)
+
+
+def train_grid(job: TrainingJob, shard: Shard | None = None, *, passed_on: Sequence[str] = ()) -> tuple[list[Path], int]:
+    """Tune the decoders of a grid, where that is wanted, and train all runs, each in a process of its own.
+
+    This process stays small. What is there already of trials and runs is kept, unless all start afresh.
 
     Returns:
-        The folders of those that are trained, and the exit code, as `cae.grid.train_combinations` has them.
+        The folders of those that are trained, and the exit code, as `cae.grid.train_combinations` has them; the runs
+        of a decoder that could not be tuned are not trained, and the exit code is 1.
 
     Raises:
         ConfigError: a model does not fit its images.
         UserError: images are missing, or a folder cannot be written.
     """
-    pending = [combination for combination in combinations if combination.is_pending]
-    for combination in pending:
-        check_is_text(combination.directory.path)
-        check_is_writable(combination.directory.path)
-    check_plans(pending, job.image_shape_of, job.source)
-    return train_combinations(
-        combinations,
-        job.runs_dir,
-        overwrite=job.overwrite,
-        longer=job.resume,
-        passed_on=passed_on,
-        tell=job.tell,
+
+    def train(
+        combinations: Sequence[Combination], runs_dir: Path, noun: Literal["runs", "trials"]
+    ) -> tuple[list[Path], int]:
+        pending = [combination for combination in combinations if combination.is_pending]
+        for combination in pending:
+            check_is_text(combination.directory.path)
+            check_is_writable(combination.directory.path)
+        check_plans(pending, job.image_shape_of, job.source)
+        return train_combinations(
+            combinations,
+            runs_dir,
+            overwrite=job.overwrite,
+            longer=job.resume,
+            passed_on=passed_on,
+            noun=noun,
+            tell=job.tell,
+        )
+
+    _, arms = _expand(job, shard)
+    job.write_widths()
+    untuned, code = train_arms(
+        arms, lambda trials: train(trials, job.experiment / TUNING, "trials")[1], overwrite=job.overwrite
     )
+    if code > 1:
+        return [], code
+    if untuned:
+        job.tell(
+            f"Not tuned, so that their runs are not trained: {', '.join(arm.name for arm in untuned)}. The reasons are"
+            " above; where every trial's loss was infinite, try lower learning rates."
+        )
+    left_out = {run.name for arm in untuned for run in arm.runs}
+    combinations = [one for one in find_grid(job, shard) if one.config.name not in left_out]
+    trained, code_of_runs = train(combinations, job.runs_dir, "runs") if combinations else ([], 0)
+    return trained, max(code, code_of_runs)
+
+
+def describe_tuning(job: TrainingJob, shard: Shard | None = None) -> list[str]:
+    """What is tried for each decoder of a grid, and what is chosen already; nothing where nothing is tuned."""
+    return [arm.in_words() for arm in _expand(job, shard)[1]]
 
 
 def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> None:

@@ -80,6 +80,8 @@ def _scalar(value: Any, path: Path, problems: list[Problem]) -> Scalar:
 # A longer chain is surely a circle through links.
 MAX_FILES = 16
 # Keys whose values are relative to the file that states them.
+# Sections whose keys are dotted themselves.
+_DOTTED: tuple[Path, ...] = (("grid",), ("tune", "values"))
 _PATHS: tuple[Path, ...] = (*(("data", key) for key in PATH_KEYS), ("training", "start_from"))
 
 
@@ -207,11 +209,11 @@ def absolute_paths(node: Node, folder: str, path: Path = ()) -> Node:
         if isinstance(node.value, str) and node.value:
             file = os.path.abspath(os.path.join(folder, os.path.expanduser(node.value)))
             return replace(node, value=file)
-    elif path in ((), ("data",), ("training",), ("grid",)) and isinstance(node.value, dict):
+    elif path in ((), ("data",), ("training",), ("tune",), *_DOTTED) and isinstance(node.value, dict):
         children = {key: absolute_paths(child, folder, (*path, key)) for key, child in node.value.items()}
         return replace(node, value=children)
-    elif len(path) == 2 and path[0] == "grid" and isinstance(node.value, list):
-        key: Path = tuple(str(path[1]).split("."))
+    elif path[:-1] in _DOTTED and isinstance(node.value, list):
+        key: Path = tuple(str(path[-1]).split("."))
         return replace(node, value=[absolute_paths(item, folder, key) for item in node.value])
     return node
 
