@@ -14,7 +14,7 @@ from cae.commands.arguments.parser import add_data_override_argument, add_overri
 from cae.config import load_config
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError, from_json
-from cae.grid import TUNING
+from cae.grid import TRIALS
 from cae.measures.catalogue import METRICS
 from cae.messages import align, next_steps, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
@@ -401,7 +401,7 @@ def _runs_in(experiment: Path) -> list[RunDirectory]:
 def _is_by_product(path: Path) -> bool:
     if path.name.startswith(("events.out.tfevents.", "matching.json", "protocol.json")) and path.is_file():
         return True
-    if path.name == TUNING and not RunDirectory(path).exists:
+    if path.name == TRIALS and not RunDirectory(path).exists:
         return True
     # `--out` may have put a comparison into a run or an experiment.
     return (path / "comparison.json").exists() and not (RunDirectory(path).exists or _runs_in(path))

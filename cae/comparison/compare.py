@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from cae.comparison.arms import divide_budgets, make_budgets, make_tuning, make_widths, read_tuning, with_arms
 from cae.comparison.contenders import RunRecord, group_runs
 from cae.comparison.fairness import check_terms
 from cae.comparison.fairness_report import Sizes
-from cae.comparison.figures import make_contender, sort_groups
+from cae.comparison.figures import make_budget, make_contender, sort_groups
 from cae.comparison.measuring import LoadSplits, Measuring, make_exhibits
 from cae.comparison.protocol import with_protocol
 from cae.comparison.record import Answer, Comparison, Contender, Exhibits, Floor, Pair, RateCurve, Verdict
@@ -66,16 +68,24 @@ def compare_runs(
     runs = [read_run(directory, overrides) for directory in directories]
     measuring = Measuring(runs, split, load_splits, overrides)
     numbers = measuring.number_training_images(tell)
-    groups = group_runs([replace(run, training_images=numbers[run.directory.path]) for run in runs])
+    runs = [replace(run, training_images=numbers[run.directory.path]) for run in runs]
+    records = read_tuning(runs)
+    derived = sorted({key for record in records.values() for key in record["values"]})
+    compared, others = divide_budgets(runs, derived)
+    groups = group_runs(compared, derived)
     images = measuring.images.images
     names = check_metric(metric, images.image_shape)
     measured = measuring.measure(sorted({"psnr", metric}), again=again, tell=tell)
     groups, figures = sort_groups(groups, measured, metric)
-    contenders = [make_contender(group, measured, names, metric, figures[group.label]) for group in groups]
+    contenders = [
+        make_contender(group, measured, names, metric, figures[group.label], images.image_shape) for group in groups
+    ]
     chosen = find_metric(metric)
     band = chosen.band if band is None else band
     pairs = compare_pairs(figures, band=band, less_is_better=chosen.better != "more")
     terms = check_terms(groups, {contender.label: _sizes(contender) for contender in contenders}, left_out)
+    tuning, widths = make_tuning(groups, records), make_widths(groups)
+    terms = with_arms(terms, contenders, tuning, widths, images.image_shape[2])
     used = {"images": {"split": split, "number": len(images), "sha256": measuring.images.digest}}
     experiment = directories[0].path.absolute().parent
     terms = with_protocol(terms, experiment, runs, {**used, "metric": metric, "band": band})
@@ -94,6 +104,9 @@ def compare_runs(
         band=band,
         corruption=_corruption(runs),
         codecs=_codecs(measuring.images, tell),
+        budgets=make_budgets(groups, others, derived, partial(make_budget, measured, metric)),
+        tuning=tuning,
+        widths=widths,
     )
     tell("drawing the same images under every decoder")
     return comparison, make_exhibits(groups, measured, measuring)
@@ -163,7 +176,7 @@ def _sizes(contender: Contender) -> Sizes:
     code = contender.code
     return Sizes(
         parameters=contender.parameters,
-        macs=contender.macs_per_image,
+        macs=contender.computed_macs or contender.macs_per_image,
         code_bits=int(code["values"] * code["bits_per_value"]),
         switch_bits=int(code["switch_bits"]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,7 @@ class Group:
         return {run.seed for run in self.runs}
 
 
-def group_runs(runs: Sequence[RunRecord]) -> list[Group]:
+def group_runs(runs: Sequence[RunRecord], derived: Collection[str] = ()) -> list[Group]:
     """Put runs together that differ in their seeds alone, in the order in which they are given.
 
     Runs that were trained on different images are not together, though their configurations may be alike but for the
@@ -88,6 +88,7 @@ def group_runs(runs: Sequence[RunRecord]) -> list[Group]:
 
     Args:
         runs: at least one.
+        derived: keys that were tuned: labels do without them as long as they can.
 
     Raises:
         UserError: two runs have the same configuration and the same seed.
@@ -105,7 +106,7 @@ def group_runs(runs: Sequence[RunRecord]) -> list[Group]:
         if len(images[alike]) > 1:
             leaves[_TRAINING_IMAGES] = number
     differing = _differing(list(settings.values()))
-    labels = make_labels([run_list[0].config.model for run_list in together.values()], differing)
+    labels = make_labels([run_list[0].config.model for run_list in together.values()], differing, derived)
     return [
         Group(label, different, _by_seed(run_list))
         for label, different, run_list in zip(labels, differing, together.values(), strict=True)
@@ -160,20 +161,24 @@ def kinds(section: ModelSection) -> str:
     return ", ".join(dict.fromkeys(stage.kind for stage in section.upsampling_per_stage))
 
 
-def make_labels(sections: Sequence[ModelSection], settings: Sequence[Mapping[str, Any]]) -> list[str]:
+def make_labels(
+    sections: Sequence[ModelSection], settings: Sequence[Mapping[str, Any]], derived: Collection[str] = ()
+) -> list[str]:
     """Name groups by what differs between them.
 
     Args:
         sections: each group's model.
         settings: in which groups differ, as dotted keys to values.
+        derived: keys that were tuned.
 
     Returns:
         Unique labels: the upsampling where it differs or nothing else does, then `key=value` of the other settings;
-        widths that follow from the upsampling only where labels would not be unique without them.
+        what follows from it, as widths and what was tuned, only where labels would not be unique without them.
     """
     words = [upsampling_words(section) for section in sections]
     others = {key for values in settings for key in values if not key.startswith(UPSAMPLING)}
-    chosen = sorted(key for key in others if key != _DERIVED and _says_something(key, settings))
+    follows = [key for key in others if any(f"{key}.".startswith(f"{one}.") for one in (_DERIVED, *derived))]
+    chosen = sorted(key for key in others if key not in follows and _says_something(key, settings))
     labels = [_label(word, chosen, values, words) for word, values in zip(words, settings, strict=True)]
     if len(set(labels)) < len(labels):
         labels = [_label(word, sorted(others), values, words) for word, values in zip(words, settings, strict=True)]

@@ -127,7 +127,7 @@ class Sizes:
 
     Args:
         parameters: weights of the model.
-        macs: multiply-accumulates for one image.
+        macs: multiply-accumulates for one image, as they are computed.
         code_bits: bits of one image's latent, without switches.
         switch_bits: bits that switches carry besides.
     """
@@ -173,7 +173,7 @@ def tell_sizes(sizes: Mapping[str, Sizes], equal: list[str], unequal: list[str],
 
 _ADVICE = {
     "Parameters": "part of a difference may be size alone (`match: parameters` in a grid makes sizes agree).",
-    "Multiply-accumulates": "part of a difference may be bought with computation.",
+    "Multiply-accumulates": "part of a difference may be computation alone (`match: macs` in a grid makes it agree).",
     "Code": "a larger code keeps more of the image whatever the decoder; look at rate against distortion.",
 }
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cae.comparison.contenders import Group, RunRecord, kinds
-from cae.comparison.record import Contender, Curve, Estimate, RunFigures
+from cae.comparison.record import Budget, Contender, Curve, Estimate, RunFigures
 from cae.comparison.statistics import Figures, estimate, interquartile_mean
 from cae.errors import from_json
 from cae.evaluation.ablations import in_words
 from cae.evaluation.files import Evaluation
 from cae.measures.catalogue import LOSS, metrics_while_training
 from cae.measures.catalogue import metric as find_metric
+from cae.plan import make_plan
+from cae.plan.lowering import computed_macs
 
 if TYPE_CHECKING:
     from cae.comparison.contenders import Group
@@ -61,7 +63,12 @@ _CURVES = (LOSS.name, f"val_{LOSS.name}", *(f"val_{metric.name}" for metric in m
 
 
 def make_contender(
-    group: Group, measured: Mapping[Path, Evaluation], names: Sequence[str], metric: str, figures: Figures
+    group: Group,
+    measured: Mapping[Path, Evaluation],
+    names: Sequence[str],
+    metric: str,
+    figures: Figures,
+    image_shape: tuple[int, int, int],
 ) -> Contender:
     """Put together what is known of a contender.
 
@@ -71,6 +78,7 @@ def make_contender(
         names: of the metrics.
         metric: the chosen one.
         figures: from `sort_groups`.
+        image_shape: (height, width, channels).
     """
     results = [measured[run.directory.path].results for run in group.runs]
     metrics = {name: estimate([found[name] for found in results]) for name in ("loss", *names)}
@@ -95,6 +103,7 @@ def make_contender(
         training_seconds=_training_seconds(group.runs),
         bits=_over_runs([_flat_bits(found["bits"]) for found in results]),
         bits_in_words=results[0]["bits_in_words"],
+        computed_macs=computed_macs(make_plan(group.config.model, image_shape)),
         warnings=tuple(
             dict.fromkeys(one.code for run in group.runs for one in from_json(run.summary.get("warnings", [])))
         ),
@@ -104,6 +113,25 @@ def make_contender(
             for name, found in results[0].get(part, {}).items()
             if isinstance(found, Mapping) and found.get(metric) is not None
         },
+    )
+
+
+def make_budget(
+    measured: Mapping[Path, Evaluation],
+    metric: str,
+    label: str,
+    length: tuple[Literal["epochs", "steps"], int],
+    runs: Sequence[RunRecord],
+) -> Budget:
+    """Put together what a decoder reached with one length of training; see `Budget`."""
+    results = [measured[run.directory.path].results for run in runs]
+    value = estimate([found[metric] for found in results])
+    return Budget(
+        label,
+        *length,
+        _training_seconds(runs),
+        value,
+        tuple(_run_figures(run, found, {metric: value}) for run, found in zip(runs, results, strict=True)),
     )
 
 

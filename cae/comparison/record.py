@@ -118,6 +118,7 @@ class Contender:
         runs: one for each seed.
         parameters: weights of the model.
         macs_per_image: multiply-accumulates.
+        computed_macs: as they are computed, with folded forms; 0 where that is not known.
         code: as in results.json: values, bits_per_value, switch_bits, ratio, ratio_with_switches.
         metrics: loss, mse, mae, psnr, ssim, high_frequency_ratio and, of images large enough, ms_ssim.
         artefacts: flat names such as `prominence_db_2` and `phase_amplitude_4`.
@@ -152,11 +153,89 @@ class Contender:
     bits_in_words: str = ""
     warnings: tuple[str, ...] = ()
     floors: Mapping[str, float] = field(default_factory=dict)
+    computed_macs: int = 0
 
     @property
     def code_bits(self) -> int:
         """Bits of the code and of the switches beside it, for one image."""
         return int(self.code["values"] * self.code["bits_per_value"] + self.code["switch_bits"])
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a decoder reached with one length of training.
+
+    Args:
+        label: of the contender.
+        unit: of the length, `epochs` or `steps`.
+        length: that was asked for.
+        seconds: of training, mean over its runs; None where one did not write it down.
+        value: in the chosen metric, over its runs.
+        runs: one for each seed.
+    """
+
+    label: str
+    unit: Literal["epochs", "steps"]
+    length: int
+    seconds: float | None
+    value: Estimate
+    runs: tuple[RunFigures, ...]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One combination of values that was tried in tuning.
+
+    Args:
+        round: from 1; only halving has more than one.
+        values: of the keys.
+        epochs: of each trial; None for as many as the runs have.
+        mean: validation PSNR in dB of the best epochs, over seeds; None where a trial's loss became infinite.
+        is_own: whether these are the configuration's own values.
+    """
+
+    round: int
+    values: Mapping[str, Any]
+    epochs: int | None
+    mean: float | None
+    is_own: bool
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was tried for a decoder on validation images, and chosen.
+
+    Args:
+        label: of the contender.
+        search: `grid`, `random` or `halving`.
+        seeds: of the trials.
+        trainings: number of trials.
+        epochs: of all of them together; None where each had as many as the runs.
+        tried: in their order.
+        chosen: the values of the best.
+    """
+
+    label: str
+    search: str
+    seeds: tuple[int, ...]
+    trainings: int
+    epochs: int | None
+    tried: tuple[Tried, ...]
+    chosen: Mapping[str, Any]
+
+    @property
+    def first_round(self) -> tuple[Tried, ...]:
+        """What was tried with the same budget."""
+        return tuple(one for one in self.tried if one.round == 1)
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Widths of a decoder's stages from the code outwards: before models were made alike, and since."""
+
+    label: str
+    own: tuple[int, ...]
+    filters: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -246,6 +325,10 @@ class Comparison:
         band: differences in the metric that are smaller do not matter; None where no band is known.
         corruption: what was done to the decoders' inputs, but not to those of baselines; empty where nothing was.
         codecs: `JPEG`, `WebP` and `PCA`, as `cae.evaluation.rate_curves` measures them.
+        budgets: what decoders reached with each length of training, where there are several; contenders have the
+            largest that all have.
+        tuning: what was tried for contenders before.
+        widths: of contenders, where some were changed to make models alike.
     """
 
     title: str
@@ -262,10 +345,21 @@ class Comparison:
     band: float | None = None
     corruption: str = ""
     codecs: Mapping[str, RateCurve] = field(default_factory=dict)
+    budgets: tuple[Budget, ...] = ()
+    tuning: tuple[Tuning, ...] = ()
+    widths: tuple[Widths, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The form of comparison.json."""
         return asdict(self)
+
+    @property
+    def labelled_runs(self) -> list[tuple[str, RunFigures]]:
+        """All runs with the labels of their contenders, those of other budgets last."""
+        found = {
+            run.path: (one.label, run) for part in (self.contenders, self.budgets) for one in part for run in one.runs
+        }
+        return list(found.values())
 
     def beside_the_best(self, verdict: Verdict) -> list[str]:
         """Labels of the contenders for which the best one's verdict is that."""

@@ -9,10 +9,10 @@ from cae.grid.combinations import (
 )
 from cae.grid.matching import Match, match_models, matching_in_words, narrow_map, read_matching, write_matching
 from cae.grid.runner import train_combinations
-from cae.grid.tuning import TUNING, Arm, find_arms, train_arms
+from cae.grid.tuning import TRIALS, Arm, find_arms, train_arms
 
 __all__ = [
-    "TUNING",
+    "TRIALS",
     "Arm",
     "Combination",
     "Match",

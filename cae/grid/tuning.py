@@ -22,7 +22,7 @@ from cae.runs import RunDirectory
 from cae.training.outcome import NOT_FINITE
 
 # The folder, within an experiment's, with a folder of trials and a record for each decoder.
-TUNING = "tuning"
+TRIALS = "trials"
 _BUDGET = ("training.epochs", "training.steps")
 
 
@@ -211,7 +211,7 @@ def find_arms(config: RunConfig, runs: Sequence[RunConfig], experiment: Path) ->
     together: dict[str, list[RunConfig]] = {}
     for name, run in zip(names, runs, strict=True):
         together.setdefault(name, []).append(run)
-    return [Arm(name, tuple(found), config.tune, experiment / TUNING) for name, found in together.items()]
+    return [Arm(name, tuple(found), config.tune, experiment / TRIALS) for name, found in together.items()]
 
 
 def _values_in_words(values: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from cae.config import ConfigError, RunConfig, expand_grid
 from cae.engine import start_engine
 from cae.files import check_is_text
 from cae.grid import (
-    TUNING,
+    TRIALS,
     Arm,
     Combination,
     Match,
@@ -250,7 +250,9 @@ def _expand(job: TrainingJob, shard: Shard | None) -> tuple[Sequence[RunConfig],
     return (shard.part(configs), shard.part(arms)) if shard else (configs, arms)
 
 
-def train_grid(job: TrainingJob, shard: Shard | None = None, *, passed_on: Sequence[str] = ()) -> tuple[list[Path], int]:
+def train_grid(
+    job: TrainingJob, shard: Shard | None = None, *, passed_on: Sequence[str] = ()
+) -> tuple[list[Path], int]:
     """Tune the decoders of a grid, where that is wanted, and train all runs, each in a process of its own.
 
     This process stays small. What is there already of trials and runs is kept, unless all start afresh.
@@ -285,7 +287,7 @@ def train_grid(job: TrainingJob, shard: Shard | None = None, *, passed_on: Seque
     _, arms = _expand(job, shard)
     job.write_widths()
     untuned, code = train_arms(
-        arms, lambda trials: train(trials, job.experiment / TUNING, "trials")[1], overwrite=job.overwrite
+        arms, lambda trials: train(trials, job.experiment / TRIALS, "trials")[1], overwrite=job.overwrite
     )
     if code > 1:
         return [], code

@@ -57,7 +57,7 @@ def trained(monkeypatch):
 
 
 def records(runs):
-    return {path.name: json.loads(path.read_text()) for path in sorted((runs / "e" / "tuning").glob("*.json"))}
+    return {path.name: json.loads(path.read_text()) for path in sorted((runs / "e" / "trials").glob("*.json"))}
 
 
 def learning_rates(runs):
@@ -172,7 +172,7 @@ def test_a_tuned_grid_that_is_killed_and_started_again_leaves_the_record_of_an_u
     ended = Journal.epoch_ended
 
     def train(children, arguments):
-        if arguments[2].name != "tuning":  # the tuned runs themselves are not of interest
+        if arguments[2].name != "trials":  # the tuned runs themselves are not of interest
             return 1
         trials.append(arguments[0].stem)
         return main(["train", *map(str, arguments)])

@@ -156,3 +156,50 @@ def test_a_grid_of_too_many_runs_is_refused_at_once(problems):
 def test_a_grid_made_in_python_is_checked_too():
     with pytest.raises(ConfigError, match="seed: must be an integer from 0 to 2147483647; received -1"):
         expand_grid(RunConfig(grid={"seed": (-1,)}))
+
+
+@pytest.mark.parametrize(
+    ("tune", "message"),
+    [
+        ("{values: {training.optimizer.learning_rates: [1]}}", "unknown key; did you mean"),
+        ("{values: {training.optimizer.learning_rate: [-1]}}", "must be a number above 0; received -1"),
+        ("{values: {training.optimizer.learning_rate: []}}", "must be a list of at least one value"),
+        ("{values: {training.optimizer.learning_rate: 0.1}}", "received 0.1"),
+        ("{values: {model.decoder.upsampling.kind: [subpixel]}}", "is an axis of the grid already"),
+        ("{values: {model.decoder: [{}]}}", "or has one in it"),
+        ("{values: {training.epochs: [1, 9]}}", "cannot be tuned: trials must differ in nothing"),
+        ("{values: {data.validation_fraction: [0.1, 0.2]}}", "cannot be tuned"),
+        ("{values: {seed: [1, 9]}}", "cannot be tuned"),
+        ("{values: {objective.corruption: [{kind: none}]}}", "cannot be tuned"),
+        ("{values: {training.batch_size: {low: 8, high: 64}}}", "a range needs num with search: grid"),
+        ("{values: {training.batch_size: {low: 8, high: 8, num: 3}}}", "low must be below high"),
+        ("{values: {training.batch_size: {low: 0, high: 8, num: 3}}}", "must be a number above 0; received 0"),
+        ("{values: {training.batch_size: {low: 8.5, high: 64, num: 3}}}", "received 8.5"),
+        ("{values: {training.batch_size: [8, 9]}, search: random}", "search: random needs trials"),
+        ("{values: {training.batch_size: [8, 9]}, trials: 3}", "trials has no effect with search: grid"),
+        ("{values: {training.batch_size: [8, 9]}, search: halving, trials: 3}", "halving needs epochs"),
+        ("{values: {training.batch_size: [8, 9]}, seeds: [5, 1]}", "seeds of their own; the grid's runs have 1 too"),
+        ("{epochs: 3}", "has no effect without values to try"),
+    ],
+)
+def test_what_cannot_be_tuned_is_told_with_its_place(problems, tune, message):
+    text = "grid: {model.decoder.upsampling.kind: [resize, conv_transpose], seed: [0, 1]}\n"
+    found = problems(f"{text}tune: {tune}")
+    assert message in found[0]
+    assert found[0].startswith("a.yaml:2:")
+
+
+def test_tuning_needs_a_grid_and_goes_without_widths_that_were_matched(problems, load):
+    values = "tune: {values: {training.batch_size: [8, 16]}}"
+    assert "has no effect without a grid" in problems(values)[0]
+    text = "grid: {seed: [0]}\nmatch: macs\ntune: {values: {model.encoder.dropout: [0.0, 0.5]}}"
+    assert "cannot be tuned with match" in problems(text)[0]
+    # Dotted keys go through --set as well, and paths in values start from the file or the current folder.
+    config = load("grid: {seed: [0]}", "tune.values.training.optimizer.learning_rate={low: 0.001, high: 0.1, num: 3}")
+    assert config.tune.values["training.optimizer.learning_rate"].spread == (0.001, 0.01, 0.1)
+    assert all(run.tune == RunConfig().tune for run in expand_grid(config))
+
+
+def test_a_range_is_spread_over_its_logarithm_and_stays_whole_between_whole_numbers(load):
+    config = load("grid: {seed: [0]}\ntune: {values: {training.batch_size: {low: 8, high: 128, num: 5}}}")
+    assert config.tune.values["training.batch_size"].spread == (8, 16, 32, 64, 128)

@@ -87,9 +87,8 @@ def write_events(
     for earlier in [*(folder / "decoders").glob("*")]:  # a run for each decoder, of version 0.1.0
         remove_events(earlier, SUFFIX)
     replace_events(folder, SUFFIX, [(0, summary) for summary in overview])
-    for contender in comparison.contenders:
-        for run in contender.runs:
-            if Path(run.path) not in read_only:
-                write_figures(Path(run.path), comparison.split, run.metrics, run.best_epoch)
+    for _, run in comparison.labelled_runs:
+        if Path(run.path) not in read_only:
+            write_figures(Path(run.path), comparison.split, run.metrics, run.best_epoch)
     if experiment is not None:
         replace_events(experiment, SUFFIX, [(0, table_columns(comparison, experiment))])

@@ -10,7 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cae.atomic_files import filling_folder, write_text
 from cae.comparison.record import Comparison, Exhibits
+from cae.comparison.report.arms import draw_budgets, draw_tuning
 from cae.comparison.report.charts import draw_curves, draw_rates, draw_spectra
+from cae.comparison.report.drawing import Drawn
 from cae.comparison.report.formatting import code_spans
 from cae.comparison.report.markdown import render_markdown
 from cae.comparison.report.picture import comparison_picture, error_scale, images_on_page
@@ -51,7 +53,7 @@ def render_sections(comparison: Comparison) -> str:
     return _render("sections.html", comparison, spectra=[], images=[], scale="")
 
 
-def _render(template: str, comparison: Comparison, **pictures: Any) -> str:
+def _render(template: str, comparison: Comparison, spectra: list[Drawn], **pictures: Any) -> str:
     environment = Environment(
         loader=PackageLoader("cae.comparison.report"),
         autoescape=True,
@@ -61,11 +63,13 @@ def _render(template: str, comparison: Comparison, **pictures: Any) -> str:
         finalize=_one_line,
     )
     environment.filters["code_spans"] = code_spans
-    return environment.get_template(template).render(
-        report=tell(comparison),
-        charts=[chart for chart in (draw_rates(comparison), *draw_curves(comparison)) if chart],
-        **pictures,
-    )
+    drawn = {
+        "charts": [one for one in (draw_rates(comparison), *draw_curves(comparison)) if one],
+        "budgets": [one for one in [draw_budgets(comparison)] if one],
+        "tuning": [one for one in [draw_tuning(comparison)] if one],
+        "spectra": spectra,
+    }
+    return environment.get_template(template).render(report=tell(comparison), drawn_by_name=drawn, **pictures)
 
 
 def _one_line(value: Any) -> Any:

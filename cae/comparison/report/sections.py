@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from cae.comparison.record import Comparison
-from cae.comparison.report import tables
+from cae.comparison.report import arms, tables
 from cae.comparison.report.card import about_pictures, card, headline, statistics
 from cae.comparison.report.formatting import compared_title, has_switches, switches_text
 from cae.comparison.report.tables import Table
@@ -34,7 +34,7 @@ class Pictures:
     """Where pictures stand that are not part of the record's text."""
 
     kind: ClassVar = "pictures"
-    name: Literal["images", "charts", "spectra"]
+    name: Literal["images", "charts", "spectra", "budgets", "tuning"]
     about: str = ""
 
 
@@ -103,6 +103,20 @@ def tell(comparison: Comparison) -> Report:
             tables.matrix(comparison),
             tables.pairs(comparison) or Sentences("", ("There is only one decoder.",)),
         ),
+        _section(
+            "budgets",
+            "Budgets",
+            Sentences("", arms.budget_sentences(comparison)),
+            Pictures("budgets") if comparison.budgets else None,
+            arms.budgets_table(comparison),
+        ),
+        _section(
+            "tuning",
+            "Tuning",
+            Sentences("", arms.tuning_sentences(comparison)),
+            arms.tuning_table(comparison),
+            Pictures("tuning") if comparison.tuning else None,
+        ),
         _section("simple", "Simple codes", tables.floors(comparison), tables.baselines(comparison)),
         _section(
             "switches",
@@ -118,6 +132,7 @@ def tell(comparison: Comparison) -> Report:
             Sentences("What was equal", terms.equal),
             Sentences("What was not equal", terms.unequal),
             tables.settings(comparison),
+            arms.widths_table(comparison),
         ),
         _section(
             "made",

@@ -80,7 +80,7 @@ def ranking(comparison: Comparison) -> Table:
                 _alike(comparison, contender.label),
                 *(_mean(name, contender.metrics.get(name)) for name in others),
                 f"{contender.parameters:,}",
-                f"{contender.macs_per_image:,}",
+                f"{contender.computed_macs or contender.macs_per_image:,}",
                 f"{contender.code['values']:,.0f}",
                 f"{contender.code['switch_bits']:,.0f}",
             )
@@ -133,9 +133,8 @@ def runs(comparison: Comparison) -> Table:
     """Every run."""
     chosen = comparison.metric
     rows = [
-        (run.path, contender.label, str(run.seed), str(run.epochs), str(run.best_epoch), _run_figure(run, chosen))
-        for contender in comparison.contenders
-        for run in contender.runs
+        (run.path, label, str(run.seed), str(run.epochs), str(run.best_epoch), _run_figure(run, chosen))
+        for label, run in comparison.labelled_runs
     ]
     columns = ("run", "decoder", "seed", "epochs", "epoch measured", metric_title(chosen))
     return Table("runs", "Runs", columns, tuple(rows))
