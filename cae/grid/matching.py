@@ -30,11 +30,11 @@ class Match:
     """What became of a decoder's widths.
 
     Args:
-        model: Digest of all that decides it.
-        own: Widths of its stages before, from the code outwards.
-        filters: Widths since.
-        amount: What the model has, in `UNITS`.
-        wanted: What the first model with the same encoder has.
+        model: digest of all that decides it.
+        own: widths of its stages before, from the code outwards.
+        filters: widths since.
+        amount: what the model has, in `UNITS`.
+        wanted: what the first model with the same encoder has.
     """
 
     model: str
@@ -54,11 +54,11 @@ def match_models(
     """Adjust each decoder's widths until its model has as much as the first one with the same encoder.
 
     Args:
-        configs: Of one whole grid, in its order.
+        configs: of one whole grid, in its order.
         word: `parameters`, `macs` or `time`.
-        image_shape_of: How to find the shape of the images; called for each configuration.
-        path: The configuration file, for messages.
-        before: What was found before, by names of runs; times are not measured twice.
+        image_shape_of: how to find the shape of the images; called for each configuration.
+        path: the configuration file, for messages.
+        before: what was found before, by names of runs; times are not measured twice.
 
     Returns:
         The configurations, with `decoder.filters` where it was needed: each stands for itself; and each one's name to
@@ -192,8 +192,8 @@ def read_matching(experiment: Path, word: str | None = None) -> dict[str, Match]
     """What became of each run's widths in an experiment, by names of runs; nothing without the file.
 
     Args:
-        experiment: The folder of its runs.
-        word: Nothing counts that made models alike in something else; None for whatever it was.
+        experiment: the folder of its runs.
+        word: nothing counts that made models alike in something else; None for whatever it was.
 
     Raises:
         UserError: The file is damaged.

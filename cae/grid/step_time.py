@@ -32,11 +32,11 @@ class TimedModel:
     """What decides how long a step takes.
 
     Args:
-        model: The `model` section, in plain values.
-        first: That of the model whose time is wanted.
-        objective: The `objective` section.
+        model: the `model` section, in plain values.
+        first: that of the model whose time is wanted.
+        objective: the `objective` section.
         training: `batch_size`, `precision` and `xla`, and the `optimizer` by its name.
-        shape: Of an image, (height, width, channels).
+        shape: of an image, (height, width, channels).
     """
 
     model: dict[str, Any]
@@ -76,10 +76,10 @@ def match_time(section: ModelSection, channels: int, wanted: float, measure: Cal
     """Scale a decoder's widths until a step takes as long as is wanted, as near as a few measurements come.
 
     Args:
-        section: The `model` section.
-        channels: Of the image.
-        wanted: Seconds.
-        measure: Seconds that a step of a model takes.
+        section: the `model` section.
+        channels: of the image.
+        wanted: seconds.
+        measure: seconds that a step of a model takes.
     """
     widths, filters = Widths(section, channels), tuple(section.decoder_outputs)
     scale, measured = 1.0, dict[tuple[int, ...], float]()

@@ -31,9 +31,9 @@ class Candidate:
     """Values that are tried in one round, by a trial for each seed.
 
     Args:
-        values: Of the dotted keys that are tuned.
-        epochs: That each trial trains; None for as many as the runs have.
-        trials: Each trial, as it is on disk.
+        values: of the dotted keys that are tuned.
+        epochs: that each trial trains; None for as many as the runs have.
+        trials: each trial, as it is on disk.
         scores: PSNR in dB of each trial's best epoch on validation images; None where its loss became NaN or
             infinite.
     """
@@ -56,10 +56,10 @@ class Arm:
     Where trials have epochs of their own, it has the runs of all budgets.
 
     Args:
-        name: Of its trials' folder.
-        runs: As the grid has them.
-        tune: What is tried.
-        folder: Of all decoders' trials.
+        name: of its trials' folder.
+        runs: as the grid has them.
+        tune: what is tried.
+        folder: of all decoders' trials.
     """
 
     name: str
@@ -201,9 +201,9 @@ def find_arms(config: RunConfig, runs: Sequence[RunConfig], experiment: Path) ->
     """Put the runs of a grid together that are tuned together; none where nothing is to be tuned.
 
     Args:
-        config: With the grid.
-        runs: All of `expand_grid`, in their order.
-        experiment: The folder of all runs.
+        config: with the grid.
+        runs: all of `expand_grid`, in their order.
+        experiment: the folder of all runs.
     """
     if not config.tune.values:
         return []
@@ -235,9 +235,9 @@ def train_arms(
     """Train all trials, round by round, and write each arm's record.
 
     Args:
-        arms: Of one grid.
-        train: Trains some trials, and gives the exit code.
-        overwrite: Whether trials that were judged already are trained again.
+        arms: of one grid.
+        train: trains some trials, and gives the exit code.
+        overwrite: whether trials that were judged already are trained again.
 
     Returns:
         The arms that could not be tuned, and an exit code: 0, 1 where there is such an arm, or 130 or 143 after a stop
