@@ -264,7 +264,7 @@ def test_a_run_whose_grid_has_gone_stops_by_itself(write_config, tmp_path):
 
 def test_matched_runs_have_equal_parameters_and_their_widths_stand_in_their_configurations(grid, tmp_path):
     kinds = "model.decoder.upsampling: [resize, {kind: conv_transpose, kernel_size: 5}]"
-    wide = ("--set", "match=parameters", "--set", "model.encoder.filters=[16, 24]")
+    wide = ("--set", "match=parameters", "--set", "model.encoder.filters=[24, 32]")
     code, names, err = grid(kinds, *wide)
     assert code == 0, err
     counts = [summary(tmp_path / "runs" / "e" / name)["parameters"] for name in names]
