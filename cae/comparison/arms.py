@@ -7,6 +7,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,40 +137,40 @@ def _at(line: Sequence[tuple[float, float]], time: float) -> float:
     return line[0][1] if time < line[0][0] else line[-1][1]
 
 
-def read_tuning(runs: Sequence[RunRecord]) -> dict[Path, dict[str, Any]]:
-    """Each run's record of what was tried for its decoder, by its folder.
+def read_tuning(runs: Sequence[RunRecord]) -> dict[Path, Tuning]:
+    """What was tried for each run's decoder, still without a label, by the run's folder.
 
     Raises:
         UserError: a record is damaged.
     """
-    records: dict[Path, dict[str, Any]] = {}
+    found: dict[Path, Tuning | None] = {}
     for experiment in dict.fromkeys(run.directory.path.absolute().parent for run in runs):
         for path in sorted((experiment / TRIALS).glob("*.json")):
             try:
                 record = json.loads(read_bytes(path).decode("utf-8"))
-                records |= {experiment / name: record | {"values": dict(record["values"])} for name in record["runs"]}
+                found |= dict.fromkeys((experiment / name for name in record["runs"]), _tuning(record))
             except (ValueError, AttributeError, KeyError, TypeError) as error:
                 raise file_error(path, "is damaged. Train the grid again: its trials are kept.") from error
-    known = {run.directory.path: records.get(run.directory.path.absolute()) for run in runs}
-    return {path: record for path, record in known.items() if record is not None}
+    known = {run.directory.path: found.get(run.directory.path.absolute()) for run in runs}
+    return {path: tuning for path, tuning in known.items() if tuning is not None}
 
 
-def make_tuning(groups: Sequence[Group], records: Mapping[Path, Mapping[str, Any]]) -> tuple[Tuning, ...]:
+def _tuning(record: Mapping[str, Any]) -> Tuning | None:
+    """A record's content; None where nothing could be chosen."""
+    tried = tuple(
+        Tried(one["round"], dict(one["values"]), one["epochs"], one["mean"], one["is_own"]) for one in record["tried"]
+    )
+    budget, chosen = record["budget"], record["chosen"]
+    if chosen is None:
+        return None
+    seeds = tuple(record["seeds"])
+    return Tuning("", record["search"], seeds, budget["trainings"], budget["epochs"], tried, dict(chosen))
+
+
+def make_tuning(groups: Sequence[Group], found: Mapping[Path, Tuning]) -> tuple[Tuning, ...]:
     """What was tried for each decoder that is compared."""
-    found = []
-    for group in groups:
-        record = records.get(group.runs[0].directory.path)
-        if record is not None:
-            tried = tuple(
-                Tried(one["round"], one["values"], one["epochs"], one["mean"], one["is_own"]) for one in record["tried"]
-            )
-            seeds, budget = tuple(record["seeds"]), record["budget"]
-            found.append(
-                Tuning(
-                    group.label, record["search"], seeds, budget["trainings"], budget["epochs"], tried, record["chosen"]
-                )
-            )
-    return tuple(found)
+    paths = {group.label: group.runs[0].directory.path for group in groups}
+    return tuple(replace(found[path], label=label) for label, path in paths.items() if path in found)
 
 
 def make_widths(groups: Sequence[Group]) -> tuple[Widths, ...]:

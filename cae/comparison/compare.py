@@ -69,8 +69,8 @@ def compare_runs(
     measuring = Measuring(runs, split, load_splits, overrides)
     numbers = measuring.number_training_images(tell)
     runs = [replace(run, training_images=numbers[run.directory.path]) for run in runs]
-    records = read_tuning(runs)
-    derived = sorted({key for record in records.values() for key in record["values"]})
+    tuned = read_tuning(runs)
+    derived = sorted({key for tuning in tuned.values() for key in tuning.chosen})
     compared, others = divide_budgets(runs, derived)
     groups = group_runs(compared, derived)
     images = measuring.images.images
@@ -84,7 +84,7 @@ def compare_runs(
     band = chosen.band if band is None else band
     pairs = compare_pairs(figures, band=band, less_is_better=chosen.better != "more")
     terms = check_terms(groups, {contender.label: _sizes(contender) for contender in contenders}, left_out)
-    tuning, widths = make_tuning(groups, records), make_widths(groups)
+    tuning, widths = make_tuning(groups, tuned), make_widths(groups)
     terms = with_arms(terms, contenders, tuning, widths, images.image_shape[2])
     used = {"images": {"split": split, "number": len(images), "sha256": measuring.images.digest}}
     experiment = directories[0].path.absolute().parent

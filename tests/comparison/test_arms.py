@@ -14,6 +14,7 @@ from cae.comparison.record import Budget, Estimate, Terms, Tried, Tuning, Widths
 from cae.comparison.report.arms import best_of, budget_sentences, budgets_table, tuning_sentences, tuning_table
 from cae.comparison.report.markdown import render_markdown
 from cae.comparison.report.page import render_page
+from cae.errors import UserError
 from tests.comparison.example import make_example
 from tests.comparison.runs import make_run
 
@@ -155,6 +156,9 @@ def test_tuned_values_are_read_from_the_experiment_and_do_not_become_part_of_lab
     contenders = make_example(2, labels=("resize nearest", "subpixel"))[0].contenders
     terms = with_arms(Terms((), (), ()), contenders, tuning, (), 1)
     assert terms.equal[0].startswith("Tuning: the same budget for each, 1 combinations in 2 trainings")
+    (folder / "trials" / "resize.json").write_text('{"runs": []}')
+    with pytest.raises(UserError, match="is damaged"):
+        read_tuning(runs)
     assert "not `subpixel`" in with_arms(Terms((), (), ()), contenders, tuning[:1], (), 1).warnings[0]
 
 

@@ -146,7 +146,7 @@ def _untuned(tuning: Sequence[Tuning]) -> str:
             "What an untuned comparison would have said is not known: the configuration's own values were not tried, or"
             f" came to no end, for {', '.join(missing)}."
         )
-    best = {one.label: max(tried.mean or -math.inf for tried in one.first_round) for one in tuning}
+    best = {one.label: max(tried.mean for tried in one.first_round if tried.mean is not None) for one in tuning}
     if len(own) == 1:
         (label,) = own
         return f"On validation images `{label}` has {_db(own[label])} with its own values and {_db(best[label])} tuned."
