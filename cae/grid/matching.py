@@ -68,13 +68,12 @@ def match_models(
         ConfigError: A model does not fit its images, or no width brings it near enough; names every such combination.
         UserError: Times cannot be measured.
     """
-    firsts: dict[str, tuple[RunConfig, ImageShape]] = {}
+    firsts: dict[str, RunConfig] = {}
     jobs, problems = [], []
     for config in configs:
         shape = image_shape_of(config.data)
         key = f"{shape} {config.model.encoder!r} {config.model.bottleneck!r}"
-        first, _ = firsts.setdefault(key, (config, shape))
-        jobs.append(_Job(config, first, shape))
+        jobs.append(_Job(config, firsts.setdefault(key, config), shape))
         try:
             make_plan(config.model, shape)
         except PlanError as error:
@@ -86,9 +85,9 @@ def match_models(
         found |= _time([job for job in jobs if job.digest not in found])
     else:
         found = {job.digest: _count(job, word) for job in {job.digest: job for job in jobs}.values()}
-        problems = [problem for job in jobs if (problem := _problem(job, found[job.digest], word))]
+        problems = [f"{path}: {problem}" for job in jobs if (problem := _problem(job, found[job.digest], word))]
     if problems:
-        raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
+        raise ConfigError("\n".join(problems))
     matched = [job.config.model_copy(update={"model": job.matched(found[job.digest])}) for job in jobs]
     return matched, {job.config.name: found[job.digest] for job in jobs}
 
