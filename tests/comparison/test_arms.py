@@ -12,6 +12,7 @@ from cae.comparison.arms import divide_budgets, leads, make_budgets, make_tuning
 from cae.comparison.contenders import group_runs
 from cae.comparison.record import Budget, Estimate, Terms, Tried, Tuning, Widths
 from cae.comparison.report.arms import best_of, budget_sentences, budgets_table, tuning_sentences, tuning_table
+from cae.comparison.report.card import card
 from cae.comparison.report.markdown import render_markdown
 from cae.comparison.report.page import render_page
 from cae.errors import UserError
@@ -92,6 +93,10 @@ def test_the_report_names_the_crossing_and_shows_every_budget():
     crossing = 40 * 4 ** (1 / 7)
     said = budget_sentences(comparison)[1]
     assert said.startswith(f"Up to {crossing:.2g} seconds of training `{second}` is ahead, from then on `{first}`")
+    assert (
+        "Another budget: another decoder is ahead with 2 epochs and 8 epochs."
+        in dict(card(comparison))["What would change this"]
+    )
     table = budgets_table(comparison)
     assert table.columns == ("decoder", "2 epochs", "8 epochs", "32 epochs")
     assert table.rows[0][1] == "20.00 in 10 seconds"
