@@ -101,8 +101,9 @@ def make_budgets(
 def leads(points: Mapping[str, Sequence[tuple[float, float]]]) -> tuple[float, list[tuple[str, float]]]:
     """Who is ahead over time, where all were measured; between measurements values go along the logarithm of time.
 
-    >>> leads({"a": [(10, 1.0), (1000, 3.0)], "b": [(1, 0.0), (100, 2.5), (1000, 3.5)]})
-    (10, [('a', 46.4...), ('b', 1000)])
+    >>> start, ahead = leads({"a": [(10, 1.0), (1000, 3.0)], "b": [(10, 0.0), (1000, 4.0)]})
+    >>> start, [(label, round(end)) for label, end in ahead]
+    (10, [('a', 100), ('b', 1000)])
 
     Args:
         points: labels to (seconds, value), more is better.
