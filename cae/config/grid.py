@@ -66,7 +66,7 @@ def arm_names(config: RunConfig, axes: tuple[str, ...] = ("seed",)) -> list[str]
     """Name the decoder of each run of `expand_grid`: runs that differ along `axes` alone have the same.
 
     >>> arm_names(RunConfig(grid={"seed": (0, 1), "model.decoder.upsampling.kind": ("resize", "subpixel")}))
-    ['run-resize', 'run-subpixel', 'run-resize', 'run-subpixel']
+    ['resize', 'subpixel', 'resize', 'subpixel']
     """
     names = []
     for values in itertools.product(*config.grid.values()):

@@ -62,7 +62,7 @@ def records(runs):
 
 def learning_rates(runs):
     found = {}
-    for path in sorted((runs / "e").glob("g-*/config.yaml")):
+    for path in sorted((runs / "e").glob("*-g/config.yaml")):
         config = load_config(path)
         found[config.name] = config.training.optimizer.learning_rate
     return found
@@ -75,22 +75,22 @@ def test_each_decoder_gets_its_best_value_for_all_its_seeds_and_a_second_start_t
     code, out, err = run_command("train", config, "--runs-dir", runs)
     assert code == 0, err
     assert learning_rates(runs) == {
-        "g-resize,seed=0": 0.1,
-        "g-resize,seed=1": 0.1,
-        "g-subpixel,seed=0": 0.001,
-        "g-subpixel,seed=1": 0.001,
+        "resize-s0-g": 0.1,
+        "resize-s1-g": 0.1,
+        "subpixel-s0-g": 0.001,
+        "subpixel-s1-g": 0.001,
     }
     # Only the runs are results; trials come first, with a seed and epochs of their own.
     assert out.splitlines() == [str(runs / "e" / name) for name in learning_rates(runs)]
-    assert trained[0] == "g-resize/trial-learning_rate=0.001,epochs=2,seed=1000"
+    assert trained[0] == "resize-g/trial-learning_rate=0.001,epochs=2,seed=1000"
     assert len(trained) == 2 * 3 + 4
-    found = records(runs)["g-resize.json"]
+    found = records(runs)["resize-g.json"]
     assert found["chosen"] == {"training.optimizer.learning_rate": 0.1}
     assert found["budget"] == {"candidates": 3, "trainings": 3, "epochs": 6}
     assert [one["is_own"] for one in found["tried"]] == [False, True, False]
     wanted = [20 - distance + 0.01 * (1000 % 7) + 0.1 * math.log(2) for distance in (2, 1, 0)]
     assert [one["mean"] for one in found["tried"]] == pytest.approx(wanted)
-    assert found["runs"] == ["g-resize,seed=0", "g-resize,seed=1"]
+    assert found["runs"] == ["resize-s0-g", "resize-s1-g"]
 
     before = records(runs)
     trained.clear()
@@ -98,7 +98,7 @@ def test_each_decoder_gets_its_best_value_for_all_its_seeds_and_a_second_start_t
     assert (trained, records(runs)) == ([], before)
     code, out, _ = run_command("train", config, "--runs-dir", runs, "--dry-run")
     assert code == 0
-    assert "tuning g-resize: 3 of training.optimizer.learning_rate with 1 seed and 2 epochs; chosen:" in out
+    assert "tuning resize-g: 3 of training.optimizer.learning_rate with 1 seed and 2 epochs; chosen:" in out
 
 
 def test_a_trial_that_diverges_is_judged_once_and_a_decoder_without_any_other_is_not_trained(
@@ -108,10 +108,10 @@ def test_a_trial_that_diverges_is_judged_once_and_a_decoder_without_any_other_is
     config, runs = write_config(TEXT % RATES), tmp_path / "runs"
     code, _, err = run_command("train", config, "--runs-dir", runs)
     assert code == 1
-    assert "Not tuned, so that their runs are not trained: g-resize" in err
+    assert "Not tuned, so that their runs are not trained: resize-g" in err
     # Equal values: the first counts.
-    assert learning_rates(runs) == {"g-subpixel,seed=0": 0.001, "g-subpixel,seed=1": 0.001}
-    assert records(runs)["g-resize.json"]["tried"][0]["val_psnr"] == [None]
+    assert learning_rates(runs) == {"subpixel-s0-g": 0.001, "subpixel-s1-g": 0.001}
+    assert records(runs)["resize-g.json"]["tried"][0]["val_psnr"] == [None]
     trained.clear()
     assert run_command("train", config, "--runs-dir", runs)[0] == 1
     assert trained == []
@@ -145,7 +145,7 @@ def test_shards_divide_decoders_and_budgets_share_trials_that_have_epochs_of_the
     assert run_command(*words, "2/2")[0] == 0
     assert set(learning_rates(runs).values()) == {0.001}
     assert len(learning_rates(runs)) == 4
-    assert list(records(runs)) == ["g-subpixel.json"]
+    assert list(records(runs)) == ["subpixel-g.json"]
     assert run_command(*words, "1/2")[0] == 0
     assert len(learning_rates(runs)) == 8
     assert len(trained) == 2 * 3 + 8
@@ -156,7 +156,7 @@ def test_a_protocol_leaves_open_what_is_to_be_tuned_and_says_how(trained, write_
     code, _, err = run_command("protocol", config, "--runs-dir", runs)
     assert code == 0, err
     protocol = json.loads((runs / "e" / "protocol.json").read_text())
-    assert protocol["runs"]["g-resize,seed=0"]["settings"]["training.optimizer.learning_rate"] == "tuned"
+    assert protocol["runs"]["resize-s0-g"]["settings"]["training.optimizer.learning_rate"] == "tuned"
     assert protocol["tune"]["values"] == {"training.optimizer.learning_rate": [0.001, 0.01, 0.1]}
 
 
@@ -195,4 +195,4 @@ def test_a_tuned_grid_that_is_killed_and_started_again_leaves_the_record_of_an_u
     assert len(trials) == 5  # two before, the killed one, and the rest
     found = records(tmp_path / "killed")
     assert found == records(tmp_path / "undisturbed")
-    assert list(found) == ["g-resize.json", "g-subpixel.json"]
+    assert list(found) == ["resize-g.json", "subpixel-g.json"]
