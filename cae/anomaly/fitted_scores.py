@@ -247,8 +247,8 @@ def combine(scorers: Sequence[Scorer], held_out: Seen) -> Scorer:
     deviation of the logarithms of those held out; so it still tells scores apart that are higher than all of them.
 
     Args:
-        scorers: Give scores that are not negative, (batch,) or (batch, scores).
-        held_out: Normal images that they are not fitted to.
+        scorers: give scores that are not negative, (batch,) or (batch, scores).
+        held_out: normal images that they are not fitted to.
 
     Source:
         Fisher 1932, "Statistical methods for research workers", section 21.1.

@@ -20,7 +20,7 @@ def spread_out(rows: np.ndarray, most: int) -> np.ndarray:
 
     Args:
         rows: (rows, values).
-        most: How many to keep.
+        most: how many to keep.
 
     Source:
         Gonzalez 1985, "Clustering to minimize the maximum intercluster distance"; Roth et al. 2022, algorithm 1.

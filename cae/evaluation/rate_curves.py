@@ -40,8 +40,8 @@ def measure_rate_curves(training: ImageSet, images: ImageSet) -> tuple[dict[str,
     each quantised in equal steps; the bits are the entropies of what they become.
 
     Args:
-        training: The training part.
-        images: The images that the decoders are measured on; at most 1,000 of them, evenly spread, are looked at.
+        training: the training part.
+        images: the images that the decoders are measured on; at most 1,000 of them, evenly spread, are looked at.
 
     Returns:
         Each codec's curve, the fewest bits first, and the number of images.
