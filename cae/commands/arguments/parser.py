@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cae.config.synonyms import KEYS, letters
 from cae.engine import DEVICE
 from cae.messages import for_terminal
 
@@ -112,6 +111,8 @@ class CommandParser(Parser):
         return action is not None and action.nargs != 0
 
     def _suggestion(self, rest: Sequence[str], typed: Sequence[str]) -> str:
+        from cae.config.synonyms import letters
+
         word = next((word for word in rest if word.startswith("-")), None)
         if word is None:
             before = typed[max(typed.index(rest[0]) - 1, 0)]
@@ -132,6 +133,8 @@ class CommandParser(Parser):
         return ""
 
     def _meant_option(self, name: str, known: list[str]) -> str | None:
+        from cae.config.synonyms import KEYS, letters
+
         spelt = {letters(option): option for option in known}
         word = letters(name)
         if other := spelt.get(word) or _OPTIONS.get(word):
@@ -147,6 +150,8 @@ class CommandParser(Parser):
 
 def _called(action: argparse.Action) -> set[str]:
     """What others call an option with the meaning of an argument that stands without one."""
+    from cae.config.synonyms import letters
+
     words = {letters(action.dest), letters(str(action.metavar or ""))}
     return words | {"c", "cfg", "configfile", "file"} if "config" in words else words
 
@@ -202,6 +207,7 @@ SHORT_FORMS = {
 def _meant_key(word: str) -> str | None:
     """The dotted key that an option such as `--seed` or `--training.epochs` stands for."""
     from cae.config.schema_walk import root_shape
+    from cae.config.synonyms import KEYS, letters
     from cae.config.yaml.nodes import dotted
 
     path = tuple(word.replace("-", "_").split("."))
@@ -214,6 +220,8 @@ def _meant_key(word: str) -> str | None:
 
 
 def _meant_command(word: str, commands: Iterable[str]) -> str | None:
+    from cae.config.synonyms import letters
+
     commands = list(commands)
     meant = _COMMANDS.get(letters(word))
     if meant in commands:
