@@ -172,6 +172,17 @@ def top_share(maps: np.ndarray, share: float = TOP_SHARE) -> np.ndarray:
     return np.partition(rows, first, axis=1)[:, first:].mean(axis=1, dtype=np.float64)
 
 
+def at_size(errors: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bring a map to the size of its image, by straight lines between its values: float32, (height, width).
+
+    >>> at_size(np.array([[0.0, 1.0]], np.float32), (1, 4)).tolist()
+    [[0.0, 0.25, 0.75, 1.0]]
+    """
+    if size == errors.shape:
+        return errors
+    return np.asarray(Image.fromarray(errors).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
 def color_errors(errors: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
     """Draw absolute errors on the colour scale of all error maps: black at 0, pale yellow from 0.25 on.
 
@@ -186,7 +197,6 @@ def color_errors(errors: np.ndarray, size: tuple[int, int] | None = None) -> np.
     Returns:
         uint8, (height, width, 3).
     """
-    if size is not None and size != errors.shape:
-        errors = np.asarray(Image.fromarray(errors).resize(size[::-1], Image.Resampling.BILINEAR))
+    errors = errors if size is None else at_size(errors, size)
     # Colours are found in 64 bits.
     return np.concatenate([scale_colors(errors[strip] / LARGEST_ERROR) for strip in row_strips(*errors.shape)])

@@ -37,7 +37,7 @@ def run_describe(options: argparse.Namespace) -> int:
     figure: Path | None = options.figure
     if figure is not None:
         # Imported only for a picture, since the library takes time to load.
-        from cae.plan_figure import check_ending, save_plan_figure
+        from cae.plan_figure.draw import check_ending, save_plan_figure
 
         check_ending(figure)
     config = load_config(options.config, options.overrides)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cae.anomaly.detection import Scored, Threshold, calibrate, check_normal, read_classes, report
+from cae.anomaly.localization import GROUND_TRUTH, Masks, PixelMeter, find_masks, localization_lines
+from cae.anomaly.page import Gallery, make_scores_page
 from cae.anomaly.pixel_baselines import MOST_IMAGES, PixelBaselines
-from cae.anomaly.scores import color_errors, error_map
-from cae.atomic_files import filling_folder, table_cell, write_json, writing_table
+from cae.anomaly.scores import at_size, color_errors, error_map
+from cae.atomic_files import filling_folder, table_cell, write_json, write_text, writing_table
 from cae.commands.arguments.images import (
     BadImages,
     add_image_arguments,
@@ -27,12 +30,13 @@ from cae.commands.arguments.images import (
     tell_warnings,
     way_of,
 )
-from cae.config.data import CLASS_NAMES
+from cae.config import load_config
+from cae.config.data import CLASS_NAMES, ImageFolderData
 from cae.data.dividing import class_name
 from cae.errors import ConfigError, UserError
-from cae.files import file_error
+from cae.files import file_error, printable
 from cae.inference import TrainedAutoencoder
-from cae.inference.inputs import AsTrained, Inputs, read_groups
+from cae.inference.inputs import AsTrained, Inputs, fit_as_trained, read_groups
 from cae.inference.output_folder import OutputFolder, check_is_usable, compare_all
 from cae.inference.scoring import ALL_METRICS, ImageScore, find_score
 from cae.messages import progress_bar, tell
@@ -41,7 +45,7 @@ from cae.runs import check_is_writable, open_run
 if TYPE_CHECKING:
     from cae.inference.any_size import AnySize
 
-HEAT_MAPS = "heat_maps"
+HEAT_MAPS, MAPS, PAGE = "heat_maps", "maps", "index.html"
 _PIXEL_BATCH = 64
 _USUAL_RATE = 0.01
 _DENOISING = ("model.bottleneck={kind: dense, units: 16}", "objective.corruption={kind: gaussian, stddev: 0.2}")
@@ -90,9 +94,22 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
         " a .npy or IDX file",
     )
     group = parser.add_argument_group("what is written")
-    group.add_argument("--out", type=Path, help=f"folder for scores.csv, results.json and {HEAT_MAPS}/")
+    group.add_argument("--out", type=Path, help=f"folder for scores.csv, results.json, {PAGE} and {HEAT_MAPS}/")
     group.add_argument("--overwrite", action="store_true", help="write into a folder that holds files already")
-    group.add_argument("--no-heat-maps", action="store_true", help="with --out, write no pictures")
+    group.add_argument("--no-heat-maps", action="store_true", help=f"with --out, write no {HEAT_MAPS}/")
+    group.add_argument(
+        "--save-maps",
+        action="store_true",
+        help=f"with --out, write each image's error map as numbers, too: {MAPS}/NAME.npy, float32, of the image's size",
+    )
+    group.add_argument(
+        "--masks",
+        type=Path,
+        metavar="FOLDER",
+        help="masks of what is anomalous, under the images' names, with or without _mask: how well error maps find it,"
+        f" by pixel AUROC and per-region overlap; default: {GROUND_TRUTH} beside the folder of test images, if there is"
+        " one",
+    )
 
 
 def run_score(options: argparse.Namespace) -> int:
@@ -122,8 +139,17 @@ def run_score(options: argparse.Namespace) -> int:
     bad, bad_normal = BadImages(options.on_bad_image), BadImages(options.on_bad_image)
     threshold = _find_threshold(model, sizes, options, score, bad_normal, is_whole=is_whole)
     baselines = _find_baselines(model, options, is_whole=is_whole) if normal else None
+    masks, meter, gallery = _find_masks(model, options, inputs, classes, normal), PixelMeter(), Gallery()
     with contextlib.nullcontext() if options.out is None else filling_folder(options.out) as folder:
-        with _writing(folder, options, inputs, classes, threshold) as keep:
+        with _writing(folder, options, inputs, classes, threshold) as write:
+
+            def keep(index: int, image: np.ndarray, seen: Pair, errors: np.ndarray, score: float) -> None:
+                write(index, image, seen, errors, score)
+                if folder is not None:
+                    gallery.add(score, *seen, errors)
+                if masks is not None:
+                    meter.add(at_size(errors, image.shape[:2]), masks.read(index, image.shape[:2]))
+
             indices, scores, others = _score_all(inputs, sizes, options, score, bad, "scoring", keep, baselines)
             tell_warnings(inputs, options)
             exit_code = max(bad.exit_code(len(inputs.names)), 1 if bad_normal.is_failure else 0)
@@ -138,11 +164,18 @@ def run_score(options: argparse.Namespace) -> int:
             *_what_to_try(model, options),
         )
         lines, numbers = report(scored)
+        if masks is not None:
+            numbers |= {"masks": masks.number, **(found := meter.result())}
+            lines += localization_lines(found, masks.number)
         if folder is not None:
+            title = f"What is unlike the training images of {printable(options.run_directory)}"
+            write_text(folder / PAGE, make_scores_page(scored, title, lines, numbers, gallery))
             write_json(folder / "results.json", numbers)
     print("\n".join(lines if options.out is None else [*lines, str(options.out)]))
     if options.out is None:
-        tell("With --out FOLDER: each image's score and a heat map")
+        tell("With --out FOLDER: each image's score, a heat map, and a page of all")
+    else:
+        tell(f"In a browser: {options.out / PAGE}")
     if classes is not None and not normal:
         tell("With --normal-classes NAME,...: how well scores tell the other classes from these")
     return exit_code
@@ -158,8 +191,8 @@ def _check(options: argparse.Namespace) -> None:
     if options.out is not None:
         check_is_usable(options.out, options.input, overwrite=options.overwrite)
         check_is_writable(options.out)
-    elif options.overwrite or options.no_heat_maps:
-        raise ConfigError("--overwrite and --no-heat-maps have no effect without --out.")
+    elif options.overwrite or options.no_heat_maps or options.save_maps:
+        raise ConfigError("--overwrite, --no-heat-maps and --save-maps have no effect without --out.")
 
 
 def _normal_classes(
@@ -231,8 +264,36 @@ def _what_to_try(model: TrainedAutoencoder, options: argparse.Namespace) -> tupl
     return shlex.join(again), shlex.join(recipe)
 
 
-# Is shown the index of an image, the image, its error map at the size the model worked at, and its score.
-Keep = Callable[[int, np.ndarray, np.ndarray, float], None]
+def _find_masks(
+    model: TrainedAutoencoder,
+    options: argparse.Namespace,
+    inputs: Inputs,
+    classes: Sequence[str | None] | None,
+    normal: Sequence[str],
+) -> Masks | None:
+    """The masks that were named, or that lie beside the test images."""
+    section = load_config(model.directory.config, options.overrides).data
+    images = options.input
+    if options.split == "test" and isinstance(section, ImageFolderData):
+        images = Path(section.test_path) if section.test_path else Path(section.path or "") / "test"
+    folder = options.masks or (find_masks(images) if images is not None else None)
+    if folder is None:
+        return None
+    is_fitted = options.split is not None or isinstance(inputs, AsTrained)
+    fit = functools.partial(fit_as_trained, size=model.image_shape[:2], section=section) if is_fitted else None
+    try:
+        return Masks(folder, inputs.names, classes, normal, fit)
+    except UserError as error:
+        if options.masks is not None:
+            raise
+        tell(f"The masks beside the images are not used: {error}")
+        return None
+
+
+Pair = tuple[np.ndarray, np.ndarray]
+# Is shown the index of an image, the image, how the model saw it and its reconstruction, both and the error map at the
+# size the model worked at, and its score.
+Keep = Callable[[int, np.ndarray, Pair, np.ndarray, float], None]
 
 
 def _score_all(
@@ -257,8 +318,8 @@ def _score_all(
             for name, theirs in (baselines.score(compared.images) if baselines else {}).items():
                 others.setdefault(name, []).extend(theirs.tolist())
             for place, index in enumerate(compared.indices):
-                errors = error_map(compared.seen[place], compared.reconstructions[place])
-                keep(index, compared.images[place], errors, found[place])
+                seen = compared.seen[place], compared.reconstructions[place]
+                keep(index, compared.images[place], seen, error_map(*seen), found[place])
     return indices, np.array(scores), {name: np.array(theirs) for name, theirs in others.items()}
 
 
@@ -278,11 +339,15 @@ def _writing(
     columns = ["file", *(["class"] if classes else []), "score", *(["anomalous"] if threshold else [])]
     with writing_table(folder / "scores.csv", columns) as write_row:
 
-        def keep(index: int, image: np.ndarray, errors: np.ndarray, score: float) -> None:
+        def keep(index: int, image: np.ndarray, seen: Pair, errors: np.ndarray, score: float) -> None:
             named = [table_cell(classes[index] or "")] if classes else []
             told = [int(score > threshold.value)] if threshold else []
             write_row([table_cell(inputs.names[index]), *named, repr(score), *told])
             if not options.no_heat_maps:
                 pictures.save(index, color_errors(errors, image.shape[:2]))
+            if options.save_maps:
+                path = (folder / MAPS / pictures.files[index]).with_suffix(".npy")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.save(path, at_size(errors, image.shape[:2]))
 
         yield keep

@@ -72,7 +72,7 @@ class DecodersPlugin(base_plugin.TBPlugin):
         apps = {route: self._make_app(answer) for route, answer in answers.items()}
         # Files are listed, not looked up by what a request says: nothing else can be asked for.
         files = [*resources.files("cae.tensorboard_plugin").joinpath("static").iterdir()]
-        files.append(resources.files("cae.comparison").joinpath("report", "templates", "report.css"))
+        files.append(resources.files("cae.pages").joinpath("templates", "report.css"))
         for file in files:
             kind = _TYPES.get(Path(file.name).suffix)
             if kind is not None:

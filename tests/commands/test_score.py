@@ -1,17 +1,23 @@
 """`python -m cae score`: scores, thresholds, heat maps and what labels say of them."""
 
+import base64
 import csv
+import html
+import io
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 import cae
 from cae.anomaly.fitted_scores import Seen, fit_score
 from cae.commands.arguments.images import open_split
 from cae.data.pixels import crop, cut_patch, stretch, to_float
 from cae.inference import TrainedAutoencoder
+from tests.comparison.report.parsed import Page
 from tests.conftest import make_images
 from tests.inference.runs import CONVOLUTIONAL, make_run
 
@@ -255,6 +261,8 @@ def test_without_labels_the_highest_scores_are_named(run, folders, run_command):
         (["--fpr", "1.5"], 2, "--fpr must be between 0 and 1. Received: 1.5"),
         (["--calibrate", "nowhere"], 1, "there is no such file or folder"),
         (["--overwrite"], 2, "no effect without --out"),
+        (["--save-maps"], 2, "no effect without --out"),
+        (["--masks", "nowhere"], 1, "there is no such folder"),
         (["--normal-classes", "fine"], 1, "must be classes of the images: bad, good. Received: fine"),
         (["--metric", "psnr"], 2, "invalid choice"),
     ],
@@ -262,6 +270,71 @@ def test_without_labels_the_highest_scores_are_named(run, folders, run_command):
 def test_mistakes_are_told(run, folders, run_command, arguments, code, message):
     found, _, stderr = run_command("score", run, folders, *arguments)
     assert (found, message in stderr) == (code, True), stderr
+
+
+def test_the_page_shows_every_rank_with_its_pictures_and_needs_no_other_file(run, folders, run_command, tmp_path):
+    (folders / "bad" / "0.png").rename(folders / "bad" / "<b>&.png")
+    out = tmp_path / "out"
+    code, _, stderr = run_command(
+        "score", run, folders, "--normal-classes", "good", "--calibrate", folders / "good", "--fpr", "0.2", "--out", out
+    )
+    assert (code, f"In a browser: {out / 'index.html'}" in stderr) == (0, True), stderr
+    text = (out / "index.html").read_text()
+    page = Page(text)
+    rows = sorted(rows_of(out / "scores.csv"), key=lambda row: -float(row["score"]))
+    captions = re.findall(r"<figcaption>(\d+)\. <strong>(.*?)</strong>, (\w+): ", text)
+    expected = [(str(place), html.escape(row["file"]), row["class"]) for place, row in enumerate(rows, start=1)]
+    assert captions == expected
+    assert text.count("above the threshold</span>") == sum(int(row["anomalous"]) for row in rows)
+    images = [image["src"] for image in page.every("img")]
+    assert len(images) == 3 * len(rows)
+    assert all(source.startswith("data:image/png;base64,") for source in images)
+    shown = Image.open(io.BytesIO(base64.b64decode(images[0].split(",")[1])))
+    first = Image.open(folders / rows[0]["file"]).convert("L")
+    np.testing.assert_allclose(
+        np.asarray(shown)[..., 0], stretch(np.asarray(first)[..., np.newaxis], (15, 10))[..., 0], atol=1
+    )
+    bars = re.findall(r'<g class="bar-(\d)">(.*?)</g>', text, re.DOTALL)
+    assert [number for number, _ in bars] == ["0", "1"]  # normal and anomalous apart
+    assert 'class="mark"' in text
+    assert not any(
+        "://" in part.get(key, "") for name in ("a", "img", "link") for part in page.every(name) for key in part
+    )
+
+
+def test_masks_beside_the_test_images_are_found_and_maps_are_kept_as_numbers(run, run_command, tmp_path):
+    test = tmp_path / "test"
+    masks = {}
+    for kind, images in (("good", make_images(3, 30, 20, seed=5)), ("hole", make_images(3, 30, 20, seed=6))):
+        (test / kind).mkdir(parents=True)
+        for number, image in enumerate(images):
+            if kind == "hole":
+                mask = np.zeros((30, 20), np.uint8)
+                mask[4 * number + 2 : 4 * number + 8, 5:9] = 255
+                image[mask > 0] = 255 - image[mask > 0]
+                masks[f"hole/{number}.png"] = mask > 0
+                (tmp_path / "ground_truth" / "hole").mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask).save(tmp_path / "ground_truth" / "hole" / f"{number}_mask.png")
+            Image.fromarray(image[..., 0]).save(test / kind / f"{number}.png")
+    out = tmp_path / "out"
+    code, stdout, stderr = run_command("score", run, test, "--out", out, "--save-maps", "--no-heat-maps")
+    assert code == 0, stderr
+    names = [row["file"] for row in rows_of(out / "scores.csv")]
+    maps = [np.load(out / "maps" / name.replace(".png", ".npy")) for name in names]
+    assert {(one.shape, one.dtype.name) for one in maps} == {((30, 20), "float32")}
+    truth = np.stack([masks.get(name, np.zeros((30, 20), bool)) for name in names])
+    results = json.loads((out / "results.json").read_text())
+    assert results["pixel_auroc"] == pytest.approx(roc_auc_score(truth.ravel(), np.ravel(maps)), abs=1e-3)
+    assert (results["masks"], results["regions"]) == (3, 3)
+    assert f"pixels: AUROC {results['pixel_auroc']:.4f}, per-region overlap {results['pro']:.4f}" in stdout
+    # A score that sees images as training did is told from masks as training would have seen them.
+    code, stdout, stderr = run_command("score", run, test, "--metric", "place")
+    assert (code, "3 masks" in stdout) == (0, True), stderr
+    (tmp_path / "ground_truth" / "hole" / "1_mask.png").unlink()
+    code, stdout, stderr = run_command("score", run, test)
+    assert (code, "not used" in stderr, "pixels:" in stdout) == (0, True, False)
+    code, _, stderr = run_command("score", run, test, "--masks", tmp_path / "ground_truth")
+    assert (code, "Received none for 1 of 6: hole/1.png" in stderr) == (1, True)
 
 
 def test_normal_classes_need_classes(run, folders, run_command):

@@ -18,7 +18,7 @@ from cae.kinds.convolutions import Sum, TiedConvolution
 from cae.kinds.normalization import Normalization
 from cae.kinds.operations import Activation, Dropout, Pool, SpaceToDepth, Upsample
 from cae.plan import make_plan
-from cae.plan_figure import draw_plan, save_plan_figure
+from cae.plan_figure.draw import draw_plan, save_plan_figure
 
 
 def plan_of(image_shape, encoder, upsampling="conv_transpose", bottleneck="spatial", tied=False, **model):

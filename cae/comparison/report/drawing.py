@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from matplotlib.text import Text
 
 from cae.comparison.record import Comparison
 from cae.comparison.report.formatting import shortened
+from cae.pages import data_uri
 
 # Okabe and Ito, "Color Universal Design" (2008), without the yellow, which is too light on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -127,11 +127,6 @@ def png_uri(figure: Figure) -> str:
     """Draw as PNG, for figures that are made of pixels."""
     figure.set_dpi(_PIXELS_PER_INCH)
     return data_uri(_saved(FigureCanvasAgg(figure).print_png, metadata={"Software": None}), "image/png")
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """Put a file into an address."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _saved(save: Any, metadata: dict[str, None]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 
 from cae.comparison.record import Comparison, Contender, Estimate, Pair
@@ -25,7 +24,6 @@ _OTHER_FORMAT = "#.4g"
 NOTHING = "-"
 # Metrics are computed in single precision: further digits mean nothing.
 _MOST_DECIMALS = 9
-_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
 def metric_title(name: str) -> str:
@@ -184,16 +182,6 @@ def sentence(text: str) -> str:
     'Much came through.'
     """
     return " ".join(text.split())
-
-
-def code_spans(text: str) -> list[tuple[str, bool]]:
-    """Divide a sentence into pieces, each with whether it stands between backticks.
-
-    >>> code_spans("Seeds: `a` has 3.")
-    [('Seeds: ', False), ('a', True), (' has 3.', False)]
-    """
-    # Every second piece is what the group found.
-    return [(piece, place % 2 == 1) for place, piece in enumerate(_CODE.split(text)) if piece]
 
 
 def shortened(text: str, length: int) -> str:

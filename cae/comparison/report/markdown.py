@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Iterable
 
 from cae.comparison.record import Comparison
-from cae.comparison.report.formatting import code_spans, sentence
+from cae.comparison.report.formatting import sentence
 from cae.comparison.report.sections import Facts, Part, Pictures, Sentences, tell
 from cae.comparison.report.tables import Table
 from cae.files import printable
 from cae.messages import align
+from cae.pages import code_spans
 
 # What would begin something in Markdown or HTML. An underscore inside a word does not, and names have many of them.
 _SPECIAL = re.compile(r"[\\`*{}\[\]<>#|$~&]|(?<![^\W_])_|_(?![^\W_])")

@@ -6,18 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from cae.atomic_files import filling_folder, write_text
 from cae.comparison.record import Comparison, Exhibits
 from cae.comparison.report.arms import draw_budgets, draw_tuning
 from cae.comparison.report.charts import draw_curves, draw_rates, draw_spectra
 from cae.comparison.report.drawing import Drawn
-from cae.comparison.report.formatting import code_spans
 from cae.comparison.report.markdown import render_markdown
 from cae.comparison.report.picture import comparison_picture, error_scale, images_on_page
 from cae.comparison.report.sections import tell
-from cae.files import printable
+from cae.pages import render
 from cae.pictures import save_png
 
 
@@ -48,33 +45,19 @@ def render_sections(comparison: Comparison) -> str:
         comparison: what was found.
 
     Returns:
-        Elements for a page with the styles of `templates/report.css`; there is no script, and names are escaped.
+        Elements for a page with the styles of `report.css`; there is no script, and names are escaped.
     """
     return _render("sections.html", comparison, spectra=[], images=[], scale="")
 
 
 def _render(template: str, comparison: Comparison, spectra: list[Drawn], **pictures: Any) -> str:
-    environment = Environment(
-        loader=PackageLoader("cae.comparison.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_one_line,
-    )
-    environment.filters["code_spans"] = code_spans
     drawn = {
         "charts": [one for one in (draw_rates(comparison), *draw_curves(comparison)) if one],
         "budgets": [one for one in [draw_budgets(comparison)] if one],
         "tuning": [one for one in [draw_tuning(comparison)] if one],
         "spectra": spectra,
     }
-    return environment.get_template(template).render(report=tell(comparison), drawn_by_name=drawn, **pictures)
-
-
-def _one_line(value: Any) -> Any:
-    """Names of files may hold control characters, and bytes that no encoding knows."""
-    return printable(value) if type(value) is str else value
+    return render(template, report=tell(comparison), drawn_by_name=drawn, **pictures)
 
 
 def write_report(comparison: Comparison, exhibits: Exhibits, folder: Path) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from cae.comparison.record import Comparison, Exhibits
-from cae.comparison.report.drawing import Drawn, data_uri
+from cae.comparison.report.drawing import Drawn
 from cae.comparison.report.formatting import original_title, shortened
+from cae.pages import data_uri
 from cae.pictures import (
     LARGEST_ERROR,
     Canvas,
