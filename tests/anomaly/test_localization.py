@@ -94,8 +94,8 @@ def test_ground_truth_is_found_beside_the_test_images_and_beside_one_kind_of_the
 
 
 def test_an_image_with_a_defect_and_no_mask_is_told_and_so_is_a_mask_of_another_size(mvtec):
-    with pytest.raises(UserError, match="Received none for 1 of 2: hole/000.png"):
+    with pytest.raises(UserError, match=r"Received none for 1 of 2: hole/000\.png"):
         Masks(mvtec / "ground_truth", ["crack/000.png", "hole/000.png"], ["crack", "hole"])
     Masks(mvtec / "ground_truth", ["crack/000.png", "hole/000.png"], ["crack", "hole"], normal=["hole"])
-    with pytest.raises(UserError, match="size of its image, 6x6. Received: 4x6"):
+    with pytest.raises(UserError, match=r"size of its image, 6x6\. Received: 4x6"):
         Masks(mvtec / "ground_truth" / "crack", ["000.png"]).read(0, (6, 6))
