@@ -25,6 +25,7 @@ from cae.evaluation.measure import best_median_worst
 from cae.evaluation.results import evaluate_run, find_evaluation, make_measurer
 from cae.files import printable
 from cae.runs import check_is_writable
+from cae.runs.page import write_run_page
 from cae.runs.trained import TrainedRun, load_trained_run
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ class Measuring:
         evaluation: Evaluation = self.with_model(
             run, lambda trained: evaluate_run(trained, measured_on, out, lambda _: None)
         )
+        write_run_page(run.directory)
         return evaluation
 
     def _set_of(self, run: RunRecord) -> EvaluationSet:

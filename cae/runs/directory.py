@@ -36,6 +36,7 @@ class RunDirectory:
         self.earlier_events = (path / "train", path / "validation")  # of version 0.1.0; now they are in `path`
         self.reconstructions = path / "reconstructions.png"
         self.checksums = path / checksums.NAME
+        self.page = path / "index.html"
         self.evaluation = path / "evaluation"
         self.visualization = path / "visualization"
         self.lock = RunLock(self._whole)
@@ -89,9 +90,9 @@ class RunDirectory:
 
     @property
     def added_later(self) -> list[str]:
-        """Names of what other commands write into it: folders, and events for TensorBoard."""
+        """Names of what is written into it later or anew: its page, folders, and events for TensorBoard."""
         logged = [file.name for file in self.path.glob("events.out.tfevents.*") if file.suffix != ".v2"]
-        return [self.evaluation.name, self.visualization.name, *logged]
+        return [self.page.name, self.evaluation.name, self.visualization.name, *logged]
 
     def read_summary(self) -> dict[str, Any]:
         """What summary.json says, checked; see `cae.runs.read_back`."""

@@ -23,6 +23,7 @@ from cae.plan.table import format_plan
 from cae.runs.begun import is_longer
 from cae.runs.directory import RunDirectory
 from cae.runs.events import cut_events
+from cae.runs.page import write_run_page
 from cae.runs.read_back import describe_environment
 from cae.runs.trained import load_best_weights
 from cae.training.amount import Amount
@@ -289,6 +290,7 @@ class Training:
         elif resume:
             self.tell("There is no checkpoint to go on from: starting at the beginning.")
         self.run.summary.unlink(missing_ok=True)
+        self.run.page.unlink(missing_ok=True)
         self.run.checksums.unlink(missing_ok=True)
         self.run.remove_unfinished()
         if state.step == 0 or is_longer:
@@ -360,3 +362,4 @@ class Training:
                 warnings=warnings,
                 error=error,
             )
+            write_run_page(self.run)

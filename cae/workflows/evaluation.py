@@ -45,6 +45,7 @@ def evaluate_one(
     from cae.evaluation.evaluation_set import EvaluationSet
     from cae.evaluation.results import evaluate_run, find_evaluation
     from cae.features.describe import MOST_IMAGES, add_features, add_projector
+    from cae.runs.page import write_run_page
     from cae.runs.trained import load_trained_run
 
     config = load_config(directory.config, overrides)
@@ -66,6 +67,7 @@ def evaluate_one(
         )
         if out == directory.evaluation:
             _log_figures(directory, evaluation.results)
+            write_run_page(directory)
         if projector:
             folder = add_projector(evaluation, measured_on, load(), out, tell)
             tell("Codes to turn and search:")
