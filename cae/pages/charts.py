@@ -83,7 +83,7 @@ def draw_lines(title: str, x_label: str, lines: Mapping[str, Sequence[Point]]) -
 
 
 def draw_histogram(
-    title: str, x_label: str, groups: Mapping[str, np.ndarray], mark: tuple[float, str] | None = None
+    title: str, x_label: str, groups: Mapping[str, Sequence[float] | np.ndarray], mark: tuple[float, str] | None = None
 ) -> Chart:
     """Draw how many values lie where, one group over the other.
 
@@ -93,7 +93,7 @@ def draw_histogram(
         groups: label to values; at least one in all.
         mark: a value and what is said of it.
     """
-    values = np.concatenate(list(groups.values()))
+    values = np.concatenate([np.asarray(one, np.float64) for one in groups.values()])
     low, high = float(values.min()), float(values.max())
     if mark is not None:
         low, high = min(low, mark[0]), max(high, mark[0])

@@ -168,13 +168,13 @@ def _commands(directory: RunDirectory) -> list[tuple[str, str]]:
     """What can be done next, as it can be pasted where the training was started."""
     run, cae = directory.path, ("python", "-m", "cae")
     commands = (
-        ("Measure it against what needs no training", ["python", "evaluate.py", run]),
-        ("See it in TensorBoard", [*cae, "tensorboard", "--logdir", run]),
+        ("Measure it beside what needs no training", ["python", "evaluate.py", run]),
+        ("See it in TensorBoard", [*cae, "tensorboard", run]),
         ("See what its feature maps respond to", [*cae, "visualize", run]),
         ("Reconstruct your own images", [*cae, "reconstruct", run, Path("photos"), "--out", Path("reconstructed")]),
         ("Find what does not belong", [*cae, "score", run, Path("photos"), "--out", Path("scored")]),
         ("Get the codes", [*cae, "encode", run, Path("photos"), "--out", Path("codes.npz")]),
-        ("Export it", [*cae, "export", run, "--help"]),
+        ("Export it", [*cae, "export", run, "--format", "onnx"]),
         ("Train for longer", ["python", "train.py", run / "config.yaml", "--resume", "--set", "training.epochs=N"]),
     )
     return [(what, next_steps(words).removeprefix("Next: ")) for what, words in commands]

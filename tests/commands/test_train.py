@@ -100,6 +100,7 @@ def test_a_run_directory_holds_what_the_next_steps_need(train, write_config):
     assert summary["code"]["values"] == 4 * 3 * 8
     assert summary["code"]["switch_bits"] == 2 * (8 * 5 * 4 + 4 * 3 * 8)
     assert summary["images"] == {"train": 162, "validation": 18, "test": 20, "skipped": {}}
+    assert f"python evaluate.py {run}" in (run / "index.html").read_text()
     environment = json.loads((run / "environment.json").read_text())
     assert {"tensorflow", "keras"} <= environment["packages"].keys()
     with Image.open(run / "reconstructions.png") as picture:
