@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 
 from cae.files import printable
+from cae.pages import data_uri, render
 
 if TYPE_CHECKING:
     from cae.visualization.feature_layers import FeatureLayer
@@ -80,85 +79,6 @@ def _map_record(layer: FeatureLayer, surveyed: Survey, number: int, names: Seque
     }
 
 
-_TEMPLATE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>What the feature maps of {{ record.run }} respond to</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-h2 { margin-top: 3rem; border-bottom: 1px solid #ccc }
-figure { margin: 1rem 0; overflow-x: auto }
-figcaption { color: #555 }
-img { max-width: 100%; height: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .1rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
-tr.dead { color: #a00 }
-summary { cursor: pointer }
-nav a { margin-right: 1rem }
-</style>
-</head>
-<body>
-<h1>What the feature maps of {{ record.run }} respond to</h1>
-<p>{{ "{:,}".format(record.images) }} images ({{ record.source }}), method <code>{{ record.method }}</code>.
-For each feature map: the parts of images that activate it most, and what is left of each when that one value is carried
-back to the pixels (Zeiler and Fergus 2014).</p>
-<ul>
-{% for sentence in sentences %}
-<li>{{ sentence }}</li>
-{% endfor %}
-</ul>
-<nav>
-{% for section in sections %}
-<a href="#{{ section.name }}">{{ section.name }}</a>
-{% endfor %}
-</nav>
-{% for section in sections %}
-{% set layer = record.layers[section.name] %}
-<section>
-<h2 id="{{ section.name }}">{{ section.name }}</h2>
-<p>{{ layer.maps }} maps of {{ layer.shape[0] }}x{{ layer.shape[1] }}; a value sees
-{{ layer.receptive_field[0] }}x{{ layer.receptive_field[1] }} pixels of the image.</p>
-{% for picture in section.pictures %}
-{% if loop.first %}
-<figure><img src="{{ picture.address }}" alt="{{ picture.description }}"></figure>
-{% else %}
-<details>
-<summary>{{ picture.heading }}</summary>
-<figure>
-<img src="{{ picture.address }}" alt="{{ picture.description }}">
-<figcaption>{{ picture.description }}</figcaption>
-</figure>
-</details>
-{% endif %}
-{% endfor %}
-<details>
-<summary>Statistics of each map</summary>
-<table>
-<tr>
-{% for heading in ("map", "above 0", "mean", "smallest", "largest", "") %}<th scope="col">{{ heading }}</th>{% endfor %}
-</tr>
-{% for row in layer.statistics %}
-<tr{% if row.dead %} class="dead"{% endif %}>
-<th scope="row">{{ row.map }}</th>
-<td>{{ "{:.1%}".format(row.share_positive) }}</td>
-<td>{{ "{:.3g}".format(row.mean) }}</td>
-<td>{{ "{:.3g}".format(row.minimum) }}</td>
-<td>{{ "{:.3g}".format(row.maximum) }}</td>
-<td>{{ "never responds" if row.dead }}</td>
-</tr>
-{% endfor %}
-</table>
-</details>
-</section>
-{% endfor %}
-</body>
-</html>
-"""
-
-
 @dataclass(frozen=True)
 class PagePicture:
     """A picture with what it shows.
@@ -176,7 +96,7 @@ class PagePicture:
     @property
     def address(self) -> str:
         """The picture itself, as an address that needs no other file."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+        return data_uri(self.png)
 
 
 @dataclass(frozen=True)
@@ -187,16 +107,46 @@ class PageSection:
     pictures: Sequence[PagePicture]
 
 
-def make_page(record: Mapping[str, Any], sentences: Sequence[str], sections: Sequence[PageSection]) -> str:
+def make_page(
+    record: Mapping[str, Any], sentences: Sequence[str], sections: Sequence[PageSection], hint: str = ""
+) -> str:
     """Make the page; whatever names contain is shown as it is.
 
     Args:
         record: the content of visualization.json.
         sentences: what stands at the top.
-        sections: one for each layer of the record.
+        sections: one for each layer of the record, from the image on; the page begins with the last.
+        hint: why there is little to see, if that is so.
 
     Returns:
         HTML that holds its pictures and loads nothing.
     """
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True)
-    return environment.from_string(_TEMPLATE).render(record=record, sentences=sentences, sections=sections)
+    title = f"What the feature maps of {record['run']} respond to"
+    return render(
+        "features.html", title=title, record=record, sentences=sentences, sections=list(reversed(sections)), hint=hint
+    )
+
+
+_FEW_STEPS = 200
+"""Of training, below which kernels are still much as they were drawn at random."""
+
+
+def hint_of(summary: Mapping[str, Any]) -> str:
+    """Say that a model has hardly been trained; nothing of others.
+
+    >>> hint_of({"steps": 3, "warnings": []})
+    'This model was trained for 3 steps only: its kernels are still close to random. Train for longer to see features.'
+    >>> hint_of({"steps": 5000, "warnings": []})
+    ''
+
+    Args:
+        summary: of the run, or what there is of it.
+    """
+    steps = summary.get("steps", _FEW_STEPS)
+    codes = {warning["code"] for warning in summary.get("warnings", ())}
+    if steps < _FEW_STEPS:
+        only = f"was trained for {steps:,} step{'s' * (steps != 1)} only"
+        return f"This model {only}: its kernels are still close to random. Train for longer to see features."
+    if codes & {"output_constant", "below_mean_image", "few_steps", "dead_layer"}:
+        return "This model has learned little, as the warnings of its run say: its features mean little, too."
+    return ""

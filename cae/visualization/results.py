@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -19,7 +19,7 @@ from cae.files import printable, read_bytes
 from cae.pictures import save_png
 from cae.runs.events import image_summary, remove_events, replace_events
 from cae.visualization.layer_pictures import LayerPicture, draw_layer
-from cae.visualization.page import PagePicture, PageSection, in_words, layer_record, make_page
+from cae.visualization.page import PagePicture, PageSection, hint_of, in_words, layer_record, make_page
 from cae.visualization.responses import Survey, features_model, survey
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def visualize_run(trained: TrainedRun, images: ImageSet, source: str, selection:
     }
     sentences = in_words({name: surveyed.statistics.is_dead for name, surveyed in surveys.items()})
     is_default = out == trained.directory.visualization
-    _write_files(out, trained.directory.path if is_default else out, record, sentences, pictures)
+    summary = trained.directory.read_summary() if trained.directory.summary.exists() else {}
+    page = _Page(record, sentences, hint_of(summary))
+    _write_files(out, trained.directory.path if is_default else out, page, pictures)
     return sentences
 
 
@@ -130,9 +132,13 @@ def _draw(
         }
 
 
-def _write_files(
-    out: Path, logged: Path, record: dict[str, Any], sentences: Sequence[str], pictures: dict[str, list[LayerPicture]]
-) -> None:
+class _Page(NamedTuple):
+    record: dict[str, Any]
+    sentences: Sequence[str]
+    hint: str
+
+
+def _write_files(out: Path, logged: Path, page: _Page, pictures: dict[str, list[LayerPicture]]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     _remove_earlier(out, keep={picture.file for drawn in pictures.values() for picture in drawn})
     sections = []
@@ -144,9 +150,9 @@ def _write_files(
     shown_at = [(f"{p.kind}/{name}", p.pixels) for name in pictures for p in pictures[name]]
     remove_events(out, ".visualization")  # an earlier version had a TensorBoard run for them
     replace_events(logged, ".visualization", [(0, image_summary(tag, pixels)) for tag, pixels in shown_at])
-    write_text(out / PAGE, make_page(record, sentences, sections))
+    write_text(out / PAGE, make_page(page.record, page.sentences, sections, page.hint))
     # Last, so that it is there only once the other files are.
-    write_json(out / RECORD, record)
+    write_json(out / RECORD, page.record)
 
 
 def _remove_earlier(out: Path, keep: set[str]) -> None:
