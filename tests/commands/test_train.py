@@ -48,7 +48,7 @@ def train(run_command, tmp_path):
 
 # Each kind has a stage of its own, so that one training has three kinds.
 @pytest.mark.parametrize("kinds", [KINDS[::2], KINDS[1::2]], ids=", ".join)
-@pytest.mark.parametrize(("downsampling", "bottleneck"), itertools.product(DOWNSAMPLING, BOTTLENECKS))
+@pytest.mark.parametrize(("downsampling", "bottleneck"), list(itertools.product(DOWNSAMPLING, BOTTLENECKS)))
 def test_every_allowed_combination_trains_real_steps_at_an_odd_size(
     train, write_config, kinds, downsampling, bottleneck
 ):
