@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -229,6 +230,17 @@ def save_png(picture: np.ndarray, path: Path) -> None:
     """
     with replacing(Path(path)) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")
+
+
+def as_png(picture: np.ndarray) -> bytes:
+    """Give a picture, uint8 of shape (height, width, 3) or (height, width), as the bytes of a PNG file.
+
+    >>> as_png(np.zeros((8, 6, 3), np.uint8))[1:4]
+    b'PNG'
+    """
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="PNG")
+    return file.getvalue()
 
 
 _LEGEND_WIDTH, _LEGEND_HEIGHT = 128, 12

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from cae.anomaly.scores import row_strips
 from cae.data.pixels import to_float
 from cae.pages import data_uri, render
 from cae.pages.charts import draw_histogram
-from cae.pictures import image_colors, scale_colors
+from cae.pictures import as_png, image_colors, scale_colors
 
 _SHOWN = 18
 """Images of the highest scores, and of the lowest, on the page."""
@@ -134,9 +133,9 @@ def make_scores_page(
             "is_above": scored.threshold is not None and kept.score > scored.threshold.value,
             "largest_error": f"{float(kept.errors.max()):.2g}",
             "pictures": [
-                ("input", _png(kept.image)),
-                ("reconstruction", _png(kept.reconstruction)),
-                ("error over input", _png(overlay(kept.image, kept.errors, largest))),
+                ("input", data_uri(as_png(kept.image))),
+                ("reconstruction", data_uri(as_png(kept.reconstruction))),
+                ("error over input", data_uri(as_png(overlay(kept.image, kept.errors, largest)))),
             ],
         }
 
@@ -189,9 +188,3 @@ def _figures(numbers: Mapping[str, Any], images: int) -> list[tuple[str, str]]:
         figures.append(("Pixel AUROC", f"{numbers['pixel_auroc']:.4f} (0.5 is chance)"))
         figures.append(("Per-region overlap", f"{numbers['pro']:.4f} (PRO up to 30% false positives)"))
     return figures
-
-
-def _png(picture: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="PNG")
-    return data_uri(file.getvalue())

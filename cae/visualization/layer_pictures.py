@@ -182,12 +182,17 @@ def draw_feature(feature: Feature) -> np.ndarray:
         >>> draw_feature(Feature("map 3", parts, parts)).dtype
         dtype('uint8')
     """
+    return titled(feature.heading, draw_parts(feature))
+
+
+def draw_parts(feature: Feature) -> np.ndarray:
+    """Draw one map as `draw_feature` does, without the heading: uint8, shape (height, width, 3)."""
     columns = math.ceil(math.sqrt(len(feature.crops)))
     crops = tile([_part(crop, crop) for crop in feature.crops], columns, gap=2, background=_OUTSIDE)
     projections = tile(
         [_part(centred(np.nan_to_num(p)), p) for p in feature.projections], columns, gap=2, background=_OUTSIDE
     )
-    return titled(feature.heading, tile([crops, projections], columns=2, gap=10))
+    return tile([crops, projections], columns=2, gap=10)
 
 
 def draw_features(title: str, legend: str, features: Sequence[np.ndarray]) -> np.ndarray:
@@ -319,6 +324,7 @@ class LayerPicture:
         heading: what it is, in a word or two.
         description: what it shows, in a sentence.
         pixels: uint8, shape (height, width, 3).
+        parts: of `features`, each map's heading and picture, for a page that writes headings itself.
     """
 
     kind: str
@@ -326,6 +332,7 @@ class LayerPicture:
     heading: str
     description: str
     pixels: np.ndarray
+    parts: Sequence[tuple[str, np.ndarray]] = ()
 
 
 def draw_layer(
@@ -357,12 +364,12 @@ def draw_layer(
         What the maps respond to, the kernels if the layer has any, and the maps of the first image.
     """
     name = layer.name
-    features = _draw_features(encoder, layer, surveyed, images, maps, method, batch_size, progress)
+    features, parts = _draw_features(encoder, layer, surveyed, images, maps, method, batch_size, progress)
     told = (
         f"The parts of images that activate {len(maps)} of the {layer.num_maps} maps of {name} most, each block beside"
         f" its projections to pixel space by the method {method}."
     )
-    pictures = [LayerPicture("features", f"{name}.png", "Features", told, features)]
+    pictures = [LayerPicture("features", f"{name}.png", "Features", told, features, parts)]
     if layer.kernel is not None:
         kernels = draw_kernels(layer.kernel.name, _kernel(encoder, layer))
         told = f"The kernels that make the maps of {name}, on one scale around zero."
@@ -390,22 +397,24 @@ def _draw_features(
     method: Method,
     batch_size: int,
     progress: Callable[[int], None],
-) -> np.ndarray:
+) -> tuple[np.ndarray, list[tuple[str, np.ndarray]]]:
+    """The sheet of all maps, and each map by itself with its heading."""
     projector = Projector(encoder, layer, method)
-    drawn = []
+    drawn: list[tuple[str, np.ndarray]] = []
     for number in maps:
         crops, projections = _cropped(projector, layer, surveyed, images, number, batch_size)
         heading = f"map {number}: up to {surveyed.statistics.maximum[number]:.3g}"
         if surveyed.statistics.is_dead[number]:
             heading = f"map {number}: never responds"
-        drawn.append(draw_feature(Feature(heading, crops, projections)))  # at once: images may be large
+        drawn.append((heading, draw_parts(Feature(heading, crops, projections))))  # at once: images may be large
         progress(1)
     height, width = layer.field_size
     legend = (
         f"Left: the parts of images ({height}x{width} pixels) that activate a map most, strongest first."
         " Right: their projections, each scaled by itself; gray is zero. Blue lies outside of the image."
     )
-    return draw_features(f"{layer.name}: {len(maps)} of {layer.num_maps} maps, method {method}", legend, drawn)
+    title = f"{layer.name}: {len(maps)} of {layer.num_maps} maps, method {method}"
+    return draw_features(title, legend, [titled(*one) for one in drawn]), drawn
 
 
 def _cropped(

@@ -87,16 +87,18 @@ class PagePicture:
         heading: what is to be clicked to see it.
         description: what it shows, in a sentence.
         png: the picture as the bytes of a PNG file.
+        parts: heading and PNG file of each of its parts, which are shown in its place where there are any.
     """
 
     heading: str
     description: str
     png: bytes
+    parts: Sequence[tuple[str, bytes]] = ()
 
     @property
-    def address(self) -> str:
-        """The picture itself, as an address that needs no other file."""
-        return data_uri(self.png)
+    def shown(self) -> list[tuple[str, str]]:
+        """Heading and picture of each part, or of the whole, as addresses that need no other file."""
+        return [(heading, data_uri(png)) for heading, png in self.parts or [("", self.png)]]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from cae.atomic_files import write_json, write_text
 from cae.data.pixels import to_float
 from cae.errors import UserError
 from cae.files import printable, read_bytes
-from cae.pictures import save_png
+from cae.pictures import as_png, save_png
 from cae.runs.events import image_summary, remove_events, replace_events
 from cae.visualization.layer_pictures import LayerPicture, draw_layer
 from cae.visualization.page import PagePicture, PageSection, hint_of, in_words, layer_record, make_page
@@ -145,7 +145,12 @@ def _write_files(out: Path, logged: Path, page: _Page, pictures: dict[str, list[
     for name, drawn in pictures.items():
         for picture in drawn:
             save_png(picture.pixels, out / picture.file)
-        shown = [PagePicture(p.heading, p.description, (out / p.file).read_bytes()) for p in drawn]
+        shown = [
+            PagePicture(
+                p.heading, p.description, (out / p.file).read_bytes(), [(name, as_png(part)) for name, part in p.parts]
+            )
+            for p in drawn
+        ]
         sections.append(PageSection(name, shown))
     shown_at = [(f"{p.kind}/{name}", p.pixels) for name in pictures for p in pictures[name]]
     remove_events(out, ".visualization")  # an earlier version had a TensorBoard run for them

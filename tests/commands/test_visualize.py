@@ -114,7 +114,11 @@ def test_the_page_holds_everything_and_describes_its_pictures(visualized):
     text = (run / "visualization" / "index.html").read_text()
     page = _Page()
     page.feed(text)
-    assert len(page.images) == 13  # three for each layer, poolings have no kernels
+    # Every map by itself, under its heading; besides kernels, which poolings have none of, and maps of one image.
+    assert len(page.images) == sum(layer["maps"] for layer in record_of(run / "visualization")["layers"].values()) + 8
+    assert "<figcaption>map 2: never responds</figcaption>" in text
+    assert text.index('<h2 id="latent">') < text.index('<h2 id="stage_1_conv_1">')  # the deepest first
+    assert "steps only: its kernels are still close to random" in text
     assert all(any(name in image["alt"] for name in LAYERS) for image in page.images)
     assert all(address.startswith(("data:image/png;base64,", "#")) for address in page.addresses)
     assert "1 of 4 maps of stage_1_conv_1 never responds" in text
