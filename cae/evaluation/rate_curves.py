@@ -28,7 +28,7 @@ _QUALITIES = (5, 15, 35, 65, 90)
 # Steps of PCA's quantiser, in units of the pixel range.
 _STEPS = tuple(2.0**-power for power in range(6))
 # Larger images are cut into squares, each of which PCA takes for an image.
-_LARGEST_PCA, _SQUARE = 3072, 16
+_LARGEST_PCA, _SQUARE = 1024, 16
 
 
 def measure_rate_curves(training: ImageSet, images: ImageSet) -> tuple[dict[str, Curve], int]:
@@ -36,7 +36,7 @@ def measure_rate_curves(training: ImageSet, images: ImageSet) -> tuple[dict[str,
 
     `JPEG` and `WebP`: Pillow's, at qualities from 5 to 90. The bits are those of a file less those of a file of a grey
     picture of the same size and quality: headers and tables, most of a small picture's file, are left out. `PCA`: all
-    components (of images of more than 3,072 values, those of 16x16 squares), fitted on at most 2,000 training images,
+    components (of images of more than 1,024 values, those of 16x16 squares), fitted on at most 2,000 training images,
     each quantised in equal steps; the bits are the entropies of what they become.
 
     Args:
