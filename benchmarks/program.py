@@ -23,7 +23,7 @@ from benchmarks.processes import run
 from benchmarks.record import Measurement, count_repetitions, make_parser, save, tell
 from benchmarks.timing import take_turns
 
-_EXAMPLE = ROOT / "configs" / "fashion_mnist_keras_example.yaml"
+_EXAMPLE = ROOT / "benchmarks" / "fashion_mnist_keras_example.yaml"
 _ALL_LOGGING = ["logging.histograms=true", "logging.image_epochs=1"]
 _BYTES = 2**20
 

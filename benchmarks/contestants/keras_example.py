@@ -1,6 +1,6 @@
 """The public Keras example's autoencoder, trained with `fit` as there: `python -m ... CONFIG EPOCHS [KEY=VALUE ...]`.
 
-The configuration, which must be `configs/fashion_mnist_keras_example.yaml`, says which images; its model is written out
+The configuration, which must be `benchmarks/fashion_mnist_keras_example.yaml`, says which images; its model is written out
 here once more with stock layers.
 """
 

@@ -63,7 +63,7 @@ def _parse() -> argparse.Namespace:
 
 def _study(part: str, runs_dir: Path, out: Path, overrides: Sequence[str]) -> None:
     experiment = f"study_{part}"
-    config = ROOT / "configs" / f"{experiment}.yaml"
+    config = HERE / f"{experiment}.yaml"
     _run("train.py", str(config), "--runs-dir", str(runs_dir), *overrides)
     _run("evaluate.py", str(runs_dir / experiment))
     kept = out / part
@@ -93,8 +93,8 @@ _HEAD = """# Which decoder upsampling? A study
 Every upsampling kind, resizing by four interpolations, several seeds each; decoders of equal numbers of parameters, the
 same encoder, code, batches and steps for all; measured on test images that no training saw. Made by
 `python docs/study/reproduce.py --cifar10 FOLDER`;
-the configurations are [`study_fashion_mnist.yaml`](../../configs/study_fashion_mnist.yaml) and
-[`study_cifar10.yaml`](../../configs/study_cifar10.yaml).
+the configurations are [`study_fashion_mnist.yaml`](study_fashion_mnist.yaml) and
+[`study_cifar10.yaml`](study_cifar10.yaml).
 
 | setting | Fashion-MNIST | photographs |
 |---|---|---|

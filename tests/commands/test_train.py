@@ -68,7 +68,10 @@ def test_every_interpolation_trains(train, write_config):
     assert math.isfinite(rows_of(run)[0]["val_loss"])
 
 
-@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+CONFIGS = [path for folder in ("configs", "docs/study", "benchmarks") for path in sorted((ROOT / folder).glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_configuration_trains_a_real_epoch_on_few_images(train, config, tmp_path):
     head = config.read_text().split("\n\n")[0]
     for word in ("Purpose:", "Command:", "Time:", "Result:"):
