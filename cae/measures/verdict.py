@@ -26,16 +26,6 @@ TITLES = {
     "resize": "resizing",
 }
 
-# What has brought models above their floor, the most effective first: of each row the first words that fit.
-_REMEDIES = (
-    (
-        ("model.decoder.output_activation=linear", "model.linear_path=block", "model.init=klt"),
-        ("model.decoder.output_activation=linear", "model.linear_path=global", "model.init=pca"),
-    ),
-    (("model.encoder.downsampling=strided_conv",),),
-    (("model.encoder.activation=gelu",),),
-)
-
 
 def make_verdict(psnr: float, others: Mapping[str, Mapping[str, Any]], plan: Plan, config: RunConfig) -> dict[str, Any]:
     """Say which floors and baselines a model is above and below, by how much, and if below what to try.
@@ -149,10 +139,25 @@ def remedies(config: RunConfig) -> list[str]:
     >>> remedies(RunConfig.model_validate({"training": {"epochs": 10}}))[1:3]
     ['model.linear_path=block', 'model.init=klt']
     """
+    model = config.model
+    rows: list[Sequence[Sequence[str]]] = []  # what has brought models above their floor, the most effective first
+    if not model.linear_path.bottlenecks:
+        linear = "model.decoder.output_activation=linear"
+        rows.append(
+            [
+                (linear, "model.linear_path=block", "model.init=klt"),
+                (linear, "model.linear_path=global", "model.init=pca"),
+            ]
+        )
+    if model.encoder.downsampling.kind in ("max_pool", "average_pool"):
+        rows.append([("model.encoder.downsampling=strided_conv",)])
+    if model.encoder.activation == "relu":
+        rows.append([("model.encoder.activation=gelu",)])
     length = "epochs" if config.training.steps is None else "steps"
     number = getattr(config.training, length)
-    longer = ((f"training.{length}={3 * number}",),) if isinstance(number, int) else ()
-    return _fitting(config, [*_REMEDIES, longer])
+    if isinstance(number, int):
+        rows.append([(f"training.{length}={3 * number}",)])
+    return _fitting(config, rows)
 
 
 def _smaller_code(plan: Plan, config: RunConfig) -> list[str]:

@@ -218,3 +218,18 @@ def test_the_warning_names_the_floors_that_a_model_is_below():
     assert "20.00 dB, is below block KLT by 0.50 dB" in warning.message
     assert "DCT" not in warning.message
     assert below_floor(21.0, others(block_klt=20.5, zonal_dct=19.0), RunConfig()) == []
+
+
+def test_a_model_with_a_linear_path_and_without_pooling_is_not_told_to_take_them():
+    config = RunConfig.model_validate(
+        {
+            "model": {
+                "encoder": {"stem": 2, "downsampling": "space_to_depth", "activation": "silu"},
+                "decoder": {"upsampling": "subpixel", "output_activation": "linear"},
+                "linear_path": {"kind": "block", "trainable": False},
+                "init": "klt",
+            },
+            "training": {"epochs": 10},
+        }
+    )
+    assert remedies(config) == ["training.epochs=30"]
