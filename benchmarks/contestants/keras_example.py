@@ -1,7 +1,7 @@
 """The public Keras example's autoencoder, trained with `fit` as there: `python -m ... CONFIG EPOCHS [KEY=VALUE ...]`.
 
-The configuration, which must be `benchmarks/fashion_mnist_keras_example.yaml`, says which images; its model is written out
-here once more with stock layers.
+The configuration, which must be `benchmarks/fashion_mnist_keras_example.yaml`, says which images; its model is written
+out here once more with stock layers.
 """
 
 from __future__ import annotations

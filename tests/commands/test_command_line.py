@@ -229,7 +229,7 @@ def test_describe_gives_the_plan_as_json(run_command):
     code, out, _ = run_command("describe", ROOT / "configs" / "quickstart.yaml", "--json")
     found = json.loads(out)
     assert code == 0
-    assert found["code"]["values"] == 392
+    assert found["code"]["values"] == 32
     assert sum(one["parameters"] for one in found["operations"]) == found["parameters"]
 
 

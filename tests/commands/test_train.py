@@ -68,7 +68,8 @@ def test_every_interpolation_trains(train, write_config):
     assert math.isfinite(rows_of(run)[0]["val_loss"])
 
 
-CONFIGS = [path for folder in ("configs", "docs/study", "benchmarks") for path in sorted((ROOT / folder).glob("*.yaml"))]
+FOLDERS = ("configs", "docs/study", "docs/zoo", "benchmarks")
+CONFIGS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.yaml"))]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)

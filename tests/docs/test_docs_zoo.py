@@ -1,0 +1,48 @@
+"""Shipped configurations stand above their floors, and say what was measured."""
+
+import json
+import re
+
+import pytest
+
+from docs.zoo import __main__ as maker
+from tests.conftest import ROOT
+
+RECORDS = json.loads(maker.RECORD.read_text(encoding="utf-8"))
+# Your own images decide what this one is worth; the others are for scores, which docs/anomaly holds beside PCA's.
+OTHERS = {"my_images.yaml", "anomaly_fashion_mnist.yaml", "anomaly_surfaces.yaml", "fashion_mnist_anomaly.yaml"}
+FILES = sorted(path.name for path in (ROOT / "configs").glob("*.yaml") if path.name not in OTHERS)
+
+
+def of_file(name):
+    return [record for record in RECORDS.values() if record["file"] == f"configs/{name}"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_shipped_configuration_is_above_the_block_klt_of_its_code(name):
+    records = of_file(name)
+    assert records, f"train and evaluate configs/{name}, then: python -m docs.zoo add configs/{name} RUN"
+    for record in records:
+        assert record["psnr"] > record["floors"]["block KLT"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_its_header_says_what_it_reached_and_what_its_floors_are(name):
+    lines = (ROOT / "configs" / name).read_text(encoding="utf-8").splitlines()
+    header = " ".join(line[1:].strip() for line in lines if line.startswith("#"))
+    said = set(re.findall(r"\d+\.\d+(?= dB)", header))
+    record = max(of_file(name), key=lambda record: record["psnr"] if not record["switch_bits"] else 0.0)
+    assert {f"{record['psnr']:.2f}", f"{record['floors']['PCA']:.2f}", f"{record['floors']['block KLT']:.2f}"} <= said
+
+
+def test_the_quickstart_is_two_db_above_pca_with_at_most_98_values():
+    (record,) = of_file("quickstart.yaml")
+    assert record["values"] <= 98
+    assert record["psnr"] > record["floors"]["PCA"] + 2
+
+
+def test_the_page_is_made_of_the_record():
+    page = maker.PAGE.read_text(encoding="utf-8")
+    assert maker.with_table(page, RECORDS) == page
+    for name, record in RECORDS.items():
+        assert (ROOT / record["file"]).exists(), name
