@@ -10,7 +10,7 @@ from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.bottleneck import BottleneckKind, SpatialBottleneck
 from cae.kinds.catalogue import BOTTLENECKS, DOWNSAMPLINGS, LINEAR_PATHS, NORMALIZATIONS, UPSAMPLINGS
 from cae.kinds.conv_transpose import ConvTranspose
-from cae.kinds.convolutions import ResidualStyle
+from cae.kinds.convolutions import Padding, ResidualStyle
 from cae.kinds.downsampling import DownsamplingKind, MaxPool
 from cae.kinds.linear_path import LinearPathKind, NoLinearPath
 from cae.kinds.normalization import NoNormalization, NormalizationKind
@@ -45,6 +45,8 @@ class EncoderSection(Section):
     """Convolutions in each stage: one number, or a list with one a stage, first stage first."""
     kernel_size: Annotated[int, Field(ge=1, le=31)] = 3
     """Side of the square kernel, in the encoder and in the decoder's convolutions."""
+    padding: Padding = "same"
+    """What lies past the borders of convolutions of step 1: zeros (`same`), or the map itself, mirrored (`reflect`)."""
     activation: Activation = "relu"
     """Activation after each convolution but the last one of the decoder."""
     normalization: Normalization = NoNormalization()

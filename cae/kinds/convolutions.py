@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cae.config.model import EncoderSection
     from cae.kinds.normalization import Normalization
 
+Padding = Literal["same", "reflect"]
 ResidualStyle = Literal["post_activation", "pre_activation", "inner_activation"]
 
 
@@ -43,6 +44,7 @@ class Convolution(_Kernel):
     subpixel_factor: int = 1
     zero_start: bool = False
     trainable: bool = True
+    padding: Padding = "same"
 
     @property
     def macs(self) -> int:
@@ -51,7 +53,8 @@ class Convolution(_Kernel):
     @property
     def summary(self) -> str:
         strides = f" /{self.strides}" if self.strides > 1 else ""
-        return f"conv {self.kernel_size}x{self.kernel_size}{strides}"
+        reflected = ", reflect" if self.padding == "reflect" else ""
+        return f"conv {self.kernel_size}x{self.kernel_size}{strides}{reflected}"
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         return field + (self.kernel_size - 1) * jump, jump * self.strides
@@ -160,6 +163,17 @@ def main_way(operations: Iterable[Operation]) -> Iterator[Operation]:
     """Operations with sums opened along their first branch: without shortcuts, residual blocks and linear paths."""
     for operation in operations:
         yield from main_way(operation.branches[0]) if isinstance(operation, Sum) else [operation]
+
+
+def with_padding(operation: Operation, padding: Padding) -> Operation:
+    """Convolutions of step 1, in sums as well, with this padding: the others need zeros to get their output's size."""
+    match operation:
+        case Sum():
+            branches = tuple(tuple(with_padding(inner, padding) for inner in branch) for branch in operation.branches)
+            return replace(operation, branches=branches)
+        case Convolution(strides=1) if operation.kernel_size > 1:
+            return replace(operation, padding=padding)
+    return operation
 
 
 def convolution(encoder: EncoderSection, name: str, shape: Shape, filters: int, *, strides: int = 1) -> list[Operation]:

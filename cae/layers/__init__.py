@@ -9,6 +9,7 @@ from cae.layers.channel_shortcuts import DuplicateToSpace2D, SpaceToChannelMean2
 from cae.layers.conv_transpose import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.layers.divisive_normalization import DivisiveNormalization2D
 from cae.layers.fixed_unpooling import FixedUnpooling2D
+from cae.layers.reflect_conv import ReflectConv2D
 from cae.layers.resize import Resize2D
 from cae.layers.sub_pixels import DepthToSpace2D, ICNRInitializer, SpaceToDepth2D
 from cae.layers.switches import MaxPooling2DWithSwitches, MaxUnpooling2D
@@ -23,6 +24,7 @@ __all__ = [
     "ICNRInitializer",
     "MaxPooling2DWithSwitches",
     "MaxUnpooling2D",
+    "ReflectConv2D",
     "Resize2D",
     "SpaceToChannelMean2D",
     "SpaceToDepth2D",

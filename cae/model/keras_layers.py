@@ -39,11 +39,11 @@ def _(operation: Convolution, path: str, seed: int, precision: str) -> keras.lay
     initializer = _kernel_start(operation, path, seed)
     if operation.subpixel_factor > 1 and not operation.zero_start:
         initializer = layers.ICNRInitializer(operation.subpixel_factor, initializer)
-    return keras.layers.Conv2D(
+    reflects = operation.padding == "reflect"
+    return (layers.ReflectConv2D if reflects else keras.layers.Conv2D)(
         operation.output_shape[2],
         operation.kernel_size,
-        strides=operation.strides,
-        padding="same",
+        **({} if reflects else {"strides": operation.strides, "padding": "same"}),
         use_bias=operation.use_bias,
         kernel_initializer=initializer,
         trainable=operation.trainable,

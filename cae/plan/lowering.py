@@ -278,7 +278,7 @@ def _opened(operations: Iterable[Operation]) -> Iterator[Operation]:
 
 def _fold(waiting: Sequence[Operation], target: _Target) -> Step | None:
     match waiting:
-        case [Upsample() as upsample, Convolution() as convolution, *others]:
+        case [Upsample() as upsample, Convolution(padding="same") as convolution, *others]:
             # Another order of sums is worth it only where multiplications are spared.
             if not target.multiplications_count or convolution.kernel_size == 1 or upsample.repeats is None:
                 return None
@@ -310,7 +310,7 @@ def _relu_before_opening(waiting: Sequence[Operation], target: _Target) -> Step 
 
 def _few_filters(waiting: Sequence[Operation], target: _Target) -> Step | None:
     match waiting:
-        case [Convolution(strides=1) as convolution, *_]:
+        case [Convolution(strides=1, padding="same") as convolution, *_]:
             has_few = convolution.output_shape[2] <= _FEW_FILTERS and convolution.kernel_size > 1
             if has_few and not target.device.is_gpu:
                 return FewFilters((convolution,), _pixels_at_once(convolution) if target.multiplications_count else 1)

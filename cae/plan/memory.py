@@ -145,7 +145,11 @@ def kept_values(operation: Operation, dtype: str) -> float:
 @kept_values.register
 def _(operation: Convolution, dtype: str) -> float:
     # Channels that are turned into pixels at once are not needed again, only the pixels are.
-    return 0.0 if operation.subpixel_factor > 1 else _size(operation)
+    output = 0.0 if operation.subpixel_factor > 1 else _size(operation)
+    if operation.padding == "same":
+        return output
+    height, width, channels = operation.input_shape  # mirrored borders take a copy
+    return output + (height + operation.kernel_size - 1) * (width + operation.kernel_size - 1) * channels
 
 
 @kept_values.register

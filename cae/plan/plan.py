@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from cae.kinds.convolutions import Sum, flat
+from cae.kinds.convolutions import Convolution, Sum, flat, with_padding
 from cae.kinds.operations import Dense, Dropout, Operation, Pool, Shape, Sight
 from cae.plan.decoder import plan_decoder
-from cae.plan.encoder import plan_encoder
+from cae.plan.encoder import PlanError, plan_encoder
 from cae.plan.linear_path import plus_linear_code, plus_linear_reconstruction
 
 if TYPE_CHECKING:
@@ -171,7 +171,23 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
     decoder = plan_decoder(section, image_shape, stage_shapes, latent)
     encoder += plus_linear_code(section, image_shape, latent)
     decoder += plus_linear_reconstruction(section, latent, image_shape)
-    return Plan(image_shape, tuple(encoder), tuple(operation.inverted() for operation in decoder))
+    padding = section.encoder.padding
+    parts = [tuple(with_padding(operation, padding) for operation in part) for part in (encoder, decoder)]
+    _check_borders(parts[0] + parts[1])
+    return Plan(image_shape, parts[0], tuple(operation.inverted() for operation in parts[1]))
+
+
+def _check_borders(operations: Iterable[Operation]) -> None:
+    """Refuse maps that are too small to be mirrored past their borders."""
+    for operation in flat(operations):
+        if isinstance(operation, Convolution) and operation.padding == "reflect":
+            height, width, _ = operation.input_shape
+            if min(height, width) <= operation.kernel_size // 2:
+                raise PlanError(
+                    "model.encoder.padding: reflect needs maps larger than half of the kernel of"
+                    f" {operation.kernel_size} pixels. Received: maps of {height}x{width} at {operation.name}; use"
+                    " `same`, or fewer stages."
+                )
 
 
 def first_difference(plan: Plan, other: Plan) -> str | None:

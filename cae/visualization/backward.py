@@ -17,6 +17,7 @@ from cae.kinds.convolutions import Convolution, Sum, flat
 from cae.kinds.downsampling import AveragePooling, MaxPooling
 from cae.kinds.normalization import BatchNormalizing, DivisiveNormalizing, GroupNormalizing, LayerNormalizing
 from cae.kinds.operations import Activation, Dense, Dropout, Operation, PartInput, Pool, SpaceToDepth
+from cae.layers.reflect_conv import borders
 from cae.layers.switches import max_pool, unpool
 from cae.layers.windows import crop
 from cae.visualization.map_choice import Method
@@ -104,8 +105,9 @@ def pull_back(operation: Operation, signal: tf.Tensor, passage: Passage) -> tf.T
     Only activations depend on the method. With `gradient` the whole way is the gradient of the feature with respect
     to the image; the deconvnet is the same way with other rectifiers. What each operation does:
 
-    - Convolution, with or without strides: transposed convolution with the same kernel. Biases are left out: they
-      shift features up and have no part in the way down, as in the paper.
+    - Convolution, with or without strides: transposed convolution with the same kernel; what reaches mirrored borders
+      is added to the pixels they show. Biases are left out: they shift features up and have no part in the way down,
+      as in the paper.
     - Max pooling: unpooling with this image's switches, whether or not the model records them for its decoder.
     - Average pooling: each value is spread evenly over the pixels of its window; padding gets nothing.
     - Activation: `rectify`.
@@ -135,8 +137,14 @@ def pull_back(operation: Operation, signal: tf.Tensor, passage: Passage) -> tf.T
 @pull_back.register
 def _(operation: Convolution, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
     kernel = tf.cast(passage.weights_of(operation).kernel, tf.float32)
-    shape = (tf.shape(signal)[0], *operation.input_shape)
-    return tf.nn.conv2d_transpose(signal, kernel, shape, operation.strides, padding="SAME")
+    height, width, channels = operation.input_shape
+    if operation.padding == "same":
+        shape = (tf.shape(signal)[0], height, width, channels)
+        return tf.nn.conv2d_transpose(signal, kernel, shape, operation.strides, padding="SAME")
+    around = operation.kernel_size - 1
+    shape = (tf.shape(signal)[0], height + around, width + around, channels)
+    padded = tf.nn.conv2d_transpose(signal, kernel, shape, 1, padding="VALID")
+    return tf.raw_ops.MirrorPadGrad(input=padded, paddings=borders(operation.kernel_size), mode="REFLECT")
 
 
 @pull_back.register

@@ -137,7 +137,8 @@ def receptive_field(path: Sequence[Operation], row: int, column: int) -> tuple[S
     Padding `same` puts half of what is missing, rounded down, before the first pixel, so fields are followed back
     operation by operation, and clipped to the picture at each. Behind a dense layer it is the whole image. Where
     strides are longer than a kernel, pixels between those that are seen are counted in. The statistics of group
-    normalisation, which come from the whole image, are not followed; neither does the plan.
+    normalisation, which come from the whole image, are not followed; neither does the plan. Mirrored borders
+    show pixels of the field once more; with a kernel of an even side also one past the field, which is not counted.
 
     Example:
         >>> from cae.config.model import ModelSection

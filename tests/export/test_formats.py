@@ -47,13 +47,23 @@ MODELS = {
     "smooth": ["resize bilinear", "fixed_unpool", "resize nearest", "resize lanczos3"],
 }
 ENCODERS = {
-    "plain": {"normalization": "batch", "activation": "gelu", "stem": 2, "residual_blocks_at_code": 1},
-    "switches": {"bottleneck": {"kind": "spatial", "channels": 3}, "normalization": "layer"},
+    "plain": {
+        "normalization": "gdn",
+        "activation": "gelu",
+        "stem": 2,
+        "residual_blocks_at_code": 1,
+    },
+    "switches": {
+        "bottleneck": {"kind": "spatial", "channels": 3},
+        "normalization": "layer",
+        "shortcut": "space_to_channel",
+    },
     "smooth": {
         "bottleneck": {"kind": "dense", "units": 5},
         "normalization": {"kind": "group", "groups": 2},
         "activation": "silu",
         "residual_blocks": 1,
+        "padding": "reflect",
         "dropout": 0.3,
     },
 }

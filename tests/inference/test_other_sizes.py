@@ -83,6 +83,7 @@ def test_a_larger_picture_becomes_what_its_parts_become_at_the_trained_size(down
     [
         ("max_pool", "conv_transpose 4", False, {"stem": 2, "residual_blocks": 1}),
         ("strided_conv", "nearest", True, {"stem": 4}),
+        ("average_pool", "subpixel", False, {"padding": "reflect"}),
         ("space_to_depth", "subpixel", False, {"code_filters": 4, "residual_blocks_at_code": 1}),
     ],
 )

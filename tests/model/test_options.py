@@ -66,6 +66,14 @@ OPTIONS = {
         "encoder": {"normalization": "gdn", "activation": "linear", "residual_blocks": 1},
         "decoder": {"upsampling": "resize"},
     },
+    "mirrored borders": {
+        "encoder": {"padding": "reflect", "kernel_size": 4, "residual_blocks": 1},
+        "decoder": {"upsampling": {"kind": "subpixel", "kernel_size": 3}},
+    },
+    "mirrored borders behind a resize": {
+        "encoder": {"padding": "reflect", "downsampling": "strided_conv", "stem": 2, "filters": [4]},
+        "decoder": {"upsampling": "resize"},
+    },
     "space to depth throughout": {"encoder": {"downsampling": "space_to_depth"}, "decoder": {"upsampling": "resize"}},
 }
 

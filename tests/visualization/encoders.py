@@ -35,6 +35,8 @@ ENCODERS = {
                                                            "residual_style": "pre_activation", "residual_blocks": 1,
                                                            "downsampling": "space_to_depth",
                                                            "residual_blocks_at_code": 1}, SPATIAL, "resize"),
+    "mirrored borders": ((10, 7, 3), {"padding": "reflect", "downsampling": "average_pool", "residual_blocks": 1,
+                                      "filters": [4]}, SPATIAL, "resize"),
     "a linear path, all pixels": ((8, 7, 1), {}, SPATIAL, "resize", "global"),
 }  # fmt: skip
 
