@@ -13,6 +13,7 @@ import numpy as np
 from cae.commands.planning import add_data_override_argument, check_data_overrides, load_splits_with_progress
 from cae.config import load_config
 from cae.data.formats.image_lists import left_out_in_words
+from cae.data.patch_set import pictures_of
 from cae.errors import ConfigError, UserError
 from cae.files import file_error, printable
 from cae.inference.inputs import NAMED_ARRAY_ENDINGS, Inputs, PictureInputs, SetInputs, in_options, open_inputs
@@ -182,6 +183,7 @@ def open_split(
             f" {splits.image_shape} (height, width, channels)."
         )
     images: ImageSet = getattr(splits, split)
+    images = pictures_of(images) if whole else images
     if most is not None and len(images) > most:
         images = images.take(np.linspace(0, len(images) - 1, most).astype(np.int64))
     return SetInputs(images, splits.class_names, whole=whole, warnings=splits.warnings)

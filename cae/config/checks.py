@@ -73,6 +73,8 @@ def fit_conflicts(config: RunConfig) -> Iterator[Conflict]:
         yield (("data", "fit"), IMAGE_SIZE), f"fit: {data.fit} needs an image_size"
     if data.random_patches and data.fit != "patch":
         yield (("data", "random_patches"), ("data", "fit")), f"random_patches needs fit: patch; received {data.fit}"
+    if data.patches > 1 and data.fit != "patch":
+        yield (("data", "patches"), ("data", "fit")), f"patches: {data.patches} needs fit: patch; received {data.fit}"
 
 
 def size_conflicts(config: RunConfig) -> Iterator[Conflict]:

@@ -136,6 +136,8 @@ class PictureData(StoredData):
     """To `image_size`: stretch both sides, or scale and crop the middle, or cut a patch without scaling."""
     random_patches: bool = False
     """With `fit: patch`, cut each training patch at a random place; others are cut from the middle."""
+    patches: PositiveInt = 1
+    """With `fit: patch`, how many patches each picture gives an epoch; those that are not random are spread evenly."""
     background: Rgb = (255, 255, 255)
     """Red, green and blue behind transparent pixels."""
     max_pixels: PositiveInt = 100_000_000
@@ -144,6 +146,11 @@ class PictureData(StoredData):
     """Stop at pictures that cannot be read, or leave them out and count them in summary.json."""
     cache: Literal["none", "memory", "disk"] = "none"
     """`memory` keeps decoded, resized pixels; `disk` also for later runs, in $XDG_CACHE_HOME/cae or ~/.cache/cae."""
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether patches are cut at many places, so that whole pictures must be kept."""
+        return self.random_patches or self.patches > 1
 
 
 class ImageFolderData(PictureData):

@@ -69,6 +69,10 @@ class DecodedSet(ABC):
     def names(self) -> Sequence[str]:
         """One name per image."""
 
+    @abstractmethod
+    def take(self, indices: np.ndarray) -> DecodedSet:
+        """Make a set of the images at these positions, in this order."""
+
     def __len__(self) -> int:
         return len(self._numbers)
 
@@ -84,25 +88,34 @@ class DecodedSet(ABC):
     def _title(self, index: int) -> str:
         """Where the image is, for messages."""
 
-    def read(self, indices: np.ndarray, seed: tuple[int, int] | None = None, part: slice = WHOLE_BATCH) -> np.ndarray:
+    def read(
+        self,
+        indices: np.ndarray,
+        seed: tuple[int, int] | None = None,
+        part: slice = WHOLE_BATCH,
+        places: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Decode and fit images; with `random_patches` and a seed, each is cut at a place of its own.
+
+        Args:
+            indices: Positions in the set.
+            seed: Of random places.
+            part: Of the batch that is read.
+            places: (batch, 2), where patches are cut that are not random, from 0 to below 1; None for the middle.
 
         Raises:
             UserError: An image has vanished or broken since the scan.
         """
-        size = self.image_shape[:2]
-        cut_at_random = self._section.random_patches and seed is not None
-        # The third word keeps these numbers apart from the ones that order an epoch.
-        draw = np.random.default_rng([*(seed or (0, 0)), 1])
-        places = draw.random((len(indices), 2))[part] if cut_at_random else None
-        indices = indices[part]
+        if self._section.random_patches and seed is not None:
+            # The third word keeps these numbers apart from the ones that order an epoch.
+            places = np.random.default_rng([*seed, 1]).random((len(indices), 2))
+        indices, places = indices[part], None if places is None else places[part]
         batch = np.empty((len(indices), *self.image_shape), self._dtype)
         for position, index in enumerate(indices):
             image = self._load(int(index))
-            if places is not None:
-                image = cut_patch(image, size, (places[position, 0], places[position, 1]))
-            elif self._section.random_patches:
-                image = cut_patch(image, size)
+            if self._section.keeps_pictures:
+                place = None if places is None else (places[position, 0], places[position, 1])
+                image = cut_patch(image, self.image_shape[:2], place)
             batch[position] = image
         return batch
 
@@ -190,14 +203,14 @@ class DecodedSet(ABC):
         return image
 
     def _fit(self, image: np.ndarray) -> np.ndarray:
-        """Bring an image to the set's type, channels and size; random patches are left to be cut each time."""
+        """Bring an image to the set's type, channels and size; patches that differ each time are left to be cut."""
         image = to_channels(image, self.image_shape[2])
         if self._dtype == np.float32:
             image = to_float(image)
         size = self.image_shape[:2]
         if self._section.fit == "patch":
             fits = image.shape[0] >= size[0] and image.shape[1] >= size[1]
-            if fits and not self._section.random_patches:
+            if fits and not self._section.keeps_pictures:
                 # A copy, so that the whole picture is not kept for the sake of its middle.
                 image = cut_patch(image, size).copy()
         elif self._section.image_size is None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from cae.data.formats.image_lists import left_out_in_words
 from cae.data.image_set import ImageSet, Splits
+from cae.data.patch_set import pictures_of
 from cae.errors import RunWarning, UserError
 from cae.files import printable
 
@@ -204,9 +205,9 @@ def warn_of_leaks(splits: Splits) -> list[RunWarning]:
 
     Lengths are compared first, then the ends of files of one length; only what agrees so far is read as a whole.
     """
-    parts = {"validation": splits.validation, "test": splits.test}
+    parts = {"validation": pictures_of(splits.validation), "test": pictures_of(splits.test)}
     looked_for = {name: _spread(len(part)) for name, part in parts.items()}
-    shared = find_shared(splits.train, [(part, looked_for[name]) for name, part in parts.items()])
+    shared = find_shared(pictures_of(splits.train), [(part, looked_for[name]) for name, part in parts.items()])
     found = [
         f"{len(indices):,} of {len(looked_for[name]):,} {name} images"
         f" (the first is {printable(part.names[indices[0]])})"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cae.config.data import DataSection, StoredData
+from cae.config.data import DataSection, PictureData, StoredData
 from cae.data.array_set import ArraySet
 from cae.data.decoded_set import DecodedSet
 from cae.data.dividing import Parts, divide, keep_classes
 from cae.data.image_set import Progress, Splits
+from cae.data.patch_set import PatchSet, pictures_of
 from cae.data.sources import source_of
 from cae.data.value_range import given_range
 from cae.errors import UserError
@@ -37,12 +38,21 @@ def load_splits(section: DataSection, progress: Progress | None = None) -> Split
     """
     if isinstance(section, StoredData) and section.value_range == "observed":
         section = section.model_copy(update={"value_range": _observe(section, progress)})
-    return replace(_divide(section, progress), value_range=given_range(section))
+    splits = replace(_divide(section, progress), value_range=given_range(section))
+    if not isinstance(section, PictureData) or section.patches == 1:
+        return splits
+    numbers = ", ".join(f"{name} {number:,}" for name, number in splits.numbers.items())
+    train, validation, test = (
+        PatchSet(part, section.patches)  # type: ignore[arg-type]  # pictures are decoded
+        for part in (splits.train, splits.validation, splits.test)
+    )
+    note = f"each picture gives {section.patches:,} patches; pictures: {numbers}."
+    return replace(splits, train=train, validation=validation, test=test, notes=[*splits.notes, note])
 
 
 def look_at_values(splits: Splits) -> None:
     """Decode a few pictures of each part, so that `splits.warnings` tells nearly black ones before training does."""
-    for part in (splits.train, splits.validation, splits.test):
+    for part in map(pictures_of, (splits.train, splits.validation, splits.test)):
         if isinstance(part, DecodedSet):
             part.look()
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from cae.data.decoded_set import DecodedSet
 from cae.data.formats.image_files import BadImageError, Compression
+from cae.data.patch_set import pictures_of
 from cae.data.pixels import to_float
 from cae.errors import RunWarning, UserError
 
@@ -46,6 +47,7 @@ def warn_of_loss(images: ImageSet) -> list[RunWarning]:
     Args:
         images: The training part.
     """
+    images = pictures_of(images)
     said: list[Compression] = []
     pixels: list[np.ndarray] = []
     looked_at, room = 0, _MOST_PIXELS

@@ -267,14 +267,14 @@ def make_pixel_cache(
     if section.cache == "none":
         return None
     shapes: np.ndarray | tuple[int, ...] = image_shape
-    if section.random_patches:  # whole pictures are kept, since each epoch cuts them elsewhere
+    if section.keeps_pictures:
         shapes = np.concatenate([sizes, np.full((len(sizes), 1), image_shape[2])], axis=1)
     if section.cache == "memory":
         # In floating point, since sizes that a user may ask for have products of any length.
         total = np.broadcast_to(np.asarray(shapes, np.float64), (len(stamps), 3)).prod(axis=1).sum()
         return MemoryCache(int(total) * dtype.itemsize)
     # Another version of Pillow may decode or resize to other values.
-    ways = (image_shape, section.image_size, section.fit, section.random_patches, section.background, PIL.__version__)
+    ways = (image_shape, section.image_size, section.fit, section.keeps_pictures, section.background, PIL.__version__)
     scale = [] if section.value_range == "type" else [section.value_range]
     return DiskCache([*place, *ways, *scale], stamps, shapes, dtype)
 

@@ -261,6 +261,10 @@ CONFLICTS = [
         "data: {source: image_folder, path: a, image_size: [8, 8], random_patches: true}",
         "1:75: data.random_patches: random_patches needs fit: patch; received stretch",
     ),
+    (
+        "data: {source: image_folder, path: a, image_size: [8, 8], patches: 4}",
+        "1:68: data.patches: patches: 4 needs fit: patch; received stretch",
+    ),
     # sizes
     (
         "objective: {reconstruction: {ms_ssim: 1}}",

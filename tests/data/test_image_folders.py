@@ -173,6 +173,36 @@ def test_random_patches_are_random_only_with_a_seed_and_then_repeatable(tmp_path
         assert (windows == patch).all(axis=(-1, -2, -3)).any()
 
 
+def test_a_picture_gives_as_many_patches_as_asked_for_spread_evenly_and_those_of_training_anywhere(tmp_path):
+    images = write(tmp_path, numbered(20), 20, 30)
+    keys = {"image_size": (4, 7), "fit": "patch", "patches": 16}
+    fixed, free = (load_splits(section(tmp_path, **keys, random_patches=random)) for random in (False, True))
+    pictures = {name: number // 16 for name, number in fixed.numbers.items()}
+    assert pictures == {"train": 16, "validation": 2, "test": 2}
+    assert "each picture gives 16 patches; pictures: train 16, validation 2, test 2." in fixed.notes
+    for part in ("validation", "test", "train"):
+        of_fixed, of_free = getattr(fixed, part), getattr(free, part)
+        patches = everything(of_fixed)
+        assert np.array_equal(patches, everything(of_free))  # without a seed
+        places = []
+        for name, patch in zip(of_fixed.names, patches, strict=True):
+            picture = images[name.split(" patch ")[0]]
+            windows = np.lib.stride_tricks.sliding_window_view(picture, (4, 7, 3))[:, :, 0]
+            places.append(np.argwhere((windows == patch).all(axis=(-1, -2, -3)))[0])
+        assert len(set(of_fixed.names)) == len(of_fixed)
+        rows, columns = np.array(places).T
+        assert len(set(zip(rows[:16], columns[:16], strict=True))) == 16
+        quarters = np.bincount(2 * (rows[:16] >= 8) + (columns[:16] >= 12), minlength=4)
+        assert quarters.min() >= 3  # four each would be even
+    chosen = np.arange(40)
+    assert not np.array_equal(free.train.read(chosen, (3, 8)), free.train.read(chosen))
+    assert np.array_equal(free.train.read(chosen, (3, 8), slice(9, 30)), free.train.read(chosen, (3, 8))[9:30])
+    assert np.array_equal(fixed.train.read(chosen, (3, 8)), fixed.train.read(chosen))
+    taken = fixed.train.take(np.array([37, 3]))
+    assert np.array_equal(everything(taken), fixed.train.read(np.array([37, 3])))
+    assert taken.names == [fixed.train.names[37], fixed.train.names[3]]
+
+
 def test_patches_are_not_random_when_not_asked_for(tmp_path):
     images = write(tmp_path, numbered(6), 20, 30)
     train = load_splits(section(tmp_path, image_size=(4, 7), fit="patch")).train

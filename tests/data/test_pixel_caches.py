@@ -13,6 +13,7 @@ from PIL import Image
 from cae.config.data import Augmentation
 from cae.data import decoded_set, pixel_cache
 from cae.data.load import load_splits
+from cae.data.patch_set import pictures_of
 from cae.data.pixel_cache import DiskCache
 from cae.files import PositionedFile
 from tests.conftest import ROOT
@@ -23,6 +24,7 @@ WAYS = {
     "stretched gray": {"image_size": (5, 9), "channels": 1},
     "cropped": {"image_size": (7, 4), "fit": "crop"},
     "middles": {"image_size": (4, 5), "fit": "patch"},
+    "several patches": {"image_size": (4, 5), "fit": "patch", "patches": 3},
     "random patches": {"image_size": (4, 5), "fit": "patch", "random_patches": True},
 }
 
@@ -73,7 +75,7 @@ def test_pixels_are_the_same_with_every_cache(tmp_path, decoded, way, deep, cach
             for one, other in zip(wanted, found, strict=True):
                 assert one.dtype == other.dtype
                 assert np.array_equal(one, other)
-            assert len(decoded) == (0 if run and cache == "disk" else len(part))
+            assert len(decoded) == (0 if run and cache == "disk" else len(pictures_of(part)))
 
 
 def test_training_batches_are_the_same_bits_with_every_cache(tmp_path):
@@ -108,7 +110,9 @@ def test_the_disk_cache_survives_the_run_but_not_a_change_of_the_data(tmp_path, 
 
 def test_each_way_of_decoding_has_a_cache_of_its_own(tmp_path, decoded, cache_home):
     write(tmp_path, numbered(6))
-    ways = [*WAYS.values(), {"background": (0, 0, 0)}, {"channels": 1}]
+    # Several patches are cut from the same whole pictures as random ones.
+    ways = [way for name, way in WAYS.items() if name != "several patches"]
+    ways += [{"background": (0, 0, 0)}, {"channels": 1}]
     for _ in range(2):
         for way in ways:
             everything(on_disk(tmp_path, **way).train)
