@@ -138,7 +138,7 @@ def leaves_of(section: Section) -> dict[str, Any]:
     Example:
         >>> from cae.config.data import Augmentation
         >>> leaves_of(Augmentation())
-        {'horizontal_flip': False, 'vertical_flip': False, 'random_crop': 0}
+        {'horizontal_flip': False, 'vertical_flip': False, 'diagonal_flip': False, 'random_crop': 0}
     """
     return dict(_leaves("", section.model_dump(mode="json")))
 

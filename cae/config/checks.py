@@ -92,6 +92,9 @@ def size_conflicts(config: RunConfig) -> Iterator[Conflict]:
         path = ("objective", "corruption", "patch_size")
         rule = "a masked patch must not be larger than the image"
         yield (path, IMAGE_SIZE, SOURCE), f"{rule}; received patch_size: {corruption.patch_size} for {shown}"
+    if config.data.augmentation.diagonal_flip and size[0] != size[1]:
+        path = ("data", "augmentation", "diagonal_flip")
+        yield (path, IMAGE_SIZE, SOURCE), f"diagonal_flip needs square images; received {shown}"
     shift = config.data.augmentation.random_crop
     if shift >= side:
         path = ("data", "augmentation", "random_crop")

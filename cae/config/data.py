@@ -57,6 +57,8 @@ class Augmentation(Section):
     """Mirror half of the images left to right."""
     vertical_flip: bool = False
     """Mirror half of the images top to bottom."""
+    diagonal_flip: bool = False
+    """Swap rows and columns of half of the images, which must be square; with both others, all eight positions."""
     random_crop: Annotated[int, Field(ge=0, le=MOST)] = 0
     """Shift each image by up to this many pixels either way; what comes in at the borders is mirrored."""
 

@@ -29,7 +29,7 @@ def augment(
     True
 
     Args:
-        images: (batch, height, width, channels), any type.
+        images: (batch, height, width, channels), any type; as high as wide for a diagonal flip.
         augmentation: Which changes are made.
         seed: Two integers, such as the run's seed and the step.
         position: Where these images lie in a batch that others have a part of; None where they are all of it.
@@ -45,16 +45,22 @@ def augment(
         images = _flip_half(images, 2, seeds[0], position)
     if augmentation.vertical_flip:
         images = _flip_half(images, 1, seeds[1], position)
+    if augmentation.diagonal_flip:
+        chosen = _half(images, tf.random.experimental.stateless_fold_in(seed, 3), position)
+        images = tf.where(chosen, tf.transpose(images, [0, 2, 1, 3]), images)
     if augmentation.random_crop > 0:
         images = _shift(images, augmentation.random_crop, seeds[2], position)
     return images
 
 
 def _flip_half(images: tf.Tensor, axis: int, seed: tf.Tensor, position: Position) -> tf.Tensor:
+    return tf.where(_half(images, seed, position), tf.reverse(images, [axis]), images)
+
+
+def _half(images: tf.Tensor, seed: tf.Tensor, position: Position) -> tf.Tensor:
     # A number or two for an image: all of the batch's are drawn, and those of these images kept.
     draws = tf.random.stateless_uniform([position.total, 1, 1, 1], seed)
-    flipped = draws[position.first :][: tf.shape(images)[0]] < 0.5
-    return tf.where(flipped, tf.reverse(images, [axis]), images)
+    return draws[position.first :][: tf.shape(images)[0]] < 0.5
 
 
 def _shift(images: tf.Tensor, most: int, seed: tf.Tensor, position: Position) -> tf.Tensor:
@@ -111,6 +117,9 @@ def make_training_batches(
         An endless data set of (batch, height, width, channels), float32 in [0, 1]; with shares, of pairs of the
         process's images and their table (`Shares.table`).
     """
+    height, width, _ = images.image_shape
+    if augmentation is not None and augmentation.diagonal_flip and height != width:
+        raise UserError(f"data.augmentation.diagonal_flip needs square images. Received: {height}x{width} pixels.")
     order = TrainingOrder(len(images), batch_size, seed)
 
     def read(step: int) -> np.ndarray:

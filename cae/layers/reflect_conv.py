@@ -22,7 +22,7 @@ class ReflectConv2D(keras.layers.Conv2D):
 
     >>> layer = ReflectConv2D(1, 3, kernel_initializer="ones", use_bias=False)
     >>> [round(value) for value in layer(keras.ops.reshape([1.0, 2.0, 4.0, 8.0], (1, 2, 2, 1))).numpy().flat]
-    [45, 40, 35, 30]
+    [45, 36, 30, 24]
     """
 
     def __init__(self, filters: int, kernel_size: int | tuple[int, int], **kwargs: Any) -> None:

@@ -162,12 +162,13 @@ def only(lines):
         ("logging: {batch-size: 3}", "1:11: logging.batch-size: unknown key; "
          "did you mean training.batch_size?"),
         ("training: {batch-size: 3}", "1:12: training.batch-size: unknown key; did you mean batch_size?"),
-        ("model: {decoder: {upsampling: {kind: max_unpool, window: 3}}}",
-         "1:50: model.decoder.upsampling.window: unknown key; kind: max_unpool has no other keys"),
+        ("model: {decoder: {upsampling: {kind: fixed_unpool, window: 3}}}",
+         "1:52: model.decoder.upsampling.window: unknown key; kind: fixed_unpool has no other keys"),
         ("model: {bottleneck: {kind: dense, width: 3}}",
          "1:35: model.bottleneck.width: unknown key; allowed are units and kind"),
         ("data: {augmentation: {flip: true}}",
-         "1:23: data.augmentation.flip: unknown key; allowed are horizontal_flip, vertical_flip, random_crop"),
+         "1:23: data.augmentation.flip: unknown key; "
+         "allowed are horizontal_flip, vertical_flip, diagonal_flip, random_crop"),
     ],
 )  # fmt: skip
 def test_a_message_says_the_rule_and_what_was_received(problems, text, line):

@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 
 from cae.config.data import Augmentation
-from cae.data.pipeline import augment
+from cae.data.array_set import ArraySet
+from cae.data.pipeline import augment, make_training_batches
+from cae.errors import UserError
 
 SEED = (11, 5)
 
@@ -46,6 +48,27 @@ def test_the_two_flips_are_independent():
     counts = [sum(np.array_equal(new, old[flip]) for old, new in zip(batch, changed, strict=True)) for flip in flips]
     assert sum(counts) == 400
     assert min(counts) > 50  # 100 expected
+
+
+def test_with_all_three_flips_a_square_has_each_of_its_eight_positions():
+    batch = images(height=5, width=5)
+    changed = augmented(batch, horizontal_flip=True, vertical_flip=True, diagonal_flip=True)
+    turns = [lambda image, k=k: np.rot90(image, k) for k in range(4)]
+    turns += [lambda image, k=k: np.rot90(image.swapaxes(0, 1), k) for k in range(4)]
+    counts = [sum(np.array_equal(new, turn(old)) for old, new in zip(batch, changed, strict=True)) for turn in turns]
+    assert sum(counts) == 400
+    assert min(counts) > 20  # 50 expected
+
+
+def test_a_diagonal_flip_changes_no_other_draw_and_needs_squares():
+    batch = images(height=5, width=5)
+    plain, both = (augmented(batch, horizontal_flip=True, diagonal_flip=diagonal) for diagonal in (False, True))
+    same = [np.array_equal(one, other) for one, other in zip(plain, both, strict=True)]
+    swapped = [np.array_equal(one, other.swapaxes(0, 1)) for one, other in zip(plain, both, strict=True)]
+    assert np.logical_xor(same, swapped).all()
+    oblong = ArraySet(images())
+    with pytest.raises(UserError, match=r"diagonal_flip needs square images\. Received: 6x5 pixels"):
+        make_training_batches(oblong, 2, seed=0, augmentation=Augmentation(diagonal_flip=True))
 
 
 @pytest.mark.parametrize("most", [1, 2, 4])
