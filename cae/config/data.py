@@ -137,9 +137,9 @@ class PictureData(StoredData):
     fit: Literal["stretch", "crop", "patch"] = "stretch"
     """To `image_size`: stretch both sides, or scale and crop the middle, or cut a patch without scaling."""
     random_patches: bool = False
-    """With `fit: patch`, cut each training patch at a random place; others are cut from the middle."""
+    """With `fit: patch`, cut each training patch at a random place; others keep their place."""
     patches: PositiveInt = 1
-    """With `fit: patch`, how many patches each picture gives an epoch; those that are not random are spread evenly."""
+    """With `fit: patch`, how many patches each picture gives: one from its middle, or as many, spread evenly."""
     background: Rgb = (255, 255, 255)
     """Red, green and blue behind transparent pixels."""
     max_pixels: PositiveInt = 100_000_000

@@ -111,12 +111,17 @@ class DecodedSet(ABC):
             places = np.random.default_rng([*seed, 1]).random((len(indices), 2))
         indices, places = indices[part], None if places is None else places[part]
         batch = np.empty((len(indices), *self.image_shape), self._dtype)
-        for position, index in enumerate(indices):
-            image = self._load(int(index))
+        loaded: int | None = None
+        # By pictures: each is decoded once for all of its patches, and only one is held at a time.
+        for position in np.argsort(indices, kind="stable"):
+            if indices[position] != loaded:
+                loaded = int(indices[position])
+                image = self._load(loaded)
             if self._section.keeps_pictures:
                 place = None if places is None else (places[position, 0], places[position, 1])
-                image = cut_patch(image, self.image_shape[:2], place)
-            batch[position] = image
+                batch[position] = cut_patch(image, self.image_shape[:2], place)
+            else:
+                batch[position] = image
         return batch
 
     def read_whole(self, index: int) -> np.ndarray:

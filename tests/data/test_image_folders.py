@@ -408,6 +408,18 @@ def test_files_are_decoded_once_with_cache_memory_and_each_time_without(tmp_path
         assert np.array_equal(epochs[0], epochs[1]) == (keys["fit"] == "stretch")
 
 
+def test_a_picture_is_decoded_once_for_all_of_its_patches_in_a_batch(tmp_path, monkeypatch):
+    write(tmp_path, numbered(10), 20, 30)
+    train = load_splits(section(tmp_path, image_size=(4, 7), fit="patch", random_patches=True, patches=5)).train
+    decoded = []
+    original = decoded_set.decode
+    monkeypatch.setattr(decoded_set, "decode", lambda path, *rest: decoded.append(path) or original(path, *rest))
+    mixed = np.array([7, 1, 5, 0, 9, 2, 7])  # of two pictures, in turns
+    found = train.read(mixed, (0, 1))
+    assert len(decoded) == 2
+    assert np.array_equal(found[2:4], train.read(mixed, (0, 1), slice(2, 4)))
+
+
 def test_the_scan_reports_its_progress(tmp_path):
     write(tmp_path, numbered(5))
     calls = []
