@@ -157,7 +157,8 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
         image_shape: (height, width, channels) of the images, in pixels.
 
     Raises:
-        PlanError: if the images are too small for the number of stages, or channels do not fit past a shortcut.
+        PlanError: if the images are too small for the number of stages or for mirrored borders, if there are none to
+            mirror, or if channels do not fit past a shortcut.
 
     Example:
         >>> from cae.config.model import ModelSection
@@ -173,21 +174,27 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
     decoder += plus_linear_reconstruction(section, latent, image_shape)
     padding = section.encoder.padding
     parts = [tuple(with_padding(operation, padding) for operation in part) for part in (encoder, decoder)]
-    _check_borders(parts[0] + parts[1])
+    if padding == "reflect":
+        _check_borders(parts[0] + parts[1])
     return Plan(image_shape, parts[0], tuple(operation.inverted() for operation in parts[1]))
 
 
 def _check_borders(operations: Iterable[Operation]) -> None:
-    """Refuse maps that are too small to be mirrored past their borders."""
-    for operation in flat(operations):
-        if isinstance(operation, Convolution) and operation.padding == "reflect":
-            height, width, _ = operation.input_shape
-            if min(height, width) <= operation.kernel_size // 2:
-                raise PlanError(
-                    "model.encoder.padding: reflect needs maps larger than half of the kernel of"
-                    f" {operation.kernel_size} pixels. Received: maps of {height}x{width} at {operation.name}; use"
-                    " `same`, or fewer stages."
-                )
+    """Refuse maps that are too small to be mirrored past their borders, and models that have nothing to mirror."""
+    mirrored = [one for one in flat(operations) if isinstance(one, Convolution) and one.padding == "reflect"]
+    if not mirrored:
+        raise PlanError(
+            "model.encoder.padding: reflect has no effect, since no convolution of step 1 sees more than one pixel."
+            " Received: kernels of 1x1; take larger ones with model.encoder.kernel_size."
+        )
+    for convolution in mirrored:
+        height, width, _ = convolution.input_shape
+        if min(height, width) <= convolution.kernel_size // 2:
+            raise PlanError(
+                "model.encoder.padding: reflect needs maps larger than half of the kernel of"
+                f" {convolution.kernel_size} pixels. Received: maps of {height}x{width} at {convolution.name}; use"
+                " `same`, or fewer stages."
+            )
 
 
 def first_difference(plan: Plan, other: Plan) -> str | None:

@@ -40,7 +40,7 @@ def export(autoencoder, format_name, folder, part="autoencoder", quantize=False,
     return exporter.export(make_part(autoencoder, part), wanted, out, quantize=quantize)
 
 
-# Sides that no stage halves evenly; statistics of batch normalisation; each kind at one stage.
+# Sides that no stage halves evenly; each kind at one stage. Batch normalisation is in the tied model further down.
 MODELS = {
     "plain": ["conv_transpose 4", "resize lanczos5", "bilinear_additive", "subpixel"],
     "switches": ["max_unpool", "conv_transpose 3", "max_unpool", "resize bicubic"],

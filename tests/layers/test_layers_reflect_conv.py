@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from cae.config.model import ModelSection
 from cae.layers import ReflectConv2D
+from cae.model import build_autoencoder
 from cae.plan.encoder import PlanError
 from cae.plan.plan import make_plan
 
@@ -37,3 +38,26 @@ def test_maps_that_are_too_small_are_refused_by_name():
     section = ModelSection.model_validate({"encoder": encoder})
     with pytest.raises(PlanError, match=r"encoder\.padding: reflect needs .* maps of 3x3 at "):
         make_plan(section, (24, 24, 1))
+
+
+def test_kernels_of_one_pixel_have_no_borders_to_mirror():
+    section = ModelSection.model_validate({"encoder": {"padding": "reflect", "kernel_size": 1}})
+    with pytest.raises(PlanError, match=r"encoder\.padding: reflect has no effect"):
+        make_plan(section, (24, 24, 1))
+
+
+@pytest.mark.parametrize(("padding", "is_flat"), [("same", False), ("reflect", True)])
+def test_a_model_with_mirrored_borders_does_not_see_the_borders_of_a_flat_picture(padding, is_flat):
+    section = ModelSection.model_validate(
+        {"encoder": {"padding": padding, "filters": [4, 8], "residual_blocks": 1}, "decoder": {"upsampling": "resize"}}
+    )
+    autoencoder = build_autoencoder(make_plan(section, (16, 24, 1)))
+    generator = np.random.default_rng(0)
+    for weight in autoencoder.model.trainable_weights:
+        weight.assign(0.4 * generator.standard_normal(weight.shape))
+    picture = np.full((1, 16, 24, 1), 0.7, "float32")
+    for found in (
+        autoencoder.model(picture),
+        autoencoder.decode(*autoencoder.encode(tf.constant(picture), False), False),
+    ):
+        assert (np.ptp(found) < 1e-5) == is_flat
