@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from cae.kinds.operations import Activation, Operation, PartInput, Shape, Sight, SpaceToDepth, Upsample
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 Padding = Literal["same", "reflect"]
+TransposedStart = Literal["glorot", "bilinear", "equal_phases"]
 ResidualStyle = Literal["post_activation", "pre_activation", "inner_activation"]
 
 
@@ -64,6 +65,8 @@ class Convolution(_Kernel):
 @dataclass(frozen=True)
 class TransposedConvolution(_Kernel):
     """Transposed convolution to the output shape."""
+
+    start: TransposedStart = field(default="glorot", kw_only=True)
 
     @property
     def macs(self) -> int:

@@ -98,6 +98,9 @@ class PartInput(Operation):
 class LayerOperation(Operation):
     """An operation that says itself which Keras layer it is."""
 
+    is_linear: ClassVar[bool] = False
+    """Whether it answers a sum of maps with the sum of its answers."""
+
     @abc.abstractmethod
     def make_layer(self, **options: Any) -> Any:
         """Make the Keras layer; options are `name` and `dtype`. Keras is imported here, and not before."""
@@ -184,7 +187,6 @@ class Upsample(LayerOperation):
     layer: ClassVar[str]
     """Name of its class in `cae.layers`, which takes `factor` and `output_size`."""
     is_linear: ClassVar[bool] = True
-    """Whether it answers a sum of maps with the sum of its answers."""
     maps_in_gradient: ClassVar[float] = 1.0
     """Maps of the output's size that its gradient works on."""
 

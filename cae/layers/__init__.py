@@ -4,10 +4,12 @@ Images are (batch, height, width, channels). Every enlarging layer can restore a
 so that odd sizes come back.
 """
 
+from cae.layers.blur import Blur2D
 from cae.layers.conv_transpose import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.layers.divisive_normalization import DivisiveNormalization2D
 from cae.layers.reflect_conv import ReflectConv2D
 from cae.layers.resize import BilinearAdditive2D, Resize2D
+from cae.layers.resize_initializer import ResizeInitializer
 from cae.layers.sub_pixels import (
     DepthToSpace2D,
     DuplicateToSpace2D,
@@ -19,6 +21,7 @@ from cae.layers.switches import FixedUnpooling2D, MaxPooling2DWithSwitches, MaxU
 
 __all__ = [
     "BilinearAdditive2D",
+    "Blur2D",
     "Conv2DTransposeToSize",
     "DepthToSpace2D",
     "DivisiveNormalization2D",
@@ -29,6 +32,7 @@ __all__ = [
     "MaxUnpooling2D",
     "ReflectConv2D",
     "Resize2D",
+    "ResizeInitializer",
     "SpaceToChannelMean2D",
     "SpaceToDepth2D",
     "TiedConv2DTranspose",

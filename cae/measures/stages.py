@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.kinds.convolutions import Convolution, TransposedConvolution, main_way
-from cae.kinds.operations import Operation, Upsample
+from cae.kinds.operations import LayerOperation, Operation, Upsample
 from cae.layers import Conv2DTransposeToSize, TiedConv2DTranspose
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _linear_stages(decoder: Sequence[Operation]) -> Iterator[list[Operation]]:
 
 def _is_linear(operation: Operation) -> bool:
     return isinstance(operation, Convolution | TransposedConvolution) or (
-        isinstance(operation, Upsample) and operation.is_linear
+        isinstance(operation, LayerOperation) and operation.is_linear
     )
 
 

@@ -240,13 +240,17 @@ def _precision_of(operation: Operation, precision: str) -> str:
 
 @make_layer.register
 def _(operation: TransposedConvolution, path: str, seed: int, precision: str) -> keras.layers.Layer:
+    initializer = keras.initializers.GlorotUniform(seed=seed_for(seed, path))
+    if operation.start != "glorot":
+        interpolation = "bilinear" if operation.start == "bilinear" else "nearest"
+        initializer = layers.ResizeInitializer(operation.strides, interpolation, initializer)
     return layers.Conv2DTransposeToSize(
         operation.output_shape[2],
         operation.kernel_size,
         strides=operation.strides,
         output_size=operation.output_shape[:2],
         use_bias=operation.use_bias,
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed_for(seed, path)),
+        kernel_initializer=initializer,
         name=operation.name,
         dtype=precision,
     )

@@ -25,7 +25,7 @@ def table() -> list[tuple[Any, ...]]:
 
 def _key(name: str, field: Any) -> str:
     others = [word for word in _words(field.annotation) if word != field.default]
-    default = "null" if field.default is None else field.default
+    default = {None: "null", False: "false"}.get(field.default, field.default)
     return f"`{name}: {default}`" + (f", or {', '.join(others)}" if others else "")
 
 

@@ -15,6 +15,7 @@ from cae.config.schema_walk import make_schema
 from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.catalogue import DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS, upsampling_variants
 from cae.kinds.operations import Upsample
+from cae.kinds.upsampling.conv_transpose import ConvTranspose
 from cae.kinds.upsampling.max_unpool import MaxUnpool
 from cae.measures.stages import stage_unevenness
 from cae.model import build_autoencoder
@@ -168,3 +169,14 @@ def test_feature_maps_are_carried_back_through_every_normalisation_and_downsampl
     projector = Projector(autoencoder.encoder, find_feature_layers(plan)[-1], "gradient")
     images = np.random.default_rng(1).random((4, *SHAPE), np.float32)
     assert np.any(projector.project(images, np.arange(4), np.zeros(4), np.ones(4)))
+
+
+def test_a_blur_and_both_starts_leave_a_transposed_convolution_no_checkerboards():
+    def uneven(**options):
+        (stage,) = stage_unevenness(built(ConvTranspose(**options)))
+        return stage["unevenness"]
+
+    assert uneven(kernel_size=3) > 0.1
+    assert uneven(kernel_size=3, blur=True) < 1e-6
+    assert uneven(kernel_size=3, initializer="bilinear") < 1e-6
+    assert uneven(kernel_size=4, initializer="equal_phases") < 1e-6

@@ -16,6 +16,7 @@ import tensorflow as tf
 import cae.layers
 from cae.layers import (
     BilinearAdditive2D,
+    Blur2D,
     Conv2DTransposeToSize,
     DepthToSpace2D,
     DivisiveNormalization2D,
@@ -26,6 +27,7 @@ from cae.layers import (
     MaxUnpooling2D,
     ReflectConv2D,
     Resize2D,
+    ResizeInitializer,
     SpaceToChannelMean2D,
     SpaceToDepth2D,
     TiedConv2DTranspose,
@@ -53,6 +55,7 @@ def tied_to_a_convolution(**kwargs: Any) -> keras.layers.Layer:
 # Not the defaults, and sizes that are odd, not square and cropped.
 CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "BilinearAdditive2D": (lambda **k: BilinearAdditive2D(3, (8, 5), **k), NINE_CHANNELS),
+    "Blur2D": (lambda **k: Blur2D(3, **k), IMAGE),
     "Conv2DTransposeToSize": (
         lambda **k: Conv2DTransposeToSize(3, (3, 2), (2, 3), (9, 19), kernel_regularizer="l2", **k),
         IMAGE,
@@ -69,6 +72,10 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "TiedConv2DTranspose": (tied_to_a_convolution, IMAGE),
     "ReflectConv2D": (lambda **k: ReflectConv2D(2, 4, **k), IMAGE),
     "Resize2D": (lambda **k: Resize2D(3, "bicubic", (14, 19), **k), IMAGE),
+    "ResizeInitializer": (
+        lambda **k: Conv2DTransposeToSize(3, 4, 2, kernel_initializer=ResizeInitializer(initializer="ones"), **k),
+        IMAGE,
+    ),
     "SpaceToChannelMean2D": (lambda **k: SpaceToChannelMean2D(3, 12, **k), IMAGE),
     "SpaceToDepth2D": (lambda **k: SpaceToDepth2D(3, **k), IMAGE),
 }
@@ -218,6 +225,7 @@ def test_inputs_of_another_rank_are_refused(make: Any, shapes: Shapes) -> None:
 # Each layer in a Keras model of one's own; those whose output has one size only are tried for it below.
 ANY_SIZE: dict[str, Callable[[Any], Any]] = {
     "BilinearAdditive2D": BilinearAdditive2D(2),
+    "Blur2D": Blur2D(2),
     "Conv2DTransposeToSize": Conv2DTransposeToSize(2, 3, 2),
     "DepthToSpace2D": DepthToSpace2D(2),
     "DivisiveNormalization2D": DivisiveNormalization2D(),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cae.kinds.operations import Operation, Switches, Upsample
-from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, Place, Stage, UpsamplingKind
+from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, Place, Stage
+from cae.kinds.upsampling.blur import BlurringKind
 from cae.kinds.upsampling.fixed_unpool import FixedUnpooling
 from cae.section import Conflict, listed
 
@@ -30,10 +31,10 @@ class MaxUnpooling(Upsample):
         return super().make_layer(switches=self.switches, **options)
 
 
-class MaxUnpool(UpsamplingKind):
+class MaxUnpool(BlurringKind):
     """Put values back where their maxima were."""
 
-    variants = ({}, {"switches": "per_place"})
+    variants = ({}, {"switches": "per_place", "blur": True})
 
     kind: Literal["max_unpool"] = "max_unpool"
     """Put each value back where its maximum was, zeros elsewhere (Zeiler and Fergus 2014), then convolve."""
@@ -43,9 +44,8 @@ class MaxUnpool(UpsamplingKind):
     """Whose switches it is trained and measured with: the image's own or, as controls, another's, or the top-left."""
 
     @property
-    def label(self) -> str:
-        options = (self.switches, self.train_switches)
-        return " ".join([self.kind, *(option for option in options if option not in ("per_channel", "own"))])
+    def words(self) -> list[str]:
+        return [word for word in (self.switches, self.train_switches) if word not in ("per_channel", "own")]
 
     @property
     def switches_wanted(self) -> Switches | None:
@@ -56,8 +56,9 @@ class MaxUnpool(UpsamplingKind):
     def enlarge(self, stage: Stage) -> list[Operation]:
         name, output = f"{stage.name}_max_unpool", (*stage.size, stage.given[2])
         if self.train_switches == "fixed":
-            return [FixedUnpooling(name, stage.given, output, stage.factor)]
-        return [MaxUnpooling(name, stage.given, output, stage.factor, f"{stage.name}_pool", self.switches)]
+            return self.filtered(FixedUnpooling(name, stage.given, output, stage.factor), stage)
+        pool = f"{stage.name}_pool"
+        return self.filtered(MaxUnpooling(name, stage.given, output, stage.factor, pool, self.switches), stage)
 
     def width_step(self, factor: int) -> int:
         return 0

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from cae.kinds.convolutions import Convolution, activated
 from cae.kinds.operations import Operation, Upsample
-from cae.kinds.upsampling import Stage, UpsamplingKind
+from cae.kinds.upsampling import Stage
+from cae.kinds.upsampling.blur import BlurringKind
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class DepthToSpace(Upsample):
         return super().make_layer(crops_end=self.crops_end, **options)
 
 
-class Subpixel(UpsamplingKind):
+class Subpixel(BlurringKind):
     """Convolve, then turn channels into pixels."""
 
+    variants = ({}, {"blur": True})
     can_be_tied = False
 
     kind: Literal["subpixel"] = "subpixel"
@@ -43,6 +45,6 @@ class Subpixel(UpsamplingKind):
         side = self.kernel_size or encoder.kernel_size
         return [
             Convolution(conv, stage.given, wide, side, 1, use_bias=encoder.use_bias, subpixel_factor=factor),
-            DepthToSpace(f"{stage.name}_subpixel", wide, output, factor),
+            *self.filtered(DepthToSpace(f"{stage.name}_subpixel", wide, output, factor), stage),
             *activated(encoder, conv, output),
         ]
