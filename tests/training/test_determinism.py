@@ -20,7 +20,8 @@ seed: 7
 model:
   encoder: {{filters: [4, 4, 8, 8, 8, 8], dropout: 0.1, normalization: batch, activation: gelu}}
   bottleneck: {{kind: dense, units: 8}}
-  decoder: {{upsampling: [subpixel, max_unpool, conv_transpose, fixed_unpool, bilinear_additive, resize]}}
+  decoder:
+    upsampling: [{{kind: subpixel, blur: true}}, max_unpool, conv_transpose, fixed_unpool, bilinear_additive, resize]
 objective: {{reconstruction: {{mse: 1.0, ssim: 0.1}}, corruption: {{kind: salt_and_pepper, fraction: 0.1}}}}
 training: {{epochs: 2, batch_size: 16, deterministic: true}}
 """
