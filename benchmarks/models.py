@@ -20,6 +20,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "conv_transpose_4": {"kind": "conv_transpose", "kernel_size": 4},
     "subpixel": {"kind": "subpixel"},
     "bilinear_additive": {"kind": "bilinear_additive"},
+    "carafe": {"kind": "carafe"},
 }
 PRECISIONS = ("float32", "mixed_bfloat16")
 

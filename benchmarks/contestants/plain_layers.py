@@ -56,6 +56,19 @@ class SumOfChannels(keras.layers.Layer):
         return tf.reduce_sum(tf.reshape(inputs, (-1, height, width, channels // 4, 4)), -1)
 
 
+class Reassembly(keras.layers.Layer):
+    """Weighted means of 5x5 neighbourhoods, four for each pixel, laid out as squares."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Return the image of maps and of the logarithms of their weights."""
+        maps, weights = inputs
+        height, width, channels = maps.shape[1:]
+        patches = tf.image.extract_patches(maps, [1, 5, 5, 1], [1] * 4, [1] * 4, "SAME")
+        neighbours = tf.reshape(patches, (-1, height, width, 25, channels))
+        pixels = tf.matmul(tf.nn.softmax(tf.reshape(weights, (-1, height, width, 4, 25))), neighbours)
+        return tf.nn.depth_to_space(tf.reshape(pixels, (-1, height, width, 4 * channels)), 2)
+
+
 def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any:
     """One decoder stage: twice the height and width, a convolution and ReLU.
 
@@ -77,6 +90,8 @@ def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any
         x = ZeroUnpooling()(x)
     elif kind == "bilinear_additive":
         x = SumOfChannels()(layers.UpSampling2D(interpolation="bilinear")(x))
+    elif kind == "carafe":
+        x = Reassembly()([x, layers.Conv2D(100, 3, padding="same")(layers.Conv2D(64, 1)(x))])
     else:
         x = layers.UpSampling2D(interpolation=kind.removeprefix("resize_"))(x)
     return layers.Conv2D(filters, 3, padding="same", activation="relu")(x)

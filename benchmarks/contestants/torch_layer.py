@@ -59,8 +59,8 @@ class TorchTrial:
         images = [from_torch(output), from_torch(for_input)]
         arrays = [mirror(image) if self._is_mirrored else image for image in images]
         shuffled = self._task.layer == "subpixel"
-        if for_weights:
-            kernel, bias = (gradient.float().cpu().numpy() for gradient in for_weights)
+        gradients = [gradient.float().cpu().numpy() for gradient in for_weights]
+        for kernel, bias in zip(gradients[::2], gradients[1::2], strict=True):
             arrays.append(kernel_from_torch(kernel, self._task.layer, shuffled=shuffled))
             arrays.append(bias_from_torch(bias, shuffled=shuffled))
         write_arrays(out, arrays)

@@ -23,6 +23,8 @@ class Stage(nn.Module):
     def __init__(self, kind: str, channels: int, filters: int) -> None:
         super().__init__()
         self.kind = kind
+        if kind == "carafe":
+            self.predict = nn.Sequential(nn.Conv2d(channels, 64, 1), nn.Conv2d(64, 100, 3, padding=1))
         if kind.startswith("conv_transpose"):
             size = int(kind[-1])
             # An odd kernel leaves one pixel over on one side; that TensorFlow takes the other one changes no work.
@@ -48,6 +50,11 @@ class Stage(nn.Module):
             image = torch.zeros(size, dtype=x.dtype, device=x.device).to(memory_format=torch.channels_last)
             image[:, :, ::2, ::2] = x
             return image
+        if self.kind == "carafe":
+            weights = self.predict(x).reshape(batch, 4, 25, -1).softmax(2)
+            neighbours = nn.functional.unfold(x, 5, padding=2).reshape(batch, channels, 25, -1)
+            pixels = torch.einsum("nckp,nskp->ncsp", neighbours, weights).reshape(batch, 4 * channels, height, width)
+            return nn.functional.pixel_shuffle(pixels, 2)
         if self.kind == "resize_nearest":
             return nn.functional.interpolate(x, scale_factor=2, mode="nearest")
         if self.kind in ("resize_bilinear", "bilinear_additive"):

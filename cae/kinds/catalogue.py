@@ -15,13 +15,17 @@ from cae.kinds.normalization import (
 )
 from cae.kinds.upsampling import UpsamplingKind
 from cae.kinds.upsampling.bilinear_additive import BilinearAdditive
+from cae.kinds.upsampling.carafe import Carafe
 from cae.kinds.upsampling.conv_transpose import ConvTranspose
 from cae.kinds.upsampling.fixed_unpool import FixedUnpool
 from cae.kinds.upsampling.max_unpool import MaxUnpool
 from cae.kinds.upsampling.resize import Resize
 from cae.kinds.upsampling.subpixel import Subpixel
 
-UPSAMPLINGS: list[type[UpsamplingKind]] = [Resize, MaxUnpool, FixedUnpool, ConvTranspose, Subpixel, BilinearAdditive]
+UPSAMPLINGS: list[type[UpsamplingKind]] = [
+    *(Resize, MaxUnpool, FixedUnpool, ConvTranspose, Subpixel, BilinearAdditive),
+    *(Carafe,),
+]
 DOWNSAMPLINGS: list[type[DownsamplingKind]] = [MaxPool, AveragePool, StridedConv, SpaceToDepthKind]
 BOTTLENECKS: list[type[BottleneckKind]] = [NoBottleneck, SpatialBottleneck, DenseBottleneck]
 NORMALIZATIONS: list[type[NormalizationKind]] = [

@@ -99,7 +99,7 @@ class LayerOperation(Operation):
     """An operation that says itself which Keras layer it is."""
 
     is_linear: ClassVar[bool] = False
-    """Whether it answers a sum of maps with the sum of its answers."""
+    """Whether it answers a sum of maps, each of them constant, with the sum of its answers."""
 
     @abc.abstractmethod
     def make_layer(self, **options: Any) -> Any:
@@ -178,7 +178,7 @@ class Pool(LayerOperation):
 
 @dataclass(frozen=True)
 class Upsample(LayerOperation):
-    """Upsampling without weights, cropped to the output shape; each kind has its own."""
+    """Upsampling, most without weights, cropped to the output shape; each kind has its own."""
 
     factor: int
 
@@ -209,6 +209,11 @@ class Upsample(LayerOperation):
     def support(self) -> int:
         """How many neighbouring values along a side one value is made of."""
         return 1
+
+    @property
+    def workspace(self) -> int:
+        """Values of one image that it computes with, and keeps for its gradient, beside its input and output."""
+        return 0
 
     @property
     def repeats(self) -> int | None:

@@ -5,6 +5,7 @@ so that odd sizes come back.
 """
 
 from cae.layers.blur import Blur2D
+from cae.layers.carafe import Carafe2D
 from cae.layers.conv_transpose import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.layers.divisive_normalization import DivisiveNormalization2D
 from cae.layers.reflect_conv import ReflectConv2D
@@ -22,6 +23,7 @@ from cae.layers.switches import FixedUnpooling2D, MaxPooling2DWithSwitches, MaxU
 __all__ = [
     "BilinearAdditive2D",
     "Blur2D",
+    "Carafe2D",
     "Conv2DTransposeToSize",
     "DepthToSpace2D",
     "DivisiveNormalization2D",

@@ -125,8 +125,9 @@ def stage_unevenness(autoencoder: Autoencoder) -> list[dict[str, Any]]:
     A stage counts from its upsampling to the convolution that belongs to it, before normalisation and activation:
     a linear system whose gain can be read off. Copies of its layers, without biases, are given pictures that are
     one in one channel and zero in the others, large enough for a period of output that no border reaches. Unpooling
-    by switches is measured with all switches at the top-left, as `fixed_unpool` works always. Stages with a layer of
-    your own, which need not be linear, are left out.
+    by switches is measured with all switches at the top-left, as `fixed_unpool` works always; weights
+    that are predicted are those that a constant leads to. Stages with a layer of your own, which need not be linear,
+    are left out.
 
     Resizing gives 0, and so does a sub-pixel convolution as it starts; see `unevenness` and `overlap_unevenness` for
     what the other kinds give and why.
@@ -219,7 +220,7 @@ def _copy_for_any_size(layer: keras.layers.Layer, channels: int) -> keras.layers
     copy = layer.__class__.from_config(config)
     if layer.weights:
         copy.build((None, None, None, channels))
-        copy.set_weights([layer.kernel])
+        copy.set_weights([layer.kernel] if "use_bias" in config else layer.get_weights())
     return copy
 
 

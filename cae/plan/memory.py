@@ -99,7 +99,7 @@ def predict_image_memory(plan: Plan) -> int:
         values = math.prod(operation.input_shape) + math.prod(operation.output_shape)
         if isinstance(operation, Upsample) and operation.support > 1:
             (tall, wide, _), (height, width, _) = operation.output_shape, operation.input_shape
-            values += _MATRIX_COPIES * (tall * height + wide * width)
+            values += _MATRIX_COPIES * (tall * height + wide * width) + operation.workspace
         most = max(most, values)
     return most * _FLOAT32
 
@@ -170,6 +170,11 @@ def _(operation: Pool, dtype: str) -> float:
 
 
 @kept_values.register
+def _(operation: Upsample, dtype: str) -> float:
+    return _size(operation) + operation.workspace
+
+
+@kept_values.register
 def _(operation: Dropout, dtype: str) -> float:
     return (1.0 + 1 / _FLOAT32) * _size(operation)  # the output, and a byte for what was dropped
 
@@ -212,7 +217,7 @@ def _(operation: Sum, dtype: str) -> float:
 
 @work_values.register
 def _(operation: Upsample, dtype: str) -> float:
-    return operation.maps_in_gradient * _size(operation) + math.prod(operation.input_shape)
+    return operation.maps_in_gradient * _size(operation) + math.prod(operation.input_shape) + operation.workspace
 
 
 def _size(operation: Operation) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal, get_args, get_origin
 
 from cae.kinds.catalogue import UPSAMPLINGS
@@ -25,8 +26,8 @@ def table() -> list[tuple[Any, ...]]:
 
 def _key(name: str, field: Any) -> str:
     others = [word for word in _words(field.annotation) if word != field.default]
-    default = {None: "null", False: "false"}.get(field.default, field.default)
-    return f"`{name}: {default}`" + (f", or {', '.join(others)}" if others else "")
+    default = field.default if isinstance(field.default, str) else json.dumps(field.default)
+    return f"`{name}: {default}`" + (f", or {', '.join(map(str, others))}" if others else "")
 
 
 def _words(annotation: Any) -> tuple[Any, ...]:

@@ -107,8 +107,8 @@ def only(lines):
         ("logging: {image_epochs: [1, 0]}",
          "1:29: logging.image_epochs.1: must be an integer of at least 1; received 0"),
         ("model: {decoder: {upsampling: []}}", "1:31: model.decoder.upsampling: must be one of resize, max_unpool, "
-         "fixed_unpool, conv_transpose, subpixel, bilinear_additive, or a mapping with `kind`, or a list of such "
-         "choices; received []"),
+         "fixed_unpool, conv_transpose, subpixel, bilinear_additive, carafe, or a mapping with `kind`, or a list of "
+         "such choices; received []"),
         # choices
         ("model: {bottleneck: dens}", "1:21: model.bottleneck: must be one of none, spatial, dense, or a mapping "
          'with `kind`; received "dens"; did you mean dense?'),
@@ -122,7 +122,7 @@ def only(lines):
          "`kind`; received 3; write {kind: spatial, channels: 3}"),
         ("model: {encoder: {filters: [8, 16]}, decoder: {upsampling: [resize, max_unpol]}}",
          "1:69: model.decoder.upsampling.1: must be one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, "
-         'bilinear_additive, or a mapping with `kind`; received "max_unpol"; did you mean max_unpool?'),
+         'bilinear_additive, carafe, or a mapping with `kind`; received "max_unpol"; did you mean max_unpool?'),
         ("data: {source: fashion-mnist}", "1:16: data.source: must be one of bundled, mnist, fashion_mnist, cifar10, "
          'cifar100, image_folder, arrays, idx, tfrecord; received "fashion-mnist"; did you mean fashion_mnist?'),
         ("training: {optimizer: AdamW}", "1:23: training.optimizer: must be one of adam, adamw, sgd, rmsprop, "
@@ -130,7 +130,7 @@ def only(lines):
          'or a mapping with `name`; received "AdamW"; did you mean adamw?'),
         ("model: {encoder: {filters: [8]}, decoder: {upsampling: [nearest]}}",
          "1:57: model.decoder.upsampling.0: must be one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, "
-         'bilinear_additive, or a mapping with `kind`; received "nearest"; '
+         'bilinear_additive, carafe, or a mapping with `kind`; received "nearest"; '
          "did you mean {kind: resize, interpolation: nearest}?"),
         # keys of another choice
         ("model: {decoder: {upsampling: {kind: resize, kernel_size: 4}}}",
@@ -162,8 +162,8 @@ def only(lines):
         ("logging: {batch-size: 3}", "1:11: logging.batch-size: unknown key; "
          "did you mean training.batch_size?"),
         ("training: {batch-size: 3}", "1:12: training.batch-size: unknown key; did you mean batch_size?"),
-        ("model: {decoder: {upsampling: {kind: fixed_unpool, window: 3}}}",
-         "1:52: model.decoder.upsampling.window: unknown key; kind: fixed_unpool has no other keys"),
+        ("model: {decoder: {upsampling: {kind: bilinear_additive, window: 3}}}",
+         "1:57: model.decoder.upsampling.window: unknown key; kind: bilinear_additive has no other keys"),
         ("model: {bottleneck: {kind: dense, width: 3}}",
          "1:35: model.bottleneck.width: unknown key; allowed are units and kind"),
         ("data: {augmentation: {flip: true}}",

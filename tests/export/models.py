@@ -16,7 +16,7 @@ def build(upsampling, shape=(21, 14, 3), bottleneck="none", tied=False, seed=0, 
     stages = len(upsampling) if isinstance(upsampling, list) else 2
     section = ModelSection.model_validate(
         {
-            "encoder": {"filters": [4, 8, 8, 8, 8][:stages]} | encoder,
+            "encoder": {"filters": [4, 8, 8, 8, 8, 8][:stages]} | encoder,
             "bottleneck": bottleneck,
             "decoder": {"upsampling": upsampling, "tied_weights": tied},
         }

@@ -46,7 +46,7 @@ SHAPE = (37, 35, 3)
 MODELS = {
     "plain": ["conv_transpose 4 blur", "resize lanczos5", "bilinear_additive", "subpixel", "subpixel blur"],
     "switches": ["max_unpool", "conv_transpose 3", "max_unpool per_place blur", "conv_transpose 4", "resize bicubic"],
-    "smooth": ["resize bilinear", "fixed_unpool", "resize nearest", "fixed_unpool blur", "resize lanczos3"],
+    "smooth": ["resize bilinear", "fixed_unpool", "resize nearest", "fixed_unpool blur", "carafe", "resize lanczos3"],
 }
 ENCODERS = {
     "plain": {

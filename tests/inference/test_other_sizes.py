@@ -21,8 +21,9 @@ from tests.conftest import make_images
 DOWNSAMPLINGS = ("max_pool", "average_pool", "strided_conv")
 UPSAMPLINGS = {
     **{name: {"kind": "resize", "interpolation": name} for name in ("nearest", "bilinear", "bicubic", "lanczos3")},
-    **{name: name for name in ("max_unpool", "fixed_unpool", "subpixel", "bilinear_additive")},
+    **{name: name for name in ("max_unpool", "fixed_unpool", "subpixel", "bilinear_additive", "carafe")},
     **{f"conv_transpose {side}": {"kind": "conv_transpose", "kernel_size": side} for side in (2, 3, 4, 5)},
+    "blur": {"kind": "conv_transpose", "kernel_size": 3, "blur": True},
 }
 TIED = ("nearest", "bicubic", "fixed_unpool", "max_unpool", "conv_transpose")
 

@@ -17,6 +17,7 @@ import cae.layers
 from cae.layers import (
     BilinearAdditive2D,
     Blur2D,
+    Carafe2D,
     Conv2DTransposeToSize,
     DepthToSpace2D,
     DivisiveNormalization2D,
@@ -56,6 +57,7 @@ def tied_to_a_convolution(**kwargs: Any) -> keras.layers.Layer:
 CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "BilinearAdditive2D": (lambda **k: BilinearAdditive2D(3, (8, 5), **k), NINE_CHANNELS),
     "Blur2D": (lambda **k: Blur2D(3, **k), IMAGE),
+    "Carafe2D": (lambda **k: Carafe2D(3, (14, 19), up_kernel=3, compressed_channels=4, **k), IMAGE),
     "Conv2DTransposeToSize": (
         lambda **k: Conv2DTransposeToSize(3, (3, 2), (2, 3), (9, 19), kernel_regularizer="l2", **k),
         IMAGE,
@@ -201,7 +203,7 @@ def test_mixed_precision_computes_in_16_bits_and_keeps_weights_in_32(make: Any, 
     assert all(weight.dtype == "float32" for weight in layer.weights)
 
 
-@pytest.mark.parametrize("name", sorted(CASES.keys() - {"DivisiveNormalization2D"}))  # which is not linear anywhere
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {"Carafe2D", "DivisiveNormalization2D"}))  # nowhere linear
 def test_the_gradient_is_the_transpose(name: str) -> None:
     make, shapes = CASES[name]
     # For what is linear between kinks and maps 0 to 0: <f(x), w> = <x, gradient of <f(x), w>>.
@@ -226,6 +228,7 @@ def test_inputs_of_another_rank_are_refused(make: Any, shapes: Shapes) -> None:
 ANY_SIZE: dict[str, Callable[[Any], Any]] = {
     "BilinearAdditive2D": BilinearAdditive2D(2),
     "Blur2D": Blur2D(2),
+    "Carafe2D": Carafe2D(2),
     "Conv2DTransposeToSize": Conv2DTransposeToSize(2, 3, 2),
     "DepthToSpace2D": DepthToSpace2D(2),
     "DivisiveNormalization2D": DivisiveNormalization2D(),
