@@ -87,7 +87,7 @@ def with_values(config: RunConfig, values: Mapping[str, Any], prefix: str = "") 
         prefix: begins a new name that tells the values; empty for the old name.
 
     Raises:
-        ConfigError: The result is not a valid configuration.
+        ConfigError: the result is not a valid configuration.
     """
     overrides = _overrides(values)
     new, problems = apply(from_plain(config.model_dump(), _HERE), overrides)

@@ -36,8 +36,8 @@ def load_config(path: pathlib.Path | str, overrides: Sequence[str] = ()) -> RunC
     ...     file = pathlib.Path(folder, "a.yaml")
     ...     _ = file.write_text("model: {decoder: {upsampling: {kind: conv_transpose, kernel_size: 2}}}")
     ...     config = load_config(file, ["model.decoder.upsampling.kind=max_unpool", "training.epochs=3"])
-    >>> config.model.decoder.upsampling, config.training.epochs
-    (MaxUnpool(kind='max_unpool'), 3)
+    >>> config.model.decoder.upsampling.kind, config.training.epochs
+    ('max_unpool', 3)
 
     Args:
         path: the YAML file; an empty one takes every default.

@@ -374,7 +374,7 @@ def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | 
         return f"{dotted(parent)} is not a list"
     if meant:
         return f"did you mean {meant}?"
-    elsewhere = sorted({dotted(path) for path in known.paths() if path[-1] == key})
+    elsewhere = sorted(known.places_of(key))
     return f"did you mean {' or '.join(elsewhere)}?" if 0 < len(elsewhere) <= 3 else None
 
 

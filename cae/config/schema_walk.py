@@ -156,6 +156,15 @@ class Shape:
             yield (*prefix, key)
             yield from shape.paths((*prefix, key))
 
+    def places_of(self, key: str) -> list[str]:
+        """Return the dotted keys that end with `key`, shortest first; those of `tune` only where no others do.
+
+        >>> root_shape().places_of("epochs"), root_shape().places_of("trials")
+        (['training.epochs'], ['tune.trials'])
+        """
+        found = sorted({".".join(map(str, path)) for path in self.paths() if path[-1] == key}, key=len)
+        return [place for place in found if not place.startswith("tune.")] or found
+
 
 def make_schema() -> dict[str, Any]:
     """Return the schema of a configuration file (JSON Schema 2020-12).

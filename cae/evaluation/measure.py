@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from cae.training.objective import Objective
 
 Change = Callable[[Any, list[Any]], tuple[Any, list[Any]]]
-UNCHANGED: Change = lambda latent, switches: (latent, switches)  # noqa: E731
 Watch = Callable[[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]], None]
+
+
+def unchanged(latent: Any, switches: list[Any]) -> tuple[Any, list[Any]]:
+    """Return code and switches as the encoder gave them: the change that is none."""
+    return latent, switches
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Measurer:
         objective: Objective,
         corruption: Corruption,
         batch_size: int,
-        change: Change = UNCHANGED,
+        change: Change = unchanged,
     ) -> None:
         self._change = change
         self._autoencoder = autoencoder

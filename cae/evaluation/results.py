@@ -15,7 +15,7 @@ from cae.evaluation.ablations import in_words, measure_ablations
 from cae.evaluation.bits import BitMeter, bits_in_words
 from cae.evaluation.evaluation_set import digest_evaluation
 from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
-from cae.evaluation.measure import UNCHANGED, Change, Measured, Measurer
+from cae.evaluation.measure import Change, Measured, Measurer, unchanged
 from cae.files import printable
 from cae.measures.catalogue import metrics_of
 from cae.measures.meter import ArtefactMeter
@@ -130,7 +130,7 @@ def find_evaluation(
     return read_evaluation(out, digest, measured_on.images.image_shape)
 
 
-def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False, change: Change = UNCHANGED) -> Measurer:
+def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False, change: Change = unchanged) -> Measurer:
     """Measures a run as it was trained: its objective, its batch size and, by default, its corruption."""
     section = trained.config.objective
     corruption = NoCorruption() if on_clean_inputs else section.corruption

@@ -65,8 +65,8 @@ def match_models(
         what became of it.
 
     Raises:
-        ConfigError: A model does not fit its images, or no width brings it near enough; names every such combination.
-        UserError: Times cannot be measured.
+        ConfigError: a model does not fit its images, or no width brings it near enough; names every such combination.
+        UserError: times cannot be measured.
     """
     firsts: dict[str, RunConfig] = {}
     jobs, problems = [], []
@@ -195,7 +195,7 @@ def read_matching(experiment: Path, word: str | None = None) -> dict[str, Match]
         word: nothing counts that made models alike in something else; None for whatever it was.
 
     Raises:
-        UserError: The file is damaged.
+        UserError: the file is damaged.
     """
     path = experiment / NAME
     if not path.exists():
@@ -215,7 +215,7 @@ def write_matching(experiment: Path, word: str, found: Mapping[str, Match]) -> N
     """Write what became of each run's widths.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: the file cannot be written.
     """
     experiment.mkdir(parents=True, exist_ok=True)
     how = {"how": HOW} if word == "time" else {}

@@ -54,7 +54,7 @@ def match_times(models: Sequence[TimedModel]) -> list[Timed]:
     """Find each decoder's widths, in another process, whose memory is given back.
 
     Raises:
-        UserError: A step cannot be taken.
+        UserError: a step cannot be taken.
     """
     if not models:
         return []

@@ -110,7 +110,7 @@ class Arm:
         """Write all trials and what was chosen: the same however often the trials were interrupted.
 
         Raises:
-            OSError: The file cannot be written.
+            OSError: the file cannot be written.
         """
         best = choose(rounds)
         lengths = [one.epochs for found in rounds for one in found for _ in one.trials]

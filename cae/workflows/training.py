@@ -86,7 +86,7 @@ class TrainingJob:
         """The runs of the grid, their models alike where that is wanted, and each one's name to its widths.
 
         Raises:
-            ConfigError: Models cannot be matched, or one is to be trained by several processes.
+            ConfigError: models cannot be matched, or one is to be trained by several processes.
         """
         configs, word = expand_grid(self.config), self.config.match
         if any(config.training.strategy == "multi_worker" for config in configs):

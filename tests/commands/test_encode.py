@@ -131,7 +131,7 @@ def test_an_unreadable_picture_is_left_out_of_names_and_codes_alike(run, photos,
     [
         (["--out", "codes.csv"], "must end in .npz, .h5, .hdf5, .parquet"),
         (["--out", "{there}"], "is there already; --overwrite replaces it"),
-        (["--out", "codes.npz", "--pool", "sum"], "invalid choice"),
+        (["--out", "codes.npz", "--pool", "sum"], "must be one of none, mean, max; received sum"),
     ],
 )
 def test_mistakes_are_told(run, image_file, run_command, tmp_path, arguments, message, monkeypatch):

@@ -157,10 +157,10 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(tra
 
 
 def test_a_metric_that_there_is_not_is_refused_for_a_single_run_too(trained, run_command, tmp_path):
-    for metric in ("nonsense", "ms_ssim"):
+    for metric, taken in (("nonsense", "ssim, ms_ssim,"), ("ms_ssim", "ssim,")):  # these images are too small for one
         code, _, err = run_command("evaluate", trained(), "--metric", metric, "--out", tmp_path / "out")
         assert code == 2
-        assert f"--metric: must be one of mse, mae, psnr, ssim, high_frequency_ratio; received {metric}." in err
+        assert f"--metric: must be one of mse, mae, psnr, {taken} high_frequency_ratio; received {metric}" in err
         assert not (tmp_path / "out").exists()
     evaluate(run_command, trained(), "--metric", "ssim")
 

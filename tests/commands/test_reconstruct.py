@@ -163,7 +163,7 @@ def test_a_part_of_the_runs_own_data_is_what_evaluate_measures(runs, run_command
     test = load_splits(load_config(runs["gray"] / "config.yaml").data).test
     rows = scores_of(tmp_path / "out")
     assert list(rows) == list(test.names)
-    scores = TrainedAutoencoder.load(runs["gray"]).score(test.read(np.arange(len(test))))
+    scores = TrainedAutoencoder.load(runs["gray"]).score(test.read(np.arange(len(test))), metric="mse")
     np.testing.assert_allclose([float(row["score"]) for row in rows.values()], scores, rtol=1e-4)
 
 

@@ -264,7 +264,7 @@ def test_without_labels_the_highest_scores_are_named(run, folders, run_command):
         (["--save-maps"], 2, "no effect without --out"),
         (["--masks", "nowhere"], 1, "there is no such folder"),
         (["--normal-classes", "fine"], 1, "must be classes of the images: bad, good. Received: fine"),
-        (["--metric", "psnr"], 2, "invalid choice"),
+        (["--metric", "psnr"], 2, "received psnr"),
     ],
 )
 def test_mistakes_are_told(run, folders, run_command, arguments, code, message):

@@ -159,7 +159,7 @@ def test_a_kind_that_is_not_installed_is_unknown():
 def test_a_kind_of_an_installed_package_needs_its_name_only():
     grid = {"grid": {"model.decoder.upsampling": ["blurred", "resize"]}}
     combinations = cae.config.expand_grid(check_config(model("resize") | grid))
-    assert [one.name for one in combinations] == ["run-upsampling=blurred", "run-upsampling=resize"]
+    assert [one.name for one in combinations] == ["blurred", "resize"]
     registration.check_other_processes_know(one.model for one in combinations)  # each finds it by itself
     assert registration.own_upsamplings() == {"blurred": "own_upsampling.Blurred of own-upsampling 0.1.0"}
     with pytest.raises(ConfigError, match="did you mean blurred"):

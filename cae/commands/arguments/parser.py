@@ -65,6 +65,8 @@ class Parser(argparse.ArgumentParser):
                 meant = f"train {found['word']}"
             if is_command and meant:
                 message = message.partition(" (choose")[0]
+            elif not is_command:
+                message = message.replace(found[0], f"must be one of {', '.join(words)}; received {found['word']}")
             message += f"; did you mean {meant}?" if meant else ""
         for kind, wanted in (("int", "a whole number"), ("float", "a number")):
             message = message.replace(f"invalid {kind} value:", f"must be {wanted}; received")
@@ -215,8 +217,7 @@ def _meant_key(word: str) -> str | None:
         return dotted(path)
     if meant := KEYS.get(letters(word)):
         return meant
-    places = sorted({dotted(known) for known in root_shape().paths() if known[-1] == path[-1]}, key=len)
-    return places[0] if places else None
+    return next(iter(root_shape().places_of(path[-1])), None)
 
 
 def _meant_command(word: str, commands: Iterable[str]) -> str | None:
