@@ -8,7 +8,7 @@ import io
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ _PREFIX = "events.out.tfevents."
 _OF_TRAINING = ".v2"
 
 
-def cut_events(folder: Path, step: int) -> None:
+def cut_events(folder: Path, step: int, without: Collection[str] = ()) -> None:
     """Remove events behind a step, so that curves do not go back and forth when the steps are taken again.
 
     What remains becomes one file. A file that was cut off in the middle of an event is read up to there.
@@ -38,6 +38,7 @@ def cut_events(folder: Path, step: int) -> None:
     Args:
         folder: with event files of a training; others are left alone.
         step: the last step to keep.
+        without: tags of which nothing is kept, whatever its step.
 
     Raises:
         UserError: the file cannot be written, for instance on a full disk.
@@ -50,7 +51,7 @@ def cut_events(folder: Path, step: int) -> None:
         with replacing(merged) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
             copied: set[bytes] = set()
             for file in files:
-                _copy(file, step, writer, copied)
+                _copy(file, step, without, writer, copied)
         for file in files:
             if file != merged:
                 file.unlink()
@@ -161,7 +162,7 @@ def _name_before_now(name: str) -> str:
     return f"{_PREFIX}{int(time.time()) - 1:010d}.{rest}"
 
 
-def _copy(file: Path, step: int, writer: tf.io.TFRecordWriter, copied: set[bytes]) -> None:
+def _copy(file: Path, step: int, without: Collection[str], writer: tf.io.TFRecordWriter, copied: set[bytes]) -> None:
     """Copy what is not there yet: a kill may have left files beside the one that they had been merged into."""
     with naming(file):
         open_regular(file).close()
@@ -173,6 +174,7 @@ def _copy(file: Path, step: int, writer: tf.io.TFRecordWriter, copied: set[bytes
         except (StopIteration, tf.errors.DataLossError, DecodeError):
             return
         digest = hashlib.blake2b(record, digest_size=16).digest()
-        if digest not in copied and event.step <= step:
+        is_dropped = any(value.tag in without for value in event.summary.value)
+        if digest not in copied and event.step <= step and not is_dropped:
             copied.add(digest)
             writer.write(record)

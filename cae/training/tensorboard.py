@@ -14,6 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import metadata as custom_scalar_metadata
 from tensorboard.plugins.hparams import api as hparams_api
+from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.util import tensor_util
 
 from cae.data.pipeline import make_batches
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
     from cae.model import Autoencoder
     from cae.runs.directory import RunDirectory
     from cae.training.step import Steps
+
+
+CONFIGURATION_TAGS = (
+    "configuration",
+    hparams_metadata.SESSION_START_INFO_TAG,
+    custom_scalar_metadata.CONFIG_SUMMARY_TAG,
+)
+"""What `TensorBoardWriter.write_configuration` writes."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +94,17 @@ class TensorBoardWriter:
             folder = str(run.path)
             self._writer = tf.summary.create_file_writer(folder) if writes else tf.summary.create_noop_writer()
 
-    def write_configuration(self, config_text: str, hyperparameters: Mapping[str, Any], step: int) -> None:
-        """Configuration, hyperparameters and charts; at the beginning, and when a run goes on for longer."""
-        with self._at(step):
+    def write_configuration(self, config_text: str, hyperparameters: Mapping[str, Any]) -> None:
+        """Configuration, hyperparameters and charts; whenever training begins or goes on, in the place of earlier ones.
+
+        TensorBoard takes the first hyperparameters that it finds.
+        """
+        with self._at(0):
             tf.summary.text("configuration", _as_code(config_text))
             # TensorBoard shows each number with five digits: whole ones stay whole as text.
             shown = {name: str(value) if type(value) is int else value for name, value in hyperparameters.items()}
             hparams_api.hparams(shown, trial_id=self._trial)
-            tf.summary.experimental.write_raw_pb(_charts().SerializeToString(), step=np.int64(step))
+            tf.summary.experimental.write_raw_pb(_charts().SerializeToString(), step=np.int64(0))
         self.flush()
 
     def write_model(self, plan_text: str, autoencoder: Autoencoder) -> None:

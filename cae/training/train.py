@@ -40,7 +40,7 @@ from cae.training.start import fit_linear_path
 from cae.training.state import TrainingState, parse_counters
 from cae.training.step import Steps, Sums
 from cae.training.summary import foreseen, hyperparameters, measured, not_converged, write_summary
-from cae.training.tensorboard import ProbeImages, TensorBoardWriter
+from cae.training.tensorboard import CONFIGURATION_TAGS, ProbeImages, TensorBoardWriter
 
 if TYPE_CHECKING:
     from cae.data.batch_shares import Shares
@@ -80,12 +80,12 @@ class Training:
                 state = self._make_state()
             agreement = self._make_agreement(state)
             with agreement.errors():
-                checkpoints, is_longer = self._begin(state, agreement, resume)
+                checkpoints = self._begin(state, agreement, resume)
             # From here on the run directory is this training's own, and says how it ended.
             journal: Journal | NoJournal = NoJournal()
             try:
                 with self._naming_memory(), agreement.errors(), user_errors():
-                    journal = self._make_journal(state, is_longer) if agreement.is_chief else journal
+                    journal = self._make_journal(state) if agreement.is_chief else journal
                     outcome = self._make_loop(state, agreement, checkpoints, journal).run(stop)
                 journal.close()
             except Exception as error:
@@ -170,22 +170,18 @@ class Training:
             return Alone()
         return Together(state.steps.strategy, self.cluster)
 
-    def _begin(self, state: TrainingState, agreement: Alone, resume: bool) -> tuple[CheckpointFolder | None, bool]:
-        """Bring state and run directory to where training starts or goes on.
-
-        Returns:
-            The checkpoints, which only the chief has, and whether the run goes on for longer than it was to.
-        """
+    def _begin(self, state: TrainingState, agreement: Alone, resume: bool) -> CheckpointFolder | None:
+        """Bring state and run directory to where training starts or goes on; gives the checkpoints to the chief."""
         if not agreement.is_chief:
             self._restore(state, agreement, None)
-            return None, False
+            return None
         checkpoints = CheckpointFolder(self.run.checkpoints)
         # Before the run directory is made, which may be that of an older run.
         start = {} if resume and self.run.has_checkpoint else self._make_start(state)
         found, is_longer = self._open_run(checkpoints, resume)
         self._restore(state, agreement, state.to_checkpoint() if start else found)
         self._prepare_run(state, found, resume, is_longer, start)
-        return checkpoints, is_longer
+        return checkpoints
 
     def _make_start(self, state: TrainingState) -> dict[str, Any]:
         """Give the model the weights to start from, where these are not random; returns what they are."""
@@ -301,9 +297,9 @@ class Training:
         last_written = state.counters.last_metrics.get("step", 0)
         self.run.cut_metrics(last_written)
         for folder in (*self.run.earlier_events, self.run.path):
-            cut_events(folder, last_written if checkpoint else -1)
+            cut_events(folder, last_written if state.step else -1, CONFIGURATION_TAGS)
 
-    def _make_journal(self, state: TrainingState, is_longer: bool) -> Journal:
+    def _make_journal(self, state: TrainingState) -> Journal:
         section = self.config.training
         probes = self._probe_images()
         writer = TensorBoardWriter(self.run, writes=self.config.logging.tensorboard)
@@ -311,9 +307,8 @@ class Training:
         progress = Progress(self.amount, state.step, last_epoch)
         rates = make_schedule(section.schedule, section.optimizer.learning_rate, self.amount)
         journal = Journal(self.run, self.config.logging, last_epoch, probes, rates, writer, progress)
-        if state.step == 0 or is_longer:
-            text = self.run.config.read_text(encoding="utf-8")
-            writer.write_configuration(text, hyperparameters(self.config, self.plan), state.step)
+        text = self.run.config.read_text(encoding="utf-8")
+        writer.write_configuration(text, hyperparameters(self.config, self.plan))
         if state.step == 0:
             writer.write_model(format_plan(self.plan), state.steps.autoencoder)
         if state.counters.best_epoch:

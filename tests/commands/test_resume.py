@@ -9,6 +9,8 @@ import time
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from cae.config import load_config
 from tests.conftest import start_process
@@ -144,6 +146,10 @@ def test_a_run_that_goes_on_for_longer_equals_one_that_was_as_long_from_the_star
     assert_same_run(run, whole)
     assert_curves_are_whole(run, [3, 6, 9, 12, 15, 18])
     assert load_config(run / "config.yaml").training.epochs == 6
+    events = EventAccumulator(str(run)).Reload()
+    session = events.SummaryMetadata(hparams_metadata.SESSION_START_INFO_TAG).plugin_data.content
+    told = hparams_metadata.parse_session_start_info_plugin_data(session).hparams
+    assert told["training.epochs"].string_value == "6"
     assert summary(run)["best"]["epoch"] == summary(whole)["best"]["epoch"]
 
 

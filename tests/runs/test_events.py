@@ -42,6 +42,12 @@ def test_a_file_that_ends_in_the_middle_of_an_event_is_read_up_to_there(tmp_path
     assert steps(tmp_path) == [1, 2]
 
 
+def test_what_is_written_anew_when_a_run_goes_on_leaves_nothing_behind(tmp_path):
+    write(tmp_path, [1, 2])
+    cut_events(tmp_path, 3, without=("loss",))
+    assert steps(tmp_path) == []
+
+
 def test_a_folder_without_events_is_left_alone(tmp_path):
     cut_events(tmp_path, 3)
     assert list(tmp_path.iterdir()) == []

@@ -42,7 +42,7 @@ def write_run(run, contender, images, level):
         option = "interpolation" if kind == "resize" else "kernel_size"
         settings[f"model.decoder.upsampling.{option}"] = variant
     sizes = {"parameters": contender.parameters, "code_values": 196, "switch_bits": contender.code["switch_bits"]}
-    writer.write_configuration("experiment: compare_decoders", {**settings, **sizes}, 0)
+    writer.write_configuration("experiment: compare_decoders", {**settings, **sizes})
     noise = np.random.default_rng(level).normal(0, 0.04, images.shape)
     for epoch in range(1, EPOCHS + 1):
         made = np.clip(images + (0.5 + level / 10) * noise / epoch, 0, 1)

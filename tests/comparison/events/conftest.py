@@ -46,7 +46,7 @@ def write_training(path, contender, seed):
         "switch_bits": contender.code["switch_bits"],
     }
     writer = TensorBoardWriter(RunDirectory(path))
-    writer.write_configuration("", hyperparameters, 0)
+    writer.write_configuration("", hyperparameters)
     writer.write_scalars({"psnr": 20.0 + seed}, {"psnr": 19.0 + seed}, 100)
     writer.close()
 
