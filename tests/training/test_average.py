@@ -82,7 +82,7 @@ def test_both_are_validated_the_better_ones_are_kept_and_training_goes_on_with_t
     assert f"averaged weights {rows[-1]['val_ema_psnr']:.2f} dB" in said
     averaged_is_better = [averaged < raw for raw, averaged in zip(*losses.values(), strict=True)]
     assert ("best so far (averaged weights)" in said) == any(averaged_is_better)
-    assert {"ema_loss", "ema_psnr"} <= {tag for tag, _ in scalars(whole / "validation")}
+    assert {"1_loss/val_ema_loss", "2_psnr/val_ema_psnr"} <= {tag for tag, _ in scalars(whole)}
     # The weights on disk are those whose figures were said.
     validation = load_splits(load_config(whole / "config.yaml").data).validation
     images = validation.read(np.arange(len(validation)))
