@@ -1,11 +1,15 @@
 """`evaluate.py` on several runs, and on an experiment's folder."""
 
 import csv
+import errno
 import gc
 import json
+import os
 import re
 import shutil
+import tempfile
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -361,17 +365,18 @@ def _path_of(config):
 
 @pytest.fixture
 def read_only(experiment, monkeypatch):
-    """The experiment in a place where nothing can be written, as far as checks can see; it must stay as it is."""
-    from cae.errors import UserError
-    from cae.runs import check_is_writable
+    """The experiment in a place where no file can be begun, checks and writers alike; it must stay as it is."""
 
-    def check(folder):
-        if folder.is_relative_to(experiment):
-            raise UserError(f"{folder}: cannot be written: Read-only file system ({experiment}).")
-        check_is_writable(folder)
+    def refusing(make):
+        def refuse(*arguments, dir=None, **options):
+            if dir is not None and Path(dir).is_relative_to(experiment):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir))
+            return make(*arguments, dir=dir, **options)
 
-    for module in ("cae.commands.evaluate", "cae.comparison.measuring", "cae.features.describe"):
-        monkeypatch.setattr(f"{module}.check_is_writable", check)
+        return refuse
+
+    for name in ("TemporaryFile", "mkstemp", "mkdtemp"):
+        monkeypatch.setattr(tempfile, name, refusing(getattr(tempfile, name)))
     before = _files(experiment)
     yield experiment
     assert _files(experiment) == before
