@@ -27,7 +27,7 @@ class Tab:
     def __init__(self, browser, address):
         self.address = address
         # High enough for all rows: what nobody sees is not drawn.
-        self.page = browser.new_page(viewport={"width": 1300, "height": 4200})
+        self.page = browser.new_page(viewport={"width": 1300, "height": 6000})
         self.page.set_default_timeout(PATIENCE_MS)
         self.complaints = []
         self.page.on("console", self._hear)

@@ -151,6 +151,7 @@ def test_keys_do_no_harm_where_no_run_is_chosen(tab, steps):
     for run in (SUBPIXEL, UNPOOL):
         tab.frame.locator(f"input[data-name='{run}']").uncheck()
     tab.frame.locator(".notice", has_text="No run is chosen").wait_for()
+    assert tab.frame.locator(f"input[data-name='{UNPOOL}']").is_visible()  # to be chosen again
     for key in ("ArrowDown", "Shift+ArrowRight", "w", "l"):
         tab.page.keyboard.press(key)
     assert tab.frame.locator("#stage[open]").count() == 0

@@ -15,6 +15,8 @@ const LARGEST = 384; // with room for it: two runs use the width of the window
 const AROUND = 12; // pixels of a cell beside its picture
 const LEAST = 64; // figures under a picture then take two lines
 const ROW_HEADS = 96;
+const COLUMN_HEADS = 80; // pixels of their height
+const UNDER = 36; // pixels of a cell above and under its picture
 const FIXED = ["input", "corrupted"];
 
 let root = null;
@@ -43,12 +45,14 @@ function columnsOf(found) {
 export const shownWidth = (probes, room) =>
   probes.width <= room ? Math.floor(room / probes.width) * probes.width : room;
 
-function roomFor(columns) {
-  const { size } = state.get();
+function roomFor(columns, { width, height }) {
+  const { size, loupe } = state.get();
   if (size !== "fit") return SIZES[size];
   // Not the width within the scroll bar, which comes and goes with the pictures' size.
-  const room = (root.offsetWidth - ROW_HEADS - 2 * AROUND) / columns.length - AROUND;
-  return Math.min(LARGEST, Math.max(LEAST, Math.floor(room)));
+  const across = (root.offsetWidth - ROW_HEADS - 2 * AROUND) / columns.length - AROUND;
+  // A picture is seen whole, above the square of the loupe.
+  const down = (root.offsetHeight - COLUMN_HEADS - UNDER * (loupe ? 2 : 1)) / (height / width + (loupe ? 1 : 0));
+  return Math.min(LARGEST, Math.max(LEAST, Math.floor(Math.min(across, down))));
 }
 
 export function updateCompare(found) {
@@ -70,7 +74,7 @@ export function updateCompare(found) {
     loupe,
   ]);
   if (key !== built) build(found, columns, rows);
-  root.firstChild.style.setProperty("--picture", `${shownWidth(found.probes, roomFor(columns))}px`);
+  root.firstChild.style.setProperty("--picture", `${shownWidth(found.probes, roomFor(columns, found.probes))}px`);
   // Of a link; when the loupe has its place.
   if (!built) queueMicrotask(() => bringIntoSight(cellOfState()));
   built = key;

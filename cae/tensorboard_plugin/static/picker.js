@@ -43,7 +43,7 @@ function head(found, shown, chosen) {
   const action = (text, title, runs) =>
     h(
       "button",
-      { type: "button", title, "data-focus": text, onclick: () => state.set({ runs, row: 0, column: 0 }) },
+      { type: "button", title, "data-focus": text, onclick: () => choose(found, runs, { row: 0, column: 0 }) },
       text,
     );
   return h(
@@ -102,7 +102,7 @@ function lists(found, shown, chosen) {
             checked: chosen.has(run.name),
             "data-focus": `run ${run.name}`,
             "data-name": run.name,
-            onchange: (event) => choose(chosen, run.name, event.target.checked),
+            onchange: (event) => tick(found, run.name, event.target.checked),
           }),
           h("span", { class: "run-name" }, breakable(found.labels.get(run.name))),
           h(
@@ -116,9 +116,10 @@ function lists(found, shown, chosen) {
   );
 }
 
-function choose(chosen, name, isChosen) {
-  const runs = new Set(chosen);
-  if (isChosen) runs.add(name);
-  else runs.delete(name);
-  state.set({ runs: [...runs] });
+function tick(found, name, isChosen) {
+  const others = found.columns.map((run) => run.name).filter((one) => one !== name);
+  choose(found, isChosen ? [...others, name] : others);
 }
+
+/** Show these runs; where they are none, the list still holds those on the same images. */
+const choose = (found, runs, place = {}) => state.set({ runs, probes: found.digest, ...place });
