@@ -169,7 +169,20 @@ def naming_failures(path: Path) -> Iterator[None]:
 def remove_leftovers(path: Path) -> None:
     """Remove what kills in the middle of writing `path` left beside it, but not what a process still writes."""
     for leftover in path.parent.glob(f"{UNFINISHED}????????-{glob.escape(path.name)}"):
-        _remove_if_left(leftover)
+        remove_if_left(leftover)
+
+
+def remove_if_left(path: Path) -> None:
+    """Remove what a process that has ended was writing; where that is not known, it stays."""
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(path)
+        finally:
+            os.close(handle)
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -271,19 +284,6 @@ def _make_locked(path: Path, *, is_folder: bool) -> tuple[Path, int | None]:
         if temporary.exists():
             return temporary, handle
         os.close(handle)  # another process took it for a leftover just before it was locked
-
-
-def _remove_if_left(path: Path) -> None:
-    """Remove what a process that has ended was writing; where that is not known, it stays."""
-    if fcntl is None:
-        return
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(path)
-        finally:
-            os.close(handle)
 
 
 def _remove(path: Path) -> None:

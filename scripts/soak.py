@@ -139,7 +139,7 @@ def tensorboard(folder: Path) -> Iterator[str]:
 
 def newest_step_in_tensorboard(address: str) -> int | None:
     """The last step of validation's loss that TensorBoard shows, None when it shows none."""
-    query = f"{address}/data/plugin/scalars/scalars?tag=loss&run=soak%2Frun%2Fvalidation"
+    query = f"{address}/data/plugin/scalars/scalars?tag=1_loss%2Fval_loss&run=soak%2Frun"
     try:
         with urllib.request.urlopen(query, timeout=30) as answer:
             return int(json.load(answer)[-1][1])

@@ -250,21 +250,21 @@ def _find_read_only(directories: Sequence[RunDirectory], experiment: Path | None
     Raises:
         UserError: there is one, and none is allowed.
     """
-    folders = {directory.path: directory.evaluation for directory in directories}
+    no_figures = "TensorBoard gets no figures of it."
+    folders = [(run.path, run.evaluation, f"It is not measured afresh, and {no_figures}") for run in directories]
+    folders += [(run.path, run.path, no_figures) for run in directories]
     if experiment is not None:
-        folders[experiment] = experiment
-    read_only = []
-    for path, folder in folders.items():
+        folders.append((experiment, experiment, "TensorBoard gets no table of its runs."))
+    read_only: list[Path] = []
+    for path, folder, consequence in folders:
         try:
-            check_is_writable(folder)
+            if path not in read_only:
+                check_is_writable(folder)
         except UserError as error:
             if not is_allowed:
                 raise
             read_only.append(path)
-            if path == experiment:
-                tell(f"{error} TensorBoard gets no table of its runs.")
-            else:
-                tell(f"{error} It is not measured afresh, and TensorBoard gets no figures of it.")
+            tell(f"{error} {consequence}")
     return read_only
 
 

@@ -184,6 +184,7 @@ class Measuring:
                 started = time.monotonic()
                 evaluation = self._evaluate(run)
                 seconds.append(time.monotonic() - started)
+            write_run_page(run.directory)
             per_image = {name: evaluation.per_image[name] for name in metrics}
             measured[path] = replace(evaluation, per_image=per_image)
         for section in self._sets:
@@ -211,7 +212,6 @@ class Measuring:
         evaluation: Evaluation = self.with_model(
             run, lambda trained: evaluate_run(trained, measured_on, out, lambda _: None)
         )
-        write_run_page(run.directory)
         return evaluation
 
     def _set_of(self, run: RunRecord) -> EvaluationSet:

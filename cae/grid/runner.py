@@ -154,6 +154,7 @@ class _Session:
                 )
                 self._tell(self._progress(number, combination))
                 if combination.intent == "skip":
+                    combination.directory.restore_page()
                     self._done.append(combination.directory.path)
                 elif combination.intent == "refuse":
                     self._failures.append(combination.reason)

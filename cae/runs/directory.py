@@ -157,6 +157,13 @@ class RunDirectory:
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
 
+    def restore_page(self) -> None:
+        """Write the page of a run that has ended, where a kill came before it."""
+        if not self.page.exists():
+            from cae.runs.page import write_run_page
+
+            write_run_page(self)
+
     def remove_unfinished(self) -> None:
         """Remove unfinished files of a training that was killed; only for the process that trains the run."""
         remove_unfinished(self.path)

@@ -21,7 +21,7 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from cae.atomic_files import replacing
+from cae.atomic_files import UNFINISHED, remove_if_left, replacing
 from cae.errors import UserError
 from cae.files import naming, open_regular
 
@@ -109,9 +109,11 @@ def remove_events(folder: Path, suffix: str, but: Path | None = None) -> None:
         suffix: what their names end in.
         but: a file to keep.
     """
-    for old in folder.glob(f"*{_PREFIX}*{suffix}"):
+    for old in folder.glob(f"{_PREFIX}*{suffix}"):
         if old != but:
             old.unlink(missing_ok=True)
+    for unfinished in folder.glob(f"{UNFINISHED}*{_PREFIX}*{suffix}"):
+        remove_if_left(unfinished)
 
 
 def image_summary(tag: str, picture: np.ndarray, description: str | None = None) -> Summary:

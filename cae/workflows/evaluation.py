@@ -57,8 +57,9 @@ def evaluate_one(
     load = cache(lambda: load_trained_run(directory, lambda _: splits, overrides))
     with user_errors():
         evaluation = None if again else find_evaluation(directory, config, measured_on, out)
-        if evaluation is None:
+        if evaluation is None or projector:
             check_is_writable(out)
+        if evaluation is None:
             evaluation = evaluate_run(load(), measured_on, out, tell)
         else:
             tell(f"{directory.path}: measured already, and nothing has changed since (--again measures it afresh)")

@@ -218,10 +218,7 @@ def _is_done(job: TrainingJob) -> bool:
     if not is_done(directory, job.config, resume=job.resume, overwrite=job.overwrite):
         return False
     job.tell(f"{directory.path}: {directory.status} already; nothing to resume.")
-    if not directory.page.exists():  # a kill just after the summary
-        from cae.runs.page import write_run_page
-
-        write_run_page(directory)
+    directory.restore_page()
     return True
 
 

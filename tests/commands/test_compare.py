@@ -389,6 +389,7 @@ def _files(folder):
 def test_runs_that_cannot_be_written_are_compared_when_they_were_measured(read_only, run_command, tmp_path):
     out, err = compare(run_command, read_only, "--out", tmp_path / "out")
     assert err.count("measured already") == 5
+    assert err.count("cannot be written") == 5 + 1
     assert f"{read_only / 'unpool1' / 'evaluation'}: cannot be written" in err
     assert f"{read_only}: cannot be written" in err
     assert f"tensorboard --logdir {tmp_path / 'out'}" in err
@@ -408,10 +409,12 @@ def test_a_run_that_cannot_be_written_is_shown_when_it_was_measured(read_only, r
     out, err = compare(run_command, read_only / "unpool0")
     assert "cannot be written" not in err  # there is nothing to add
     assert out.splitlines()[-1] == str(read_only / "unpool0" / "evaluation")
-    code, _, err = run_command("evaluate", read_only / "unpool0", "--again")
-    assert code == 1
-    assert "cannot be written" in err
-    assert "measuring" not in err
+    for option in ("--again", "--projector"):
+        code, _, err = run_command("evaluate", read_only / "unpool0", option)
+        assert code == 1
+        assert f"error: {read_only / 'unpool0' / 'evaluation'}: cannot be written" in err
+        assert "measuring" not in err
+        assert "writing" not in err
 
 
 def test_corrupted_inputs_are_told_of(experiment, run_command, tmp_path):

@@ -210,6 +210,7 @@ def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, 
     # The first combination trained as a run of its own is the same run.
     alone = ["--set", "grid={}", "--set", "name=g-epochs=1", "--set", "training.epochs=1"]
     assert run_command("train", *command[1:], *alone)[0] == 0
+    (runs[0] / "index.html").unlink()  # a kill between the summary and the page
     process = start_process(*command, start_new_session=True)
     wait_for((runs[1] / "metrics.jsonl").exists, process)
     # As from a terminal or a scheduler: every process gets it, and an impatient user sends more.
@@ -221,6 +222,7 @@ def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, 
     assert "Traceback" not in err
     assert "Stopped with 1 of 2 runs done" in err
     assert "[1/2] g-epochs=1: finished already" in err
+    assert (runs[0] / "index.html").exists()
     assert summary(runs[1])["status"] == "interrupted"
     assert list((runs[1] / "checkpoints").glob("step-*.json"))
     finished = (runs[0] / "metrics.jsonl").stat().st_mtime_ns

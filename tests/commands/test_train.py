@@ -149,9 +149,11 @@ def test_a_finished_run_is_resumed_or_overwritten_and_else_a_new_one_gets_anothe
     assert all(option in err for option in ("--resume", "--overwrite"))
     assert yaml.safe_load((run.with_name(f"{run.name}-2") / "config.yaml").read_text())["name"] == f"{run.name}-2"
     assert (run / "metrics.jsonl").stat().st_mtime_ns == written
+    (run / "index.html").unlink()  # a kill between the summary and the page
     code, out, err = run_command("train", config, "--runs-dir", tmp_path / "runs", "--resume")
     assert (code, out.splitlines()[-1]) == (0, str(run))
     assert "nothing to resume" in err
+    assert (run / "index.html").exists()
     assert (run / "metrics.jsonl").stat().st_mtime_ns == written
     train(config, "--overwrite")
     assert (run / "metrics.jsonl").stat().st_mtime_ns != written

@@ -85,10 +85,14 @@ def make_cases(root):
     data = ["--set", f"data.path={given / 'images'}"]
     return {
         "train": Case(
-            ["train", given / "c.yaml", "--runs-dir", root / "new", "--resume"], [root / "new/e/c/summary.json"]
+            ["train", given / "c.yaml", "--runs-dir", root / "new", "--resume"],
+            [root / "new/e/c/summary.json"],
+            later="index.html",
         ),
         "overwrite": Case(
-            ["train", given / "a.yaml", "--runs-dir", root / "runs", "--overwrite"], [run / "summary.json"]
+            ["train", given / "a.yaml", "--runs-dir", root / "runs", "--overwrite"],
+            [run / "summary.json"],
+            later="index.html",
         ),
         "grid": Case(["train", given / "grid.yaml", "--runs-dir", root / "new"]),
         "evaluate": Case(

@@ -3,7 +3,8 @@
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-from cae.runs.events import cut_events
+from cae.atomic_files import replacing
+from cae.runs.events import cut_events, write_figures
 
 
 def write(folder, steps):
@@ -46,6 +47,22 @@ def test_what_is_written_anew_when_a_run_goes_on_leaves_nothing_behind(tmp_path)
     write(tmp_path, [1, 2])
     cut_events(tmp_path, 3, without=("loss",))
     assert steps(tmp_path) == []
+
+
+def test_new_figures_take_the_place_of_earlier_ones_and_not_of_what_another_process_is_writing(tmp_path):
+    earlier, left = (
+        tmp_path / "events.out.tfevents.1.a.test",
+        tmp_path / ".writing-abcdefgh-events.out.tfevents.1.b.test",
+    )
+    for file in (earlier, left):
+        file.touch()
+    with replacing(tmp_path / "events.out.tfevents.1.c.test") as other:
+        write_figures(tmp_path, "test", {"psnr": 20.0}, 1)
+        assert other.exists()
+        assert not earlier.exists()
+        assert not left.exists()
+        (found,) = set(tmp_path.iterdir()) - {other}
+    assert found.name.endswith(".test")
 
 
 def test_a_folder_without_events_is_left_alone(tmp_path):
