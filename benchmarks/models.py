@@ -21,6 +21,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "subpixel": {"kind": "subpixel"},
     "bilinear_additive": {"kind": "bilinear_additive"},
     "carafe": {"kind": "carafe"},
+    "dysample": {"kind": "dysample"},
+    "haar": {"kind": "haar"},
 }
 PRECISIONS = ("float32", "mixed_bfloat16")
 

@@ -69,6 +69,37 @@ class Reassembly(keras.layers.Layer):
         return tf.nn.depth_to_space(tf.reshape(pixels, (-1, height, width, 4 * channels)), 2)
 
 
+class Sampling(keras.layers.Layer):
+    """Pixels read between others, at predicted places."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Return the image of maps and of how far beside its place each pixel is read: rows, then columns."""
+        maps, offsets = inputs
+        height, width = maps.shape[1:3]
+        aside = tf.cast(tf.reshape(offsets, (-1, height, width, 2, 2, 2)), "float32") / 4
+        aside = tf.reshape(tf.transpose(aside, (0, 1, 4, 2, 5, 3)), (-1, 2 * height, 2 * width, 2))
+        rows, columns = ((tf.range(2 * side, dtype="float32") + 0.5) / 2 - 0.5 for side in (height, width))
+        places = tf.stack(tf.meshgrid(rows, columns, indexing="ij"), axis=-1) + aside
+        low = tf.floor(places)
+        image = 0.0
+        for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            pixel = tf.clip_by_value(tf.cast(low, "int32") + corner, 0, [height - 1, width - 1])
+            weight = tf.reduce_prod(1 - tf.abs(places - low - tf.cast(corner, "float32")), axis=-1, keepdims=True)
+            image += tf.cast(weight, maps.dtype) * tf.gather_nd(maps, pixel, batch_dims=1)
+        return image
+
+
+class Bands(keras.layers.Layer):
+    """Haar bands of channels to pixels."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the image."""
+        mean, across, down, both = tf.split(inputs / 2, 4, axis=-1)
+        above = [mean + across + down + both, mean - across + down - both]
+        below = [mean + across - down - both, mean - across - down + both]
+        return tf.nn.depth_to_space(tf.concat(above + below, -1), 2)
+
+
 def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any:
     """One decoder stage: twice the height and width, a convolution and ReLU.
 
@@ -84,6 +115,8 @@ def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any
         return layers.Conv2DTranspose(filters, size, strides=2, padding="same", activation="relu")(x)
     if kind == "subpixel":
         return DepthToSpace()(layers.Conv2D(4 * filters, 3, padding="same", activation="relu")(x))
+    if kind == "haar":
+        return layers.ReLU()(Bands()(layers.Conv2D(4 * filters, 3, padding="same")(x)))
     if kind == "max_unpool":
         x = ScatterUnpooling()([x, switches])
     elif kind == "fixed_unpool":
@@ -92,6 +125,8 @@ def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any
         x = SumOfChannels()(layers.UpSampling2D(interpolation="bilinear")(x))
     elif kind == "carafe":
         x = Reassembly()([x, layers.Conv2D(100, 3, padding="same")(layers.Conv2D(64, 1)(x))])
+    elif kind == "dysample":
+        x = Sampling()([x, layers.Conv2D(8, 1)(x)])
     else:
         x = layers.UpSampling2D(interpolation=kind.removeprefix("resize_"))(x)
     return layers.Conv2D(filters, 3, padding="same", activation="relu")(x)

@@ -25,11 +25,13 @@ class Stage(nn.Module):
         self.kind = kind
         if kind == "carafe":
             self.predict = nn.Sequential(nn.Conv2d(channels, 64, 1), nn.Conv2d(64, 100, 3, padding=1))
+        if kind == "dysample":
+            self.predict = nn.Conv2d(channels, 8, 1)
         if kind.startswith("conv_transpose"):
             size = int(kind[-1])
             # An odd kernel leaves one pixel over on one side; that TensorFlow takes the other one changes no work.
             self.conv: nn.Module = nn.ConvTranspose2d(channels, filters, size, 2, padding=1, output_padding=size % 2)
-        elif kind == "subpixel":
+        elif kind in ("subpixel", "haar"):
             self.conv = nn.Conv2d(channels, 4 * filters, 3, padding=1)
         else:
             self.conv = nn.Conv2d(channels // 4 if kind == "bilinear_additive" else channels, filters, 3, padding=1)
@@ -38,6 +40,11 @@ class Stage(nn.Module):
         """Enlarge (batch, channels, height, width) features."""
         if self.kind == "subpixel":
             return torch.relu(nn.functional.pixel_shuffle(self.conv(x), 2))
+        if self.kind == "haar":
+            mean, across, down, both = (self.conv(x) / 2).chunk(4, dim=1)
+            above = [mean + across + down + both, mean - across + down - both]
+            below = [mean + across - down - both, mean - across - down + both]
+            return torch.relu(nn.functional.pixel_shuffle(torch.stack(above + below, dim=2).flatten(1, 2), 2))
         return torch.relu(self.conv(self._enlarge(x, switches)))
 
     def _enlarge(self, x: torch.Tensor, switches: torch.Tensor | None) -> torch.Tensor:
@@ -55,6 +62,15 @@ class Stage(nn.Module):
             neighbours = nn.functional.unfold(x, 5, padding=2).reshape(batch, channels, 25, -1)
             pixels = torch.einsum("nckp,nskp->ncsp", neighbours, weights).reshape(batch, 4 * channels, height, width)
             return nn.functional.pixel_shuffle(pixels, 2)
+        if self.kind == "dysample":
+            # Of the offsets: rows and columns first, then the pixels of a square. Places go from -1 to 1.
+            aside = self.predict(x).float().reshape(batch, 2, 2, 2, height, width).permute(0, 4, 2, 5, 3, 1)
+            aside = aside.reshape(batch, 2 * height, 2 * width, 2) / 4
+            sides = [((torch.arange(2 * side, device=x.device) + 0.5) / 2 - 0.5) for side in (height, width)]
+            places = torch.stack(torch.meshgrid(*sides, indexing="ij"), dim=-1) + aside
+            sizes = torch.tensor([height, width], device=x.device)
+            grid = ((2 * places + 1) / sizes - 1).flip(-1).to(x.dtype)
+            return nn.functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
         if self.kind == "resize_nearest":
             return nn.functional.interpolate(x, scale_factor=2, mode="nearest")
         if self.kind in ("resize_bilinear", "bilinear_additive"):

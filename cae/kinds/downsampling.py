@@ -130,6 +130,41 @@ class StridedConv(DownsamplingKind):
         return self.strides
 
 
+@dataclass(frozen=True)
+class Haar(SpaceToDepth):
+    """Each square of pixels becomes the bands of a wavelet."""
+
+    @property
+    def summary(self) -> str:
+        return "haar 2x2"
+
+    def make_layer(self, **options: Any) -> Any:
+        from cae.layers import HaarTransform2D
+
+        return HaarTransform2D(**options)
+
+
+class HaarKind(DownsamplingKind):
+    """Turn windows of pixels into the bands of a wavelet."""
+
+    can_be_tied = False
+
+    kind: Literal["haar"] = "haar"
+    """Turn squares of 2x2 pixels into a mean and three differences, the orthonormal Haar wavelet (Mallat 1989)."""
+
+    @property
+    def factor(self) -> int:
+        return 2
+
+    @property
+    def channel_factor(self) -> int:
+        return 4
+
+    def pool(self, name: str, shape: Shape, *, switches: Switches | None) -> list[Operation]:
+        height, width = (math.ceil(length / 2) for length in shape[:2])
+        return [Haar(name, shape, (height, width, 4 * shape[2]), 2)]
+
+
 class SpaceToDepthKind(_Pooling):
     """Turn windows of pixels into channels."""
 

@@ -8,6 +8,8 @@ from cae.layers.blur import Blur2D
 from cae.layers.carafe import Carafe2D
 from cae.layers.conv_transpose import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.layers.divisive_normalization import DivisiveNormalization2D
+from cae.layers.dysample import DySample2D
+from cae.layers.haar import HaarTransform2D, InverseHaarTransform2D
 from cae.layers.reflect_conv import ReflectConv2D
 from cae.layers.resize import BilinearAdditive2D, Resize2D
 from cae.layers.resize_initializer import ResizeInitializer
@@ -28,8 +30,11 @@ __all__ = [
     "DepthToSpace2D",
     "DivisiveNormalization2D",
     "DuplicateToSpace2D",
+    "DySample2D",
     "FixedUnpooling2D",
+    "HaarTransform2D",
     "ICNRInitializer",
+    "InverseHaarTransform2D",
     "MaxPooling2DWithSwitches",
     "MaxUnpooling2D",
     "ReflectConv2D",

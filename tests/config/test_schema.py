@@ -86,7 +86,8 @@ def test_a_choice_lists_its_words_in_the_order_of_its_sections():
     shape = root_shape().at(("model", "decoder", "upsampling"))
     assert isinstance(shape, Shape)
     assert list(shape.options.shapes) == [
-        *("resize", "max_unpool", "fixed_unpool", "conv_transpose", "subpixel", "bilinear_additive", "carafe"),
+        *("resize", "max_unpool", "fixed_unpool", "conv_transpose", "subpixel", "bilinear_additive"),
+        *("carafe", "dysample", "haar"),
     ]
 
 

@@ -47,6 +47,7 @@ MODELS = {
     "plain": ["conv_transpose 4 blur", "resize lanczos5", "bilinear_additive", "subpixel", "subpixel blur"],
     "switches": ["max_unpool", "conv_transpose 3", "max_unpool per_place blur", "conv_transpose 4", "resize bicubic"],
     "smooth": ["resize bilinear", "fixed_unpool", "resize nearest", "fixed_unpool blur", "carafe", "resize lanczos3"],
+    "read": ["dysample", "haar", "dysample dynamic_scope"],
 }
 ENCODERS = {
     "plain": {
@@ -68,6 +69,7 @@ ENCODERS = {
         "padding": "reflect",
         "dropout": 0.3,
     },
+    "read": {"downsampling": "haar"},
 }
 
 

@@ -22,8 +22,11 @@ from cae.layers import (
     DepthToSpace2D,
     DivisiveNormalization2D,
     DuplicateToSpace2D,
+    DySample2D,
     FixedUnpooling2D,
+    HaarTransform2D,
     ICNRInitializer,
+    InverseHaarTransform2D,
     MaxPooling2DWithSwitches,
     MaxUnpooling2D,
     ReflectConv2D,
@@ -57,6 +60,9 @@ def tied_to_a_convolution(**kwargs: Any) -> keras.layers.Layer:
 CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "BilinearAdditive2D": (lambda **k: BilinearAdditive2D(3, (8, 5), **k), NINE_CHANNELS),
     "Blur2D": (lambda **k: Blur2D(3, **k), IMAGE),
+    "DySample2D": (lambda **k: DySample2D(3, (14, 19), groups=2, dynamic_scope=True, **k), IMAGE),
+    "HaarTransform2D": (lambda **k: HaarTransform2D(**k), IMAGE),
+    "InverseHaarTransform2D": (lambda **k: InverseHaarTransform2D((5, 7), **k), [((3, 4, 8), "float")]),
     "Carafe2D": (lambda **k: Carafe2D(3, (14, 19), up_kernel=3, compressed_channels=4, **k), IMAGE),
     "Conv2DTransposeToSize": (
         lambda **k: Conv2DTransposeToSize(3, (3, 2), (2, 3), (9, 19), kernel_regularizer="l2", **k),
@@ -203,7 +209,9 @@ def test_mixed_precision_computes_in_16_bits_and_keeps_weights_in_32(make: Any, 
     assert all(weight.dtype == "float32" for weight in layer.weights)
 
 
-@pytest.mark.parametrize("name", sorted(CASES.keys() - {"Carafe2D", "DivisiveNormalization2D"}))  # nowhere linear
+@pytest.mark.parametrize(
+    "name", sorted(CASES.keys() - {"Carafe2D", "DySample2D", "DivisiveNormalization2D"})
+)  # nowhere linear
 def test_the_gradient_is_the_transpose(name: str) -> None:
     make, shapes = CASES[name]
     # For what is linear between kinks and maps 0 to 0: <f(x), w> = <x, gradient of <f(x), w>>.
@@ -229,6 +237,9 @@ ANY_SIZE: dict[str, Callable[[Any], Any]] = {
     "BilinearAdditive2D": BilinearAdditive2D(2),
     "Blur2D": Blur2D(2),
     "Carafe2D": Carafe2D(2),
+    "DySample2D": DySample2D(2),
+    "HaarTransform2D": HaarTransform2D(),
+    "InverseHaarTransform2D": InverseHaarTransform2D(),
     "Conv2DTransposeToSize": Conv2DTransposeToSize(2, 3, 2),
     "DepthToSpace2D": DepthToSpace2D(2),
     "DivisiveNormalization2D": DivisiveNormalization2D(),

@@ -38,7 +38,8 @@ def section(upsampling, downsampling="max_pool", bottleneck="none", **encoder):
 COMBINATIONS = [
     (up, down, bottleneck)
     for up, down, bottleneck in itertools.product(UPSAMPLING, DOWNSAMPLING, BOTTLENECK)
-    if (up["kind"] != "max_unpool" or down == "max_pool") and (down != "space_to_depth" or up["kind"] == "subpixel")
+    if (up["kind"] != "max_unpool" or down == "max_pool")
+    and (down not in ("space_to_depth", "haar") or up["kind"] in ("subpixel", "haar"))
 ]
 
 
@@ -48,12 +49,13 @@ COMBINATIONS = [
     ids=["/".join(kind_of(choice) for choice in combination) for combination in COMBINATIONS],
 )
 def test_the_model_has_the_plans_shapes_and_parameters(upsampling, downsampling, bottleneck):
-    for number, (shape, factor) in enumerate([((13, 22, 3), 2), ((19, 11, 1), 3)]):
-        size = "strides" if downsampling == "strided_conv" else "pool_size"
+    only_2 = "haar" in (upsampling["kind"], downsampling)
+    for number, (shape, factor) in enumerate([((13, 22, 3), 2), ((19, 11, 1), 2 if only_2 else 3)]):
+        size = {"strided_conv": {"strides": factor}, "haar": {}}.get(downsampling, {"pool_size": factor})
         filters = [factor**2, 2 * factor**2]  # divisible for the additive kind
         wanted = section(
             upsampling,
-            {"kind": downsampling, size: factor},
+            {"kind": downsampling, **size},
             bottleneck,
             filters=filters,
             normalization=["none", "batch"][number],

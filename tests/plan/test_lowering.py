@@ -13,7 +13,8 @@ from cae.plan import make_plan
 from cae.plan.lowering import Device, FewFilters, FoldedConvolution, flat_steps, lower, lowered_macs, this_cpu
 
 GPU, MATRIX_UNITS = Device(is_gpu=True), Device(has_matrix_units=True)
-UPSAMPLING = ["resize", "max_unpool", "fixed_unpool", "conv_transpose", "subpixel", "bilinear_additive", "carafe"]
+UPSAMPLING = ["resize", "max_unpool", "fixed_unpool", "conv_transpose", "subpixel", "bilinear_additive"]
+UPSAMPLING += ["carafe", "dysample", "haar"]
 
 
 def planned(size, upsampling="resize", bottleneck="none", decoder=None, channels=1, **encoder):

@@ -18,7 +18,7 @@ CONFIG = """
 data: {{source: arrays, path: {images}, augmentation: {{horizontal_flip: true, random_crop: 2}}}}
 seed: 7
 model:
-  encoder: {{filters: [4, 4, 8, 8, 8, 8, 8], dropout: 0.1, normalization: batch, activation: gelu}}
+  encoder: {{filters: [4, 4, 8, 8, 8, 8, 8, 8, 8], dropout: 0.1, normalization: batch, activation: gelu}}
   bottleneck: {{kind: dense, units: 8}}
   decoder:
     upsampling:
@@ -28,9 +28,11 @@ model:
       - fixed_unpool
       - bilinear_additive
       - {{kind: carafe, compressed_channels: 8}}
+      - {{kind: dysample, dynamic_scope: true, groups: 2}}
+      - haar
       - resize
 objective: {{reconstruction: {{mse: 1.0, ssim: 0.1}}, corruption: {{kind: salt_and_pepper, fraction: 0.1}}}}
-training: {{epochs: 2, batch_size: 16, deterministic: true}}
+training: {{epochs: 2, batch_size: 8, deterministic: true}}
 """
 
 START = """
@@ -45,7 +47,7 @@ print(digest_of_start(sys.argv[1]))
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("determinism")
-    np.save(folder / "pictures.npy", make_images(60, 67, 65))
+    np.save(folder / "pictures.npy", make_images(24, 261, 259))
     path = folder / "config.yaml"
     path.write_text(CONFIG.format(images=folder / "pictures.npy"))
     return path
