@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cae.config import RunConfig, check_config, load_config
 from cae.config.yaml.files import PLACE
@@ -230,11 +230,12 @@ def train(
     runs_dir: str | os.PathLike[str] = "runs",
     resume: bool = False,
     overwrite: bool = False,
+    jobs: int | Literal["auto"] = "auto",
     tell: Callable[[str], None] = print,
 ) -> TrainingResult:
     """Train an autoencoder, or with a `grid` one for each combination; does what `train.py` does.
 
-    A single run is trained in this process, in any thread; each of a grid's in a process of its own. Ctrl-C, or a
+    A single run is trained in this process, in any thread; those of a grid in others. Ctrl-C, or a
     notebook's stop button, is a KeyboardInterrupt once a checkpoint is written: `resume=True` goes on from there. (So
     it is in the main thread, whose business signals are.) Epochs are shown on stderr. `training.deterministic: true`
     holds for the rest of the process.
@@ -252,6 +253,8 @@ def train(
         resume: go on with a run exactly where its checkpoint is, or take it as it is if it is finished. A grid always
             does. With more `training.epochs` than before, the run goes on for longer.
         overwrite: start afresh what is there already.
+        jobs: how many runs of a grid are trained side by side; by default as many as cores, memory and their number
+            allow.
         tell: is given a line for the user now and then.
 
     Returns:
@@ -267,7 +270,7 @@ def train(
     if resume and overwrite:
         raise ConfigError("`resume` and `overwrite` exclude each other. Received: resume=True, overwrite=True.")
     checked = _checked(config, overrides)
-    job = TrainingJob(checked, _source(config), Path(runs_dir), resume, overwrite, tell)
+    job = TrainingJob(checked, _source(config), Path(runs_dir), resume, overwrite, tell, jobs)
     if checked.grid:
         return _train_grid(job)
     _stop_if_told(train_one(job).exit_code)
@@ -314,12 +317,13 @@ def tune(
 
 
 def _train_grid(job: TrainingJob) -> TrainingResult:
+    from cae.commands.main import main
     from cae.config.registration import check_other_processes_know
     from cae.workflows.training import find_grid, train_grid
 
     combinations = find_grid(job)
     check_other_processes_know(combination.config.model for combination in combinations)
-    paths, exit_code = train_grid(job)
+    paths, exit_code = train_grid(job, program=main)
     _stop_if_told(exit_code)
     if exit_code:
         missing = [combination.config.name for combination in combinations if combination.directory.path not in paths]

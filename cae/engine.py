@@ -15,6 +15,8 @@ from cae.errors import UserError
 
 # Says for this process and those that it starts whether `--device` asks for a CPU or a GPU.
 DEVICE = "CAE_DEVICE"
+# Says for a process how many like it train side by side.
+JOBS = "CAE_JOBS"
 
 
 def start_engine(*, deterministic: bool = False) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# What the libraries, the graph and batches in waiting take beside a training step; measured, rounded up.
+PROGRAM_BYTES = 900_000_000
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -79,6 +82,17 @@ def available_memory(machine: Machine, limits: Limits) -> int | None:
     system = _meminfo(machine).get("MemAvailable")
     group = None if limits.memory is None else max(0, limits.memory - limits.memory_used)
     return min((size for size in (system, group) if size is not None), default=None)
+
+
+def held_memory(machine: Machine) -> int | None:
+    """Bytes that this process holds; None where unknown."""
+    pages = (machine.read("proc/self/statm") or "").split()[1:2]
+    return int(pages[0]) * os.sysconf("SC_PAGE_SIZE") if pages else None
+
+
+def nvidia_devices(machine: Machine) -> list[str]:
+    """Names of the GPUs that a driver of Nvidia's has found in the machine."""
+    return sorted(path.name for path in (machine.root / "dev").glob("nvidia[0-9]*"))
 
 
 def _meminfo(machine: Machine) -> dict[str, int]:

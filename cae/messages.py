@@ -113,19 +113,25 @@ def messages_stream(stream: TextIO) -> TextIO:
     return cast(TextIO, LastingText(stream, str))
 
 
-class _Warnings(io.TextIOBase):
-    """A text stream that lets lines through that begin as warnings do."""
+class _Lines(io.TextIOBase):
+    """A text stream of whole lines, each shown as something else, or not at all; no terminal for those who ask.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        stream: where they are shown.
+        change: gives what is shown of a line without its end.
+    """
+
+    def __init__(self, stream: TextIO, change: Callable[[str], str | None]) -> None:
         self._stream = stream
+        self._change = change
         self._begun = ""
 
     def write(self, text: str) -> int:
         """Take the text, and write the lines that it ends."""
         *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            if line.lower().startswith(("warning", "error")):
-                self._stream.write(f"{line}\n")
+        shown = [f"{line}\n" for line in map(self._change, lines) if line is not None]
+        if shown:  # in one piece, which nothing of another process comes between
+            self._stream.write("".join(shown))
         return len(text)
 
     def flush(self) -> None:
@@ -135,7 +141,18 @@ class _Warnings(io.TextIOBase):
 
 def only_warnings(stream: TextIO) -> contextlib.AbstractContextManager[Any]:
     """Let nothing but warnings and errors reach stderr meanwhile; bars are not drawn."""
-    return contextlib.redirect_stderr(cast(TextIO, _Warnings(stream)))
+    lines = _Lines(stream, lambda line: line if line.lower().startswith(("warning", "error")) else None)
+    return contextlib.redirect_stderr(cast(TextIO, lines))
+
+
+def named_lines(stream: TextIO, name: str) -> TextIO:
+    r"""Put a name before each line, for what several write to one terminal or file; bars are not drawn.
+
+    >>> print("epoch 1\nepoch 2", file=named_lines(sys.stdout, "resize"))
+    resize: epoch 1
+    resize: epoch 2
+    """
+    return cast(TextIO, _Lines(stream, lambda line: f"{name}: {line}" if line else None))
 
 
 @contextlib.contextmanager

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from cae.atomic_files import filling_folder, write_json
 from cae.commands.arguments.parser import add_override_argument
+from cae.commands.main import main
 from cae.config import ConfigError, load_config
-from cae.grid import Shard, check_plans, format_combinations
+from cae.grid import Shard, check_plans, format_combinations, parse_jobs
 from cae.messages import next_steps, progress_bar, tell
 from cae.plan.table import format_plan
 from cae.runs import RunDirectory, check_is_writable
@@ -66,6 +67,13 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a grid, train every N-th combination, starting with the I-th: N jobs with I from 1 to N train all",
     )
     parser.add_argument(
+        "--jobs",
+        type=parse_jobs,
+        default="auto",
+        metavar="auto|N",
+        help="of a grid, train so many runs side by side; default: as many as cores, memory and their number allow",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="check everything, print the model's plan, write nothing"
     )
 
@@ -73,7 +81,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 def run_train(options: argparse.Namespace) -> int:
     """Train, or with --dry-run only check."""
     config = load_config(options.config, options.overrides)
-    job = TrainingJob(config, options.config, options.runs_dir, options.resume, options.overwrite)
+    job = TrainingJob(config, options.config, options.runs_dir, options.resume, options.overwrite, jobs=options.jobs)
     if config.grid:
         return _run_grid(job, options)
     if options.shard:
@@ -126,7 +134,7 @@ def _run_grid(job: TrainingJob, options: argparse.Namespace) -> int:
             print(line)
         return 0
     trained, exit_code = train_grid(
-        job, options.shard, passed_on=["--debug"] * options.debug + ["--quiet"] * options.quiet
+        job, options.shard, program=main, passed_on=["--debug"] * options.debug + ["--quiet"] * options.quiet
     )
     for path in trained:
         print(path)

@@ -11,7 +11,7 @@ from typing import Any
 
 from cae.doctor import Finding, ok, problem, warning
 from cae.errors import ConfigError
-from cae.machine import Machine
+from cae.machine import Machine, nvidia_devices
 from cae.training.distribution.cluster import find_cluster
 
 # The smallest thing that needs everything: import, devices, a compiled convolution.
@@ -105,7 +105,7 @@ def check_gpus(engine: Engine, machine: Machine) -> Finding:
     """GPUs that TensorFlow uses, and such as are there but cannot be used."""
     if engine.gpus:
         return ok("gpus", f"{len(engine.gpus)}: {', '.join(engine.gpus)}")
-    there = _nvidia_devices(machine)
+    there = nvidia_devices(machine)
     if not there:
         return ok("gpus", "none in this machine; the CPU is used")
     hidden = machine.environ.get("CUDA_VISIBLE_DEVICES")
@@ -115,10 +115,6 @@ def check_gpus(engine: Engine, machine: Machine) -> Finding:
         )
     found = f"{len(there)} in this machine, but TensorFlow can use none: CUDA's libraries or the driver do not fit"
     return warning("gpus", found, "pip install 'tensorflow[and-cuda]', and see that nvidia-smi works")
-
-
-def _nvidia_devices(machine: Machine) -> list[str]:
-    return sorted(path.name for path in (machine.root / "dev").glob("nvidia[0-9]*"))
 
 
 _QUERY = ["nvidia-smi", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]

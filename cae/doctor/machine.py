@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cae.doctor import Finding, ok, problem, warning
 from cae.engine import NEVER, ON_REQUEST, SETTING, VARIABLE
 from cae.errors import UserError
-from cae.machine import Limits, Machine, available_memory, total_memory
+from cae.machine import PROGRAM_BYTES, Limits, Machine, available_memory, total_memory
 from cae.runs import check_is_writable
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 
 _GB = 1e9
-# What the libraries, the graph and batches in waiting take beside the step; measured, rounded up.
-PROGRAM_BYTES = 900_000_000
 _FASTER_ALLOCATORS = ("tcmalloc", "jemalloc", "mimalloc")
 _LEAST_OPEN_FILES = 1024
 _LEAST_SHARED_MEMORY = 64_000_000

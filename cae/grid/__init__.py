@@ -1,4 +1,4 @@
-"""Grids: every combination of a configuration's values, each trained in a process of its own."""
+"""Grids: every combination of a configuration's values, trained in other processes."""
 
 from cae.grid.combinations import (
     Combination,
@@ -7,6 +7,7 @@ from cae.grid.combinations import (
     find_combinations,
     format_combinations,
 )
+from cae.grid.jobs import Jobs, Load, choose_jobs, parse_jobs
 from cae.grid.matching import Match, match_models, matching_in_words, narrow_map, read_matching, write_matching
 from cae.grid.runner import train_combinations
 from cae.grid.tuning import TRIALS, Arm, find_arms, train_arms
@@ -15,15 +16,19 @@ __all__ = [
     "TRIALS",
     "Arm",
     "Combination",
+    "Jobs",
+    "Load",
     "Match",
     "Shard",
     "check_plans",
+    "choose_jobs",
     "find_arms",
     "find_combinations",
     "format_combinations",
     "match_models",
     "matching_in_words",
     "narrow_map",
+    "parse_jobs",
     "read_matching",
     "train_arms",
     "train_combinations",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cae.engine import JOBS
 from cae.errors import RULE, UserError, from_json
 from cae.files import read_bytes
 
@@ -144,6 +145,8 @@ _ENVIRONMENT: dict[str, _Rule] = {
     "platform": _TEXT,
     "cpu": _TEXT,
     "cores": _COUNT,
+    "jobs": _COUNT,
+    "threads": _COUNT,
     "gpus": ("a list of names", lambda value: isinstance(value, list) and all(map(_is_text, value))),
     "packages": ("an object of versions", _are_versions),
     "git_revision": ("text or null", lambda value: value is None or _is_text(value)),
@@ -164,11 +167,21 @@ def describe_environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        **_side_by_side(),
         "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "git_revision": _git_revision(),
         **({"upsamplings": own} if (own := own_upsamplings()) else {}),
     }
+
+
+def _side_by_side() -> dict[str, int]:
+    """How many runs were trained at a time, and how many threads each had; nothing of a run alone."""
+    jobs = os.environ.get(JOBS)
+    if jobs is None:
+        return {}
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return {"jobs": int(jobs), **({"threads": int(threads)} if threads.isdecimal() else {})}
 
 
 def peak_memory_bytes() -> int | None:

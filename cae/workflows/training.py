@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +16,12 @@ from cae.grid import (
     TRIALS,
     Arm,
     Combination,
+    Jobs,
+    Load,
     Match,
     Shard,
     check_plans,
+    choose_jobs,
     find_arms,
     find_combinations,
     match_models,
@@ -27,6 +31,7 @@ from cae.grid import (
     train_combinations,
     write_matching,
 )
+from cae.machine import this_machine
 from cae.messages import tell
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
@@ -34,7 +39,7 @@ from cae.runs.begun import as_begun, check_start, has_ended, is_done
 from cae.training.amount import Amount
 from cae.training.distribution.cluster import Cluster, find_cluster
 from cae.training.outcome import Outcome
-from cae.workflows.planning import load_splits_with_progress, plan_for, resolve, with_range_stated
+from cae.workflows.planning import load_splits_with_progress, memory_of_step, plan_for, resolve, with_range_stated
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -54,6 +59,7 @@ class TrainingJob:
         resume: go on with a run that exists, also for more epochs; a grid goes on anyway, but not for more epochs.
         overwrite: start runs afresh.
         tell: shows a line to the user.
+        jobs: how many runs of a grid are trained side by side; see `cae.grid.jobs`.
     """
 
     config: RunConfig
@@ -62,6 +68,7 @@ class TrainingJob:
     resume: bool = False
     overwrite: bool = False
     tell: Callable[[str], None] = tell
+    jobs: Jobs = "auto"
 
     @property
     def directory(self) -> RunDirectory:
@@ -252,11 +259,21 @@ def _expand(job: TrainingJob, shard: Shard | None) -> tuple[Sequence[RunConfig],
 
 
 def train_grid(
-    job: TrainingJob, shard: Shard | None = None, *, passed_on: Sequence[str] = ()
+    job: TrainingJob,
+    shard: Shard | None = None,
+    *,
+    program: Callable[[Sequence[str]], int],
+    passed_on: Sequence[str] = (),
 ) -> tuple[list[Path], int]:
-    """Tune the decoders of a grid, where that is wanted, and train all runs, each in a process of its own.
+    """Tune the decoders of a grid, where that is wanted, and train all runs in other processes.
 
     This process stays small. What is there already of trials and runs is kept, unless all start afresh.
+
+    Args:
+        job: with a grid.
+        shard: a part of it.
+        program: what those processes call with the words of a command line; found there by its name.
+        passed_on: options of each run's own command.
 
     Returns:
         The folders of those that are trained, and the exit code, as `cae.grid.train_combinations` has them; the runs
@@ -274,10 +291,16 @@ def train_grid(
         for combination in pending:
             check_is_text(combination.directory.path)
             check_is_writable(combination.directory.path)
-        check_plans(pending, job.image_shape_of, job.source)
+        plans = check_plans(pending, job.image_shape_of, job.source)
+        loads = [_load(job, one.config, plan) for one, plan in zip(pending, plans, strict=True)]
+        jobs = choose_jobs(job.jobs, loads, this_machine())
+        if jobs > 1:
+            job.tell(f"{jobs} {noun} side by side (--jobs 1 trains them one after another).")
         return train_combinations(
             combinations,
             runs_dir,
+            program=program,
+            jobs=jobs,
             overwrite=job.overwrite,
             longer=job.resume,
             passed_on=passed_on,
@@ -301,6 +324,20 @@ def train_grid(
     combinations = [one for one in find_grid(job, shard) if one.config.name not in left_out]
     trained, code_of_runs = train(combinations, job.runs_dir, "runs") if combinations else ([], 0)
     return trained, max(code, code_of_runs)
+
+
+def _load(job: TrainingJob, config: RunConfig, plan: Plan) -> Load:
+    """What a run asks of the machine; nothing where it will be refused."""
+    num_images, section = job.num_training_images(config.data), config.data
+    try:
+        config = resolve(config, plan, num_images, job.source)
+    except ConfigError:
+        return Load(0.0, 0)
+    amount = Amount.of(config.training, num_images)
+    streamed = section.source in ("image_folder", "tfrecord") and section.cache != "memory"
+    images = 0 if streamed else num_images * math.prod(plan.image_shape)
+    memory = memory_of_step(config, plan, amount.batch_size).total + images
+    return Load(float(plan.macs) * amount.batch_size * amount.steps, memory)
 
 
 def describe_tuning(job: TrainingJob, shard: Shard | None = None) -> list[str]:

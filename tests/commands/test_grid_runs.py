@@ -1,4 +1,4 @@
-"""`train.py` with a grid: every combination in a process of its own, whatever becomes of the others."""
+"""`train.py` with a grid: every combination is trained, whatever becomes of the others."""
 
 import json
 import os
@@ -6,13 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from tests.conftest import start_process
+from cae.grid.jobs import Load, choose_jobs, threads_for
+from cae.grid.runner import Children
+from cae.machine import Machine
+from tests.conftest import run_process, start_process
+from tests.faults.runs import metrics, weights
 
+PROGRAM = "cae.commands.main:main"
 BASE = """
 experiment: e
 name: g
@@ -67,7 +74,7 @@ def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_ru
     foreign = runs / "g-learning_rate=0.5"
     foreign.mkdir(parents=True)
     (foreign / "thesis.txt").write_text("mine")
-    code, done, err = grid(entries, *linear)
+    code, done, err = grid(entries, *linear, "--jobs", "2")
     good = ["g-learning_rate=0.001"]
     assert (code, done) == (1, good)
     assert "2 of 3 runs failed" in err
@@ -108,7 +115,7 @@ def test_progress_tells_the_time_left_from_the_mean_of_the_runs_that_ended_well(
 
     monkeypatch.setattr(runner.Children, "train", train)
     monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    code, done, err = grid("seed: [0, 1, 2, 3]")
+    code, done, err = grid("seed: [0, 1, 2, 3]", "--jobs", "1")
     assert (code, done) == (1, ["g-seed=0", "g-seed=2", "g-seed=3"])
     lines = [line for line in err.splitlines() if line.startswith("[")]
     assert lines == [
@@ -257,7 +264,7 @@ def test_a_run_whose_grid_has_gone_stops_by_itself(write_config, tmp_path):
     nobody = start_process("-c", "")
     nobody.communicate()
     process = start_process(
-        "-m", "cae.commands.grid_worker", nobody.pid, write_config(), "--runs-dir", tmp_path / "runs"
+        "-m", "cae.grid.worker", nobody.pid, PROGRAM, write_config(), "--runs-dir", tmp_path / "runs"
     )
     process.communicate(timeout=60)
     assert process.returncode == 143
@@ -292,3 +299,159 @@ def test_tied_weights_cannot_be_matched_and_the_message_says_so(grid, tmp_path):
     assert (code, names) == (2, [])
     assert "tied_weights takes the encoder's kernels" in err
     assert "wider encoder" not in err
+
+
+LEAVING = ["--set", "model.encoder={filters: [2], dropout: 0.2}", "--set", "objective.corruption.kind=gaussian"]
+MIXED = """
+experiment: e
+name: g
+model: {encoder: {filters: [2, 4], dropout: 0.2, normalization: batch}}
+objective: {corruption: {kind: gaussian, stddev: 0.1}}
+training: {epochs: 2, batch_size: 16, deterministic: true, ema: {momentum: 0.9}}
+logging: {tensorboard: false}
+grid:
+  model.decoder.upsampling: [max_unpool, subpixel, {kind: resize, interpolation: bilinear}]
+  training.precision: [mixed_bfloat16]
+"""
+
+
+@pytest.mark.slow
+def test_runs_that_share_processes_side_by_side_have_the_bits_of_a_run_alone(write_config, tmp_path):
+    config = write_config(MIXED)
+    code, out, err = run_process("train.py", config, "--jobs", 2, "--runs-dir", tmp_path / "together")
+    assert code == 0, err
+    together = [Path(line) for line in out.splitlines()]
+    assert [run.name.partition(",")[0] for run in together] == ["max_unpool", "subpixel", "resize_bilinear"]
+    # The third shares a process with one of the others, which stood beside it.
+    assert json.loads((together[2] / "environment.json").read_text())["jobs"] == 2
+    assert "\nsubpixel,precision=mixed_bfloat16-g: epoch 1/2" in err
+    alone = tmp_path / "alone" / "e" / "run"
+    code, _, err = run_process(
+        *("train.py", together[2] / "config.yaml", "--set", "name=run", "--runs-dir", tmp_path / "alone")
+    )
+    assert code == 0, err
+    assert metrics(together[2]) == metrics(alone)
+    mine, its = weights(together[2]), weights(alone)
+    assert {name: values.tobytes() for name, values in mine.items()} == {
+        name: values.tobytes() for name, values in its.items()
+    }
+
+
+def test_a_run_has_the_same_bits_whatever_its_process_has_trained_before(write_config, grid, run_command, tmp_path):
+    # Names, seeds, precision: what a run leaves behind must not reach the next.
+    code, names, err = grid("training.precision: [mixed_bfloat16, float32]", *LEAVING, "--jobs", "1")
+    assert code == 0, err
+    after_another = tmp_path / "runs" / "e" / names[1]
+    config = after_another / "config.yaml"
+    assert run_command("train", config, "--runs-dir", tmp_path / "alone")[0] == 0
+    alone = tmp_path / "alone" / "e" / names[1]
+    assert metrics(after_another) == metrics(alone)
+    mine, its = weights(after_another), weights(alone)
+    assert {name: values.tobytes() for name, values in mine.items()} == {
+        name: values.tobytes() for name, values in its.items()
+    }
+
+
+def hold_more(words):
+    """A program for a process of runs: holds as many MiB more as it is told, and gives an exit code."""
+    held.append(bytearray(2**20 * int(words[1])))
+    return int(words[2])
+
+
+def wait_for_a_stop(words):
+    """A program for a process of runs, which says that it runs, and never ends by itself."""
+    Path(words[1]).touch()
+    while True:
+        time.sleep(0.01)
+
+
+held = []
+HERE = "tests.commands.test_grid_runs"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each run has a process of its own")
+@pytest.mark.parametrize(("last", "code"), [(["600", "0"], 0), (["0", "1"], 1)])
+def test_a_process_trains_another_run_unless_it_has_grown_or_its_run_failed(last, code):
+    with Children(f"{HERE}:hold_more") as children:
+        assert children.train(["1", "0"]) == 0
+        (process,) = children._waiting
+        assert children.train(["100", "0"]) == 0
+        assert children._waiting == [process]
+        assert children.train(last) == code
+        assert children._waiting == []
+        assert process.poll() == code
+        assert children.train(["0", "0"]) == 0
+    assert children._waiting == []
+
+
+def test_a_process_that_was_killed_while_it_waited_is_replaced():
+    with Children(f"{HERE}:hold_more") as children:
+        assert children.train(["0", "0"]) == 0
+        if process := next(iter(children._waiting), None):
+            process.kill()
+            process.wait()
+        assert children.train(["0", "0"]) == 0
+
+
+def test_a_stop_ends_all_runs_that_are_side_by_side_and_starts_no_other(tmp_path):
+    with Children(f"{HERE}:wait_for_a_stop") as children, ThreadPoolExecutor(2) as threads:
+        running = [threads.submit(children.train, [str(tmp_path / name)]) for name in "ab"]
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        signal.raise_signal(signal.SIGTERM)
+        assert [one.result(timeout=60) for one in running] == [143, 143]
+        assert threads.submit(children.train, ["never"]).result() == 143
+    assert (children._waiting, children._training) == ([], [])
+
+
+def machine(cores=8, memory_gb=64, gpus=0, root=None, **environ):
+    (root / "proc").mkdir()
+    (root / "dev").mkdir()
+    (root / "proc" / "meminfo").write_text(f"MemAvailable: {memory_gb * 1_000_000} kB\n")
+    for number in range(gpus):
+        (root / "dev" / f"nvidia{number}").touch()
+    return Machine(environ, root, cores)
+
+
+SHORT, LONG = Load(1e9, 10**8), Load(1e13, 10**8)
+
+
+@pytest.mark.parametrize(
+    ("asked", "loads", "there", "jobs"),
+    [
+        ("auto", [LONG] * 20, {}, 8),
+        ("auto", [LONG] * 3, {}, 3),
+        ("auto", [SHORT] * 5, {}, 1),
+        ("auto", [SHORT] * 7, {}, 2),
+        ("auto", [LONG, *[SHORT] * 3], {}, 2),
+        ("auto", [], {}, 1),
+        ("auto", [LONG] * 9, {"memory_gb": 4}, 4),
+        ("auto", [*[LONG] * 9, Load(1e13, 3 * 10**9)], {"memory_gb": 4}, 1),
+        ("auto", [LONG] * 9, {"memory_gb": 0}, 1),
+        ("auto", [LONG] * 9, {"gpus": 2}, 1),
+        ("auto", [LONG] * 9, {"gpus": 2, "CUDA_VISIBLE_DEVICES": "-1"}, 8),
+        (3, [SHORT] * 9, {"cores": 1, "gpus": 1}, 3),
+        (3, [SHORT] * 2, {}, 2),
+        (3, [], {}, 1),
+    ],
+)
+def test_as_many_runs_as_the_machine_allows_and_as_are_worth_a_process_go_side_by_side(
+    asked, loads, there, jobs, tmp_path
+):
+    assert choose_jobs(asked, loads, machine(root=tmp_path, **there)) == jobs
+
+
+def test_cores_are_divided_between_runs_side_by_side_unless_the_user_has_set_threads(tmp_path):
+    eight = machine(root=tmp_path, OMP_NUM_THREADS="5")
+    divided = threads_for(3, eight)
+    assert divided == {"OMP_NUM_THREADS": "5", "TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2"}
+    assert set(threads_for(99, eight).values()) == {"5", "1"}
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "1.0", "", "2000"])
+def test_a_number_of_jobs_that_cannot_be_ends_with_2(grid, jobs):
+    code, out, err = grid("seed: [0, 1]", f"--jobs={jobs}")
+    assert (code, out) == (2, [])
+    assert "auto, or a whole number" in err

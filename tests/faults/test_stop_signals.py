@@ -163,13 +163,13 @@ CHILD = """
 import signal, sys, time
 if sys.argv[1] == "windows":
     del signal.sigpending
-from cae.commands import grid_worker as child
+from cae.grid import worker as child
 def train(arguments):
-    print("trains", flush=True)
+    print("trains", file=sys.stderr, flush=True)
     while True:
         time.sleep(0.01)
-child.main = train
-sys.exit(child.train_as_child(sys.argv[2:]))
+parent, *words = sys.argv[2:]
+sys.exit(child.train_as_child([parent, "__main__:train", *words]))
 """
 
 
@@ -177,9 +177,9 @@ sys.exit(child.train_as_child(sys.argv[2:]))
 @pytest.mark.parametrize(("said", "code"), [(b"\x02", 130), (b"\x0f", 143), (b"", 143)])
 def test_a_run_of_a_grid_stops_when_the_grid_says_so_and_when_it_is_gone(system, said, code):
     command = [sys.executable, "-c", CHILD, system, str(os.getpid())]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=ROOT, preexec_fn=interruptible, **pipes) as process:
-        assert process.stdout.readline() == b"trains\n"
+        assert process.stderr.readline() == b"trains\n"
         process.stdin.write(said)
         process.stdin.flush()
         if not said:
@@ -193,7 +193,9 @@ def test_a_grid_passes_stops_on_without_signals(monkeypatch):
     reading, writing = os.pipe()
     ends = [os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)]
     grid = runner.Children()
-    fake = SimpleNamespace(stdin=ends[1], wait=lambda: grid.on_stop(signal.SIGHUP, None) or ends[0].read(9)[0])
+    fake = SimpleNamespace(
+        stdin=ends[1], stdout=None, wait=lambda: grid.on_stop(signal.SIGHUP, None) or ends[0].read(9)[0]
+    )
     assert grid.train([]) == signal.SIGTERM
     assert grid.stop_signal == signal.SIGTERM
     assert started[0]["stdin"] == subprocess.PIPE
