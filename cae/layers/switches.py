@@ -214,6 +214,9 @@ class MaxUnpooling2D(keras.layers.Layer):
     one at that pixel. The switches have no gradient. A switch that points outside of the output, as only
     foreign ones do, drops its value.
 
+    With `unpool="repeat"` each pixel of a window gets a share of its value besides: pixels are
+    value * (1 at the switch, else 0) + share * value, with a share that each channel learns and that starts at zero.
+
     Example:
     >>> import numpy as np
     >>> values = np.array([[7.0, 5.0]], "float32").reshape(1, 1, 2, 1)
@@ -227,6 +230,7 @@ class MaxUnpooling2D(keras.layers.Layer):
         output_size: height and width to restore; divided by `pool_size` and rounded up they must be the
             input's. None stands for `pool_size` times the input's.
         switches: `per_channel` or `per_place`, as they were recorded.
+        unpool: `zeros` between the values, or `repeat` for a learned share of them.
         **kwargs: `name`, `dtype` and whatever else every Keras layer takes.
 
     Call arguments:
@@ -245,13 +249,26 @@ class MaxUnpooling2D(keras.layers.Layer):
     """
 
     def __init__(
-        self, pool_size: int = 2, output_size: Size | None = None, switches: SwitchesOf = "per_channel", **kwargs: Any
+        self,
+        pool_size: int = 2,
+        output_size: Size | None = None,
+        switches: SwitchesOf = "per_channel",
+        unpool: Literal["zeros", "repeat"] = "zeros",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.pool_size = whole_number("pool_size", pool_size, least=2, most=16)
         self.output_size = height_and_width(output_size)
         self.switches = _checked(switches)
+        if unpool not in ("zeros", "repeat"):
+            raise ValueError(f"`unpool` must be zeros or repeat. Received: unpool={unpool!r}.")
+        self.unpool = unpool
         self.input_spec = [keras.layers.InputSpec(ndim=4), keras.layers.InputSpec(ndim=4)]
+
+    def build(self, input_shape: tuple[Shape, Shape]) -> None:
+        """Make the shares, where pixels get them."""
+        if self.unpool == "repeat":
+            self.share = self.add_weight(shape=(input_shape[0][-1],), initializer="zeros", name="share")
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         """Return the image that has the values at their switches."""
@@ -259,7 +276,13 @@ class MaxUnpooling2D(keras.layers.Layer):
         self.compute_output_shape((values.shape, switches.shape))
         if not switches.dtype.is_integer:
             raise ValueError(f"`switches` must be integers. Received: dtype={switches.dtype.name}.")
-        return unpool(values, tf.cast(switches, tf.uint8), self.pool_size, self.output_size)
+        image = unpool(values, tf.cast(switches, tf.uint8), self.pool_size, self.output_size)
+        if self.unpool == "zeros":
+            return image
+        shares = values * tf.cast(self.share, values.dtype)
+        for axis in (1, 2):
+            shares = tf.repeat(shares, self.pool_size, axis=axis)
+        return image + crop(shares, self.output_size)
 
     def compute_output_shape(self, input_shape: tuple[Shape, Shape]) -> Shape:
         """Return the shape of the image."""
@@ -274,8 +297,8 @@ class MaxUnpooling2D(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = {"pool_size": self.pool_size, "output_size": self.output_size, "switches": self.switches}
-        return {**super().get_config(), **config}
+        names = ("pool_size", "output_size", "switches", "unpool")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable(package="cae")

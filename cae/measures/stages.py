@@ -11,7 +11,7 @@ import numpy as np
 
 from cae.kinds.convolutions import Convolution, TransposedConvolution, main_way
 from cae.kinds.operations import LayerOperation, Operation, Upsample
-from cae.layers import Conv2DTransposeToSize, TiedConv2DTranspose
+from cae.layers import Conv2DTransposeToSize, MaxUnpooling2D, TiedConv2DTranspose
 
 if TYPE_CHECKING:
     import keras
@@ -219,7 +219,8 @@ def _copy_for_any_size(layer: keras.layers.Layer, channels: int) -> keras.layers
         config["use_bias"] = False
     copy = layer.__class__.from_config(config)
     if layer.weights:
-        copy.build((None, None, None, channels))
+        maps = (None, None, None, channels)
+        copy.build((maps, maps) if isinstance(layer, MaxUnpooling2D) else maps)
         copy.set_weights([layer.kernel] if "use_bias" in config else layer.get_weights())
     return copy
 

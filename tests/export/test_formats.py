@@ -48,6 +48,7 @@ MODELS = {
     "switches": ["max_unpool", "conv_transpose 3", "max_unpool per_place blur", "conv_transpose 4", "resize bicubic"],
     "smooth": ["resize bilinear", "fixed_unpool", "resize nearest", "fixed_unpool blur", "carafe", "resize lanczos3"],
     "read": ["dysample", "haar", "dysample dynamic_scope"],
+    "repeated": ["max_unpool repeat"],
 }
 ENCODERS = {
     "plain": {
@@ -70,6 +71,7 @@ ENCODERS = {
         "dropout": 0.3,
     },
     "read": {"downsampling": "haar"},
+    "repeated": {},
 }
 
 

@@ -76,6 +76,7 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "MaxPooling2DWithSwitches": (lambda **k: MaxPooling2DWithSwitches(3, **k), IMAGE),
     "MaxPooling2DWithSwitches, shared": (lambda **k: MaxPooling2DWithSwitches(3, "per_place", **k), IMAGE),
     "MaxUnpooling2D": (lambda **k: MaxUnpooling2D(3, (8, 10), **k), PAIR),
+    "MaxUnpooling2D, repeated": (lambda **k: MaxUnpooling2D(3, (8, 10), unpool="repeat", **k), PAIR),
     "MaxUnpooling2D, shared": (lambda **k: MaxUnpooling2D(3, (8, 10), "per_place", **k), SHARED_PAIR),
     "TiedConv2DTranspose": (tied_to_a_convolution, IMAGE),
     "ReflectConv2D": (lambda **k: ReflectConv2D(2, 4, **k), IMAGE),

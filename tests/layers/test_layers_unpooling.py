@@ -29,6 +29,21 @@ def test_unpooling_puts_each_value_where_its_maximum_was(pool_size: int, size: t
 
 
 @pytest.mark.parametrize(("pool_size", "size"), SIZES)
+def test_repeating_adds_each_channels_share_of_the_value_to_the_pixels_of_its_window(pool_size, size) -> None:
+    values, switches = pooled_example(pool_size, size)
+    layer = MaxUnpooling2D(pool_size, output_size=size, unpool="repeat")
+    unpooled = oracles.unpool(values, switches, pool_size, size)
+    np.testing.assert_array_equal(layer((values, switches)), unpooled)
+    share = np.array([0.5, -2.0, 0.1], np.float32)
+    layer.set_weights([share])
+    expected = unpooled.copy()
+    for row, column, cells in oracles.windows(*size, pool_size):
+        for y, x in cells.values():
+            expected[:, y, x] += share * values[:, row, column]
+    np.testing.assert_allclose(layer((values, switches)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("pool_size", "size"), SIZES)
 def test_a_values_gradient_is_gathered_at_its_switch(pool_size: int, size: tuple[int, int]) -> None:
     values, switches = pooled_example(pool_size, size)
     weights = np.random.default_rng(13).normal(size=(2, *size, 3)).astype("float32")

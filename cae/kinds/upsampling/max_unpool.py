@@ -19,6 +19,7 @@ class MaxUnpooling(Upsample):
 
     pooling: str
     switches: str = "per_channel"
+    unpool: str = "zeros"
 
     word = "max_unpool"
     layer = "MaxUnpooling2D"
@@ -28,24 +29,31 @@ class MaxUnpooling(Upsample):
         return self.pooling
 
     def make_layer(self, **options: Any) -> Any:
-        return super().make_layer(switches=self.switches, **options)
+        return super().make_layer(switches=self.switches, unpool=self.unpool, **options)
+
+    @property
+    def parameters(self) -> int:
+        return self.input_shape[2] if self.unpool == "repeat" else 0
 
 
 class MaxUnpool(BlurringKind):
     """Put values back where their maxima were."""
 
-    variants = ({}, {"switches": "per_place", "blur": True})
+    variants = ({}, {"switches": "per_place", "blur": True}, {"unpool": "repeat"})
 
     kind: Literal["max_unpool"] = "max_unpool"
     """Put each value back where its maximum was, zeros elsewhere (Zeiler and Fergus 2014), then convolve."""
     switches: Literal["per_channel", "per_place"] = "per_channel"
     """A switch for each channel, or one a place, which all channels share: where their sum is the largest."""
+    unpool: Literal["zeros", "repeat"] = "zeros"
+    """What stands beside the value: zeros, or a share of it that each channel learns, from zero."""
     train_switches: Literal["own", "shuffled", "fixed"] = "own"
     """Whose switches it is trained and measured with: the image's own or, as controls, another's, or the top-left."""
 
     @property
     def words(self) -> list[str]:
-        return [word for word in (self.switches, self.train_switches) if word not in ("per_channel", "own")]
+        others = (self.switches, self.unpool, self.train_switches)
+        return [word for word in others if word not in ("per_channel", "zeros", "own")]
 
     @property
     def switches_wanted(self) -> Switches | None:
@@ -58,14 +66,18 @@ class MaxUnpool(BlurringKind):
         if self.train_switches == "fixed":
             return self.filtered(FixedUnpooling(name, stage.given, output, stage.factor), stage)
         pool = f"{stage.name}_pool"
-        return self.filtered(MaxUnpooling(name, stage.given, output, stage.factor, pool, self.switches), stage)
+        unpooling = MaxUnpooling(name, stage.given, output, stage.factor, pool, self.switches, self.unpool)
+        return self.filtered(unpooling, stage)
 
     def width_step(self, factor: int) -> int:
         return 0
 
     def conflicts(self, place: Place) -> Iterator[Conflict]:
-        if self.train_switches == "fixed" and self.switches != "per_channel":
-            yield (place.path,), "train_switches: fixed needs no switches; received switches: per_place, without effect"
+        if self.train_switches == "fixed":
+            for key, value, usual in (("switches", self.switches, "per_channel"), ("unpool", self.unpool, "zeros")):
+                if value != usual:
+                    message = f"train_switches: fixed needs no switches; received {key}: {value}, without effect"
+                    yield (place.path,), message
         downsampling = place.encoder.downsampling
         if not downsampling.records_switches:
             rule = "max_unpool needs max_pool downsampling, which records the switches"
