@@ -6,16 +6,20 @@ import codecs
 import contextlib
 import errno
 import io
+import itertools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO, TypeVar, cast
 
 from cae.files import printable
 
 _NAMES = "cae_names"
+Part = TypeVar("Part")
 
 
 def for_terminal(text: str) -> str:
@@ -49,7 +53,115 @@ def _word(word: object) -> str:
 
 def tell(line: str) -> None:
     """Show a line to the user, on stderr."""
-    print(for_terminal(line), file=sys.stderr, flush=True)
+    _progress.show(for_terminal(line))
+
+
+class _Progress:
+    """How far a command is, and when it has last said something."""
+
+    def __init__(self) -> None:
+        self.places: list[list[int]] = []  # done and all, the whole first, then what its running part is made of
+        self.said = 0.0
+        self.waits = False  # while somebody else draws on the terminal
+        self._lock = threading.Lock()
+        self._is_drawn = False
+
+    def show(self, line: str, *, stays: bool = True) -> None:
+        """Write a line; on a terminal one that does not stay is written over by the next."""
+        with self._lock:
+            over = "\r\x1b[K" * self._is_drawn
+            self._is_drawn = not stays and sys.stderr.isatty()
+            print(f"{over}{line}", file=sys.stderr, end="" if self._is_drawn else "\n", flush=True)
+            self.said = time.monotonic()
+
+    def clear(self) -> None:
+        """Remove what does not stay."""
+        with self._lock:
+            print("\r\x1b[K" * self._is_drawn, file=sys.stderr, end="", flush=True)
+            self._is_drawn = False
+
+    def share(self) -> float:
+        """What is done, from 0 to 1."""
+        share, part = 0.0, 1.0
+        for done, total in tuple(self.places):
+            part /= max(1, total)
+            share += part * done
+        return share
+
+
+_progress = _Progress()
+_SILENCE_SECONDS = 1.5
+
+
+@contextlib.contextmanager
+def reporting() -> Iterator[None]:
+    """Say how far the work within is whenever nothing was said for a while; see `counting`."""
+    started = _progress.said = time.monotonic()
+    is_over = threading.Event()
+
+    def report() -> None:
+        share = 0.0
+        while not is_over.wait(_SILENCE_SECONDS / 10):
+            now = time.monotonic()
+            if not _progress.waits and now - _progress.said >= _SILENCE_SECONDS:
+                share = max(share, _progress.share())  # some parts go over their images more than once
+                minutes, seconds = divmod(round(now - started), 60)
+                _progress.show(f"  {share:.0%} done, {minutes}:{seconds:02} so far", stays=False)
+
+    thread = threading.Thread(target=report, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        _progress.clear()
+
+
+@contextlib.contextmanager
+def counting(total: int) -> Iterator[Callable[[], None]]:
+    """Count parts of about the same length; call what it gives when one is done.
+
+    Within a part that is running, its own parts may be counted.
+
+    >>> with counting(4) as part_done:
+    ...     part_done()
+    ...     for _ in counted([1, 2], 2):
+    ...         print(f"{_progress.share():.3f}")
+    0.250
+    0.375
+    """
+    place = [0, total]
+    _progress.places.append(place)
+
+    def part_done() -> None:
+        place[0] += 1
+
+    try:
+        yield part_done
+    finally:
+        _progress.places[:] = [one for one in _progress.places if one is not place]
+
+
+@contextlib.contextmanager
+def counting_lines(tell: Callable[[str], None], total: int) -> Iterator[Callable[[str], None]]:
+    """Count parts of which each begins with a line; gives what tells it. See `counting`."""
+    with counting(total) as part_done:
+        ends = itertools.chain([lambda: None], itertools.repeat(part_done))
+
+        def tell_part(line: str) -> None:
+            next(ends)()
+            tell(line)
+
+        yield tell_part
+
+
+def counted(parts: Iterable[Part], total: int) -> Iterator[Part]:
+    """Give parts one by one, and count them; see `counting`."""
+    with counting(total) as part_done:
+        for part in parts:
+            yield part
+            part_done()
 
 
 class LastingText:
@@ -168,7 +280,11 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
             bar.total = total
             bar.update(done - bar.n)
 
-        yield show
+        _progress.waits = not bar.disable
+        try:
+            yield show
+        finally:
+            _progress.waits = False
 
 
 def align(rows: Sequence[Sequence[str]], numbers: Collection[int], between: str = "  ") -> list[str]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from cae.evaluation.measure import Change, Measurer
 from cae.layers import MaxPooling2DWithSwitches
+from cae.messages import counted
 
 if TYPE_CHECKING:
     from cae.config.objective import Corruption
@@ -44,7 +45,7 @@ def measure_ablations(
     batch_size = _batch_size_without_a_single_image(len(images), trained.config.training.images_at_once)
     return {
         name: Measurer(trained.autoencoder, objective, corruption, batch_size, change).measure(images).means()
-        for name, change in changes.items()
+        for name, change in counted(changes.items(), len(changes))
     }
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from cae.data.pipeline import make_batches
 from cae.measures.catalogue import LOSS, graph_metrics_per_image, metrics_of
+from cae.messages import counted
 from cae.training.objective import corrupt
 from cae.training.step import VALIDATION_NOISE_SEED
 
@@ -124,7 +125,8 @@ class Measurer:
         return np.stack(chosen), np.stack(reconstructions)
 
     def _batches(self, images: ImageSet) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        for number, batch in enumerate(make_batches(images, self._batch_size)):
+        batches = make_batches(images, self._batch_size)
+        for number, batch in enumerate(counted(batches, int(batches.cardinality()))):
             yield tf.constant(number), batch
 
     @cached_property

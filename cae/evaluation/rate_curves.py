@@ -14,6 +14,7 @@ from cae.data.pixels import to_float
 from cae.evaluation.bits import entropy
 from cae.measures.linear_codes import fit_block_klt
 from cae.measures.per_image import PSNR_CAP
+from cae.messages import counted
 
 if TYPE_CHECKING:
     from cae.data.image_set import ImageSet
@@ -47,10 +48,10 @@ def measure_rate_curves(training: ImageSet, images: ImageSet) -> tuple[dict[str,
         Each codec's curve, the fewest bits first, and the number of images.
     """
     measured = _evenly(images, _MOST_IMAGES)
-    codecs = {"JPEG": "JPEG", "WebP": "WEBP"}
-    curves = {
-        name: [_measure_files(measured, word, quality) for quality in _QUALITIES] for name, word in codecs.items()
-    }
+    files = [(name, word, quality) for name, word in (("JPEG", "JPEG"), ("WebP", "WEBP")) for quality in _QUALITIES]
+    curves: dict[str, Curve] = {}
+    for name, word, quality in counted(files, len(files) + 1):
+        curves.setdefault(name, []).append(_measure_files(measured, word, quality))
     if curve := _measure_pca(_evenly(training, _MOST_TRAINING_IMAGES), measured):
         curves["PCA"] = curve
     return {name: sorted(curve) for name, curve in curves.items()}, len(measured)

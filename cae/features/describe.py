@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # Of larger images probes see reduced pixels; a colour image of 32x32 is not reduced.
 _MOST_PIXEL_VALUES = 3072
 MOST_IMAGES = 10_000
+# Lines that are told of it, each of a part that takes a while.
+FEATURE_PARTS = 5
 
 
 def add_features(
