@@ -157,13 +157,17 @@ def _status(groups: Sequence[Group], terms: FairnessReport) -> None:
 def _warnings(groups: Sequence[Group], terms: FairnessReport) -> None:
     """What makes single runs doubtful: one sentence for all that have the same doubt, with the first one's numbers."""
     found: dict[str, dict[str, str]] = {}
+    num_runs = sum(len(group.runs) for group in groups)
     for group in groups:
         for run in group.runs:
             for warning in from_json(run.summary.get("warnings", [])):
                 found.setdefault(warning.code, {}).setdefault(terms.name(run), warning.message)
     for messages in found.values():
         names = list(messages)
-        whose = names[0] if len(names) == 1 else f"{listed_runs(names)} (the figures are those of {names[0]})"
+        whose = names[0]
+        if len(names) > 1:
+            runs = f"all {num_runs} runs" if len(names) == num_runs else listed_runs(names)
+            whose = f"{runs} (the figures are those of {names[0]})"
         terms.warnings.append(f"{whose}: {messages[names[0]]}")
 
 
