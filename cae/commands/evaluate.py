@@ -16,7 +16,7 @@ from cae.engine import start_engine
 from cae.errors import ConfigError, UserError, from_json
 from cae.grid import TRIALS
 from cae.measures.catalogue import METRICS
-from cae.messages import align, next_steps, tell
+from cae.messages import align, next_steps, reporting, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.workflows.evaluation import Split, evaluate_one
 from cae.workflows.planning import check_data_overrides, load_splits_with_progress
@@ -144,17 +144,18 @@ def _check_is_about_runs(options: argparse.Namespace) -> None:
 
 def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     out = options.out or directory.evaluation
-    results = evaluate_one(
-        directory,
-        out,
-        split=options.split,
-        metric=options.metric,
-        overrides=options.overrides,
-        again=options.again,
-        features=options.features,
-        feature_images=options.feature_images,
-        projector=options.projector,
-    )
+    with reporting():
+        results = evaluate_one(
+            directory,
+            out,
+            split=options.split,
+            metric=options.metric,
+            overrides=options.overrides,
+            again=options.again,
+            features=options.features,
+            feature_images=options.feature_images,
+            projector=options.projector,
+        )
     print(format_results(directory.path, results))
     if results["bits_in_words"]:
         print(textwrap.fill(results["bits_in_words"], 118, break_on_hyphens=False, break_long_words=False))
@@ -210,27 +211,28 @@ def _compare(
     is_given, out = out is not None, out or _as_typed(experiments[0]) / "comparison"
     check_is_writable(out)
     read_only = _find_read_only(directories, experiment, is_allowed=is_given)
-    start_engine()
-    from cae.comparison.compare import compare_runs
-    from cae.comparison.events import write_events
-    from cae.comparison.report import write_report
-    from cae.comparison.report.markdown import format_comparison
+    with reporting():
+        start_engine()
+        from cae.comparison.compare import compare_runs
+        from cae.comparison.events import write_events
+        from cae.comparison.report import write_report
+        from cae.comparison.report.markdown import format_comparison
 
-    comparison, exhibits = compare_runs(
-        directories,
-        title=experiments[0].name if experiment else out.resolve().name,
-        split=options.split,
-        metric=options.metric,
-        band=options.band,
-        load_splits=load_splits_with_progress,
-        overrides=options.overrides,
-        again=options.again,
-        left_out=left_out,
-        tell=tell,
-    )
-    write_report(comparison, exhibits, out)
-    logged = None if experiment in read_only else experiment
-    write_events(comparison, exhibits, out, logged, read_only)
+        comparison, exhibits = compare_runs(
+            directories,
+            title=experiments[0].name if experiment else out.resolve().name,
+            split=options.split,
+            metric=options.metric,
+            band=options.band,
+            load_splits=load_splits_with_progress,
+            overrides=options.overrides,
+            again=options.again,
+            left_out=left_out,
+            tell=tell,
+        )
+        write_report(comparison, exhibits, out)
+        logged = None if experiment in read_only else experiment
+        write_events(comparison, exhibits, out, logged, read_only)
     print(format_comparison(comparison))
     for warning in comparison.terms.warnings:
         print(f"Warning: {warning}")

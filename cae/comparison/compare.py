@@ -24,6 +24,7 @@ from cae.evaluation.files import Evaluation
 from cae.evaluation.rate_curves import measure_rate_curves
 from cae.measures.catalogue import metric as find_metric
 from cae.measures.catalogue import metrics_of
+from cae.messages import counting
 from cae.runs import RunDirectory
 from cae.runs.read_back import describe_environment
 from cae.version import __version__
@@ -75,8 +76,13 @@ def compare_runs(
     groups = group_runs(compared, derived)
     images = measuring.images.images
     names = check_metric(metric, images.image_shape)
-    measured = measuring.measure(sorted({"psnr", metric}), again=again, tell=tell)
-    groups, figures = sort_groups(groups, measured, metric)
+    with counting(len(runs) + 2) as part_done:
+        measured = measuring.measure(sorted({"psnr", metric}), again=again, tell=tell, run_done=part_done)
+        codecs = _codecs(measuring.images, tell)
+        part_done()
+        groups, figures = sort_groups(groups, measured, metric)
+        tell("drawing the same images under every decoder")
+        exhibits = make_exhibits(groups, measured, measuring)
     contenders = [
         make_contender(group, measured, names, metric, figures[group.label], images.image_shape) for group in groups
     ]
@@ -103,13 +109,12 @@ def compare_runs(
         answer=find_answer(contenders, pairs, metric),
         band=band,
         corruption=_corruption(runs),
-        codecs=_codecs(measuring.images, tell),
+        codecs=codecs,
         budgets=make_budgets(groups, others, derived, partial(make_budget, measured, metric)),
         tuning=tuning,
         widths=widths,
     )
-    tell("drawing the same images under every decoder")
-    return comparison, make_exhibits(groups, measured, measuring)
+    return comparison, exhibits
 
 
 def find_answer(contenders: Sequence[Contender], pairs: Sequence[Pair], metric: str) -> Answer:

@@ -22,8 +22,9 @@ from cae.errors import UserError
 from cae.evaluation.evaluation_set import EvaluationSet, digest_images
 from cae.evaluation.files import Evaluation
 from cae.evaluation.measure import best_median_worst
-from cae.evaluation.results import evaluate_run, find_evaluation, make_measurer
+from cae.evaluation.results import PARTS, evaluate_run, find_evaluation, make_measurer
 from cae.files import printable
+from cae.messages import counted, counting_lines
 from cae.runs import check_is_writable
 from cae.runs.page import write_run_page
 from cae.runs.trained import TrainedRun, load_trained_run
@@ -152,13 +153,16 @@ class Measuring:
         numbers = {digest: number for number, digest in enumerate(dict.fromkeys(digests.values()), start=1)}
         return {path: numbers[digests[section]] for path, section in sections.items()}
 
-    def measure(self, metrics: Sequence[str], *, again: bool, tell: Callable[[str], None]) -> dict[Path, Evaluation]:
+    def measure(
+        self, metrics: Sequence[str], *, again: bool, tell: Callable[[str], None], run_done: Callable[[], None]
+    ) -> dict[Path, Evaluation]:
         """Measure each run, or read back what its evaluation folder has.
 
         Args:
             metrics: that are needed image by image.
             again: measure runs, too, that have been measured already.
             tell: shows a line to the user.
+            run_done: counts the runs; see `cae.messages.counting`.
 
         Returns:
             Each run directory's path to its evaluation, of which only these metrics are kept image by image.
@@ -187,6 +191,7 @@ class Measuring:
             write_run_page(run.directory)
             per_image = {name: evaluation.per_image[name] for name in metrics}
             measured[path] = replace(evaluation, per_image=per_image)
+            run_done()
         for section in self._sets:
             for name, reason in self._load_splits(section).replaced.items():
                 tell(f"{name}: another image was taken in its place: {reason}")
@@ -209,15 +214,15 @@ class Measuring:
 
     def _evaluate(self, run: RunRecord) -> Evaluation:
         measured_on, out = self._set_of(run), run.directory.evaluation
-        evaluation: Evaluation = self.with_model(
-            run, lambda trained: evaluate_run(trained, measured_on, out, lambda _: None)
-        )
+        with counting_lines(lambda _: None, PARTS) as tell:
+            evaluation: Evaluation = self.with_model(run, lambda trained: evaluate_run(trained, measured_on, out, tell))
         return evaluation
 
     def _set_of(self, run: RunRecord) -> EvaluationSet:
         section = run.config.data
         if section not in self._sets:
-            self._sets[section] = EvaluationSet(self._load_splits(section), self._split)
+            probes = run.config.logging.probe_images
+            self._sets[section] = EvaluationSet(self._load_splits(section), self._split, probes)
         return self._sets[section]
 
     def _check_images(self) -> None:
@@ -273,7 +278,7 @@ def make_exhibits(groups: Sequence[Group], measured: Mapping[Path, Evaluation], 
         pictures.setdefault("images", originals)
         return found
 
-    for group in groups:
+    for group in counted(groups, len(groups)):
         reconstructions[group.label] = measuring.with_model(group.runs[0], reconstruct)
     places = _places(blocks)
     names = images.names

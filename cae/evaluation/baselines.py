@@ -29,7 +29,12 @@ class Baseline:
     notes: dict[str, Any]
 
 
-def measure_baselines(training: Stream, evaluation: Stream, code_values: int) -> dict[str, dict[str, Any]]:
+Watch = Callable[[Mapping[str, Baseline]], object]
+
+
+def measure_baselines(
+    training: Stream, evaluation: Stream, code_values: int, watch: Watch = lambda _: None
+) -> dict[str, dict[str, Any]]:
     """Fit the baselines on training images and measure them, by the model's own metrics, on those of an evaluation.
 
     `mean_image` knows nothing of the image. `pca` has as many components as the code has values, fewer where the sample
@@ -47,6 +52,7 @@ def measure_baselines(training: Stream, evaluation: Stream, code_values: int) ->
         training: the training part alone, neither augmented nor corrupted.
         evaluation: the images that the model is measured on.
         code_values: values in the model's code of one image.
+        watch: is shown the fitted baselines.
 
     Returns:
         For each baseline the means over images of every metric, `values` in its code of one image,
@@ -55,10 +61,12 @@ def measure_baselines(training: Stream, evaluation: Stream, code_values: int) ->
     Raises:
         ValueError: a stream gives no image.
     """
-    return measure_each(fit_baselines(training, code_values), evaluation)
+    return measure_each(fit_baselines(training, code_values), evaluation, watch)
 
 
-def measure_each(baselines: Mapping[str, Baseline], evaluation: Stream) -> dict[str, dict[str, Any]]:
+def measure_each(
+    baselines: Mapping[str, Baseline], evaluation: Stream, watch: Watch = lambda _: None
+) -> dict[str, dict[str, Any]]:
     """Measure baselines by the model's own metrics, all of them in one pass; reconstructions are clipped to [0, 1].
 
     Returns:
@@ -67,6 +75,7 @@ def measure_each(baselines: Mapping[str, Baseline], evaluation: Stream) -> dict[
     Raises:
         ValueError: the stream gives no image.
     """
+    watch(baselines)
     sums: dict[str, dict[str, float]] = {name: {} for name in baselines}
     count = 0
     for batch in evaluation():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from cae.config.data import PATH_KEYS
 from cae.data.pipeline import make_batches
 from cae.data.pixels import to_float
-from cae.evaluation.baselines import measure_baselines
+from cae.evaluation.baselines import Baseline, measure_baselines
 from cae.evaluation.floors import measure_floors, most_images_for_floors
+from cae.messages import counted
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
@@ -70,14 +71,17 @@ class EvaluationSet:
     Args:
         splits: the data set.
         split: `test`, `validation` or `train`.
+        num_probes: so many validation images, the first ones, are also shown as baselines and floors make them.
     """
 
-    def __init__(self, splits: Splits, split: str) -> None:
+    def __init__(self, splits: Splits, split: str, num_probes: int = 16) -> None:
         self.splits = splits
         self.split = split
         self.images: ImageSet = getattr(splits, split)
         self._baselines: dict[int, dict[str, dict[str, Any]]] = {}
         self._floors: dict[tuple[int, int, int], dict[str, dict[str, Any]]] = {}
+        self._num_probes = num_probes
+        self._pictures: dict[int | tuple[int, int, int], dict[str, np.ndarray]] = {}
 
     @cached_property
     def digest(self) -> str:
@@ -93,7 +97,9 @@ class EvaluationSet:
         """
         if code_values not in self._baselines:
             training, measured = _stream(self.splits.train, batch_size), _stream(self.images, batch_size)
-            self._baselines[code_values] = measure_baselines(training, measured, code_values)
+            self._baselines[code_values] = measure_baselines(
+                training, measured, code_values, partial(self._show, code_values)
+            )
         return self._baselines[code_values]
 
     def floors(self, code_shape: tuple[int, int, int], batch_size: int) -> dict[str, dict[str, Any]]:
@@ -108,9 +114,28 @@ class EvaluationSet:
             most = min(len(train), most_images_for_floors(self.images.image_shape))
             sample = train.take(np.unique(np.linspace(0, len(train) - 1, most).astype(np.int64)))
             training, measured = _stream(sample, batch_size), _stream(self.images, batch_size)
-            self._floors[code_shape] = measure_floors(training, measured, code_shape)
+            self._floors[code_shape] = measure_floors(training, measured, code_shape, partial(self._show, code_shape))
         return self._floors[code_shape]
+
+    @cached_property
+    def probes(self) -> np.ndarray:
+        """The validation images that are shown, (images, height, width, channels) in [0, 1]."""
+        batches = make_batches(self.splits.validation, self._num_probes)
+        return np.asarray(next(iter(batches)))
+
+    def pictures(self, code_values: int, code_shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+        """What baselines and floors that were measured make of `probes`, within [0, 1]; arrays of the same shape."""
+        return {**self._pictures[code_values], **self._pictures[code_shape]}
+
+    def _show(self, code: int | tuple[int, int, int], fitted: Mapping[str, Baseline]) -> None:
+        # Not what was fitted is kept, which may be larger than all images.
+        made = {name: np.asarray(one.reconstruct(self.probes)) for name, one in fitted.items()}
+        self._pictures[code] = {name: np.clip(pictures, 0.0, 1.0) for name, pictures in made.items()}
 
 
 def _stream(images: ImageSet, batch_size: int) -> Callable[[], Iterator[np.ndarray]]:
-    return lambda: (batch.numpy() for batch in make_batches(images, batch_size))
+    def start() -> Iterator[np.ndarray]:
+        batches = make_batches(images, batch_size)
+        return (batch.numpy() for batch in counted(batches, int(batches.cardinality())))
+
+    return start

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cae.evaluation.baselines import Baseline, Stream, measure_each
+from cae.evaluation.baselines import Baseline, Stream, Watch, measure_each
 from cae.measures.linear_codes import BlockKlt, choose_block, fit_block_klt, from_blocks, num_blocks, to_blocks
 
 Shape = tuple[int, int, int]
@@ -32,7 +32,9 @@ def most_images_for_floors(image_shape: Shape) -> int:
     return min(_MOST_IMAGES, max(2, _MOST_VALUES // math.prod(image_shape)))
 
 
-def measure_floors(training: Stream, evaluation: Stream, code_shape: Shape) -> dict[str, dict[str, Any]]:
+def measure_floors(
+    training: Stream, evaluation: Stream, code_shape: Shape, watch: Watch = lambda _: None
+) -> dict[str, dict[str, Any]]:
     """Fit block transforms on training images and measure them, by the model's own metrics, on those of an evaluation.
 
     `block_klt`: principal components that all blocks share, as many for each block as the code has channels; the
@@ -54,6 +56,7 @@ def measure_floors(training: Stream, evaluation: Stream, code_shape: Shape) -> d
             `most_images_for_floors`.
         evaluation: the images that the model is measured on.
         code_shape: height, width and channels of the code; (1, 1, n) of a dense one.
+        watch: is shown the fitted floors.
 
     Returns:
         For each floor the means over images of every metric, `values` in its code of one image, `block` (height,
@@ -65,7 +68,7 @@ def measure_floors(training: Stream, evaluation: Stream, code_shape: Shape) -> d
     batches = [np.asarray(batch, np.float32) for batch in training()]
     if not sum(map(len, batches)):
         raise ValueError("`training` must give at least one image. Received: none.")
-    return measure_each(fit_floors(np.concatenate(batches), code_shape), evaluation)
+    return measure_each(fit_floors(np.concatenate(batches), code_shape), evaluation, watch)
 
 
 def fit_floors(images: np.ndarray, code_shape: Shape) -> dict[str, Baseline]:

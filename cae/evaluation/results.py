@@ -17,12 +17,14 @@ from cae.evaluation.evaluation_set import digest_evaluation
 from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
 from cae.evaluation.measure import Change, Measured, Measurer, unchanged
 from cae.files import printable
-from cae.measures.catalogue import metrics_of
+from cae.measures.catalogue import is_metric, metric, metrics_of
 from cae.measures.meter import ArtefactMeter
 from cae.measures.per_image import PSNR_CAP
 from cae.measures.stages import stage_unevenness
 from cae.measures.verdict import below_floor, make_verdict
 from cae.pictures import best_median_worst
+from cae.runs.events import replace_events
+from cae.runs.probe_images import FIGURES, SimpleCode, simple_codes_summary
 from cae.training.objective import Objective
 from cae.training.summary import Spread, below_mean_image
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 # What training found on its validation images is found again on those of the evaluation.
 _MEASURED_HERE = ("output_constant", "below_mean_image", "below_floor")
+# Lines that `evaluate_run` tells, each of a part that takes a while.
+PARTS = 5
 # Images in each block of reconstructions.png.
 SHOWN = 8
 
@@ -74,6 +78,7 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     floors = measured_on.floors(trained.plan.latent_shape, trained.config.training.images_at_once)
     means = measured.means()
     mse = means["mse"]
+    tell(f"{trained.directory.path}: measuring how many bits its code needs")
     bits = bit_meter.measure(lambda change: make_measurer(trained, change=change), images, means["psnr"])
     clean = means if corruption.kind == "none" else make_measurer(trained, on_clean_inputs=True).measure(images).means()
     verdict = make_verdict(clean["psnr"], {**floors, **baselines}, trained.plan, trained.config)
@@ -106,11 +111,23 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         results["corruption"] = corruption.model_dump(mode="json")
         results["baselines_note"] = "the baselines and floors are given clean images, as the verdict's model is"
         results["clean_inputs"] = clean
-    names = [metric.name for metric in metrics_of(images.image_shape)]
+    names = [one.name for one in metrics_of(images.image_shape)]
     per_image = {name: measured.per_image[name].astype(np.float64) for name in names}
     evaluation = Evaluation(results, per_image, meter.residual_spectrum_db())
     write_evaluation(out, evaluation, images.names, _picture(images, measured, measurer))
+    if out == trained.directory.evaluation:
+        _show_simple_codes(trained, measured_on, {**baselines, **floors})
     return evaluation
+
+
+def _show_simple_codes(trained: TrainedRun, measured_on: EvaluationSet, measured: dict[str, dict[str, Any]]) -> None:
+    """Let the tab in TensorBoard show what baselines and floors make of the run's probe images."""
+    codes, shown = [], measured_on.pictures(trained.plan.code.values, trained.plan.latent_shape)
+    for name, pictures in shown.items():
+        means = {key: value for key, value in measured[name].items() if is_metric(key)}
+        figures = {one: metric(one).per_image(measured_on.probes, pictures).tolist() for one in FIGURES}
+        codes.append(SimpleCode(name, measured[name]["values"], measured_on.split, means, figures))
+    replace_events(trained.directory.path, ".baselines", [(0, simple_codes_summary(codes, list(shown.values())))])
 
 
 def find_evaluation(

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -135,8 +135,11 @@ PLUGIN_NAME = "cae"
 INPUTS_TAG = "probes/inputs"
 PICTURES_TAG = "probes/reconstructions"
 FIGURES_TAG = "probes/figures"
+SIMPLE_TAG = "probes/simple_codes"
+SIMPLE_NOTES_TAG = "probes/simple_codes/notes"
 # Rows of the tensor of figures.
 FIGURES = ("psnr", "ssim", "mse")
+Parsed = TypeVar("Parsed")
 Side = Annotated[int, Field(ge=1, le=2**16)]
 
 
@@ -169,12 +172,54 @@ class Probes:
         Raises:
             ValueError: it is something else.
         """
-        try:
-            return TypeAdapter(cls).validate_json(content, strict=True)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ValueError(f"not a description of probe images: {place or 'text'}: {first['msg']}") from error
+        return _parse(cls, content, "a description of probe images")
+
+
+@dataclass(frozen=True)
+class SimpleCode:
+    """What is known of a baseline or a floor that an evaluation measured beside a run.
+
+    Args:
+        name: such as `pca`.
+        values: in its code of one image.
+        split: of the images that were evaluated.
+        means: over them, of each metric.
+        figures: each of `FIGURES` to one number a probe image.
+    """
+
+    name: str
+    values: int
+    split: str
+    means: dict[str, float]
+    figures: dict[str, list[float]]
+
+    @classmethod
+    def from_json(cls, content: bytes) -> SimpleCode:
+        """Read it back.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        return _parse(cls, content, "a simple code")
+
+
+def simple_codes_summary(codes: Sequence[SimpleCode], pictures: Sequence[np.ndarray]) -> summary_pb2.Summary:
+    """Make the summary of what baselines and floors make of the probe images.
+
+    Example:
+        >>> code = SimpleCode("pca", 32, "test", {"psnr": 18.9}, {name: [20.0] for name in FIGURES})
+        >>> summary = simple_codes_summary([code], [np.zeros((1, 8, 8, 1))])
+        >>> SimpleCode.from_json(tensor_util.make_ndarray(summary.value[1].tensor)[0]) == code
+        True
+
+    Args:
+        codes: each one's notes.
+        pictures: each one's pictures of the probe images, (images, height, width, 1 or 3) in [0, 1].
+    """
+    summary = _blobs(SIMPLE_TAG, [encode_sheet(made) for made in pictures], "")
+    notes = tensor_util.make_tensor_proto([json.dumps(asdict(code)).encode() for code in codes])
+    summary.value.add(tag=SIMPLE_NOTES_TAG, metadata=_metadata(summary_pb2.DATA_CLASS_TENSOR, ""), tensor=notes)
+    return summary
 
 
 def inputs_summary(
@@ -224,6 +269,15 @@ def figures_summary(figures: Mapping[str, np.ndarray]) -> summary_pb2.Summary:
     metadata = _metadata(summary_pb2.DATA_CLASS_TENSOR, json.dumps(FIGURES))
     summary.value.add(tag=FIGURES_TAG, metadata=metadata, tensor=tensor_util.make_tensor_proto(values))
     return summary
+
+
+def _parse(kind: type[Parsed], content: bytes, what: str) -> Parsed:
+    try:
+        return TypeAdapter(kind).validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"not {what}: {place or 'text'}: {first['msg']}") from error
 
 
 def _blobs(tag: str, blobs: Sequence[bytes], content: str) -> summary_pb2.Summary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from cae.errors import UserError
 from cae.files import read_bytes
 from cae.kinds.catalogue import UPSAMPLINGS
 from cae.measures.catalogue import LOSS, METRICS, by_importance, metric
-from cae.tensorboard_plugin.reader import Reader
+from cae.measures.verdict import TITLES
+from cae.runs.probe_images import Probes
+from cae.tensorboard_plugin.reader import BESIDE, Reader
 
 _FILE = "comparison.json"
 _MOST_BYTES = 1 << 26
@@ -65,6 +68,48 @@ _METRICS = [
 _KINDS = {one.model_fields["kind"].default: one.model_fields["kind"].description or "" for one in UPSAMPLINGS}
 
 
+# What a code without training does, in a sentence.
+_SIMPLE = {
+    "mean_image": "the mean of the training images, whatever the image is",
+    "resize": "the image made so small that its pixels fit into the code, and large again",
+    "pca": "principal components of whole images, the best linear code",
+    "block_klt": "principal components that all blocks of the image share",
+    "block_klt_least_squares": "the code of block KLT; each block is made of its own and its neighbours' values",
+    "zonal_dct": "the coefficients of the discrete cosine transform that vary most",
+}
+
+
+def list_simple_codes(reader: Reader, probes: Mapping[str, Probes]) -> list[dict[str, Any]]:
+    """List what evaluations measured beside the runs, in the form of runs with one step; alike ones once.
+
+    Args:
+        reader: of the request.
+        probes: of each run.
+    """
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for run, (time, codes) in sorted(reader.simple_codes().items()):
+        for code in codes if run in probes else ():
+            experiment = run.rpartition("/")[0]
+            entry = found.setdefault(
+                (experiment, probes[run].digest, code.name, str(code.values)),
+                {
+                    "name": f"{run}{BESIDE}{code.name}",
+                    "title": TITLES.get(code.name, code.name).removeprefix("the "),
+                    "about": _SIMPLE.get(code.name, ""),
+                    "kind": code.name,
+                    "values": code.values,
+                    "experiment": experiment,
+                    "probes": probes[run].digest,
+                    "steps": [(0, time)],
+                    "hyperparameters": {},
+                    "last": {},
+                },
+            )
+            entry["last"] |= {f"evaluation/{code.split}/{name}": value for name, value in code.means.items()}
+    order = [*_SIMPLE]
+    return sorted(found.values(), key=lambda one: order.index(one["kind"]) if one["kind"] in order else len(order))
+
+
 def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
     """List the runs that have probe pictures.
 
@@ -74,6 +119,7 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
 
     Returns:
         `runs`, `refused` (runs of which something cannot be read, with the reason), `probes` by their digests,
+        `simple` (baselines and floors; see `list_simple_codes`),
         `comparisons` (experiments that were compared, to the time of it), `metrics` (what the catalogue says of each,
         in order of importance), and `kinds` of upsampling with a sentence on each.
     """
@@ -98,6 +144,7 @@ def list_runs(reader: Reader, logdir: Path) -> dict[str, Any]:
     return {
         "logdir": str(logdir),
         "runs": runs,
+        "simple": list_simple_codes(reader, probes),
         "refused": [{"name": run, "reason": reason} for run, reason in sorted(reader.refused.items())],
         "probes": {found.digest: asdict(found) for found in probes.values()},
         "comparisons": {

@@ -19,7 +19,7 @@ from werkzeug import wrappers
 
 from cae.errors import UserError
 from cae.files import why
-from cae.runs.probe_images import INPUTS_TAG, PICTURES_TAG, PLUGIN_NAME, color_scales
+from cae.runs.probe_images import INPUTS_TAG, PLUGIN_NAME, color_scales
 from cae.tensorboard_plugin.listing import find_comparison, list_runs, read_comparison
 from cae.tensorboard_plugin.reader import BlobKeys, Reader
 
@@ -29,8 +29,8 @@ _TYPES = {".js": "text/javascript", ".css": "text/css"}
 _MOST_AT_ONCE = 16
 # In the place of a host's name.
 _EVERYBODY = "*"
-# What a sheet shows, to its tag and its place there.
-_SHEETS = {"reconstruction": (PICTURES_TAG, 0), "input": (INPUTS_TAG, 0), "corrupted": (INPUTS_TAG, 1)}
+# What a sheet shows; behind reconstructions as they stand in a run's inputs.
+_SHEETS = ("reconstruction", "input", "corrupted")
 
 Answer = Callable[[Reader, wrappers.Request], wrappers.Response]
 
@@ -135,11 +135,13 @@ class DecodersPlugin(base_plugin.TBPlugin):
         run, kind = _argument(request, "run"), _argument(request, "kind")
         if kind not in _SHEETS:
             raise errors.InvalidArgumentError(f"`kind` must be one of {', '.join(_SHEETS)}. Received: kind={kind!r}.")
-        tag, place = _SHEETS[kind]
-        step = _whole_number(_argument(request, "step")) if tag == PICTURES_TAG else None
-        sheet = reader.sheet(run, tag, step, place)
+        at = ""
+        if kind == "reconstruction":
+            step = _whole_number(_argument(request, "step"))
+            sheet, at = reader.reconstructions(run, step), f" at step {step}"
+        else:
+            sheet = reader.sheet(run, INPUTS_TAG, None, _SHEETS.index(kind) - 1)
         if sheet is None:
-            at = "" if step is None else f" at step {step}"
             raise errors.NotFoundError(f"{run} has no {kind} pictures{at}.")
         return http_util.Respond(request, sheet, "image/png")
 
@@ -153,8 +155,8 @@ class DecodersPlugin(base_plugin.TBPlugin):
             raise errors.InvalidArgumentError(
                 f"There must be as many `run` as `step`, 1 to {_MOST_AT_ONCE}. Received: {len(runs)} and {len(steps)}."
             )
-        places = [(run, PICTURES_TAG, _whole_number(step)) for run, step in zip(runs, steps, strict=True)]
-        found = self._pool.map(lambda place: reader.sheet(*place) or b"", places)
+        places = [(run, _whole_number(step)) for run, step in zip(runs, steps, strict=True)]
+        found = self._pool.map(lambda place: reader.reconstructions(*place) or b"", places)
         content = b"".join(len(sheet).to_bytes(4, "big") + sheet for sheet in found)
         return http_util.Respond(request, content, "application/octet-stream")
 

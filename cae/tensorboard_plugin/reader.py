@@ -14,7 +14,18 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 
 from cae.files import why
-from cae.runs.probe_images import FIGURES, FIGURES_TAG, INPUTS_TAG, PICTURES_TAG, PLUGIN_NAME, Probes, curve_name
+from cae.runs.probe_images import (
+    FIGURES,
+    FIGURES_TAG,
+    INPUTS_TAG,
+    PICTURES_TAG,
+    PLUGIN_NAME,
+    SIMPLE_NOTES_TAG,
+    SIMPLE_TAG,
+    Probes,
+    SimpleCode,
+    curve_name,
+)
 
 # Of a run and a tag: each step to the keys of its blobs, by which a provider hands them out.
 BlobKeys = dict[tuple[str, str], dict[int, list[str]]]
@@ -27,6 +38,8 @@ _MOST_SAID = 300
 Value = TypeVar("Value")
 # Folders whose events version 0.1.0 wrote, and TensorBoard shows as separate runs.
 _PARTS = ("validation", "train", "evaluation")
+# Between a run and the name of a simple code; no folder's path has it.
+BESIDE = "//"
 
 
 @dataclass(frozen=True)
@@ -73,8 +86,24 @@ class Reader:
             found = self._read_blob(run, tag, step, place)
         return found
 
+    def simple_codes(self, run: str | None = None) -> dict[str, tuple[float, list[SimpleCode]]]:
+        """What an evaluation measured beside each run, or beside one, and the time of it."""
+        found = self._ask(self.source.read_tensors, PLUGIN_NAME, SIMPLE_NOTES_TAG, run, downsample=_ALL)
+        return self._of_each(found, run_of, lambda tags: _codes(tags[SIMPLE_NOTES_TAG][-1]))
+
+    def reconstructions(self, run: str, step: int) -> bytes | None:
+        """The sheet of a run's step, or of a simple code beside it, which has one step; None where there is none."""
+        run, _, name = run.partition(BESIDE)
+        if not name:
+            return self.sheet(run, PICTURES_TAG, step)
+        names = [one.name for one in self._simple_codes_beside(run)]
+        return self.sheet(run, SIMPLE_TAG, None, names.index(name)) if name in names else None
+
     def figures(self, run: str) -> dict[int, dict[str, list[float]]]:
-        """A run's steps to each figure of all its probe images."""
+        """A run's steps to each figure of all its probe images; those of a simple code beside it at step 0."""
+        run, _, name = run.partition(BESIDE)
+        if name:
+            return {0: one.figures for one in self._simple_codes_beside(run) if one.name == name}  # noqa: B035
         found = self._ask(self.source.read_tensors, PLUGIN_NAME, FIGURES_TAG, run, downsample=_ALL)
         return {
             one.step: {name: values.tolist() for name, values in zip(FIGURES, one.numpy, strict=True)}
@@ -99,6 +128,9 @@ class Reader:
             if values:
                 found.setdefault(run_of(events), {}).update(values)
         return found
+
+    def _simple_codes_beside(self, run: str) -> list[SimpleCode]:
+        return self.simple_codes(run).get(run, (0.0, []))[1]
 
     def _ask(
         self, what: Callable[..., Any], plugin: str, tag: str | None = None, run: str | None = None, **more: int
@@ -162,6 +194,10 @@ class Reader:
         except (errors.NotFoundError, LookupError):  # of fast data loading and of the other one
             return None
         return blob
+
+
+def _codes(datum: provider.TensorDatum) -> tuple[float, list[SimpleCode]]:
+    return datum.wall_time, [SimpleCode.from_json(content) for content in datum.numpy.ravel().tolist()]
 
 
 def _hyperparameters(content: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cae.engine import start_engine
 from cae.errors import UserError
-from cae.messages import next_steps, tell
+from cae.messages import counting_lines, next_steps, tell
 from cae.runs import RunDirectory, check_is_writable
 from cae.workflows.planning import load_splits_with_progress
 
@@ -43,8 +44,8 @@ def evaluate_one(
     from cae.config import load_config
     from cae.data.pipeline import user_errors
     from cae.evaluation.evaluation_set import EvaluationSet
-    from cae.evaluation.results import evaluate_run, find_evaluation
-    from cae.features.describe import MOST_IMAGES, add_features, add_projector
+    from cae.evaluation.results import PARTS, evaluate_run, find_evaluation
+    from cae.features.describe import FEATURE_PARTS, MOST_IMAGES, add_features, add_projector, reason_against
     from cae.runs.page import write_run_page
     from cae.runs.trained import load_trained_run
 
@@ -52,11 +53,14 @@ def evaluate_one(
     splits = load_splits_with_progress(config.data, tell)
     if not overrides:
         _tell_of_other_parts(directory, splits, tell)
-    measured_on = EvaluationSet(splits, split)
+    measured_on = EvaluationSet(splits, split, config.logging.probe_images)
     check_metric(metric, measured_on.images.image_shape)
     load = cache(lambda: load_trained_run(directory, lambda _: splits, overrides))
-    with user_errors():
+    looks_at_codes = features or (features is None and not reason_against(measured_on))
+    with user_errors(), contextlib.ExitStack() as stack:
         evaluation = None if again else find_evaluation(directory, config, measured_on, out)
+        parts = (PARTS if evaluation is None else 1) + (FEATURE_PARTS if looks_at_codes else 0)
+        tell = stack.enter_context(counting_lines(tell, parts))
         if evaluation is None or projector:
             check_is_writable(out)
         if evaluation is None:

@@ -4,12 +4,15 @@ import csv
 import functools
 import json
 import math
+import re
 import shutil
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cae import messages
 from cae.commands.main import main
 from tests.conftest import make_images
 
@@ -35,6 +38,24 @@ def evaluate(run_command, *arguments):
     code, out, err = run_command("evaluate", *arguments)
     assert code == 0, err
     return out
+
+
+def test_an_evaluation_that_was_silent_says_how_far_it_is(trained, run_command, monkeypatch):
+    monkeypatch.setattr(messages, "_SILENCE_SECONDS", 0.02)
+    code, out, err = run_command("evaluate", trained(), "--again")
+    assert code == 0
+    shares = [int(share) for share in re.findall(r"^  (\d+)% done, \d+:\d\d so far$", err, re.MULTILINE)]
+    assert shares == sorted(shares)
+    assert shares[-1] > 50
+    assert len(set(shares)) > 2
+    assert "% done" not in out
+
+
+def test_silence_lasts_less_than_two_seconds(capsys):
+    with messages.reporting(), messages.counting(4) as part_done:
+        part_done()
+        time.sleep(2)
+    assert capsys.readouterr().err == "  25% done, 0:02 so far\n"
 
 
 def table(path):

@@ -18,7 +18,15 @@ from cae.features.projector import tint, write_projector
 from cae.measures.catalogue import metric
 from cae.pictures import reconstruction_grid
 from cae.runs import RunDirectory
-from cae.runs.probe_images import FIGURES, figures_summary, inputs_summary, pictures_summary
+from cae.runs.events import replace_events
+from cae.runs.probe_images import (
+    FIGURES,
+    SimpleCode,
+    figures_summary,
+    inputs_summary,
+    pictures_summary,
+    simple_codes_summary,
+)
 from cae.training.tensorboard import TensorBoardWriter
 from tests.comparison.example import make_example
 from tests.conftest import make_images
@@ -75,6 +83,12 @@ def write_runs(logdir):
             write_run(run, contender, images, level)
         contenders.append(replace(contender, runs=runs))
     comparison = replace(comparison, contenders=tuple(contenders))
+    pictures = [np.full_like(images, level) for level in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    codes = [
+        SimpleCode(name, 32, "test", {"psnr": 9.0}, {one: [9.0] * len(images) for one in FIGURES})
+        for name in ("mean_image", "pca", "resize", "block_klt", "zonal_dct")
+    ]
+    replace_events(Path(contenders[0].runs[0].path), ".baselines", [(0, simple_codes_summary(codes, pictures))])
     write_events(comparison, exhibits, folder / "comparison", folder)
     codes = np.random.default_rng(0).normal(size=(40, 6))
     classes = np.arange(40) % 4
@@ -141,11 +155,13 @@ def test_every_dashboard_shows_something_without_a_click(browser, shown, dashboa
         frame = page.locator(element).element_handle().content_frame()
         frame.locator("td.reconstruction[data-step='24']").first.wait_for()
         heads = frame.locator("thead [data-column]")
-        assert heads.count() == DECODERS  # one seed of each
+        assert heads.count() == DECODERS + 3  # one seed of each, and baselines
+        assert frame.locator("#picker").is_visible()
         assert frame.evaluate("(g => g.scrollWidth <= g.clientWidth)(document.getElementById('grid'))")
         frame.locator("tbody tr:last-child td.best").wait_for()
         for row in frame.locator("tbody tr").all():
             values = [float(text.split()[0]) for text in row.locator(".psnr").all_inner_texts()]
+            assert values[-3:] == [9.0] * 3
             assert values == sorted(values, reverse=True)  # of these runs the order is the same for every image
             assert row.locator("td.best .psnr").inner_text().startswith(f"{max(values):.2f}")
     page.close()

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from cae.commands.main import main
+from cae.config import load_config
+from cae.data.load import load_splits
 from cae.inference import TrainedAutoencoder
 from tests.comparison.report.parsed import Page
 from tests.tensorboard_plugin.conftest import HOSTILE, NOISY, SUBPIXEL, UNPOOL, ask
@@ -98,6 +100,31 @@ def test_pictures_of_several_runs_and_steps_come_in_one_answer(server):
     alone = [sheet if status == 200 else b"" for status, sheet in sheets]
     assert content == b"".join(len(sheet).to_bytes(4, "big") + sheet for sheet in alone)
     assert len(set(alone)) == 4
+
+
+def test_what_baselines_make_of_the_probe_images_stands_beside_the_runs_that_were_evaluated(server, runs):
+    content, _ = listed(server)
+    simple = {one["kind"]: one for one in content["simple"]}
+    results = json.loads((runs / SUBPIXEL / "evaluation" / "results.json").read_text())
+    assert simple.keys() == {*results["baselines"], *results["floors"]}
+    assert {one["experiment"] for one in simple.values()} == {"decoders"}
+    for kind, measured in {**results["baselines"], **results["floors"]}.items():
+        assert simple[kind]["last"]["evaluation/test/psnr"] == measured["psnr"]
+        assert simple[kind]["values"] == measured["values"]
+    mean = simple["mean_image"]
+    probes = content["probes"][mean["probes"]]
+    training = load_splits(load_config(runs / SUBPIXEL / "config.yaml").data).train
+    expected = training.read(np.arange(len(training)))[..., 0].mean(axis=0)
+    status, figures = ask(server, "figures", run=mean["name"])
+    assert status == 200
+    for image in range(12):
+        shown = picture(server, image, probes, run=mean["name"], kind="reconstruction", step=0)
+        assert np.abs(shown - expected).max() < 0.51
+        given = picture(server, image, probes, run=SUBPIXEL, kind="input")
+        error = np.mean(((given - expected) / 255) ** 2)
+        assert figures["0"]["psnr"][image] == pytest.approx(-10 * np.log10(error), rel=1e-4)
+    assert ask(server, "sheet", run=f"{SUBPIXEL}//nothing", kind="reconstruction", step=0)[0] == 404
+    assert ask(server, "figures", run=f"{SUBPIXEL}//nothing") == (200, {})
 
 
 def test_corrupted_inputs_are_there_where_there_is_corruption(server):

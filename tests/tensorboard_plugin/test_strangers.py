@@ -9,9 +9,10 @@ from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.util import tensor_util
 from werkzeug.test import Client
 
-from cae.runs.probe_images import PLUGIN_NAME, inputs_summary, pictures_summary
+from cae.runs.probe_images import PLUGIN_NAME, inputs_summary, pictures_summary, simple_codes_summary
 from cae.tensorboard_plugin.plugin import DecodersPlugin
 
 pytestmark = pytest.mark.filterwarnings("ignore:html5lib:DeprecationWarning")
@@ -45,6 +46,13 @@ def hostile_settings(content):
     return summary
 
 
+def hostile_simple_codes(notes):
+    """What an evaluation measured beside a run, with other notes."""
+    summary = simple_codes_summary([], [])
+    summary.value[1].tensor.CopyFrom(tensor_util.make_tensor_proto([notes]))
+    return summary
+
+
 HOSTILE = {
     "no json": [hostile_probes(b"\xff{")],
     "nested": [hostile_probes(b"[" * 100_000)],
@@ -56,6 +64,8 @@ HOSTILE = {
         )
     ],
     "settings": [inputs_summary(IMAGES, ["a", "b"]), hostile_settings(b"\xff\xff\xff")],
+    "simple codes": [inputs_summary(IMAGES, ["a", "b"]), hostile_simple_codes(b'{"name": "pca", "values": "many"}')],
+    "no simple codes": [inputs_summary(IMAGES, ["a", "b"]), hostile_simple_codes(7.0)],
     "pictures": [
         inputs_summary(IMAGES, ["a", "b"]),
         summary_pb2.Summary(

@@ -65,12 +65,12 @@ export function updateCompare(found) {
   }
   const columns = columnsOf(found);
   const rows = rowsOf(found);
-  const { order, loupe } = state.get();
+  const { loupe } = state.get();
   const key = JSON.stringify([
     columns.map((one) => [one.kind, one.run.name]),
     rows.map((row) => row.image),
     found.digest,
-    order,
+    found.order,
     loupe,
   ]);
   if (key !== built) build(found, columns, rows);

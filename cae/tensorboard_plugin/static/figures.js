@@ -33,9 +33,9 @@ export function decimal(value, decimals) {
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
 }
 
-/** `validation/psnr` for people. */
+/** `validation/psnr` and `evaluation/test/psnr` for people. */
 export function figureTitle(name) {
-  const parts = name.split("/");
+  const parts = name.replace(/^evaluation\/(?=.*\/)/, "").split("/");
   const last = parts.pop();
   const title = catalogue.get(last)?.title ?? last.replaceAll("_", " ");
   return parts.length ? `${parts.join(" ")} ${title}` : title;

@@ -2,18 +2,17 @@
 
 import { breakable, h } from "./dom.js";
 import { figureText } from "./figures.js";
-import { explained, nearestStep, plain, shortName, valueIn } from "./runs.js";
-import * as state from "./state.js";
+import { explained, isSimple, nearestStep, plain, shortName, valueIn } from "./runs.js";
 
 const SEED = /, (seed [^,()]+)$/; // of a label: stands in a line of its own
 
 /** Heads over neighbours that have the same value; none where columns are ordered by a metric. */
 export function groupRow(found, columns) {
-  const { order } = state.get();
+  const { order } = found;
   if (order.startsWith("last/")) return null;
   const spans = [];
   for (const column of columns) {
-    const value = column.kind === "reconstruction" ? groupTitle(order, valueIn(column.run, order)) : "";
+    const value = column.kind === "reconstruction" ? groupTitle(order, column.run) : "";
     if (spans.length && spans.at(-1).value === value) spans.at(-1).number += 1;
     else spans.push({ value, number: 1 });
   }
@@ -30,7 +29,9 @@ export function groupRow(found, columns) {
 }
 
 /** What runs of a group have in common: a name for itself, a number or a switch with what it is of. */
-function groupTitle(order, value) {
+function groupTitle(order, run) {
+  if (isSimple(run)) return "nothing trained";
+  const value = valueIn(run, order);
   const name = shortName(order.slice(order.indexOf("/") + 1));
   if (value === undefined) return `${name} not known`;
   return typeof value === "string" ? value : `${name} ${plain(value)}`;
@@ -45,7 +46,12 @@ export function headRow(found, columns) {
       kind === "reconstruction"
         ? h(
             "th",
-            { scope: "col", "data-column": number, title: run.name },
+            {
+              scope: "col",
+              "data-column": number,
+              class: isSimple(run) ? "simple" : null,
+              title: isSimple(run) ? null : run.name,
+            },
             h(
               "span",
               {
@@ -69,7 +75,7 @@ export function headRow(found, columns) {
 /** A label without what the head over its group says. */
 function shortLabel(found, run) {
   const label = found.labels.get(run.name).replace(SEED, "");
-  const { order } = state.get();
+  const { order } = found;
   const group = order === "hyperparameters/upsampling" ? `${valueIn(run, order)}` : "";
   return group && (label === group || label.startsWith(`${group} `) || label.startsWith(`${group},`))
     ? label.slice(group.length).replace(/^,? /, "")
@@ -78,13 +84,14 @@ function shortLabel(found, run) {
 
 /** The small print: the seed, the value that columns are ordered by, and the step where it is another one. */
 export function updateHeads(root, found, columns) {
-  const { order } = state.get();
+  const { order } = found;
   const seedOf = (run) => found.labels.get(run.name).match(SEED)?.[1] ?? "";
   for (const head of root.querySelectorAll("thead [data-column]")) {
     const { run } = columns[Number(head.dataset.column)];
     const step = nearestStep(run, found.step);
-    const value = order.startsWith("last/") ? figureText(order, valueIn(run, order)) : "";
-    const at = step === found.step ? "" : `at step ${step?.toLocaleString("en") ?? "–"}`;
+    const reached = order.startsWith("last/") ? figureText(order, valueIn(run, order)) : "";
+    const value = isSimple(run) && valueIn(run, order) === undefined ? `${run.values} values` : reached;
+    const at = step === found.step || isSimple(run) ? "" : `at step ${step?.toLocaleString("en") ?? "–"}`;
     const detail = head.querySelector(".detail");
     const text = [seedOf(run), value, at].filter(Boolean).join(" · ");
     if (detail.textContent !== text) detail.textContent = text;

@@ -1,9 +1,11 @@
 // The list of runs, by experiment: which ones are columns.
 
 import { breakable, h } from "./dom.js";
-import { figureText } from "./figures.js";
-import { firstChoice } from "./runs.js";
+import { figureText, figureTitle } from "./figures.js";
+import { baselines, explained, firstChoice, isSimple, orderByPsnr } from "./runs.js";
 import * as state from "./state.js";
+
+const SIMPLE = "Baselines (nothing trained)";
 
 let built = "";
 
@@ -13,6 +15,7 @@ export function updatePicker(root, found) {
   const chosen = new Set(found.columns.map((run) => run.name));
   const key = JSON.stringify([
     found.comparable.map((run) => [run.name, run.last["validation/psnr"]]),
+    found.simple,
     [...chosen],
     filter,
     runs === null,
@@ -34,7 +37,7 @@ function matching(found, filter) {
   } catch {
     // Half a regular expression, while it is typed, filters nothing.
   }
-  return found.comparable.filter(fits);
+  return [...found.comparable, ...found.simple].filter(fits);
 }
 
 function head(found, shown, chosen) {
@@ -62,12 +65,12 @@ function head(found, shown, chosen) {
       { class: "actions" },
       action("All", "Every run of this list", [...others, ...names]),
       action("None", "No run of this list", others),
-      action("One seed each", "The lowest seed of each decoder", firstChoice(ofExperiment(found, shown))),
+      action("One seed each", "The lowest seed of each decoder", seedsOf(found, shown)),
     ),
     h(
       "p",
       { class: "quiet" },
-      `${chosen.size} of ${found.comparable.length} ${found.comparable.length === 1 ? "run" : "runs"} shown`,
+      `${found.columns.filter((run) => !isSimple(run)).length} of ${found.comparable.length} ${found.comparable.length === 1 ? "run" : "runs"} shown`,
     ),
     found.hidden
       ? h(
@@ -81,22 +84,29 @@ function head(found, shown, chosen) {
   );
 }
 
-const ofExperiment = (found, shown) => shown.filter((run) => run.experiment === found.experiment);
+/** Of the experiment that is shown, a run of each decoder, and the baselines. */
+function seedsOf(found, shown) {
+  const near = shown.filter((run) => run.experiment === found.experiment);
+  return [...firstChoice(near.filter((run) => !isSimple(run))), ...baselines(near.filter(isSimple))];
+}
 
 function lists(found, shown, chosen) {
   const groups = new Map();
   // The experiment that is shown comes first.
   const ordered = [...shown].sort((a, b) => (b.experiment === found.experiment) - (a.experiment === found.experiment));
-  for (const run of ordered) groups.set(run.experiment, [...(groups.get(run.experiment) ?? []), run]);
-  return [...groups].map(([experiment, runs]) =>
+  for (const run of ordered) {
+    const group = isSimple(run) ? SIMPLE : run.experiment;
+    groups.set(group, [...(groups.get(group) ?? []), run]);
+  }
+  return [...groups].map(([group, runs]) =>
     h(
       "fieldset",
       {},
-      h("legend", {}, experiment || found.listing.logdir.split(/[\\/]/).pop() || found.listing.logdir),
+      h("legend", {}, group || found.listing.logdir.split(/[\\/]/).pop() || found.listing.logdir),
       runs.map((run) =>
         h(
           "label",
-          { class: "run", title: run.name },
+          { class: "run", title: isSimple(run) ? explained(run) : run.name },
           h("input", {
             type: "checkbox",
             checked: chosen.has(run.name),
@@ -107,14 +117,17 @@ function lists(found, shown, chosen) {
           h("span", { class: "run-name" }, breakable(found.labels.get(run.name))),
           h(
             "span",
-            { class: "quiet", title: "validation PSNR of the last epoch" },
-            figureText("psnr", run.last["validation/psnr"]),
+            { class: "quiet", title: figureTitle(figureOf(run)) },
+            figureText("psnr", run.last[figureOf(run)]),
           ),
         ),
       ),
     ),
   );
 }
+
+/** The PSNR beside a name: a run's of the last epoch. */
+const figureOf = (run) => (isSimple(run) ? orderByPsnr([run]).slice("last/".length) : "validation/psnr");
 
 function tick(found, name, isChosen) {
   const others = found.columns.map((run) => run.name).filter((one) => one !== name);

@@ -71,6 +71,7 @@ function labelsWithin(runs) {
 
 /** Everything in which a run differs from others, a line each, and what its kind of upsampling does. */
 export function explained(run, runs, kinds) {
+  if (isSimple(run)) return `${run.title}: ${run.about}. ${run.values} values, nothing trained.`;
   const kind = run.hyperparameters[KIND];
   const near = runs.filter((one) => one.experiment === run.experiment);
   const lines = differing(near)
@@ -99,6 +100,23 @@ export function firstChoice(runs) {
     .map((one) => [...one.runs].sort((a, b) => (a.hyperparameters.seed ?? 0) - (b.hyperparameters.seed ?? 0))[0].name);
 }
 
+const BASELINES = ["mean_image", "resize", "pca"];
+
+/** Whether it is a code without training, measured beside the runs, rather than a run. */
+export const isSimple = (run) => run.kind !== undefined;
+
+/** Simple codes to show when none were chosen, one of each kind. */
+export const baselines = (simple) =>
+  BASELINES.map((kind) => simple.find((one) => one.kind === kind)?.name).filter(Boolean);
+
+/** By the PSNR of the images that simple codes and runs were measured on; else by that of validation images. */
+export function orderByPsnr(columns) {
+  const [simple, trained] = [columns.filter(isSimple), columns.filter((run) => !isSimple(run))];
+  const known = simple.flatMap((one) => Object.keys(one.last)).filter((name) => name.endsWith("/psnr"));
+  const name = trained.length ? known.find((name) => trained.every((run) => name in run.last)) : known[0];
+  return `last/${name ?? "validation/psnr"}`;
+}
+
 /** What a run is ordered by; `order` is `hyperparameters/NAME` or `last/NAME`. */
 export function valueIn(run, order) {
   const cut = order.indexOf("/");
@@ -121,7 +139,7 @@ export function ordered(runs, order, largerIsBetter) {
 
 /** All steps that any of the runs has. */
 export const allSteps = (runs) =>
-  [...new Set(runs.flatMap((run) => run.steps.map(([step]) => step)))].sort((a, b) => a - b);
+  [...new Set(runs.flatMap((run) => (isSimple(run) ? [] : run.steps.map(([step]) => step))))].sort((a, b) => a - b);
 
 /** A run's step nearest to one that is wanted, the earlier of two; null where it has none. */
 export function nearestStep(run, wanted) {

@@ -52,15 +52,13 @@ export function session() {
   const chosen = state.get();
   const { comparable, ...known } = knownOf(host.runFilter(), chosen);
   const names = new Set(chosen.runs ?? known.first);
-  const columns = runs.ordered(
-    comparable.filter((run) => names.has(run.name)),
-    chosen.order,
-    largerIsBetter(),
-  );
+  const shown = [...comparable, ...known.simple].filter((run) => names.has(run.name));
+  const order = chosen.order ?? runs.orderByPsnr(shown);
+  const columns = runs.ordered(shown, order, largerIsBetter());
   const steps = runs.allSteps(columns);
   const step = chosen.step === null ? steps.at(-1) : nearest(steps, chosen.step);
   return {
-    ...{ ...known, listing, scales, comparable, columns, steps, step },
+    ...{ ...known, listing, scales, comparable, order, columns, steps, step },
     probes: listing.probes[known.digest] ?? null,
     hidden: listing.runs.length - known.passing.length,
   };
@@ -80,6 +78,9 @@ function knownOf(filter, { probes, experiment, runs: names }) {
   const comparable = passing.filter((run) => run.probes === digest);
   const others = comparable.filter((run) => run.experiment === experiment);
   const current = (others[0] ?? runs.newest(comparable))?.experiment;
+  const simple = listing.simple.filter((one) => one.probes === digest && one.experiment === current);
+  const labels = runs.labels(comparable);
+  for (const one of simple) labels.set(one.name, one.title);
   const found = {
     filter,
     passing,
@@ -88,8 +89,9 @@ function knownOf(filter, { probes, experiment, runs: names }) {
     comparable,
     experiments: [...new Set(passing.map((run) => run.experiment))].sort(),
     experiment: current,
-    labels: runs.labels(comparable),
-    first: runs.firstChoice(comparable.filter((run) => run.experiment === current)),
+    simple,
+    labels,
+    first: [...runs.firstChoice(comparable.filter((run) => run.experiment === current)), ...runs.baselines(simple)],
   };
   kept = { key, listing, found };
   return found;
@@ -126,7 +128,8 @@ export function figuresAt(run, step) {
 
 /** Images in the order of the rows, each with how far apart the columns' PSNRs are, in dB. */
 export function rowsOf(found) {
-  const columns = found.columns.map((run) => figuresAt(run, runs.nearestStep(run, found.step))?.psnr ?? []);
+  const trained = found.columns.filter((run) => !runs.isSimple(run));
+  const columns = trained.map((run) => figuresAt(run, runs.nearestStep(run, found.step))?.psnr ?? []);
   const rows = found.probes.names.map((_, image) => ({ image, spread: deviation(columns.map((psnr) => psnr[image])) }));
   return state.get().rows === "disagreement" ? rows.sort((a, b) => b.spread - a.spread) : rows;
 }

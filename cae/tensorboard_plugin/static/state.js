@@ -8,7 +8,7 @@ const DEFAULTS = Object.freeze({
   runs: null, // names of the chosen runs
   step: null, // null is the last one, also when there are more
   show: "reconstruction",
-  order: "last/validation/psnr", // what columns are ordered by
+  order: null, // what columns are ordered by; null is the PSNR that is known of all of them
   rows: "dataset", // or "disagreement"
   row: 0, // the image that the keyboard is at
   column: 0,

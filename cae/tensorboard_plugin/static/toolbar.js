@@ -27,10 +27,10 @@ let found = null;
 
 export function updateToolbar(above, below, session) {
   found = session;
-  const { show, order, rows, size, loupe } = state.get();
+  const { show, rows, size, loupe } = state.get();
   const key = JSON.stringify([
     show,
-    order,
+    session.order,
     rows,
     size,
     loupe,
@@ -101,7 +101,7 @@ function gridControls(session) {
           (digest) => state.set({ probes: digest, runs: null, step: null }),
         )
       : null,
-    select("Columns by", orderOptions(session.comparable), state.get().order, (order) => state.set({ order }), {
+    select("Columns by", orderOptions(session), session.order, (order) => state.set({ order }), {
       id: "order",
     }),
     select(
@@ -234,8 +234,7 @@ function setOption(session, { digest, number }) {
   return [digest, `${names.length} of ${width}×${height}${noise} (${number} ${number === 1 ? "run" : "runs"})`];
 }
 
-function orderOptions(comparable) {
-  const chosen = state.get().order;
+function orderOptions({ comparable, order: chosen }) {
   const settings = runs.differing(comparable).map((name) => [`hyperparameters/${name}`, name]);
   if (!settings.some(([order]) => order === "hyperparameters/upsampling"))
     settings.unshift(["hyperparameters/upsampling", "upsampling"]);
