@@ -1,0 +1,211 @@
+"""Make the pictures of README and docs again, each by the commands that stand beside it in the text.
+
+    python scripts/make_pictures.py [--runs-dir runs] [NAME ...]
+
+| name | pictures | time on 2 cores |
+|---|---|---|
+| quickstart | docs/images/quickstart.png, model.png | 2 minutes |
+| comparison | docs/images/comparison.png, tensorboard_tab*.png | 10 minutes |
+| codes | docs/codes: needs the complete Fashion-MNIST | 10 minutes |
+| features | docs/features: likewise | 5 minutes |
+| upsampling | docs/upsampling | a minute |
+| zoo | docs/zoo, from its records | seconds |
+
+Runs that are there already are taken as they are. Screenshots need `playwright` (requirements-dev.txt) and a Chromium.
+The pictures of docs/study are made with its records, by `docs/study/reproduce.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+IMAGES = DOCS / "images"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# What the text names, by the group of pictures that it makes; `runs` stands for --runs-dir.
+COMMANDS = {
+    "quickstart": (
+        "python train.py",
+        "python evaluate.py runs/quickstart/conv_transpose",
+        "python -m cae describe configs/quickstart.yaml --figure model.png",
+    ),
+    "comparison": (
+        "python train.py configs/compare_decoders.yaml",
+        "python evaluate.py runs/compare_decoders",
+    ),
+    "codes": (
+        "python train.py configs/fashion_mnist_codes.yaml",
+        "python evaluate.py runs/fashion_mnist_codes/seed0 --projector",
+    ),
+    "features": (
+        "python train.py configs/fashion_mnist_features.yaml",
+        "python -m cae visualize runs/fashion_mnist/features --maps top:12",
+    ),
+    "upsampling": ("python -m docs.upsampling",),
+    "zoo": ("python -m docs.zoo",),
+}
+
+# A single run that is there would get another name; a grid passes over its runs.
+TRAINED = {
+    "python train.py": "quickstart/conv_transpose",
+    "python train.py configs/fashion_mnist_features.yaml": "fashion_mnist/features",
+}
+
+
+def main() -> int:
+    """Run the commands, then take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(COMMANDS)}; default: all")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(COMMANDS):
+        parser.error(f"{', '.join(sorted(unknown))}: must be of {', '.join(COMMANDS)}")
+    runs = options.runs_dir.resolve()
+    for name in options.names or COMMANDS:
+        for command in COMMANDS[name]:
+            run(command, runs)
+        PICTURES.get(name, lambda runs: None)(runs)
+    return 0
+
+
+def run(command: str, runs: Path) -> None:
+    """Run a command of the text, unless the run that it trains is there."""
+    if command in TRAINED and (runs / TRAINED[command] / "summary.json").exists():
+        return
+    _, *words = command.split()
+    words = [str(runs / word.partition("/")[2]) if word.startswith("runs/") else word for word in words]
+    if words[0] == "train.py":
+        words += ["--runs-dir", str(runs)]
+    print(f"$ {command}", flush=True)
+    subprocess.run([sys.executable, *words], cwd=ROOT, check=True)
+
+
+def take_quickstart(runs: Path) -> None:
+    """Best, median and worst reconstructions, and the model."""
+    evaluation = runs / "quickstart" / "conv_transpose" / "evaluation"
+    shutil.copy(evaluation / "reconstructions.png", IMAGES / "quickstart.png")
+    shutil.move(ROOT / "model.png", IMAGES / "model.png")
+
+
+def take_comparison(runs: Path) -> None:
+    """The tab in TensorBoard, and the page of a comparison."""
+    folder = runs / "compare_decoders"
+    with browsing() as browser, serving(folder) as address:
+        for file, size, dark, view in TAB:
+            page = browser.new_page(viewport=dict(zip(("width", "height"), size, strict=True)))
+            part = f"&p.cae.view={urllib.parse.quote(json.dumps(view))}" if view else ""
+            page.goto(f"{address}?darkMode={str(dark).lower()}#cae{part}")
+            frame = page.wait_for_selector("iframe[src*='name=cae']").content_frame()
+            if view.get("view") == "summary":
+                frame.locator(".report .card").wait_for()
+            else:
+                frame.locator("tbody tr:last-child .spread", has_text="dB").wait_for()
+                frame.wait_for_function("!document.querySelector('td.waiting')")
+            page.mouse.move(0, 0)
+            save(page.screenshot(), IMAGES / file)
+            page.close()
+        page = browser.new_page(viewport={"width": 1000, "height": 1580})
+        page.goto((folder / "comparison" / "comparison.html").as_uri())
+        save(page.screenshot(), IMAGES / "comparison.png")
+
+
+# Each picture of the tab with the window's size, whether it is dark, and what differs from the first view.
+TAB: tuple[tuple[str, tuple[int, int], bool, dict[str, Any]], ...] = (
+    ("tensorboard_tab.png", (1440, 900), False, {}),
+    (
+        "tensorboard_tab_errors.png",
+        (1280, 820),
+        True,
+        {
+            "show": "signed",
+            "rows": "disagreement",
+            "order": "hyperparameters/upsampling",
+            "loupe": True,
+            "point": {"image": 4, "x": 14, "y": 17},
+            "picker": False,
+        },
+    ),
+    (
+        "tensorboard_tab_wipe.png",
+        (1280, 820),
+        False,
+        {"row": 4, "stage": {"mode": "wipe", "a": "resize_nearest", "b": "max_unpool", "position": 0.5}},
+    ),
+    ("tensorboard_tab_summary.png", (1280, 820), False, {"view": "summary"}),
+)
+
+
+def take_codes(runs: Path) -> None:
+    """Neighbours, interpolation and traversal, and the projector after a few seconds of turning."""
+    run_path = runs / "fashion_mnist_codes" / "seed0"
+    for name in ("neighbours.png", "interpolation.png", "traversal.png"):
+        shutil.copy(run_path / "evaluation" / name, DOCS / "codes" / name)
+    with browsing() as browser, serving(run_path) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 820})
+        page.goto(f"{address}#projector")
+        page.locator("vz-projector canvas").first.wait_for()
+        page.wait_for_timeout(10_000)  # thumbnails and PCA are computed in the browser
+        save(page.screenshot(), DOCS / "codes" / "projector.png")
+
+
+def take_features(runs: Path) -> None:
+    """The pictures of the feature maps that the page shows."""
+    for picture in (DOCS / "features").glob("*.png"):
+        shutil.copy(runs / "fashion_mnist" / "features" / "visualization" / picture.name, picture)
+
+
+PICTURES: dict[str, Callable[[Path], None]] = {
+    "quickstart": take_quickstart,
+    "comparison": take_comparison,
+    "codes": take_codes,
+    "features": take_features,
+}
+
+
+@contextlib.contextmanager
+def browsing() -> Iterator[Any]:
+    """A Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def serving(logdir: Path) -> Iterator[str]:
+    """A TensorBoard with the tab; gives its address."""
+    command = [sys.executable, "-m", "cae", "tensorboard", str(logdir), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().removeprefix("TensorBoard: ").strip()
+        finally:
+            process.terminate()
+
+
+def save(screenshot: bytes, path: Path) -> None:
+    """Keep a screenshot with 256 colours: a fraction of the size, and not seen."""
+    path.write_bytes(screenshot)
+    with Image.open(path) as picture:
+        reduced = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    reduced.save(path, optimize=True)
+    print(path.relative_to(ROOT), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
