@@ -1,15 +1,20 @@
 """Make the pictures of README and docs again, each by the commands that stand beside it in the text.
 
     python scripts/make_pictures.py [--runs-dir runs] [NAME ...]
+    python scripts/make_pictures.py dashboards --quick --runs-dir FOLDER
 
 | name | pictures | time on 2 cores |
 |---|---|---|
 | quickstart | docs/images/quickstart.png, model.png | 2 minutes |
+| dashboards | docs/images/dashboard_*.png: every dashboard of TensorBoard as README's commands leave it | 12 minutes |
 | comparison | docs/images/comparison.png, tensorboard_tab*.png | 10 minutes |
 | codes | docs/codes: needs the complete Fashion-MNIST | 10 minutes |
 | features | docs/features: likewise | 5 minutes |
 | upsampling | docs/upsampling | a minute |
 | zoo | docs/zoo, from its records | seconds |
+
+`dashboards` fails unless every dashboard shows something without a click. With --quick it looks at ten decoders with
+three seeds, one epoch of tiny models each, and puts its pictures into the folder of runs.
 
 Runs that are there already are taken as they are. Screenshots need `playwright` (requirements-dev.txt) and a Chromium.
 The pictures of docs/study are made with its records, by `docs/study/reproduce.py`.
@@ -24,30 +29,35 @@ import shutil
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from cae.measures.catalogue import METRICS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 IMAGES = DOCS / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # What the text names, by the group of pictures that it makes; `runs` stands for --runs-dir.
+README = (
+    "python train.py",
+    "python evaluate.py runs/quickstart/conv_transpose --projector",
+    "python train.py configs/compare_decoders.yaml",
+    "python evaluate.py runs/compare_decoders",
+)
 COMMANDS = {
+    "dashboards": README,
     "quickstart": (
-        "python train.py",
-        "python evaluate.py runs/quickstart/conv_transpose",
+        *README[:2],
         "python -m cae describe configs/quickstart.yaml --figure model.png",
     ),
-    "comparison": (
-        "python train.py configs/compare_decoders.yaml",
-        "python evaluate.py runs/compare_decoders",
-    ),
+    "comparison": README[2:],
     "codes": (
         "python train.py configs/fashion_mnist_codes.yaml",
-        "python evaluate.py runs/fashion_mnist_codes/seed0 --projector",
+        "python evaluate.py runs/fashion_mnist_codes/code_64-seed=0 --projector",
     ),
     "features": (
         "python train.py configs/fashion_mnist_features.yaml",
@@ -62,6 +72,8 @@ TRAINED = {
     "python train.py": "quickstart/conv_transpose",
     "python train.py configs/fashion_mnist_features.yaml": "fashion_mnist/features",
 }
+TINY = ("training.epochs=1", "model.encoder.filters=[4, 8]")
+QUICK = {README[0]: TINY, README[2]: (*TINY, "grid.seed=[0, 1, 2]")}
 
 
 def main() -> int:
@@ -69,27 +81,71 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(COMMANDS)}; default: all")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
+    parser.add_argument("--quick", action="store_true", help="tiny models, for `dashboards`: three seeds of each")
     options = parser.parse_args()
     if unknown := set(options.names) - set(COMMANDS):
         parser.error(f"{', '.join(sorted(unknown))}: must be of {', '.join(COMMANDS)}")
     runs = options.runs_dir.resolve()
     for name in options.names or COMMANDS:
         for command in COMMANDS[name]:
-            run(command, runs)
+            run(command, runs, QUICK if options.quick else {})
+        if name == "dashboards":
+            take_dashboards(runs, runs if options.quick else IMAGES)
         PICTURES.get(name, lambda runs: None)(runs)
     return 0
 
 
-def run(command: str, runs: Path) -> None:
-    """Run a command of the text, unless the run that it trains is there."""
+def run(command: str, runs: Path, changes: Mapping[str, Sequence[str]]) -> None:
+    """Run a command of the text, perhaps with more words, unless the run that it trains is there."""
     if command in TRAINED and (runs / TRAINED[command] / "summary.json").exists():
         return
     _, *words = command.split()
     words = [str(runs / word.partition("/")[2]) if word.startswith("runs/") else word for word in words]
     if words[0] == "train.py":
-        words += ["--runs-dir", str(runs)]
+        words += ["--runs-dir", str(runs), *changes.get(command, ())]
     print(f"$ {command}", flush=True)
     subprocess.run([sys.executable, *words], cwd=ROOT, check=True)
+
+
+# What each dashboard shows without a click: an element, and words in the first one of its kind.
+FIRST_LOOK = {
+    "": ("iframe[src*='name=cae']", ()),  # the tab of decoders comes first
+    "timeseries": ("scalar-card", ("loss",)),
+    "custom_scalars": ("tf-custom-scalar-multi-line-chart-card", ("Matches ({curves})",)),
+    "images": ("tf-image-loader img", ()),
+    "hparams": ("tf-hparams-table-view", tuple(f"test {one.full_title}" for one in METRICS if one.name != "ms_ssim")),
+    "text": ("tf-text-loader tf-markdown-view", ()),
+    "projector": ("vz-projector .numDataPoints", ("0",)),
+}
+
+
+def look_at(page: Any, address: str, dashboard: str, num_runs: int) -> Any:
+    """Open a dashboard of a TensorBoard over so many trainings, and wait for what it shows; gives the element."""
+    element, words = FIRST_LOOK[dashboard]
+    page.goto(f"{address}#{dashboard}")
+    first = page.locator(element).first
+    first.wait_for()
+    for word in words:  # training and validation are a curve each
+        first.filter(has_text=word.format(curves=2 * num_runs)).wait_for()
+    if dashboard == "images":
+        first.evaluate("image => image.decode()")
+    elif dashboard == "":
+        frame = first.element_handle().content_frame()
+        frame.locator("td.reconstruction[data-step]").first.wait_for()
+        frame.locator("tbody tr:last-child td.best").wait_for()
+    return first
+
+
+def take_dashboards(runs: Path, out: Path) -> None:
+    """Every dashboard as it is found, in a window of 1440x900."""
+    num_runs = len([*runs.glob("*/**/model.weights.h5")])
+    with browsing() as browser, serving(runs) as address:
+        for dashboard in FIRST_LOOK:
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            look_at(page, address, dashboard, num_runs)
+            page.wait_for_load_state("networkidle")
+            save(page.screenshot(), out / f"dashboard_{dashboard or 'first'}.png")
+            page.close()
 
 
 def take_quickstart(runs: Path) -> None:
@@ -112,7 +168,7 @@ def take_comparison(runs: Path) -> None:
                 frame.locator(".report .card").wait_for()
             else:
                 frame.locator("tbody tr:last-child .spread", has_text="dB").wait_for()
-                frame.wait_for_function("!document.querySelector('td.waiting')")
+                page.wait_for_load_state("networkidle")
             page.mouse.move(0, 0)
             save(page.screenshot(), IMAGES / file)
             page.close()
@@ -149,7 +205,7 @@ TAB: tuple[tuple[str, tuple[int, int], bool, dict[str, Any]], ...] = (
 
 def take_codes(runs: Path) -> None:
     """Neighbours, interpolation and traversal, and the projector after a few seconds of turning."""
-    run_path = runs / "fashion_mnist_codes" / "seed0"
+    run_path = runs / "fashion_mnist_codes" / "code_64-seed=0"
     for name in ("neighbours.png", "interpolation.png", "traversal.png"):
         shutil.copy(run_path / "evaluation" / name, DOCS / "codes" / name)
     with browsing() as browser, serving(run_path) as address:
@@ -181,7 +237,7 @@ def browsing() -> Iterator[Any]:
 
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
         yield browser
         browser.close()
 
@@ -204,7 +260,7 @@ def save(screenshot: bytes, path: Path) -> None:
     with Image.open(path) as picture:
         reduced = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     reduced.save(path, optimize=True)
-    print(path.relative_to(ROOT), flush=True)
+    print(path, flush=True)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def _next_step(directory: RunDirectory, exit_code: int, options: argparse.Namesp
     steps = next_steps(
         ["python", "-m", "cae", "evaluate", directory.path], ["tensorboard", "--logdir", options.runs_dir]
     )
-    return f"Reconstructions: {directory.reconstructions}\n{steps}"
+    return f"Reconstructions: {directory.reconstructions}\nIn a browser: {directory.page}\n{steps}"
 
 
 _KEY = "training.optimizer.learning_rate"

@@ -166,7 +166,7 @@ def _warnings(groups: Sequence[Group], terms: FairnessReport) -> None:
         names = list(messages)
         whose = names[0]
         if len(names) > 1:
-            runs = f"all {num_runs} runs" if len(names) == num_runs else listed_runs(names)
+            runs = f"All {num_runs} runs" if len(names) == num_runs else listed_runs(names)
             whose = f"{runs} (the figures are those of {names[0]})"
         terms.warnings.append(f"{whose}: {messages[names[0]]}")
 

@@ -87,25 +87,24 @@ def list_simple_codes(reader: Reader, probes: Mapping[str, Probes]) -> list[dict
         probes: of each run.
     """
     found: dict[tuple[str, ...], dict[str, Any]] = {}
-    for run, (time, codes) in sorted(reader.simple_codes().items()):
+    # Of alike ones the first that was measured, so that links stay true: it takes the place of those before it here.
+    for run, (time, codes) in sorted(reader.simple_codes().items(), key=lambda one: (-one[1][0], one[0])):
         for code in codes if run in probes else ():
             experiment = run.rpartition("/")[0]
-            entry = found.setdefault(
-                (experiment, probes[run].digest, code.name, str(code.values)),
-                {
-                    "name": f"{run}{BESIDE}{code.name}",
-                    "title": TITLES.get(code.name, code.name).removeprefix("the "),
-                    "about": _SIMPLE.get(code.name, ""),
-                    "kind": code.name,
-                    "values": code.values,
-                    "experiment": experiment,
-                    "probes": probes[run].digest,
-                    "steps": [(0, time)],
-                    "hyperparameters": {},
-                    "last": {},
-                },
-            )
-            entry["last"] |= {f"evaluation/{code.split}/{name}": value for name, value in code.means.items()}
+            key = (experiment, probes[run].digest, code.name, str(code.values))
+            means = {f"evaluation/{code.split}/{name}": value for name, value in code.means.items()}
+            found[key] = {
+                "name": f"{run}{BESIDE}{code.name}",
+                "title": TITLES.get(code.name, code.name).removeprefix("the "),
+                "about": _SIMPLE.get(code.name, ""),
+                "kind": code.name,
+                "values": code.values,
+                "experiment": experiment,
+                "probes": probes[run].digest,
+                "steps": [(0, time)],
+                "hyperparameters": {},
+                "last": {**found.get(key, {}).get("last", {}), **means},
+            }
     order = [*_SIMPLE]
     return sorted(found.values(), key=lambda one: order.index(one["kind"]) if one["kind"] in order else len(order))
 

@@ -223,12 +223,12 @@ class Progress:
             best: whether it is the best epoch so far.
             averaged: whether the weights that are kept are averaged ones.
         """
-        average = f"averaged weights {row['val_ema_psnr']:.2f} dB, " if "val_ema_psnr" in row else ""
+        average = f", with averaged weights {row['val_ema_psnr']:.2f} dB" if "val_ema_psnr" in row else ""
         said = f", best so far{' (averaged weights)' if averaged else ''}" if best else ""
         line = (
-            f"epoch {row['epoch']:.0f}/{self._last_epoch}: loss {row['loss']:.5f}, val_loss {row['val_loss']:.5f},"
-            f" val_psnr {row['val_psnr']:.2f} dB, val_ssim {row['val_ssim']:.4f},"
-            f" {average}{row['images_per_second']:,.0f} images/s, {self._time_left()} left{said}"
+            f"epoch {row['epoch']:.0f}/{self._last_epoch}: validation PSNR {row['val_psnr']:.2f} dB{average},"
+            f" SSIM {row['val_ssim']:.4f}; loss {row['loss']:.5f}, in validation {row['val_loss']:.5f},"
+            f" {row['images_per_second']:,.0f} images/s, {self._time_left()} left{said}"
         )
         tqdm.write(line, file=sys.stderr)
         sys.stderr.flush()

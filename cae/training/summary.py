@@ -208,8 +208,8 @@ def not_converged(rows: Sequence[Mapping[str, Any]]) -> list[RunWarning]:
 def _too_short(gain: float) -> RunWarning:
     return RunWarning(
         "not_converged",
-        f"the second half of the epochs brought {gain:.2f} dB, and the falling learning rate ended the rise."
-        " Twice as many may bring about as much again. Train for longer from the start (training.epochs).",
+        f"the second half of the epochs brought {gain:.2f} dB of PSNR, until the learning rate had fallen as planned."
+        " Twice as many epochs may bring about as much again: train from the start with a higher training.epochs.",
     )
 
 

@@ -363,9 +363,9 @@ def find_warnings(config: RunConfig, plan: Plan, splits: Splits) -> list[RunWarn
 def _headline(config: RunConfig, plan: Plan) -> str:
     kinds = dict.fromkeys(upsampling.kind for upsampling in config.model.upsampling_per_stage)
     return (
-        f"Training {config.experiment}/{config.name}: {plan.parameters:,} parameters,"
-        f" {plan.macs / 1e6:,.1f} million MACs an image, code of {plan.code.values:,} values,"
-        f" upsampling {', '.join(kinds)}."
+        f"Training {config.experiment}/{config.name}: an image becomes a code of {plan.code.values:,} values and comes"
+        f" back; upsampling by {', '.join(kinds)}; {plan.parameters:,} parameters, {plan.macs / 1e6:,.1f} million"
+        " multiply-accumulates an image."
     )
 
 

@@ -167,6 +167,16 @@ def test_a_single_seed_is_warned_of():
     assert "one seed only" in warning
 
 
+def test_a_doubt_that_all_runs_have_names_them_at_once_and_others_a_few():
+    doubt = {"warnings": [{"code": "few_steps", "message": "it was short."}]}
+    sure = make_run("subpixel")
+    runs = [make_run("resize", seed, name=f"r{seed}") for seed in range(6)]
+    doubtful = [replace(run, summary={**run.summary, **doubt}) for run in runs]
+    assert "All 6 runs (the figures are those of r0): it was short." in terms(*doubtful).warnings
+    found = terms(*doubtful, sure).warnings
+    assert "r0, r1, r2 and 3 others (the figures are those of r0): it was short." in found
+
+
 def test_other_numbers_of_training_images_are_warned_of_and_make_another_order():
     found = terms(make_run("resize", 0, name="a"), make_run("resize", 1, name="b", images={**IMAGES, "train": 40}))
     assert any("80 for training" in line and "40 for training" in line for line in found.unequal)

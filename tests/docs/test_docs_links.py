@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from cae.commands import main as command_line
+from scripts import make_pictures
 from tests.conftest import ROOT
 from tests.docs.pages import IDS, PAGES, anchors, command_lines, links
 
@@ -47,6 +48,13 @@ def test_every_link_within_the_repository_leads_somewhere(page):
         if not found:
             lost.append(link)
     assert lost == []
+
+
+def test_pictures_are_made_by_the_commands_that_stand_beside_them():
+    pages = {"codes": "docs/codes.md", "features": "docs/features/README.md"}
+    for name in ("dashboards", "quickstart", "comparison", *pages):
+        text = (ROOT / pages.get(name, "README.md")).read_text(encoding="utf-8")
+        assert [command for command in make_pictures.COMMANDS[name] if command not in text] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

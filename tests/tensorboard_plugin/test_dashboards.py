@@ -28,6 +28,7 @@ from cae.runs.probe_images import (
     simple_codes_summary,
 )
 from cae.training.tensorboard import TensorBoardWriter
+from scripts.make_pictures import FIRST_LOOK, look_at
 from tests.comparison.example import make_example
 from tests.conftest import make_images
 from tests.tensorboard_plugin.conftest import ask, serving
@@ -122,42 +123,25 @@ def folders_of_codes(comparison):
     return Path(comparison.contenders[0].runs[0].name) / "evaluation" / "projector"
 
 
-# What stands there without a click: an element, and words in the first one of its kind.
-FIRST_LOOK = {
-    "": ("iframe[src*='name=cae']", ""),  # the tab of decoders comes first
-    "timeseries": ("scalar-card", "loss"),
-    "custom_scalars": ("tf-custom-scalar-multi-line-chart-card", f"Matches ({2 * DECODERS * SEEDS})"),
-    "images": ("tf-image-loader", ""),
-    "hparams": ("tf-hparams-table-view", "test PSNR (dB)"),
-    "text": ("tf-text-loader tf-markdown-view", ""),
-}
-
-
 @pytest.mark.parametrize("dashboard", FIRST_LOOK)
 def test_every_dashboard_shows_something_without_a_click(browser, shown, dashboard):
     _, _, address = shown
-    element, words = FIRST_LOOK[dashboard]
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{address}#{dashboard}")
-    page.locator(element).first.wait_for()
-    page.locator(element).first.filter(has_text=words).wait_for()
+    found = look_at(page, address, dashboard, DECODERS * SEEDS)
     if dashboard == "timeseries":
         # Curves of ticked runs stand in the card's table.
         page.locator("scalar-card").first.filter(has_text="-s0").wait_for()
-    elif dashboard == "images":
-        picture = page.locator("tf-image-loader img").first
-        picture.wait_for()
-        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     elif dashboard == "text":
         page.locator("tf-markdown-view", has_text="| place").wait_for()
     elif dashboard == "":
-        frame = page.locator(element).element_handle().content_frame()
+        frame = found.element_handle().content_frame()
         frame.locator("td.reconstruction[data-step='24']").first.wait_for()
         heads = frame.locator("thead [data-column]")
         assert heads.count() == DECODERS + 3  # one seed of each, and baselines
         assert frame.locator("#picker").is_visible()
         assert frame.evaluate("(g => g.scrollWidth <= g.clientWidth)(document.getElementById('grid'))")
+        frame.wait_for_function(f"document.querySelectorAll('tbody tr:last-child .psnr').length === {DECODERS + 3}")
         frame.locator("tbody tr:last-child td.best").wait_for()
         for row in frame.locator("tbody tr").all():
             values = [float(text.split()[0]) for text in row.locator(".psnr").all_inner_texts()]

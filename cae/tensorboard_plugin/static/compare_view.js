@@ -202,7 +202,7 @@ function paint(cell) {
   if (cell.painted === key) return;
   const needsInput = show === "signed" || show === "absolute";
   const found = sheet(run, cell.kind, step);
-  const input = needsInput ? sheet(run, "input", null) : null;
+  const input = needsInput ? sheet(current.comparable[0], "input", null) : null; // the same for all
   const isReady = found && (input || !needsInput);
   cell.element.classList.toggle("waiting", !isReady);
   if (!isReady) return;

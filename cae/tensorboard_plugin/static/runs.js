@@ -51,8 +51,15 @@ export function labels(runs) {
 
 function labelsWithin(runs) {
   const keys = differing(runs).filter((key) => isOfDecoder(key) && !isRepeated(key, runs));
+  // What is the same for all runs of a kind is left to the hint over the label.
+  const tells = (key, { [KIND]: kind, [key]: value }) => {
+    const alike = runs.filter((run) => run.hyperparameters[KIND] === kind);
+    const values = new Set(alike.map((run) => JSON.stringify(run.hyperparameters[key])));
+    return key === KIND || key.endsWith(".interpolation") || value === true || values.size > 1;
+  };
   const text = (run) =>
     keys
+      .filter((key) => tells(key, run.hyperparameters))
       .map((key) => setting(key, run.hyperparameters[key]))
       .filter(Boolean)
       .join(" ");
@@ -154,7 +161,7 @@ export function nearestStep(run, wanted) {
 export function setting(key, value) {
   if (value === undefined) return "";
   if (typeof value === "boolean") return value ? shortName(key) : "";
-  if (typeof value === "number") return key === KIND ? String(value) : `${shortName(key)} ${plain(value)}`;
+  if (typeof value === "number" && key !== KIND && !key.endsWith(".kernel_size")) return `${shortName(key)} ${plain(value)}`;
   return String(value);
 }
 

@@ -73,11 +73,12 @@ function knownOf(filter, { probes, experiment, runs: names }) {
   const sets = probeSets(passing);
   // What was asked for, or else the newest experiment: never runs that were not meant to be compared.
   const wanted = passing.filter((run) => run.experiment === experiment);
-  const shown = passing.find((run) => run.name === names?.[0]) ?? runs.newest(wanted.length ? wanted : passing);
+  const first = passing.find((run) => run.name === names?.[0]?.split("//")[0]); // a simple code stands beside a run
+  const shown = first ?? runs.newest(wanted.length ? wanted : passing);
   const digest = sets.some((one) => one.digest === probes) ? probes : (shown?.probes ?? null);
   const comparable = passing.filter((run) => run.probes === digest);
   const others = comparable.filter((run) => run.experiment === experiment);
-  const current = (others[0] ?? runs.newest(comparable))?.experiment;
+  const current = (others[0] ?? comparable.find((run) => run === first) ?? runs.newest(comparable))?.experiment;
   const simple = listing.simple.filter((one) => one.probes === digest && one.experiment === current);
   const labels = runs.labels(comparable);
   for (const one of simple) labels.set(one.name, one.title);
