@@ -94,9 +94,10 @@ _SILENCE_SECONDS = 1.5
 
 
 @contextlib.contextmanager
-def reporting() -> Iterator[None]:
-    """Say how far the work within is whenever nothing was said for a while; see `counting`."""
-    started = _progress.said = time.monotonic()
+def reporting(begins: str) -> Iterator[None]:
+    """Say what begins, and how far it is whenever nothing was said for a while; see `counting`."""
+    tell(begins)
+    started = time.monotonic()
     is_over = threading.Event()
 
     def report() -> None:

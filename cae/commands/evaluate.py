@@ -144,7 +144,7 @@ def _check_is_about_runs(options: argparse.Namespace) -> None:
 
 def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     out = options.out or directory.evaluation
-    with reporting():
+    with reporting("Starting TensorFlow"):
         results = evaluate_one(
             directory,
             out,
@@ -211,7 +211,7 @@ def _compare(
     is_given, out = out is not None, out or _as_typed(experiments[0]) / "comparison"
     check_is_writable(out)
     read_only = _find_read_only(directories, experiment, is_allowed=is_given)
-    with reporting():
+    with reporting("Starting TensorFlow"):
         start_engine()
         from cae.comparison.compare import compare_runs
         from cae.comparison.events import write_events

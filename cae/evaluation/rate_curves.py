@@ -14,7 +14,7 @@ from cae.data.pixels import to_float
 from cae.evaluation.bits import entropy
 from cae.measures.linear_codes import fit_block_klt
 from cae.measures.per_image import PSNR_CAP
-from cae.messages import counted
+from cae.messages import counted, counting
 
 if TYPE_CHECKING:
     from cae.data.image_set import ImageSet
@@ -50,10 +50,12 @@ def measure_rate_curves(training: ImageSet, images: ImageSet) -> tuple[dict[str,
     measured = _evenly(images, _MOST_IMAGES)
     files = [(name, word, quality) for name, word in (("JPEG", "JPEG"), ("WebP", "WEBP")) for quality in _QUALITIES]
     curves: dict[str, Curve] = {}
-    for name, word, quality in counted(files, len(files) + 1):
-        curves.setdefault(name, []).append(_measure_files(measured, word, quality))
-    if curve := _measure_pca(_evenly(training, _MOST_TRAINING_IMAGES), measured):
-        curves["PCA"] = curve
+    with counting(2) as part_done:
+        for name, word, quality in counted(files, len(files)):
+            curves.setdefault(name, []).append(_measure_files(measured, word, quality))
+        part_done()
+        if curve := _measure_pca(_evenly(training, _MOST_TRAINING_IMAGES), measured):
+            curves["PCA"] = curve
     return {name: sorted(curve) for name, curve in curves.items()}, len(measured)
 
 
@@ -104,7 +106,7 @@ def _measure_pca(training: ImageSet, images: ImageSet) -> Curve:
     if not len(components):  # training images are all alike
         return []
     curve = []
-    for step in _STEPS:
+    for step in counted(_STEPS, len(_STEPS)):
         levels = np.rint(codes / step).astype(np.int64)
         numbers = (levels - levels.min(axis=(0, 1, 2))).reshape(-1, len(components))
         span = int(numbers.max()) + 1

@@ -52,10 +52,10 @@ def test_an_evaluation_that_was_silent_says_how_far_it_is(trained, run_command, 
 
 
 def test_silence_lasts_less_than_two_seconds(capsys):
-    with messages.reporting(), messages.counting(4) as part_done:
+    with messages.reporting("Waiting"), messages.counting(4) as part_done:
         part_done()
         time.sleep(2)
-    assert capsys.readouterr().err == "  25% done, 0:02 so far\n"
+    assert capsys.readouterr().err == "Waiting\n  25% done, 0:02 so far\n"
 
 
 def table(path):
