@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -115,7 +116,7 @@ FIRST_LOOK = {
     "images": ("tf-image-loader img", ()),
     "hparams": ("tf-hparams-table-view", tuple(f"test {one.full_title}" for one in METRICS if one.name != "ms_ssim")),
     "text": ("tf-text-loader tf-markdown-view", ()),
-    "projector": ("vz-projector .numDataPoints", ("0",)),
+    "projector": ("iframe[src*='name=projector']", ()),
 }
 
 
@@ -129,6 +130,9 @@ def look_at(page: Any, address: str, dashboard: str, num_runs: int) -> Any:
         first.filter(has_text=word.format(curves=2 * num_runs)).wait_for()
     if dashboard == "images":
         first.evaluate("image => image.decode()")
+    elif dashboard == "projector":
+        points = first.content_frame.locator("iframe").content_frame.locator(".numDataPoints")
+        points.filter(has_text=re.compile("[1-9]")).wait_for()
     elif dashboard == "":
         frame = first.element_handle().content_frame()
         frame.locator("td.reconstruction[data-step]").first.wait_for()
@@ -144,6 +148,9 @@ def take_dashboards(runs: Path, out: Path) -> None:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             look_at(page, address, dashboard, num_runs)
             page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(3_000)  # curves and points come into their places
+            # Not whose machine it is.
+            page.get_by_text(str(runs), exact=True).evaluate_all("all => all.forEach(one => one.textContent = 'runs')")
             save(page.screenshot(), out / f"dashboard_{dashboard or 'first'}.png")
             page.close()
 
@@ -210,8 +217,7 @@ def take_codes(runs: Path) -> None:
         shutil.copy(run_path / "evaluation" / name, DOCS / "codes" / name)
     with browsing() as browser, serving(run_path) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 820})
-        page.goto(f"{address}#projector")
-        page.locator("vz-projector canvas").first.wait_for()
+        look_at(page, address, "projector", 1)
         page.wait_for_timeout(10_000)  # thumbnails and PCA are computed in the browser
         save(page.screenshot(), DOCS / "codes" / "projector.png")
 

@@ -89,15 +89,16 @@ def _hyperparameter_columns(sessions: Sequence[Mapping[str, Value]]) -> Iterator
         # The kind stands in the configuration once more.
         is_repeated = name not in _ALWAYS and values == columns.get("upsampling")
         if values and (differs or name in _ALWAYS) and not is_repeated:
-            yield _hyperparameter_column(name, [value for value in values if value is not None], differs)
+            yield _hyperparameter_column(name, [value for value in values if value is not None])
 
 
-def _hyperparameter_column(name: str, values: Sequence[Value], differs: bool) -> api_pb2.HParamInfo:
+def _hyperparameter_column(name: str, values: Sequence[Value]) -> api_pb2.HParamInfo:
     column = api_pb2.HParamInfo(
         name=name,
         description=_DESCRIPTIONS.get(name, ""),
-        # TensorBoard puts those that differ first and shows five columns: causes before consequences.
-        differs=differs and name not in _FOLLOWS_FROM_OTHERS,
+        # TensorBoard puts those that differ first and shows five columns: causes before consequences, and before what
+        # only tells that another kind has no such setting.
+        differs=len(set(values)) > 1 and name not in _FOLLOWS_FROM_OTHERS,
     )
     if all(isinstance(value, bool) for value in values):
         column.type = api_pb2.DATA_TYPE_BOOL
