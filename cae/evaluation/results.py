@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config.objective import NoCorruption
-from cae.errors import NonFiniteOutputError, RunWarning, as_json
+from cae.errors import NonFiniteOutputError, RunWarning, UserError, as_json
 from cae.evaluation.ablations import in_words, measure_ablations
 from cae.evaluation.bits import BitMeter, bits_in_words
 from cae.evaluation.evaluation_set import digest_evaluation
@@ -23,6 +23,7 @@ from cae.measures.per_image import PSNR_CAP
 from cae.measures.stages import stage_unevenness
 from cae.measures.verdict import below_floor, make_verdict
 from cae.pictures import best_median_worst
+from cae.runs import check_is_writable
 from cae.runs.events import replace_events
 from cae.runs.probe_images import FIGURES, SimpleCode, simple_codes_summary
 from cae.training.objective import Objective
@@ -121,7 +122,11 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
 
 
 def _show_simple_codes(trained: TrainedRun, measured_on: EvaluationSet, measured: dict[str, dict[str, Any]]) -> None:
-    """Let the tab in TensorBoard show what baselines and floors make of the run's probe images."""
+    """Let the tab in TensorBoard show what baselines and floors make of the probe images, where it can be written."""
+    try:
+        check_is_writable(trained.directory.path)
+    except UserError:
+        return
     codes, shown = [], measured_on.pictures(trained.plan.code.values, trained.plan.latent_shape)
     for name, pictures in shown.items():
         means = {key: value for key, value in measured[name].items() if is_metric(key)}
