@@ -30,13 +30,13 @@ import shutil
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from cae.measures.catalogue import METRICS
+from cae.measures.catalogue import METRICS, metric
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -114,15 +114,19 @@ FIRST_LOOK = {
     "timeseries": ("scalar-card", ("loss",)),
     "custom_scalars": ("tf-custom-scalar-multi-line-chart-card", ("Matches ({curves})",)),
     "images": ("tf-image-loader img", ()),
-    "hparams": ("tf-hparams-table-view", tuple(f"test {one.full_title}" for one in METRICS if one.name != "ms_ssim")),
+    "hparams": ("tf-hparams-table-view", ()),
     "text": ("tf-text-loader tf-markdown-view", ()),
     "projector": ("iframe[src*='name=projector']", ()),
 }
 
+MEASURED = tuple(one.name for one in METRICS if one.name != "ms_ssim")  # which small images do not have
 
-def look_at(page: Any, address: str, dashboard: str, num_runs: int) -> Any:
+
+def look_at(page: Any, address: str, dashboard: str, num_runs: int, metrics: Iterable[str] = MEASURED) -> Any:
     """Open a dashboard of a TensorBoard over so many trainings, and wait for what it shows; gives the element."""
     element, words = FIRST_LOOK[dashboard]
+    if dashboard == "hparams":
+        words = tuple(f"test {metric(name).full_title}" for name in metrics)
     page.goto(f"{address}#{dashboard}")
     first = page.locator(element).first
     first.wait_for()

@@ -125,10 +125,10 @@ def folders_of_codes(comparison):
 
 @pytest.mark.parametrize("dashboard", FIRST_LOOK)
 def test_every_dashboard_shows_something_without_a_click(browser, shown, dashboard):
-    _, _, address = shown
+    _, comparison, address = shown
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
-    found = look_at(page, address, dashboard, DECODERS * SEEDS)
+    found = look_at(page, address, dashboard, DECODERS * SEEDS, comparison.contenders[0].runs[0].metrics)
     if dashboard == "timeseries":
         # Curves of ticked runs stand in the card's table.
         page.locator("scalar-card").first.filter(has_text="-s0").wait_for()
