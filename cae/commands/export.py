@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cae.commands.arguments.parser import add_data_override_argument
 from cae.engine import start_engine
-from cae.export.formats import FORMATS
+from cae.exporting.formats import FORMATS
 from cae.files import check_is_text
 from cae.messages import tell
 from cae.runs import RunDirectory, check_is_writable, open_run
@@ -16,7 +16,7 @@ from cae.workflows.planning import check_data_overrides, load_splits_with_progre
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
-    from cae.export.export import Exported
+    from cae.exporting.export import Exported
 
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,9 +66,9 @@ def run_export(options: argparse.Namespace) -> int:
 def _export(directory: RunDirectory, options: argparse.Namespace) -> tuple[Exported, tuple[str, ...]]:
     from cae.config import load_config
     from cae.data.pipeline import user_errors
-    from cae.export.export import Exporter
-    from cae.export.parity import choose_images
-    from cae.export.parts import make_part
+    from cae.exporting.export import Exporter
+    from cae.exporting.parity import choose_images
+    from cae.exporting.parts import make_part
     from cae.plan import make_plan
     from cae.runs.trained import image_shape_of, load_autoencoder
 

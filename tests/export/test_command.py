@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from cae.commands.main import main
-from cae.export.formats import FORMATS
+from cae.exporting.formats import FORMATS
 from tests.conftest import ROOT, make_images
 
 for needed in ("tf2onnx", "onnxruntime", "ai_edge_litert"):

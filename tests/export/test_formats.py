@@ -10,11 +10,11 @@ import pytest
 from cae.config.model import ModelSection
 from cae.config.run import RunConfig
 from cae.errors import UserError
-from cae.export.export import Exporter
-from cae.export.formats import FORMATS
-from cae.export.parity import FLOAT_TOLERANCE
-from cae.export.parts import make_part
-from cae.export.runtimes import LOADERS, serve_twice
+from cae.exporting.export import Exporter
+from cae.exporting.formats import FORMATS
+from cae.exporting.parity import FLOAT_TOLERANCE
+from cae.exporting.parts import make_part
+from cae.exporting.runtimes import LOADERS, serve_twice
 from tests.export.models import KINDS, build, make_batch
 
 for needed in ("tf2onnx", "onnxruntime", "ai_edge_litert"):

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from cae.config import RunConfig
-from cae.export.parts import make_part
-from cae.export.writers import WRITERS, PlainGraph, make_metadata
+from cae.exporting.parts import make_part
+from cae.exporting.writers import WRITERS, PlainGraph, make_metadata
 from cae.plan.lowering import Device
 from tests.export.models import build, make_batch
 

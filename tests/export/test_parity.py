@@ -5,10 +5,10 @@ import pytest
 
 from cae.config.run import RunConfig
 from cae.errors import UserError
-from cae.export.export import Exporter, placing
-from cae.export.formats import FORMATS
-from cae.export.parity import check_parity, compare_floats, compare_quantized, compare_quantized_switches
-from cae.export.parts import make_part
+from cae.exporting.export import Exporter, placing
+from cae.exporting.formats import FORMATS
+from cae.exporting.parity import check_parity, compare_floats, compare_quantized, compare_quantized_switches
+from cae.exporting.parts import make_part
 from tests.export.models import build, make_batch
 
 SHAPE = (8, 12, 1)

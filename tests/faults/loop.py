@@ -169,7 +169,7 @@ def compute_once():
     import cae.comparison.report.page
     import cae.config.yaml.files
     import cae.evaluation.results
-    import cae.export.export
+    import cae.exporting.export
     import cae.features.describe
     import cae.inference.trained_autoencoder
     import cae.plan_figure.draw
@@ -206,8 +206,8 @@ def compute_once():
     cae.comparison.measuring.keras = cae.comparison.measuring.gc = SimpleNamespace(
         backend=SimpleNamespace(clear_session=int), collect=int
     )
-    cae.export.export.check_parity = lambda *args, **options: []
-    copy_exports(cae.export.export.WRITERS)
+    cae.exporting.export.check_parity = lambda *args, **options: []
+    copy_exports(cae.exporting.export.WRITERS)
     Children.train = lambda children, arguments: call("train", *arguments)[0]
     evaluate_once()
     replace_networks()

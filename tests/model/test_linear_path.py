@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from cae.config.model import ModelSection
-from cae.export.parts import make_part
-from cae.export.writers import flatten
+from cae.exporting.parts import make_part
+from cae.exporting.writers import flatten
 from cae.inference.network import Networks
 from cae.model import build_autoencoder
 from cae.plan import make_plan

@@ -1,7 +1,7 @@
 """Run an exported file with its own runtime, away from everything that made it.
 
-`python -m cae.export.runtimes FORMAT PATH INPUTS.npz OUTPUTS.npz` is a fresh process that knows nothing but the file;
-only for `keras` does it import a part of this program, the layers, and those of installed packages that the file has.
+`python -m cae.exporting.runtimes FORMAT PATH INPUTS.npz OUTPUTS.npz` is a fresh process that knows nothing but the
+file; only for `keras` does it import a part of this program, the layers, and those of installed packages that it has.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from cae.config.data import BundledData
 from cae.data.load import load_splits
 from cae.data.pixels import to_float
 from cae.errors import UserError
-from cae.export.parts import Part, make_part
+from cae.exporting.parts import Part, make_part
 from cae.kinds.operations import Pool
 from cae.layers.switches import gather
 from cae.measures.per_image import PSNR_CAP
@@ -198,7 +198,7 @@ def serve_in_fresh_process(format_name: str, path: Path, inputs: Arrays) -> Arra
     with tempfile.TemporaryDirectory() as folder:
         given, taken = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
         np.savez(given, **inputs)  # type: ignore[arg-type]
-        command = [sys.executable, "-m", "cae.export.runtimes", format_name, str(path), str(given), str(taken)]
+        command = [sys.executable, "-m", "cae.exporting.runtimes", format_name, str(path), str(given), str(taken)]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True)
         if ended.returncode or not taken.exists():
             last = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]

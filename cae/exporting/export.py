@@ -12,10 +12,10 @@ import numpy as np
 
 from cae.atomic_files import replacing, replacing_folder, restore_folder
 from cae.errors import UserError
-from cae.export.formats import Format
-from cae.export.parity import Agreement, Serve, check_parity, serve_in_fresh_process
-from cae.export.parts import Part
-from cae.export.writers import WRITERS, make_metadata
+from cae.exporting.formats import Format
+from cae.exporting.parity import Agreement, Serve, check_parity, serve_in_fresh_process
+from cae.exporting.parts import Part
+from cae.exporting.writers import WRITERS, make_metadata
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
@@ -58,7 +58,7 @@ class Exporter:
         """Export one part.
 
         Args:
-            part: from `cae.export.parts.make_part`, of a model in float32.
+            part: from `cae.exporting.parts.make_part`, of a model in float32.
             wanted: the format.
             out: the file or folder; an earlier export there is replaced.
             quantize: store weights in 8 bits.

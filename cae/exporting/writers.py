@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from cae.config.data import PATH_KEYS
-from cae.export.parts import Part
+from cae.exporting.parts import Part
+from cae.exporting.stock import with_stock_layers
 from cae.model import build_autoencoder
 from cae.version import __version__
 
@@ -234,8 +235,8 @@ def _without_warnings() -> Iterator[None]:
 
 
 def write_keras(part: Part, path: Path, metadata: dict[str, Any], quantize: bool = False) -> None:
-    """Write a .keras file of one flat model, so that tied kernels stay one."""
-    flatten(part).save(path)
+    """Write a .keras file of one flat model, so that tied kernels stay one, of Keras' own layers where it has them."""
+    with_stock_layers(flatten(part)).save(path)
     add_to_archive(path, metadata)
 
 
