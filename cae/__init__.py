@@ -17,40 +17,54 @@ from cae.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cae import layers as layers
-    from cae.api import Run, TrainingResult, evaluate, load, train, tune
+    from cae.api.functions import (
+        compare,
+        describe,
+        evaluate,
+        export,
+        load,
+        load_images,
+        prepare,
+        score,
+        train,
+        tune,
+        visualize,
+    )
+    from cae.api.objects import Report, Run, TrainedAutoencoder, TrainingResult
     from cae.config import RunConfig
     from cae.config.registration import register_upsampling
     from cae.errors import ConfigError, UserError
-    from cae.inference import TrainedAutoencoder
 
 __all__ = [
     "ConfigError",
+    "Report",
     "Run",
     "RunConfig",
     "TrainedAutoencoder",
     "TrainingResult",
     "UserError",
+    "compare",
+    "describe",
     "evaluate",
+    "export",
     "layers",
     "load",
+    "load_images",
+    "prepare",
     "register_upsampling",
+    "score",
     "train",
     "tune",
+    "visualize",
 ]
 
-_MODULES = {
-    "ConfigError": "cae.errors",
-    "Run": "cae.api",
-    "RunConfig": "cae.config",
-    "TrainedAutoencoder": "cae.inference",
-    "TrainingResult": "cae.api",
-    "UserError": "cae.errors",
-    "evaluate": "cae.api",
-    "load": "cae.api",
-    "register_upsampling": "cae.config.registration",
-    "train": "cae.api",
-    "tune": "cae.api",
+_ELSEWHERE = {
+    "cae.api.objects": ("Report", "Run", "TrainedAutoencoder", "TrainingResult"),
+    "cae.config": ("RunConfig",),
+    "cae.config.registration": ("register_upsampling",),
+    "cae.errors": ("ConfigError", "UserError"),
 }
+_MODULES = {name: module for module, names in _ELSEWHERE.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
@@ -59,10 +73,10 @@ def __getattr__(name: str) -> Any:
 
         start_engine()
         return importlib.import_module("cae.layers")
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module 'cae' has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    return getattr(importlib.import_module(_MODULES.get(name, "cae.api.functions")), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return [*__all__, "__version__"]

@@ -226,35 +226,28 @@ def messages_stream(stream: TextIO) -> TextIO:
     return cast(TextIO, LastingText(stream, str))
 
 
-class _Lines(io.TextIOBase):
-    """A text stream of whole lines, each shown as something else, or not at all; no terminal for those who ask.
+class Lines(io.TextIOBase):
+    """A text stream that hands lines on, once each is whole.
 
     Args:
-        stream: where they are shown.
-        change: gives what is shown of a line without its end.
+        take: is given each line, without its end.
     """
 
-    def __init__(self, stream: TextIO, change: Callable[[str], str | None]) -> None:
-        self._stream = stream
-        self._change = change
+    def __init__(self, take: Callable[[str], object]) -> None:
+        self._take = take
         self._begun = ""
 
     def write(self, text: str) -> int:
-        """Take the text, and write the lines that it ends."""
+        """Take the text, and hand on the lines that it ends."""
         *lines, self._begun = (self._begun + text).split("\n")
-        shown = [f"{line}\n" for line in map(self._change, lines) if line is not None]
-        if shown:  # in one piece, which nothing of another process comes between
-            self._stream.write("".join(shown))
+        for line in lines:
+            self._take(line)
         return len(text)
-
-    def flush(self) -> None:
-        """Show what is written."""
-        self._stream.flush()
 
 
 def only_warnings(stream: TextIO) -> contextlib.AbstractContextManager[Any]:
     """Let nothing but warnings and errors reach stderr meanwhile; bars are not drawn."""
-    lines = _Lines(stream, lambda line: line if line.lower().startswith(("warning", "error")) else None)
+    lines = Lines(lambda line: stream.write(f"{line}\n") if line.lower().startswith(("warning", "error")) else None)
     return contextlib.redirect_stderr(cast(TextIO, lines))
 
 
@@ -265,7 +258,8 @@ def named_lines(stream: TextIO, name: str) -> TextIO:
     resize: epoch 1
     resize: epoch 2
     """
-    return cast(TextIO, _Lines(stream, lambda line: f"{name}: {line}" if line else None))
+    # Each line in one piece, which nothing of another process comes between.
+    return cast(TextIO, Lines(lambda line: stream.write(f"{name}: {line}\n") if line else None))
 
 
 @contextlib.contextmanager

@@ -18,6 +18,17 @@ class Section(BaseModel):
     )
 
 
+class KerasObject(Section):
+    """An object of Keras, by its class and its configuration."""
+
+    class_name: str = ""
+    """Keras' name of the class or function, such as LogCosh or log_cosh; of your own ones with module."""
+    config: dict[str, Any] = {}
+    """Arguments of the class, as `get_config()` gives them."""
+    custom: bool = False
+    """Whether it is not Keras' own, so that the Python program must hand it over again where it is needed."""
+
+
 # A key within a configuration, part by part.
 Path = tuple[str | int, ...]
 # The keys in conflict, the one to blame first, and the rule with what was received.

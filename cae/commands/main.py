@@ -179,7 +179,7 @@ def completions(words: Sequence[str]) -> list[str]:
     before, word = command_first(words[:-1]), words[-1] if words else ""
     if not before or before[0] not in COMMANDS:
         return [name for name in (*COMMANDS, "--help", "--version", "-q", "-v") if name.startswith(word)]
-    return complete(_make_command_parser(before[0]), [*before[1:], word])
+    return complete(make_command_parser(before[0]), [*before[1:], word])
 
 
 def _show_traceback(is_debug: bool) -> None:
@@ -203,7 +203,8 @@ def _make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _make_command_parser(name: str) -> CommandParser:
+def make_command_parser(name: str) -> CommandParser:
+    """Make the parser of one command, whose default `run` is its function."""
     parser = CommandParser(**_made_of(name))
     _declare(parser, name)
     return parser

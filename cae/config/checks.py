@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cae.config.data import AnyData, ArrayData, PictureData, StandardData
+from cae.config.data import AnyData, ArrayData, MemoryData, PictureData, StandardData
 from cae.config.model import EncoderSection, ModelSection
-from cae.config.objective import MS_SSIM_LEAST_SIDE, MaskedPatchesCorruption
+from cae.config.objective import MS_SSIM_LEAST_SIDE, MaskedPatchesCorruption, ObjectiveSection
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
 from cae.kinds.catalogue import LINEAR_PATHS, UPSAMPLINGS
@@ -34,13 +34,19 @@ def source_conflicts(config: RunConfig) -> Iterator[Conflict]:
     brings_test_part = data.source == "bundled" or isinstance(data, StandardData)
     if data.source == "bundled" and data.path is not None:
         yield (PATH, SOURCE), "path has no effect with source: bundled"
-    if not brings_test_part and data.path is None:
+    if isinstance(data, MemoryData):
+        if data.images is None:
+            yield (SOURCE,), "source: memory needs a Python program, cae.train(config, images=...)"
+        for key in ("path", "validation_path", "test_path"):
+            if getattr(data, key) is not None:
+                yield (("data", key), SOURCE), f"{key} has no effect with source: memory"
+    elif not brings_test_part and data.path is None:
         yield (SOURCE, PATH), f"source: {data.source} needs a path"
     if brings_test_part and data.validation_path is not None:
         yield (("data", "validation_path"), SOURCE), f"validation_path has no effect with source: {data.source}"
     for part in ("validation", "test"):
         path, array, fraction = f"{part}_path", f"{part}_array", f"{part}_fraction"
-        given = next((key for key in (path, array) if getattr(data, key, None)), None)
+        given = next((key for key in (path, array, f"{part}_images") if getattr(data, key, None)), None)
         if part == "test" and brings_test_part:
             given = f"source: {data.source}, which has a test part of its own"
             if data.test_path is not None:
@@ -201,6 +207,8 @@ def _without_effect(config: RunConfig) -> Iterator[Conflict]:
 def _objective(config: RunConfig) -> Iterator[Conflict]:
     objective, activation = config.objective, config.model.decoder.output_activation
     weights = objective.reconstruction.weights
+    if objective.loss is not None and objective.reconstruction != ObjectiveSection().reconstruction:
+        yield (RECONSTRUCTION, ("objective", "loss")), "reconstruction has no effect with objective.loss"
     if not weights:
         yield (RECONSTRUCTION,), "at least one weight must be above 0, or the output is not tied to the image"
     if "bce" in weights and activation != "sigmoid":

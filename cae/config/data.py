@@ -197,8 +197,45 @@ class IdxData(StoredData):
     """A file in MNIST's format, plain or .gz."""
 
 
+class GivenImages(Section):
+    """What is known of images that a Python program handed over."""
+
+    shape: Annotated[tuple[PositiveInt, ...], Field(max_length=4, strict=False)] = ()
+    """Of the array: (images, height, width[, channels])."""
+    dtype: str = "uint8"
+    """Type of the values."""
+    sha256: str = ""
+    """Of the values, image after image."""
+    labels_sha256: str | None = None
+    """Of the labels, as 64-bit integers, where there are any."""
+
+
+class MemoryData(StoredData):
+    """Images that a Python program hands over."""
+
+    source: Literal["memory"] = "memory"
+    """Images that a Python program hands over: `cae.train(config, images=...)`, which fills in the keys below."""
+    images: GivenImages | None = None
+    """What was given for training."""
+    validation_images: GivenImages | None = None
+    """What was given for validation; null holds a share of the training images out."""
+    test_images: GivenImages | None = None
+    """What was given for tests; null holds a share of the training images out."""
+
+    @property
+    def required_images(self) -> GivenImages:
+        """What was given for training.
+
+        Raises:
+            ConfigError: nothing was.
+        """
+        if self.images is None:
+            raise ConfigError("`data.source: memory` needs a Python program: cae.train(config, images=...).")
+        return self.images
+
+
 DataSection = Annotated[
-    BundledData | StandardData | ImageFolderData | ArrayData | IdxData | TfrecordData,
+    BundledData | StandardData | ImageFolderData | ArrayData | IdxData | TfrecordData | MemoryData,
     Field(discriminator="source"),
     Choice("source", default="bundled"),
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cae.section import Choice, Fraction, PositiveInt, Section
+from cae.section import Choice, Fraction, KerasObject, PositiveInt, Section
 
 MS_SSIM_LEAST_SIDE = 161
 """The least side for MS-SSIM: halved four times, rounding up, it leaves one window of 11 pixels for the last scale."""
@@ -81,11 +81,17 @@ Corruption = Annotated[
 ]
 
 
+class KerasLoss(KerasObject):
+    """A loss of Keras, or one that a Python program handed over."""
+
+
 class ObjectiveSection(Section):
     """Reconstruction terms, input corruption and latent penalty."""
 
     reconstruction: Reconstruction = Reconstruction(mse=1.0)
     """Terms and their weights."""
+    loss: KerasLoss | str | None = None
+    """In the place of these terms: a loss of Keras by its name, such as log_cosh, or with its `config`."""
     huber_delta: Annotated[float, Field(gt=0.0)] | None = None
     """Where the Huber term turns from squared to absolute; null is 0.1."""
     corruption: Corruption = NoCorruption()

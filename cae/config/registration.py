@@ -75,19 +75,10 @@ def own_upsamplings() -> dict[str, str]:
     return dict(_origins)
 
 
-def check_other_processes_know(models: Iterable[ModelSection]) -> None:
-    """Refuse kinds that only this process has registered, for runs that are trained in other processes.
-
-    Raises:
-        UserError: names them, and says what to do.
-    """
-    chosen = {upsampling.kind for model in models for upsampling in model.upsampling_per_stage}
-    if alone := sorted(chosen & _origins.keys() - importlib.metadata.entry_points(group=GROUP).names):
-        raise UserError(
-            "the runs of a grid are trained in processes of their own, which do not know what this program registered:"
-            f" {', '.join(alone)}. Train these runs one by one, or install the class as a package with an entry point"
-            f" of the group {GROUP}."
-        )
+def known_here_alone(config: RunConfig) -> list[str]:
+    """Kinds of a configuration that this program has registered, so that no other process knows them."""
+    chosen = {upsampling.kind for upsampling in config.model.upsampling_per_stage}
+    return sorted(chosen & _origins.keys() - importlib.metadata.entry_points(group=GROUP).names)
 
 
 def load_installed(layers: Iterable[Node], overrides: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cae.config.data import FilePath
-from cae.section import Choice, PositiveInt, Section
+from cae.section import Choice, KerasObject, PositiveInt, Section
 
 LearningRate = Annotated[float, Field(gt=0.0)]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -212,8 +212,30 @@ class Sgd(_Optimizer):
         return int(self.momentum > 0.0)
 
 
+class KerasOptimizer(KerasObject, _Optimizer):
+    """An optimizer with all of Keras' arguments, or one that a Python program handed over."""
+
+    name: Literal["keras"] = "keras"
+    """Any optimizer by `class_name`, with all of Keras' arguments in `config`; cae.train(optimizer=...) fills it in."""
+    class_name: str = "Adam"
+    """Keras' name of the class; of your own ones with module."""
+
+
 Optimizer = Annotated[
-    Adam | AdamW | Sgd | RmsProp | Nadam | Adamax | Lamb | Lion | Muon | Adafactor | Adagrad | Adadelta | Ftrl,
+    Adam
+    | AdamW
+    | Sgd
+    | RmsProp
+    | Nadam
+    | Adamax
+    | Lamb
+    | Lion
+    | Muon
+    | Adafactor
+    | Adagrad
+    | Adadelta
+    | Ftrl
+    | KerasOptimizer,
     Field(discriminator="name"),
     Choice("name", default="adam"),
 ]
@@ -272,8 +294,17 @@ class PlateauSchedule(Section):
     """The learning rate falls no further."""
 
 
+class KerasSchedule(KerasObject):
+    """A schedule of Keras, or one that a Python program handed over."""
+
+    kind: Literal["keras"] = "keras"
+    """Any schedule of Keras by `class_name`, in steps; its `config` has the rates."""
+    class_name: str = "PolynomialDecay"
+    """Keras' name of the class; of your own ones with module."""
+
+
 Schedule = Annotated[
-    ConstantSchedule | CosineSchedule | StepSchedule | ExponentialSchedule | PlateauSchedule,
+    ConstantSchedule | CosineSchedule | StepSchedule | ExponentialSchedule | PlateauSchedule | KerasSchedule,
     Field(discriminator="kind"),
     Choice("kind", default="constant"),
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cae.config.objective import NoCorruption
+from cae.config.objective import KerasLoss, NoCorruption
 from cae.errors import NonFiniteOutputError, RunWarning, UserError, as_json
 from cae.evaluation.ablations import in_words, measure_ablations
 from cae.evaluation.bits import BitMeter, bits_in_words
@@ -26,7 +26,7 @@ from cae.pictures import best_median_worst
 from cae.runs import check_is_writable
 from cae.runs.events import replace_events
 from cae.runs.probe_images import FIGURES, SimpleCode, simple_codes_summary
-from cae.training.objective import Objective
+from cae.training.objective import objective_to_measure
 from cae.training.summary import Spread, below_mean_image
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     measured = measurer.measure(images, watch)
     _check_is_finite(trained.directory, measured, images)
     tell(f"{trained.directory.path}: measuring what each part of the model adds (ablations)")
-    ablations = measure_ablations(trained, Objective(trained.config.objective), corruption, images)
+    ablations = measure_ablations(trained, objective_to_measure(trained.config.objective), corruption, images)
     tell(f"{trained.directory.path}: fitting what it has to beat: PCA, resizing, the mean image")
     baselines = measured_on.baselines(trained.plan.code.values, trained.config.training.images_at_once)
     tell(f"{trained.directory.path}: fitting floors: linear codes of the same size")
@@ -108,6 +108,9 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         "warnings": as_json(warnings),
         "digest": _digest(trained.weights_digest, trained.config, measured_on, trained.directory),
     }
+    loss = trained.config.objective.loss
+    if isinstance(loss, KerasLoss) and loss.custom:
+        results["loss_note"] = f"{loss.class_name}; where it is not handed over, the mean squared error"
     if corruption.kind != "none":
         results["corruption"] = corruption.model_dump(mode="json")
         results["baselines_note"] = "the baselines and floors are given clean images, as the verdict's model is"
@@ -156,7 +159,9 @@ def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False, change:
     """Measures a run as it was trained: its objective, its batch size and, by default, its corruption."""
     section = trained.config.objective
     corruption = NoCorruption() if on_clean_inputs else section.corruption
-    return Measurer(trained.autoencoder, Objective(section), corruption, trained.config.training.images_at_once, change)
+    return Measurer(
+        trained.autoencoder, objective_to_measure(section), corruption, trained.config.training.images_at_once, change
+    )
 
 
 def _warnings(directory: RunDirectory, measured_on: EvaluationSet) -> list[RunWarning]:

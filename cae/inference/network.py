@@ -115,7 +115,7 @@ class Networks:
         self.own = Network(autoencoder, run)
         self._run = run
         self._section = section
-        self._autoencoder = autoencoder
+        self.autoencoder = autoencoder
         self._precision = precision
         self._kept: OrderedDict[tuple[int, int], Network] = OrderedDict()
 
@@ -163,7 +163,7 @@ class Networks:
             return self.own
         if size not in self._kept:
             built = build_autoencoder(plan, precision=self._precision)
-            built.model.set_weights(self._autoencoder.model.get_weights())
+            built.model.set_weights(self.autoencoder.model.get_weights())
             self._kept[size] = Network(built, self._run)
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)

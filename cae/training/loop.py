@@ -62,20 +62,27 @@ class Loop:
         Raises:
             NonFiniteLossError: names the step; the last checkpoint stays as it was.
         """
-        counters, first_step = self.state.counters, self.state.step
+        self.state.callbacks.begin()
+        outcome = self._run(stop)
+        self.state.callbacks.end()
+        return outcome
+
+    def _run(self, stop: StopSignals) -> Outcome:
+        counters, callbacks, first_step = self.state.counters, self.state.callbacks, self.state.step
         batches = iter(self.make_training_batches(first_step))
         # A run that starts has no checkpoint yet, not even of its beginning.
         saved_at, saved_step = time.monotonic(), first_step or None
-        while not self._is_done and not has_stopped_improving(self.section, counters):
+        while not self._is_done and not has_stopped_improving(self.section, counters) and not callbacks.stop:
             epoch_end = self._epoch_end
+            callbacks.epoch_begins(counters.epoch)
             signal, number, due = self._look(stop, epoch_end, saved_at)
-            while self.state.step < epoch_end and not signal:
+            while self.state.step < epoch_end and not signal and not callbacks.stop:
                 self._take_steps(batches, number)
                 signal, number, due = self._look(stop, epoch_end, saved_at)
                 if due and self.state.step < epoch_end:
                     self._save()
                     saved_at, saved_step = time.monotonic(), self.state.step
-            if self.state.step == epoch_end and not signal:
+            if (self.state.step == epoch_end or callbacks.stop) and not signal:
                 self._end_epoch()
                 self._save()
                 saved_at, saved_step = time.monotonic(), self.state.step
@@ -107,11 +114,14 @@ class Loop:
         """What all processes do next: the signal to stop for, steps until the next look, whether to save."""
         steps_left = epoch_end - self.state.step
         number = min(self.journal.steps_until_next_look(SECONDS_BETWEEN_LOOKS), steps_left) if steps_left else 0
+        if self.state.callbacks.sees_batches:
+            number = min(number, 1)
         due = time.monotonic() - saved_at > 60 * self.section.checkpoint_minutes
         return self.agreement.on(stop.received, number, due)
 
     def _take_steps(self, batches: Any, number: int) -> None:
-        counters = self.state.counters
+        counters, batch = self.state.counters, self.state.step - self._epoch_start
+        self.state.callbacks.batch_begins(batch)
         started, images_before = time.perf_counter(), Sums.of(counters.sums).images
         sums = self.steps.train(batches, tf.constant(number, tf.int64), self.state.sums).numpy()
         if not math.isfinite(sums[0]):
@@ -119,13 +129,17 @@ class Loop:
         counters.sums = sums.tolist()
         seconds = time.perf_counter() - started
         counters.epoch_seconds += seconds
-        self.journal.steps_taken(self.state, number, Sums.of(counters.sums).images - images_before, seconds)
+        taken = Sums.of(counters.sums)
+        self.journal.steps_taken(self.state, number, taken.images - images_before, seconds)
+        self.state.callbacks.batch_ended(batch, taken.means)
 
     def _end_epoch(self) -> None:
         counters, started = self.state.counters, time.perf_counter()
         sums = Sums.of(counters.sums)
         train = {**sums.means, "gradient_norm": sums.gradient_norms / sums.steps}
+        self.state.callbacks.validation_begins()
         validation = self._validate()
+        self.state.callbacks.validation_ended(validation)
         if not math.isfinite(validation["loss"]):
             raise NonFiniteLossError(self.state.step, counters.epoch + 1)
         training_seconds = counters.epoch_seconds
@@ -137,6 +151,8 @@ class Loop:
         self._judge(of_better_weights(row))
         lower_on_plateau(self.section.schedule, self.steps.optimizer, counters.epochs_without_improvement)
         self.journal.epoch_ended(self.state, train, validation, row)
+        logs = {name: value for name, value in row.items() if name not in ("epoch", "step")}
+        self.state.callbacks.epoch_ended(counters.epoch - 1, logs)
         counters.sums, counters.epoch_seconds = self.steps.zero_sums().numpy().tolist(), 0.0
 
     def _judge(self, row: dict[str, Any]) -> None:

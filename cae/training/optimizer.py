@@ -10,6 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cae.config.training import KerasOptimizer, KerasSchedule
+from cae.training.from_keras.objects import class_of, make
+
 if TYPE_CHECKING:
     from cae.config.training import Schedule, TrainingSection
     from cae.training.amount import Amount
@@ -27,25 +30,18 @@ def make_optimizer(section: TrainingSection, amount: Amount) -> keras.optimizers
     rate = arguments.pop("learning_rate")
     if not arguments["weight_decay"] and name != "adamw":  # of which Keras wants a number
         arguments["weight_decay"] = None
-    optimizers = {word.lower(): kind for word, kind in vars(keras.optimizers).items()} | {"nadam": Nadam}
     learning_rate = make_schedule(section.schedule, rate, amount)
-    optimizer = optimizers[name](learning_rate, global_clipnorm=section.global_clipnorm, **arguments)
+    if isinstance(section.optimizer, KerasOptimizer):
+        wanted = {"learning_rate": learning_rate, "weight_decay": arguments["weight_decay"]}
+        wanted["global_clipnorm"] = section.global_clipnorm
+        optimizer = make("optimizer", section.optimizer, {key: one for key, one in wanted.items() if one is not None})
+    else:
+        found = class_of("optimizer", name)
+        optimizer = found(learning_rate, global_clipnorm=section.global_clipnorm, **arguments)
     if section.precision == "mixed_float16":
         # Gradients below 6e-8 vanish in float16; the scale is part of the optimizer's state.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
-
-
-class Nadam(keras.optimizers.Nadam):
-    """Keras' own, with all of its state in `variables`, and made for several replicas.
-
-    Without the product of momenta a training that goes on from a checkpoint would go another way.
-    """
-
-    def build(self, variables: list[Any]) -> None:
-        """See Keras."""
-        super().build(variables)
-        self._u_product = self.add_variable((), "ones", aggregation="only_first_replica", name="u_product")
 
 
 def expect_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
@@ -59,6 +55,8 @@ def expect_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
 
 def make_schedule(section: Schedule, rate: float, amount: Amount) -> Any:
     """The learning rate as a number, or as a Keras schedule over steps; that of a plateau starts from the number."""
+    if isinstance(section, KerasSchedule):
+        return make("schedule", section)
     if section.kind == "cosine":
         warmup_steps = round(section.warmup_epochs * amount.steps_per_epoch)
         return keras.optimizers.schedules.CosineDecay(

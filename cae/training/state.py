@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from cae.errors import UserError
 from cae.training.checkpoints import Checkpoint
+from cae.training.from_keras.callbacks import PREFIX, Callbacks
 from cae.training.optimizer import has_averaged
 
 if TYPE_CHECKING:
@@ -102,10 +103,11 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 class TrainingState:
-    """Weights and their average, optimizer, seed generators, step, best weights and counters."""
+    """Weights and their average, optimizer, seed generators, step, best weights, counters, and callbacks' own."""
 
-    def __init__(self, steps: Steps, num_images: int) -> None:
+    def __init__(self, steps: Steps, num_images: int, callbacks: Callbacks | None = None) -> None:
         self.steps = steps
+        self.callbacks = callbacks or Callbacks()
         self.counters = Counters(sums=steps.zero_sums().numpy().tolist(), num_images=num_images)
         self.best_weights = [np.array(value) for value in steps.autoencoder.model.get_weights()]
 
@@ -134,6 +136,7 @@ class TrainingState:
         """Copy everything."""
         arrays = {name: np.asarray(variable) for name, variable in self._variables().items()}
         arrays |= {f"best/{number}": value for number, value in enumerate(self.best_weights)}
+        arrays |= self.callbacks.to_arrays()
         return Checkpoint(self.step, arrays, asdict(self.counters))
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -152,11 +155,12 @@ class TrainingState:
         self.steps.spread_dropout_seeds()
         self.best_weights = [checkpoint.arrays[f"best/{number}"] for number in range(len(self.best_weights))]
         self.counters = counters
+        self.callbacks.restore(checkpoint.arrays)
 
     def _check_arrays(self, arrays: dict[str, np.ndarray], variables: dict[str, Any]) -> None:
         expected = {name: (tuple(one.shape), _numpy_type(one)) for name, one in variables.items()}
         expected |= {f"best/{number}": (one.shape, one.dtype) for number, one in enumerate(self.best_weights)}
-        found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+        found = {name: (one.shape, one.dtype) for name, one in arrays.items() if not name.startswith(PREFIX)}
         if expected != found:
             different = sorted(name for name in expected | found if expected.get(name) != found.get(name))
             raise UserError(f"The checkpoint is of another model; differing variables: {', '.join(different[:5])}.")

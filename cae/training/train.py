@@ -31,6 +31,7 @@ from cae.training.checkpoints import Checkpoint, CheckpointFolder
 from cae.training.distribution.cluster import wait_for_all
 from cae.training.distribution.coordination import Alone, Together
 from cae.training.distribution.strategy import SECONDS_TO_JOIN, check_batch_size, make_shares, make_strategy, uses_xla
+from cae.training.from_keras.callbacks import PREFIX, Callbacks
 from cae.training.journal import Journal, NoJournal, Progress
 from cae.training.loop import Loop, has_stopped_improving
 from cae.training.objective import Objective
@@ -61,6 +62,7 @@ class Training:
         run: the run directory.
         tell: shows a line to the user.
         cluster: the processes that train together; None for this one alone. Only the chief writes and tells.
+        callbacks: of Keras; in a training by this process alone.
     """
 
     config: RunConfig
@@ -69,6 +71,7 @@ class Training:
     run: RunDirectory
     tell: Callable[[str], None]
     cluster: Cluster | None = None
+    callbacks: Sequence[Any] = ()
 
     def train(self, *, resume: bool) -> tuple[Outcome, int]:
         """Train, or go on with a training; returns how it ended and the exit code."""
@@ -163,7 +166,8 @@ class Training:
                 average=average,
                 xla=uses_xla(section.xla, strategy),
             )
-        return TrainingState(steps, len(self.splits.train))
+        callbacks = Callbacks(self.callbacks, autoencoder.model, optimizer, self.amount)
+        return TrainingState(steps, len(self.splits.train), callbacks)
 
     def _make_agreement(self, state: TrainingState) -> Alone:
         if self.cluster is None or self.cluster.num_workers == 1:
@@ -261,14 +265,15 @@ class Training:
                 f" training of {section.length} from the start."
             )
         counters = parse_counters(checkpoint.counters)
-        if not has_stopped_improving(section, counters):
+        arrays = {name: array for name, array in checkpoint.arrays.items() if name != f"{PREFIX}stop"}
+        if not has_stopped_improving(section, counters) and len(arrays) == len(checkpoint.arrays):
             return checkpoint
         self.tell(
             "Warning: early stopping had ended this training, and would have ended one of more epochs at the same"
             " point. Epochs without improvement are counted from 0 again."
         )
         counters.epochs_without_improvement = 0
-        checkpoint = replace(checkpoint, counters=asdict(counters))
+        checkpoint = replace(checkpoint, arrays=arrays, counters=asdict(counters))
         checkpoints.save(checkpoint)  # before config.yaml changes, or a kill in between would end it at once
         return checkpoint
 

@@ -7,10 +7,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cae.config import ConfigError, RunConfig, expand_grid
+from cae.config.data import MemoryData
+from cae.config.registration import known_here_alone
 from cae.engine import start_engine
+from cae.errors import UserError
 from cae.files import check_is_text
 from cae.grid import (
     TRIALS,
@@ -60,6 +63,7 @@ class TrainingJob:
         overwrite: start runs afresh.
         tell: shows a line to the user.
         jobs: how many runs of a grid are trained side by side; see `cae.grid.jobs`.
+        callbacks: of Keras, or for a grid a function that makes them of a run's configuration; Python has them.
     """
 
     config: RunConfig
@@ -69,6 +73,7 @@ class TrainingJob:
     overwrite: bool = False
     tell: Callable[[str], None] = tell
     jobs: Jobs = "auto"
+    callbacks: Any = ()
 
     @property
     def directory(self) -> RunDirectory:
@@ -113,6 +118,11 @@ class TrainingJob:
         """Write down the widths that make models alike, where that is wanted: times are not measured again."""
         if self.config.match != "none":
             write_matching(self.experiment, self.config.match, self.expanded[1])
+
+    @functools.cached_property
+    def has_what_only_this_process_has(self) -> bool:
+        """Whether runs need images, objects or parts that a Python program handed over."""
+        return bool(self.callbacks) or any(map(_needs_this_process, self.expanded[0]))
 
     @functools.cached_property
     def _found(self) -> Callable[[DataSection], tuple[tuple[int, int, int], int]]:
@@ -232,7 +242,9 @@ def _is_done(job: TrainingJob) -> bool:
 def _train(job: TrainingJob, plan: Plan, splits: Splits, cluster: Cluster | None) -> JobResult:
     from cae.training.train import Training
 
-    training = Training(with_range_stated(job.config, splits), plan, splits, job.directory, job.tell, cluster)
+    config = with_range_stated(job.config, splits)
+    callbacks = job.callbacks(config) if callable(job.callbacks) else job.callbacks
+    training = Training(config, plan, splits, job.directory, job.tell, cluster, tuple(callbacks or ()))
     outcome, exit_code = training.train(resume=job.resume)
     return JobResult(exit_code, outcome, is_chief=cluster is None or cluster.is_chief)
 
@@ -292,6 +304,8 @@ def train_grid(
             check_is_text(combination.directory.path)
             check_is_writable(combination.directory.path)
         plans = check_plans(pending, job.image_shape_of, job.source)
+        if job.has_what_only_this_process_has:
+            return _train_here(replace(job, runs_dir=runs_dir), combinations)
         loads = [_load(job, one.config, plan) for one, plan in zip(pending, plans, strict=True)]
         jobs = choose_jobs(job.jobs, loads, this_machine())
         if jobs > 1:
@@ -338,6 +352,32 @@ def _load(job: TrainingJob, config: RunConfig, plan: Plan) -> Load:
     images = 0 if streamed else num_images * math.prod(plan.image_shape)
     memory = memory_of_step(config, plan, amount.batch_size).total + images
     return Load(float(plan.macs) * amount.batch_size * amount.steps, memory)
+
+
+def _needs_this_process(config: RunConfig) -> bool:
+    objects = (config.objective.loss, config.training.optimizer, config.training.schedule)
+    is_given = isinstance(config.data, MemoryData) or any(getattr(one, "custom", False) for one in objects)
+    return is_given or bool(known_here_alone(config))
+
+
+def _train_here(job: TrainingJob, combinations: Sequence[Combination]) -> tuple[list[Path], int]:
+    """Train runs one after another in this process."""
+    trained: list[Path] = []
+    for number, combination in enumerate(combinations, start=1):
+        head = f"[{number}/{len(combinations)}] {combination.config.name}"
+        job.tell(f"{head}: {combination.reason or 'training'}")
+        if combination.is_pending:
+            one = replace(job, config=combination.config, resume=combination.intent == "resume")
+            try:
+                exit_code = train_one(one).exit_code
+            except UserError as error:
+                job.tell(f"{head}: {error}")
+                continue
+            if exit_code:
+                return trained, exit_code
+        if combination.is_pending or combination.intent == "skip":
+            trained.append(combination.directory.path)
+    return trained, int(len(trained) < len(combinations))
 
 
 def describe_tuning(job: TrainingJob, shard: Shard | None = None) -> list[str]:

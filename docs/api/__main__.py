@@ -8,6 +8,7 @@ Nothing of the package is imported: the source is read (with griffe, which mkdoc
 from __future__ import annotations
 
 import argparse
+import ast
 from pathlib import Path
 
 import griffe
@@ -28,17 +29,44 @@ result = cae.train("configs/quickstart.yaml")
 model = result.load()  # later, and elsewhere: cae.load("runs/quickstart/conv_transpose")
 ```
 
-`import cae` alone waits for nothing; `cae.train`, `cae.tune`, `cae.load`, `cae.evaluate` and `cae.layers` start
-TensorFlow. What is the user's to mend is a `cae.UserError`, or a `cae.ConfigError` for the configuration: both have
-messages for people.
+`import cae` alone waits for nothing; what trains, loads and measures starts TensorFlow. Errors you can fix raise
+`cae.UserError`, or `cae.ConfigError` for the configuration; their messages are for people.
 All functions work in notebooks, as [the tour](tour.ipynb) shows; type hints are shipped. `overrides` are what `--set`
-is on the command line, and messages that say `--resume` or `--overwrite` mean the arguments of that name. What the
-command line does with trained runs is in [Using what was trained](using.md).
+is on the command line. What the command line does with trained runs is in [Using what was trained](using.md).
+
+With what you have in Keras:
+
+```python
+import keras
+import cae
+
+(x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
+
+
+def charbonnier(images, reconstructions):
+    return keras.ops.mean(keras.ops.sqrt((images - reconstructions) ** 2 + 1e-6), axis=(1, 2, 3))
+
+
+result = cae.train(
+    {"model": {"encoder": {"filters": [32, 64]}}, "training": {"epochs": 10}},
+    images=x_train,
+    labels=y_train,
+    test_images=(x_test, y_test),
+    optimizer=keras.optimizers.Lion(3e-4),
+    loss=charbonnier,
+    callbacks=[keras.callbacks.CSVLogger("log.csv"), keras.callbacks.EarlyStopping(patience=3)],
+)
+result.plot()
+model = result.load()
+model.predict(x_test[:10])  # float32 in [0, 1]
+model.save("model.keras")  # keras.models.load_model("model.keras") opens it, without this package
+```
 """
 
 SECTIONS = {
-    "Train, load, evaluate": ("train", "load", "evaluate", "tune"),
-    "What training gives": ("TrainingResult", "Run"),
+    "Train and load": ("train", "tune", "load", "load_images", "describe"),
+    "Measure and use": ("evaluate", "compare", "visualize", "export", "score", "prepare"),
+    "What training gives": ("TrainingResult", "Run", "Report"),
     "A trained model": ("TrainedAutoencoder",),
     "Configuration": ("RunConfig", "register_upsampling"),
     "Errors": ("UserError", "ConfigError"),
@@ -49,10 +77,17 @@ def page() -> str:
     """Return the text of the page."""
     package = griffe.load("cae", search_paths=[ROOT], docstring_parser="google", resolve_aliases=True)
     blocks = [INTRODUCTION.rstrip()]
+    internal = ast.literal_eval(str(package["api.objects._INTERNAL"].value))
     for title, names in SECTIONS.items():
         blocks.append(f"## {title}")
         for name in names:
-            blocks += describe(package[name], f"cae.{name}", 3, with_members=True)
+            blocks += describe(
+                package[name],
+                f"cae.{name}",
+                3,
+                with_members=True,
+                hidden=internal if name == "TrainedAutoencoder" else (),
+            )
     layers = package["layers"]
     blocks += ["## Layers", layers.docstring.value]
     for name in sorted(layers.exports):

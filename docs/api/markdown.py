@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import griffe
 
@@ -12,14 +12,17 @@ WIDTH = 100
 _DOCTEST = re.compile(r"(?:^>>> .*\n?(?:^(?!\n).+\n?)*)+", re.MULTILINE)
 
 
-def describe(obj: griffe.Object | griffe.Alias, name: str, level: int, *, with_members: bool) -> Iterator[str]:
+def describe(
+    obj: griffe.Object | griffe.Alias, name: str, level: int, *, with_members: bool, hidden: Collection[str] = ()
+) -> Iterator[str]:
     """Yield the blocks of an object's description.
 
     Args:
         obj: A class, a function or an attribute.
         name: As users write it.
         level: Of the heading.
-        with_members: Whether a class's own methods and properties follow.
+        with_members: Whether a class's methods and properties follow, those of its bases in this package as well.
+        hidden: Names of members that are not shown.
     """
     if obj.is_alias:
         obj = obj.final_target
@@ -30,7 +33,7 @@ def describe(obj: griffe.Object | griffe.Alias, name: str, level: int, *, with_m
         yield _fenced(_signature(obj, name.rpartition(".")[2]))
     yield from _docstring(obj)
     if with_members:
-        members = [member for member in obj.members.values() if _is_public(member)]
+        members = [member for member in obj.all_members.values() if _is_public(member) and member.name not in hidden]
         keys = [member for member in members if member.is_attribute and "property" not in member.labels]
         if keys:
             yield "\n".join(
@@ -42,7 +45,8 @@ def describe(obj: griffe.Object | griffe.Alias, name: str, level: int, *, with_m
 
 
 def _is_public(member: griffe.Object | griffe.Alias) -> bool:
-    return bool(member.docstring) and not member.name.startswith("_") and not member.is_alias
+    is_own = not member.is_alias or member.inherited
+    return bool(member.docstring) and not member.name.startswith("_") and is_own
 
 
 def _parameters(obj: griffe.Object | griffe.Alias) -> list[griffe.Parameter]:

@@ -15,6 +15,7 @@ from cae.config.data import (
     DataSection,
     IdxData,
     ImageFolderData,
+    MemoryData,
     StandardData,
     TfrecordData,
 )
@@ -26,6 +27,7 @@ MODULES: dict[type[AnyData], str] = {
     TfrecordData: "cae.data.sources.tfrecord",
     ArrayData: "cae.data.sources.arrays",
     IdxData: "cae.data.sources.arrays",
+    MemoryData: "cae.data.sources.memory",
 }
 """By name, since a shape that is known should not wait for what decodes images."""
 

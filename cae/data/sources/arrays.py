@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cae.config.data import ArrayData, IdxData
+from cae.config.data import ArrayData, IdxData, MemoryData, StoredData
 from cae.data.dividing import Parts
-from cae.data.formats.array_files import ArrayFile, open_array_file, read_idx, read_idx_shape
+from cae.data.formats.array_files import ArrayFile, ArrayHeader, open_array_file, read_idx, read_idx_shape
 from cae.data.image_set import ArraySet, ImageArray, Progress
 from cae.data.part_names import find_labels, read_name
 from cae.data.pixels import batch_shape, is_pixel_type, unusual_reading
@@ -95,7 +95,7 @@ def find_shape(section: ArrayData | IdxData) -> tuple[int, int, int]:
         return _idx_shape(section.required_path)[1:]
     file = open_array_file(section.required_path)
     name = _train_name(file, section.array)
-    _check_header(file, name, section)
+    _check_header(file.path, name, file.headers[name], section)
     return batch_shape(file.headers[name].shape)[1:]
 
 
@@ -125,17 +125,35 @@ def _idx_shape(path: Path) -> tuple[int, int, int, int]:
 
 
 def _load_named(file: ArrayFile, name: str, section: ArrayData) -> Parts[ArraySet]:
-    _check_header(file, name, section)
-    array = file.load(name)
-    if tuple(array.shape) in (batch_shape(array.shape)[1:3], batch_shape(array.shape)[1:]):  # one image
+    header = file.headers[name]
+    _check_header(file.path, name, header, section)
+    labels, note = _load_labels(file, name, batch_shape(header.shape)[0])
+    return parts_of_array(file.path, name, file.load(name), labels, section, [note] if note else [])
+
+
+def parts_of_array(
+    path: Path,
+    name: str,
+    array: ImageArray,
+    labels: np.ndarray | None,
+    section: ArrayData | MemoryData,
+    notes: Sequence[str] = (),
+) -> Parts[ArraySet]:
+    """Take an array as a training part, once its shape, its type and its values are known to be right.
+
+    Raises:
+        UserError: they are not; names the file, or what stands for it, and the array.
+    """
+    header = ArrayHeader(tuple(array.shape), array.dtype)
+    _check_header(path, name, header, section)
+    if header.shape in (batch_shape(header.shape)[1:3], batch_shape(header.shape)[1:]):  # one image
         array = np.asarray(array[:])[np.newaxis]
-    warnings = _check_values(file.path, name, array, section)
-    labels, note = _load_labels(file, name, array.shape[0])
+    warnings = _check_values(path, name, array, section)
     images = ArraySet(
         array, labels=labels, image_size=section.image_size, channels=section.channels, value_range=given_range(section)
     )
-    reading = _unusual(file.path, name, file.headers[name].shape)
-    return Parts(images, reading=reading, notes=[told for told in (reading, note) if told], warnings=warnings)
+    reading = _unusual(path, name, header.shape)
+    return Parts(images, reading=reading, notes=[told for told in (reading, *notes) if told], warnings=warnings)
 
 
 def _train_name(file: ArrayFile, wanted: str | None) -> str:
@@ -193,14 +211,13 @@ def _contents(file: ArrayFile) -> str:
     return f"The file has: {printable('; '.join(described)) or 'nothing'}."
 
 
-def _check_header(file: ArrayFile, name: str, section: ArrayData) -> None:
-    shape, dtype = file.headers[name]
-    _read_shape(file.path, name, shape)
-    if not is_pixel_type(dtype, on_a_range=section.value_range != "type"):
+def _check_header(path: Path, name: str, header: ArrayHeader, section: ArrayData | MemoryData) -> None:
+    _read_shape(path, name, header.shape)
+    if not is_pixel_type(header.dtype, on_a_range=section.value_range != "type"):
         raise file_error(
-            file.path,
+            path,
             f"{_called(name)}values must be uint8, uint16, bool, or float16, float32 or float64 in [0, 1]. Integers of"
-            f" other types need `data.value_range`. Received: {dtype}.",
+            f" other types need `data.value_range`. Received: {header.dtype}.",
         )
 
 
@@ -216,7 +233,7 @@ def _unusual(path: Path, name: str, shape: tuple[int, ...]) -> str:
     return reading and f"{printable(path)}: {_called(name)}{reading}"
 
 
-def _check_values(path: Path, name: str, array: ImageArray, section: ArrayData | IdxData) -> list[RunWarning]:
+def _check_values(path: Path, name: str, array: ImageArray, section: StoredData) -> list[RunWarning]:
     """Look at stored values, a few images at a time: all of them, or until they are seen to use their type.
 
     Returns:
