@@ -376,7 +376,7 @@ def describe(config: Config, *, overrides: Sequence[str] = (), figure: StrPath |
         figure: a file ending in .png, .svg or .pdf that encoder and decoder are drawn in.
 
     Returns:
-        The plan as `python -m cae describe --json` prints it, shown as the table.
+        The plan as the command `describe` prints it with `--json`, shown as the table.
 
     Raises:
         ConfigError: the configuration is wrong, or the model does not fit its images.
