@@ -6,8 +6,8 @@
 | name | pictures | time on 2 cores |
 |---|---|---|
 | quickstart | docs/images/quickstart.png, model.png | 2 minutes |
-| dashboards | docs/images/dashboard_*.png: every dashboard of TensorBoard as README's commands leave it | 12 minutes |
-| comparison | docs/images/comparison.png, tensorboard_tab*.png | 10 minutes |
+| dashboards | docs/images/tensorboard_tab.png, dashboard_*.png: every dashboard of TensorBoard as README's commands leave it | 12 minutes |
+| comparison | docs/images/comparison.png, tensorboard_tab_*.png | 10 minutes |
 | codes | docs/codes: needs the complete Fashion-MNIST | 10 minutes |
 | features | docs/features: likewise | 5 minutes |
 | upsampling | docs/upsampling | a minute |
@@ -155,7 +155,7 @@ def take_dashboards(runs: Path, out: Path) -> None:
             page.wait_for_timeout(3_000)  # curves and points come into their places
             # Not whose machine it is.
             page.get_by_text(str(runs), exact=True).evaluate_all("all => all.forEach(one => one.textContent = 'runs')")
-            save(page.screenshot(), out / f"dashboard_{dashboard or 'first'}.png")
+            save(page.screenshot(), out / (f"dashboard_{dashboard}.png" if dashboard else "tensorboard_tab.png"))
             page.close()
 
 
@@ -190,7 +190,6 @@ def take_comparison(runs: Path) -> None:
 
 # Each picture of the tab with the window's size, whether it is dark, and what differs from the first view.
 TAB: tuple[tuple[str, tuple[int, int], bool, dict[str, Any]], ...] = (
-    ("tensorboard_tab.png", (1440, 900), False, {}),
     (
         "tensorboard_tab_errors.png",
         (1280, 820),
