@@ -6,7 +6,7 @@
 | name | pictures | time on 2 cores |
 |---|---|---|
 | quickstart | docs/images/quickstart.png, model.png | 2 minutes |
-| dashboards | docs/images/tensorboard_tab.png, dashboard_*.png: every dashboard of TensorBoard as README's commands leave it | 12 minutes |
+| dashboards | docs/images/tensorboard_tab.png and dashboard_*.png, as README's commands leave them | 12 minutes |
 | comparison | docs/images/comparison.png, tensorboard_tab_*.png | 10 minutes |
 | codes | docs/codes: needs the complete Fashion-MNIST | 10 minutes |
 | features | docs/features: likewise | 5 minutes |
