@@ -278,11 +278,13 @@ def _as_typed(folder: Path) -> Path:
 
 def format_results(path: Path, results: dict[str, Any]) -> str:
     """The model's means beside its baselines and floors."""
+    from cae.measures.verdict import TITLES  # imports NumPy, which takes time
+
     rows = {"model": results, **results["baselines"], **results["floors"]}
     if "clean_inputs" in results:
         rows["model, clean inputs"] = results["clean_inputs"]
     cells = [
-        (name, f"{row['mse']:.6f}", f"{row['mae']:.5f}", f"{row['psnr']:.3f}", f"{row['ssim']:.4f}")
+        (TITLES.get(name, name), f"{row['mse']:.6f}", f"{row['mae']:.5f}", f"{row['psnr']:.3f}", f"{row['ssim']:.4f}")
         for name, row in rows.items()
         if "mse" in row
     ]
