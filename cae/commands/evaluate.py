@@ -173,6 +173,8 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     print(results["verdict"]["text"])
     print(out)
     tell("Pictures: " + "\n          ".join(pictures))
+    if out == directory.evaluation:
+        tell(f"In a browser: {directory.page}")
 
 
 def _rank(options: argparse.Namespace) -> None:
