@@ -90,7 +90,7 @@ def _setting(summary: Mapping[str, Any], plan: Plan) -> str:
     status = str(summary.get("status", "")).replace("_", " ")
     return (
         f"{status} after {summary.get('epochs', 0):,} epochs and {summary.get('wall_seconds', 0):,.0f} s;"
-        f" {plan.parameters:,} parameters, {plan.macs / 1e6:,.1f} million MACs an image"
+        f" {plan.parameters:,} parameters, {plan.macs / 1e6:,.1f} million multiply-accumulates an image"
     )
 
 
