@@ -107,7 +107,7 @@ def make_cases(root):
             [out / "scores.csv"],
             prepare=functools.partial(old_results, out),
         ),
-        "score": Case(["score", run, given / "few", "--out", out, "--fpr", 0.5], folders=[out]),
+        "score": Case(["score", run, given / "few", "--out", out, "--fpr", 0.5, "--metric", "mse"], folders=[out]),
         "score into": Case(
             ["score", run, given / "few", "--out", out], [out / "results.json"], prepare=functools.partial(out.mkdir)
         ),
@@ -471,8 +471,9 @@ class Loop:
         return len(self.steps)
 
     def choose(self, every):
-        """Every so many steps, and the first of each kind: kinds differ in more than numbers."""
-        kinds = [re.sub(r"writing-.{8}|\.[0-9]+\.[^/]*|[0-9a-f]{32}|\d+", "", step) for step in self.steps]
+        """Every so many steps, and the first of each kind: kinds differ in more than numbers and the run's name."""
+        names = re.compile(r"writing-.{8}|\.[0-9]+\.[^/]*|[0-9a-f]{32}|\d+|(?<=/e/)[^/ ]+")
+        kinds = [names.sub("", step) for step in self.steps]
         return [1 + at for at, kind in enumerate(kinds) if at % every == 0 or kind not in kinds[:at]]
 
     def meet(self, number, way):
