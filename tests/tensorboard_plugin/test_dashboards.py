@@ -125,11 +125,11 @@ def folders_of_codes(comparison):
 
 @pytest.mark.parametrize("dashboard", FIRST_LOOK)
 def test_every_dashboard_shows_something_without_a_click(browser, shown, dashboard):
-    _, comparison, address = shown
+    _, _, address = shown
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
-    metrics = [name for name in comparison.contenders[0].runs[0].metrics if name != "loss"]
-    found = look_at(page, address, dashboard, DECODERS * SEEDS, metrics)
+    # Of more than five metrics, TensorBoard's table hides the last ones until they are ticked.
+    found = look_at(page, address, dashboard, DECODERS * SEEDS, ("psnr", "ssim", "mse"))
     if dashboard == "timeseries":
         # Curves of ticked runs stand in the card's table.
         page.locator("scalar-card").first.filter(has_text="-s0").wait_for()
