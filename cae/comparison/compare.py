@@ -77,7 +77,8 @@ def compare_runs(
     images = measuring.images.images
     names = check_metric(metric, images.image_shape)
     with counting(len(runs) + 2) as part_done:
-        measured = measuring.measure(sorted({"psnr", metric}), again=again, tell=tell, run_done=part_done)
+        shown = {group.runs[0].directory.path for group in groups}
+        measured = measuring.measure(sorted({"psnr", metric}), shown, again=again, tell=tell, run_done=part_done)
         codecs = _codecs(measuring.images, tell)
         part_done()
         groups, figures = sort_groups(groups, measured, metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from cae.data.pipeline import user_errors
 from cae.errors import UserError
 from cae.evaluation.evaluation_set import EvaluationSet, digest_images
 from cae.evaluation.files import Evaluation
-from cae.evaluation.measure import best_median_worst
+from cae.evaluation.measure import best_median_worst, read_floats
 from cae.evaluation.results import PARTS, evaluate_run, find_evaluation, make_measurer
 from cae.files import printable
 from cae.messages import counted, counting_lines
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cae.comparison.contenders import RunRecord
     from cae.config.data import DataSection
     from cae.data.image_set import Splits
+    from cae.model import Autoencoder
 
 
 def tell_programs(groups: Sequence[Group], terms: FairnessReport) -> None:
@@ -95,6 +96,9 @@ def _hardware(environment: Mapping[str, Any]) -> dict[str, str]:
     return words
 
 
+# Bytes of reconstructions that are kept from measuring until they are shown, of all runs together.
+_MOST_KEPT = 2**28
+
 LoadSplits = Callable[["DataSection"], "Splits"]
 
 
@@ -119,6 +123,7 @@ class Measuring:
         self._overrides = overrides
         self._load_splits = cache(load_splits)
         self._sets: dict[DataSection, EvaluationSet] = {}
+        self._model: tuple[str, Autoencoder] | None = None
         self._check_images()
 
     @property
@@ -154,12 +159,19 @@ class Measuring:
         return {path: numbers[digests[section]] for path, section in sections.items()}
 
     def measure(
-        self, metrics: Sequence[str], *, again: bool, tell: Callable[[str], None], run_done: Callable[[], None]
+        self,
+        metrics: Sequence[str],
+        shown: Collection[Path],
+        *,
+        again: bool,
+        tell: Callable[[str], None],
+        run_done: Callable[[], None],
     ) -> dict[Path, Evaluation]:
         """Measure each run, or read back what its evaluation folder has.
 
         Args:
             metrics: that are needed image by image.
+            shown: run directories of which reconstructions are needed afterwards; kept where there are few.
             again: measure runs, too, that have been measured already.
             tell: shows a line to the user.
             run_done: counts the runs; see `cae.messages.counting`.
@@ -175,7 +187,7 @@ class Measuring:
             if run.directory.path not in found:
                 check_is_writable(run.directory.evaluation)
         seconds: list[float] = []
-        measured = {}
+        measured, kept = {}, 0
         for number, run in enumerate(self._runs, start=1):
             path = run.directory.path
             head = f"[{number}/{len(self._runs)}] {run.directory.name}"
@@ -190,20 +202,39 @@ class Measuring:
                 seconds.append(time.monotonic() - started)
             write_run_page(run.directory)
             per_image = {name: evaluation.per_image[name] for name in metrics}
-            measured[path] = replace(evaluation, per_image=per_image)
+            evaluation = replace(evaluation, per_image=per_image)
+            if evaluation.reconstructions is not None:
+                kept += evaluation.reconstructions.nbytes * (path in shown)
+                if path not in shown or kept > _MOST_KEPT:
+                    evaluation = replace(evaluation, reconstructions=None)
+            measured[path] = evaluation
             run_done()
+        self.forget_model()
         for section in self._sets:
             for name, reason in self._load_splits(section).replaced.items():
                 tell(f"{name}: another image was taken in its place: {reason}")
         return measured
 
     def with_model(self, run: RunRecord, use: Callable[[TrainedRun], Any]) -> Any:
-        """Load a run's model, use it, and give its memory back."""
+        """Load a run's model, and use it.
+
+        A model, and what was compiled of it, serves all runs that differ in their seeds alone and follow one another;
+        its memory is given back before another one is made.
+        """
+        graph = run.config.model_dump_json(include={"data", "model", "objective", "training"})
+        if self._model is not None and self._model[0] != graph:
+            self.forget_model()
+        like = self._model[1] if self._model else None
         with user_errors():
-            result = use(load_trained_run(run.directory, self._load_splits, self._overrides))
+            trained = load_trained_run(run.directory, self._load_splits, self._overrides, like)
+            self._model = graph, trained.autoencoder
+            return use(trained)
+
+    def forget_model(self) -> None:
+        """Give the memory of the last model back."""
+        self._model = None
         keras.backend.clear_session()
         gc.collect()
-        return result
 
     def _find(self) -> dict[Path, Evaluation]:
         evaluations = {
@@ -270,21 +301,24 @@ def make_exhibits(groups: Sequence[Group], measured: Mapping[Path, Evaluation], 
     blocks = best_median_worst(np.mean([np.mean(values, axis=0) for values in psnr.values()], axis=0), SHOWN)
     images = measuring.images.images
     indices = [index for chosen in blocks.values() for index in chosen]
-    pictures: dict[str, np.ndarray] = {}
+    originals = read_floats(images, indices)
     reconstructions = {}
 
     def reconstruct(trained: TrainedRun) -> np.ndarray:
-        originals, found = make_measurer(trained).reconstruct(images, indices)
-        pictures.setdefault("images", originals)
-        return found
+        return make_measurer(trained).reconstruct(images, indices)[1]
 
     for group in counted(groups, len(groups)):
-        reconstructions[group.label] = measuring.with_model(group.runs[0], reconstruct)
+        kept = measured[group.runs[0].directory.path].reconstructions
+        if kept is not None:
+            reconstructions[group.label] = kept[indices]
+        else:
+            reconstructions[group.label] = measuring.with_model(group.runs[0], reconstruct)
+    measuring.forget_model()
     places = _places(blocks)
     names = images.names
     return Exhibits(
         blocks={block: tuple(printable(names[index]) for index in chosen) for block, chosen in blocks.items()},
-        images={block: pictures["images"][place] for block, place in places.items()},
+        images={block: originals[place] for block, place in places.items()},
         reconstructions={
             block: {label: found[place] for label, found in reconstructions.items()} for block, place in places.items()
         },

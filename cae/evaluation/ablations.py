@@ -43,10 +43,11 @@ def measure_ablations(
             is_shuffled = all(pool.switches and pool.switches.shuffled for pool in trained.plan.switches)
             changes["switches_own" if is_shuffled else "switches_shuffled"] = _roll_switches(-1 if is_shuffled else 1)
     batch_size = _batch_size_without_a_single_image(len(images), trained.config.training.images_at_once)
-    return {
-        name: Measurer(trained.autoencoder, objective, corruption, batch_size, change).measure(images).means()
-        for name, change in counted(changes.items(), len(changes))
-    }
+    compiled = trained.autoencoder.compiled
+    for name, change in changes.items():
+        if (name, batch_size) not in compiled:
+            compiled[name, batch_size] = Measurer(trained.autoencoder, objective, corruption, batch_size, change)
+    return {name: compiled[name, batch_size].measure(images).means() for name in counted(changes, len(changes))}
 
 
 def in_words(mse: float, ablations: Mapping[str, Mapping[str, float]], switch_bits: int) -> str:

@@ -37,11 +37,13 @@ class Evaluation:
         results: the content of results.json.
         per_image: each metric of `cae.measures.catalogue` to float64, (images,), in the split's order.
         spectrum: the residuals' mean power spectrum in dB, (height, width), frequency zero in the middle.
+        reconstructions: of all images, float32; not written, and kept only of few images that were measured just now.
     """
 
     results: dict[str, Any]
     per_image: Mapping[str, np.ndarray]
     spectrum: np.ndarray
+    reconstructions: np.ndarray | None = None
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, names: Sequence[str], picture: np.ndarray) -> None:

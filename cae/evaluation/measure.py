@@ -33,6 +33,11 @@ def unchanged(latent: Any, switches: list[Any]) -> tuple[Any, list[Any]]:
     return latent, switches
 
 
+def read_floats(images: ImageSet, indices: Sequence[int]) -> np.ndarray:
+    """Some images of a set, as they are measured: float32 in [0, 1]."""
+    return np.concatenate([batch.numpy() for batch in make_batches(images.take(np.array(indices)), len(indices))])
+
+
 @dataclass(frozen=True)
 class Measured:
     """Metrics of each image of a split, in its order; arrays of shape (images,)."""
@@ -113,16 +118,22 @@ class Measurer:
 
     def reconstruct(self, images: ImageSet, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Clean images at some indices, and their reconstructions within [0, 1], just as they were measured."""
-        chosen, reconstructions = [], []
+        # The noise of an image, and whose switches it gets, depend on its place in its batch: whole batches are made
+        # again, each once, by what has measured them.
+        by_batch: dict[int, set[int]] = {}
         for index in indices:
-            # The noise of an image depends on its place in its batch: the whole batch is made again.
-            number, row = divmod(index, self._batch_size)
-            first = number * self._batch_size
-            around = images.take(np.arange(first, min(first + self._batch_size, len(images))))
-            batch = next(iter(make_batches(around, self._batch_size)))
-            chosen.append(batch[row].numpy())
-            reconstructions.append(_as_picture(self._compiled_reconstruct(batch, tf.constant(number))[0])[row].numpy())
-        return np.stack(chosen), np.stack(reconstructions)
+            by_batch.setdefault(index // self._batch_size, set()).add(index)
+        numbers = sorted(by_batch)
+        firsts = [number * self._batch_size for number in numbers]
+        around = np.concatenate([np.arange(first, min(first + self._batch_size, len(images))) for first in firsts])
+        found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        # Only the last of all batches can be smaller, so that each is cut as it was.
+        for number, batch in zip(numbers, make_batches(images.take(around), self._batch_size), strict=True):
+            _, pictures, _, _ = self._compiled_measure_batch(batch, tf.constant(number))
+            for index in by_batch[number]:
+                row = index - number * self._batch_size
+                found[index] = batch[row].numpy(), pictures[row].numpy()
+        return np.stack([found[index][0] for index in indices]), np.stack([found[index][1] for index in indices])
 
     def _batches(self, images: ImageSet) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         batches = make_batches(images, self._batch_size)
@@ -130,18 +141,12 @@ class Measurer:
             yield tf.constant(number), batch
 
     @cached_property
-    def _compiled_reconstruct(self) -> Callable[..., Any]:
-        return self._compile(self._reconstruct)
-
-    @cached_property
     def _compiled_measure_batch(self) -> Callable[..., Any]:
-        return self._compile(self._measure_batch)
-
-    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Traced once for batches of any size, the last and smaller one included."""
         images = tf.TensorSpec((None, *self._autoencoder.plan.image_shape), tf.float32)
         number = tf.TensorSpec((), tf.int32)
-        compiled: Callable[..., Any] = tf.function(function, autograph=False).get_concrete_function(images, number)
+        function = tf.function(self._measure_batch, autograph=False)
+        compiled: Callable[..., Any] = function.get_concrete_function(images, number)
         return compiled
 
     def _reconstruct(self, images: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:

@@ -15,7 +15,7 @@ from cae.evaluation.ablations import in_words, measure_ablations
 from cae.evaluation.bits import BitMeter, bits_in_words
 from cae.evaluation.evaluation_set import digest_evaluation
 from cae.evaluation.files import Evaluation, read_evaluation, write_evaluation
-from cae.evaluation.measure import Change, Measured, Measurer, unchanged
+from cae.evaluation.measure import Change, Measured, Measurer, read_floats, unchanged
 from cae.files import printable
 from cae.measures.catalogue import is_metric, metric, metrics_of
 from cae.measures.meter import ArtefactMeter
@@ -42,6 +42,8 @@ _MEASURED_HERE = ("output_constant", "below_mean_image", "below_floor")
 PARTS = 5
 # Images in each block of reconstructions.png.
 SHOWN = 8
+# Bytes of reconstructions that are kept until the best and the worst are known; of more, these are made again.
+_MOST_KEPT = 2**26
 
 
 def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tell: Callable[[str], None]) -> Evaluation:
@@ -63,11 +65,14 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     corruption = trained.config.objective.corruption
     tell(f"{trained.directory.path}: measuring {len(images):,} {measured_on.split} images")
     meter, spread, bit_meter = ArtefactMeter(), Spread(), BitMeter(trained.plan)
+    keeps, kept = 4 * len(images) * math.prod(images.image_shape) <= _MOST_KEPT, list[np.ndarray]()
 
     def watch(batch: np.ndarray, reconstructions: np.ndarray, latent: np.ndarray, switches: list[np.ndarray]) -> None:
         meter.add(batch, reconstructions)
         spread.add(batch, reconstructions)
         bit_meter.add(latent, switches)
+        if keeps:
+            kept.append(reconstructions)
 
     measured = measurer.measure(images, watch)
     _check_is_finite(trained.directory, measured, images)
@@ -117,8 +122,8 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
         results["clean_inputs"] = clean
     names = [one.name for one in metrics_of(images.image_shape)]
     per_image = {name: measured.per_image[name].astype(np.float64) for name in names}
-    evaluation = Evaluation(results, per_image, meter.residual_spectrum_db())
-    write_evaluation(out, evaluation, images.names, _picture(images, measured, measurer))
+    evaluation = Evaluation(results, per_image, meter.residual_spectrum_db(), np.concatenate(kept) if keeps else None)
+    write_evaluation(out, evaluation, images.names, _picture(images, measured, measurer, evaluation.reconstructions))
     if out == trained.directory.evaluation:
         _show_simple_codes(trained, measured_on, {**baselines, **floors})
     return evaluation
@@ -157,11 +162,16 @@ def find_evaluation(
 
 def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False, change: Change = unchanged) -> Measurer:
     """Measures a run as it was trained: its objective, its batch size and, by default, its corruption."""
-    section = trained.config.objective
+    compiled, key = trained.autoencoder.compiled, ("measurer", on_clean_inputs)
+    if change is unchanged and key in compiled:
+        found: Measurer = compiled[key]
+        return found
+    section, batch_size = trained.config.objective, trained.config.training.images_at_once
     corruption = NoCorruption() if on_clean_inputs else section.corruption
-    return Measurer(
-        trained.autoencoder, objective_to_measure(section), corruption, trained.config.training.images_at_once, change
-    )
+    measurer = Measurer(trained.autoencoder, objective_to_measure(section), corruption, batch_size, change)
+    if change is unchanged:
+        compiled[key] = measurer
+    return measurer
 
 
 def _warnings(directory: RunDirectory, measured_on: EvaluationSet) -> list[RunWarning]:
@@ -194,10 +204,11 @@ def _finite(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
-def _picture(images: ImageSet, measured: Measured, measurer: Measurer) -> np.ndarray:
+def _picture(images: ImageSet, measured: Measured, measurer: Measurer, kept: np.ndarray | None) -> np.ndarray:
+    def reconstruct(chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        return measurer.reconstruct(images, chosen) if kept is None else (read_floats(images, chosen), kept[chosen])
+
     psnr = measured.per_image["psnr"]
-    blocks = {
-        title: (*measurer.reconstruct(images, indices), psnr[indices])
-        for title, indices in measured.chosen(SHOWN).items()
-    }
-    return best_median_worst(blocks)
+    return best_median_worst(
+        {title: (*reconstruct(chosen), psnr[chosen]) for title, chosen in measured.chosen(SHOWN).items()}
+    )

@@ -33,6 +33,7 @@ class Autoencoder:
         model: images to reconstructions, made of the two; its weights are the autoencoder's. With tied weights a
             `.keras` file of it holds two equal kernels that are no longer one (see `TiedConv2DTranspose`): build the
             model from its plan and load weights instead.
+        compiled: what others compiled of it and want to find again; holds whatever its weights are.
 
     The Keras models compute the plan's operations one after the other, wherever they run: they are what is exported and
     explained. `encode` and `decode` are the same functions of the same weights in the forms that are fast on this
@@ -43,6 +44,7 @@ class Autoencoder:
     encoder: keras.Model
     decoder: keras.Model
     model: keras.Model
+    compiled: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def weight_names(self) -> list[str]:

@@ -34,7 +34,10 @@ class TrainedRun:
 
 
 def load_trained_run(
-    directory: RunDirectory, load_splits: Callable[[DataSection], Splits], overrides: Sequence[str] = ()
+    directory: RunDirectory,
+    load_splits: Callable[[DataSection], Splits],
+    overrides: Sequence[str] = (),
+    like: Autoencoder | None = None,
 ) -> TrainedRun:
     """Rebuild a run's model from its configuration and load its best weights.
 
@@ -44,6 +47,7 @@ def load_trained_run(
         directory: from `open_run`.
         load_splits: how to find the images, `cae.data.load.load_splits` or the like.
         overrides: `data.KEY=VALUE`, for images that are elsewhere now.
+        like: a model of the same configuration but for its seed, which takes the run's weights instead of a new one.
 
     Raises:
         UserError: if the weights or the images do not fit the configuration, or cannot be read.
@@ -52,17 +56,20 @@ def load_trained_run(
     splits = load_splits(config.data)
     _check_image_shape(directory, splits)
     plan = make_plan(config.model, splits.image_shape)
-    autoencoder, digest = load_autoencoder(directory, config, plan)
+    autoencoder, digest = load_autoencoder(directory, config, plan, like)
     return TrainedRun(directory, config, plan, splits, autoencoder, digest)
 
 
-def load_autoencoder(directory: RunDirectory, config: RunConfig, plan: Plan) -> tuple[Autoencoder, str]:
+def load_autoencoder(
+    directory: RunDirectory, config: RunConfig, plan: Plan, like: Autoencoder | None = None
+) -> tuple[Autoencoder, str]:
     """Build a run's model and load its best weights; needs no images.
 
     Args:
         directory: from `open_run`.
         config: the run's.
         plan: for images of the shape that it was trained on.
+        like: see `load_trained_run`.
 
     Returns:
         The model, and the digest of its weights.
@@ -73,7 +80,7 @@ def load_autoencoder(directory: RunDirectory, config: RunConfig, plan: Plan) -> 
     _check_model(directory, plan)
     from cae.model import build_autoencoder
 
-    autoencoder = build_autoencoder(plan, seed=config.seed, precision=config.training.precision)
+    autoencoder = like or build_autoencoder(plan, seed=config.seed, precision=config.training.precision)
     return autoencoder, load_best_weights(directory, autoencoder)
 
 

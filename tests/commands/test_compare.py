@@ -287,7 +287,27 @@ def test_every_model_is_gone_when_the_next_one_comes(experiment, monkeypatch):
         tell=told.append,
     )
     assert not any("measured already" in line for line in told)
-    assert alive == [0] * 4
+    assert alive == [0, 0]  # pictures are those that were measured
+
+
+def test_a_model_is_built_once_for_all_seeds_and_each_has_the_figures_of_a_run_alone(
+    experiment, run_command, monkeypatch, tmp_path
+):
+    import cae.model
+
+    built, build = [], cae.model.build_autoencoder
+    monkeypatch.setattr(cae.model, "build_autoencoder", lambda plan, **how: built.append(plan) or build(plan, **how))
+    unpool = [experiment / f"unpool{seed}" for seed in (0, 1)]
+    compare(run_command, *unpool, "--again", "--out", tmp_path / "together")
+    assert len(built) == 1
+    assert run_command("evaluate", unpool[1], "--again", "--no-features", "--out", tmp_path / "alone")[0] == 0
+    folders = [unpool[1] / "evaluation", tmp_path / "alone"]
+    in_comparison, alone = (json.loads((folder / "results.json").read_text()) for folder in folders)
+    for added in ("features_note", "seal"):
+        in_comparison.pop(added, None), alone.pop(added, None)
+    assert in_comparison == alone
+    picture, other = ((folder / "reconstructions.png").read_bytes() for folder in folders)
+    assert picture == other
 
 
 def test_the_same_images_are_shown_under_every_decoder_chosen_by_all_of_them(compared):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from cae.config.model import ModelSection
-from cae.config.objective import NoCorruption, ObjectiveSection
+from cae.config.objective import GaussianCorruption, NoCorruption, ObjectiveSection
 from cae.data.image_set import ArraySet
 from cae.evaluation.ablations import measure_ablations
 from cae.evaluation.measure import Measurer
@@ -72,3 +72,17 @@ def test_a_decoder_trained_with_other_images_switches_is_measured_with_them_and_
     shuffled = run.autoencoder.decode(latent, [tf.roll(switches, 1, axis=0)])
     measured = Measurer(run.autoencoder, Objective(ObjectiveSection()), NoCorruption(), 6).measure(ArraySet(pixels))
     assert measured.means()["mse"] == pytest.approx(mse(images, shuffled), rel=1e-5)
+
+
+def test_an_image_is_reconstructed_again_just_as_it_was_measured():
+    # Its noise, and whose switches it gets, depend on its place in its batch; the last batch is a smaller one.
+    pixels = make_images(8, 12, 8)
+    run = make_run(pixels, 2, 3, train_switches="shuffled")
+    measurer = Measurer(run.autoencoder, Objective(ObjectiveSection()), GaussianCorruption(stddev=0.2), 3)
+    seen = []
+    measurer.measure(ArraySet(pixels), lambda batch, reconstructions, *_: seen.append((batch, reconstructions)))
+    chosen = [7, 0, 4, 7, 3]
+    for again, measured in zip(
+        measurer.reconstruct(ArraySet(pixels), chosen), map(np.concatenate, zip(*seen, strict=True)), strict=True
+    ):
+        np.testing.assert_array_equal(again, measured[chosen])
