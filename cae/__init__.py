@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     )
     from cae.api.objects import Report, Run, TrainedAutoencoder, TrainingResult
     from cae.config import RunConfig
-    from cae.config.registration import register_upsampling
+    from cae.config.registration import (
+        register_corruption,
+        register_downsampling,
+        register_loss,
+        register_metric,
+        register_optimizer,
+        register_source,
+        register_upsampling,
+    )
     from cae.errors import ConfigError, UserError
 
 __all__ = [
@@ -51,6 +59,12 @@ __all__ = [
     "load",
     "load_images",
     "prepare",
+    "register_corruption",
+    "register_downsampling",
+    "register_loss",
+    "register_metric",
+    "register_optimizer",
+    "register_source",
     "register_upsampling",
     "score",
     "train",
@@ -61,7 +75,7 @@ __all__ = [
 _ELSEWHERE = {
     "cae.api.objects": ("Report", "Run", "TrainedAutoencoder", "TrainingResult"),
     "cae.config": ("RunConfig",),
-    "cae.config.registration": ("register_upsampling",),
+    "cae.config.registration": tuple(name for name in __all__ if name.startswith("register_")),
     "cae.errors": ("ConfigError", "UserError"),
 }
 _MODULES = {name: module for module, names in _ELSEWHERE.items() for name in names}

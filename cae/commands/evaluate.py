@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from cae.commands.arguments.parser import add_data_override_argument, add_override_argument
 from cae.config import load_config
+from cae.config.registration import load_installed_parts
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError, from_json
 from cae.grid import TRIALS
-from cae.measures.catalogue import METRICS
+from cae.measures.catalogue import METRICS, all_metrics
 from cae.messages import align, next_steps, reporting, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.workflows.evaluation import Split, evaluate_one
@@ -30,6 +31,7 @@ _METRICS = [one.name for one in METRICS]
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    load_installed_parts("metric", lambda name: True)
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="run directory, or an experiment: a folder of runs"
     )
@@ -48,7 +50,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is compared, and how")
     group.add_argument(
         "--metric",
-        choices=_METRICS,
+        choices=[one.name for one in all_metrics()],
         default="psnr",
         metavar="METRIC",
         help="what a comparison is sorted by: mse, mae, psnr (default), ssim, high_frequency_ratio, or ms_ssim of"

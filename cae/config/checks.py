@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cae.config.data import AnyData, ArrayData, MemoryData, PictureData, StandardData
+from cae.config.data import AnyData, ArrayData, MemoryData, OwnData, PictureData, StandardData
 from cae.config.model import EncoderSection, ModelSection
 from cae.config.objective import MS_SSIM_LEAST_SIDE, MaskedPatchesCorruption, ObjectiveSection
 from cae.config.run import RunConfig, why_not_a_folder
@@ -40,7 +40,7 @@ def source_conflicts(config: RunConfig) -> Iterator[Conflict]:
         for key in ("path", "validation_path", "test_path"):
             if getattr(data, key) is not None:
                 yield (("data", key), SOURCE), f"{key} has no effect with source: memory"
-    elif not brings_test_part and data.path is None:
+    elif not brings_test_part and data.path is None and not isinstance(data, OwnData):
         yield (SOURCE, PATH), f"source: {data.source} needs a path"
     if brings_test_part and data.validation_path is not None:
         yield (("data", "validation_path"), SOURCE), f"validation_path has no effect with source: {data.source}"

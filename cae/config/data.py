@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -234,8 +234,17 @@ class MemoryData(StoredData):
         return self.images
 
 
-DataSection = Annotated[
-    BundledData | StandardData | ImageFolderData | ArrayData | IdxData | TfrecordData | MemoryData,
-    Field(discriminator="source"),
-    Choice("source", default="bundled"),
-]
+class OwnData(StoredData):
+    """Images of a function that a program or a package has registered."""
+
+    options: dict[str, Any] = {}  # noqa: RUF012, since pydantic copies it
+    """Keyword arguments of the function."""
+
+    part: ClassVar[Any]
+    """The function."""
+
+
+BuiltInData = BundledData | StandardData | ImageFolderData | ArrayData | IdxData | TfrecordData | MemoryData
+SOURCES: list[type[AnyData]] = list(get_args(BuiltInData))
+"""What a configuration chooses from."""
+DataSection = Annotated[BuiltInData, Choice("source", default="bundled", sections=SOURCES)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -74,11 +74,25 @@ class MaskedPatchesCorruption(Section):
     """Side of a patch in pixels."""
 
 
-Corruption = Annotated[
-    NoCorruption | GaussianCorruption | SaltAndPepperCorruption | MaskedPatchesCorruption,
-    Field(discriminator="kind"),
-    Choice("kind", default="none"),
-]
+class OwnCorruption(Section):
+    """A function that a program or a package has registered."""
+
+    kind: str = ""
+    """The word that chooses it."""
+    options: dict[str, Any] = {}  # noqa: RUF012, since pydantic copies it
+    """Keyword arguments of the function."""
+
+    part: ClassVar[Any]
+    """The function."""
+
+
+BuiltInCorruption = NoCorruption | GaussianCorruption | SaltAndPepperCorruption | MaskedPatchesCorruption
+CORRUPTIONS: list[type[Section]] = list(get_args(BuiltInCorruption))
+"""What a configuration chooses from."""
+Corruption = Annotated[BuiltInCorruption, Choice("kind", default="none", sections=CORRUPTIONS)]
+
+OWN_TERMS: dict[str, Any] = {}
+"""Registered terms, each a key of `Reconstruction` from then on."""
 
 
 class KerasLoss(KerasObject):

@@ -1,30 +1,51 @@
-"""Upsampling kinds of your own: registered by a program, or found in installed packages."""
+"""Parts of your own: registered by a program, or found in installed packages; in one way, whatever they are."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
 
-from cae.config.model import DecoderSection, ModelSection
+from cae.config.data import SOURCES, OwnData
+from cae.config.model import DecoderSection, EncoderSection, ModelSection
+from cae.config.objective import CORRUPTIONS, OWN_TERMS, ObjectiveSection, OwnCorruption, Reconstruction, Weight
 from cae.config.run import RunConfig
 from cae.config.schema_walk import root_shape
+from cae.config.training import OPTIMIZERS, OwnOptimizer, TrainingSection
 from cae.config.yaml.nodes import Node
 from cae.errors import UserError
-from cae.kinds.catalogue import UPSAMPLINGS
+from cae.kinds.catalogue import DOWNSAMPLINGS, UPSAMPLINGS
+from cae.kinds.downsampling import DownsamplingKind
 from cae.kinds.upsampling import UpsamplingKind
-from cae.kinds.upsampling.own_layer import OwnLayer
+from cae.kinds.upsampling.own_layer import OwnDownsampling, OwnLayer
+from cae.section import Section
 
-GROUP = "cae.upsamplings"
+# Adds a part of a name.
+Add = Callable[[str, Any, int], None]
 
-_BUILT_IN = frozenset(kind.model_fields["kind"].default for kind in UPSAMPLINGS)
-# Where each registered class comes from.
-_origins: dict[str, str] = {}
+
+@dataclass(frozen=True)
+class Sort:
+    """What a program can add parts to.
+
+    Args:
+        add: adds a part, once its name is known to be right.
+        names: gives those that there are.
+    """
+
+    add: Add
+    names: Callable[[], Iterable[str]]
+
+
+# Where each registered part comes from, by sort and name.
+_origins: dict[tuple[str, str], str] = {}
 
 
 def register_upsampling(name: str, layer_class: Any = None, factor: int = 2) -> Any:
@@ -52,59 +73,217 @@ def register_upsampling(name: str, layer_class: Any = None, factor: int = 2) -> 
     Raises:
         UserError: the name is not usable or taken, or the class is neither of the two.
     """
-    if layer_class is None:
-        return lambda decorated: register_upsampling(name, decorated, factor)
-    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", str(name)) or name in _BUILT_IN:
-        what = "is built in" if name in _BUILT_IN else "is no name of small letters, digits and _"
-        raise UserError(f"register_upsampling: the name must be a new word. Received: {name!r}, which {what}.")
-    if not isinstance(layer_class, type):
-        raise UserError(f"register_upsampling: layer_class must be a class. Received: {layer_class!r}.")
-    if not isinstance(factor, int) or not 2 <= factor <= 16:
-        raise UserError(f"register_upsampling: factor must be an integer from 2 to 16. Received: {factor!r}.")
-    kind = layer_class if issubclass(layer_class, UpsamplingKind) else _kind_of(name, layer_class, factor)
-    if kind.model_fields["kind"].default != name:
-        raise UserError(f"register_upsampling: {layer_class.__name__} has another `kind`. Received: {name!r}.")
-    UPSAMPLINGS[:] = [*(one for one in UPSAMPLINGS if one.model_fields["kind"].default != name), kind]
-    _origins[name] = _origin_of(layer_class)
-    _read_list_anew()
-    return layer_class
+    return register("upsampling", name, layer_class, factor)
 
 
-def own_upsamplings() -> dict[str, str]:
-    """The registered names, each with its class and package."""
-    return dict(_origins)
+def register_downsampling(name: str, layer_class: Any = None, factor: int = 2) -> Any:
+    """Add a downsampling of your own, `model.encoder.downsampling: NAME`; entry points are in `cae.downsamplings`.
+
+    Args:
+        name: as for `register_upsampling`.
+        layer_class: a class of Keras layers that keeps the channels, and divides height and width by `factor`, rounded
+            up; or a subclass of `cae.kinds.downsampling.DownsamplingKind`. Without it the function is a decorator.
+        factor: by how much height and width shrink.
+
+    Returns:
+        The class.
+
+    Raises:
+        UserError: as for `register_upsampling`.
+    """
+    return register("downsampling", name, layer_class, factor)
+
+
+def register_loss(name: str, function: Any = None) -> Any:
+    """Add a term of your own, `objective.reconstruction: {NAME: weight}`; entry points are in `cae.losses`.
+
+    Example:
+        @cae.register_loss("charbonnier")
+        def charbonnier(images, reconstructions):
+            return keras.ops.sqrt((images - reconstructions) ** 2 + 1e-6)
+
+    Args:
+        name: as for `register_upsampling`.
+        function: of images and reconstructions, float32 (batch, height, width, channels), to a value for each image or
+            pixel, which is averaged; or a `keras.losses.Loss`. Without it this is a decorator.
+
+    Returns:
+        The function.
+
+    Raises:
+        UserError: the name is not usable or taken, or it is no function.
+    """
+    return register("loss", name, function)
+
+
+def register_metric(name: str, function: Any = None) -> Any:
+    """Add a metric of your own to evaluations and comparisons; entry points are in `cae.metrics`.
+
+    Args:
+        name: as for `register_upsampling`.
+        function: of images and reconstructions in [0, 1], NumPy arrays or tensors (batch, height, width, channels), to
+            (batch,). Attributes say more: `title`, `unit`, and `better`, which is `less` (the default) or `more`.
+            Without it this is a decorator.
+
+    Returns:
+        The function.
+
+    Raises:
+        UserError: the name is not usable or taken, or it is no function.
+    """
+    return register("metric", name, function)
+
+
+def register_corruption(name: str, function: Any = None) -> Any:
+    """Add a corruption of your own, `objective.corruption: NAME`; entry points are in `cae.corruptions`.
+
+    Args:
+        name: as for `register_upsampling`.
+        function: of images, float32 in [0, 1], (batch, height, width, channels), and a seed of two int32 numbers as
+            `tf.random.stateless_*` takes it, to images of the same shape; `objective.corruption.options` are its
+            keyword arguments. Without it this is a decorator.
+
+    Returns:
+        The function.
+
+    Raises:
+        UserError: the name is not usable or taken, or it is no function.
+    """
+    return register("corruption", name, function)
+
+
+def register_optimizer(name: str, optimizer_class: Any = None) -> Any:
+    """Add an optimizer of your own, `training.optimizer: NAME`; entry points are in `cae.optimizers`.
+
+    Args:
+        name: as for `register_upsampling`.
+        optimizer_class: a subclass of `keras.optimizers.Optimizer`; `training.optimizer.options` are its arguments
+            besides `learning_rate`. Without it the function is a decorator.
+
+    Returns:
+        The class.
+
+    Raises:
+        UserError: the name is not usable or taken, or it is no class.
+    """
+    return register("optimizer", name, optimizer_class)
+
+
+def register_source(name: str, function: Any = None) -> Any:
+    """Add a source of images of your own, `data.source: NAME`; entry points are in `cae.sources`.
+
+    Args:
+        name: as for `register_upsampling`.
+        function: of `data.path` (a Path or None), and of `data.options` as keyword arguments, to images as `train`
+            takes them, or to a dictionary with some of `train`, `validation` and `test`. Without it this is a
+            decorator.
+
+    Returns:
+        The function.
+
+    Raises:
+        UserError: the name is not usable or taken, or it is no function.
+    """
+    return register("source", name, function)
+
+
+def register(sort: str, name: str, part: Any, factor: int = 2) -> Any:
+    """Add a part; see the functions for each sort.
+
+    Args:
+        sort: a key of `SORTS`.
+        name: the word in configurations.
+        part: a class or a function; None makes this a decorator.
+        factor: of layers that change the size.
+    """
+    if part is None:
+        return lambda decorated: register(sort, name, decorated, factor)
+    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", str(name)) or name in _BUILT_IN[sort]:
+        what = "is built in" if name in _BUILT_IN[sort] else "is no name of small letters, digits and _"
+        raise UserError(f"register_{sort}: the name must be a new word. Received: {name!r}, which {what}.")
+    if not callable(part):
+        raise UserError(f"register_{sort}: a class or a function is needed. Received: {part!r}.")
+    SORTS[sort].add(name, part, factor)
+    _origins[sort, name] = _origin_of(part)
+    _read_lists_anew()
+    return part
+
+
+def own_parts() -> dict[str, str]:
+    """The registered names, each with its class or function and package."""
+    return {name: origin for (_, name), origin in _origins.items()}
 
 
 def known_here_alone(config: RunConfig) -> list[str]:
-    """Kinds of a configuration that this program has registered, so that no other process knows them."""
-    chosen = {upsampling.kind for upsampling in config.model.upsampling_per_stage}
-    return sorted(chosen & _origins.keys() - importlib.metadata.entry_points(group=GROUP).names)
+    """Parts of a configuration that this program has registered, so that no other process knows them."""
+    installed = {name for sort in SORTS for name in importlib.metadata.entry_points(group=group_of(sort)).names}
+    return [name for name in own_parts_of(config) if name not in installed]
+
+
+def own_parts_of(config: RunConfig) -> list[str]:
+    """Registered parts that a configuration names."""
+    return sorted({name for _, name in _origins} & set(_words(config.model_dump(exclude_defaults=True))))
 
 
 def load_installed(layers: Iterable[Node], overrides: Iterable[str]) -> None:
-    """Import those kinds of installed packages that a configuration names; nothing else is imported.
+    """Import those parts of installed packages that a configuration names; nothing else is imported.
 
     Args:
         layers: what was read from files.
         overrides: `KEY=VALUE`.
     """
-    for entry in importlib.metadata.entry_points(group=GROUP):
-        if entry.name in _origins or entry.name in _BUILT_IN:
-            continue
-        in_override = any(re.search(rf"\b{re.escape(entry.name)}\b", text) for text in overrides)
-        if in_override or any(_names(layer, entry.name) for layer in layers):
-            from cae.engine import start_engine
+    layers, overrides = list(layers), list(overrides)
+    for sort in SORTS:
+        load_installed_parts(
+            sort,
+            lambda name: (
+                any(re.search(rf"\b{re.escape(name)}\b", text) for text in overrides)
+                or any(_names(layer, name) for layer in layers)
+            ),
+        )
 
-            start_engine()
-            found = entry.load()
-            if entry.name not in _origins:  # else the module has registered it itself
-                register_upsampling(entry.name, found, getattr(found, "factor", 2))
+
+def load_installed_parts(sort: str, is_wanted: Callable[[str], bool]) -> None:
+    """Import and register parts of one sort from installed packages.
+
+    Args:
+        sort: a key of `SORTS`.
+        is_wanted: whether one of a name is.
+    """
+    for entry in importlib.metadata.entry_points(group=group_of(sort)):
+        if (sort, entry.name) in _origins or entry.name in _BUILT_IN[sort] or not is_wanted(entry.name):
+            continue
+        from cae.engine import start_engine
+
+        start_engine()
+        found = entry.load()
+        if (sort, entry.name) not in _origins:  # else the module has registered it itself
+            register(sort, entry.name, found, getattr(found, "factor", 2))
+
+
+def group_of(sort: str) -> str:
+    """The group of entry points: `cae.upsamplings`, `cae.losses`.
+
+    >>> group_of("loss")
+    'cae.losses'
+    """
+    return f"cae.{sort}{'es' if sort.endswith('s') else 's'}"
 
 
 def _names(node: Node, word: str) -> bool:
     if isinstance(node.value, dict):
-        return any(_names(child, word) for child in node.value.values())
+        return word in node.value or any(_names(child, word) for child in node.value.values())
     return any(_names(child, word) for child in node.value) if isinstance(node.value, list) else node.value == word
+
+
+def _words(value: Any) -> Iterator[str]:
+    """All keys and texts in plain values."""
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from _words(inner)
 
 
 def where_it_was(word: str, config: Path) -> str | None:
@@ -115,33 +294,126 @@ def where_it_was(word: str, config: Path) -> str | None:
         config: the configuration; environment.json may lie beside it.
     """
     try:
-        found = json.loads(config.with_name("environment.json").read_text(encoding="utf-8"))["upsamplings"][word]
+        found = json.loads(config.with_name("environment.json").read_text(encoding="utf-8"))
+        found = {**found.get("upsamplings", {}), **found.get("parts", {})}[word]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return (
-        f"the run was trained with {found}: install that package, or register the class with cae.register_upsampling"
-        " before the run is read"
+        f"the run was trained with {found}: install that package, or register it with cae.register_... before"
+        " the run is read"
     )
 
 
-def _kind_of(name: str, layer_class: type, factor: int) -> type[OwnLayer]:
-    if not (callable(getattr(layer_class, "get_config", None)) and hasattr(layer_class, "call")):
-        raise UserError(f"register_upsampling: a class of Keras layers is needed. Received: {layer_class.__name__}.")
+def _add_section(sections: list[Any], by: str, section: type[Section], name: str) -> None:
+    """Put a section on a list in the place of an older one of its name."""
+    if section.model_fields[by].default != name:
+        raise UserError(f"{section.__name__} has another `{by}`. Received: {name!r}.")
+    sections[:] = [*(one for one in sections if one.model_fields[by].default != name), section]
+
+
+def _made(base: type[Any], by: str, name: str, sentence: str, **attributes: Any) -> type[Any]:
+    """Make the section of a part whose only key of its own is the word that chooses it."""
     annotation: Any = Literal[name]
-    sentence = f"Enlarge by {layer_class.__name__}, a layer of your own, then convolve."
-    key: Any = (annotation, Field(name, description=sentence))
-    kind = create_model(f"Own_{name}", __base__=OwnLayer, __doc__=sentence, kind=key)
-    kind.layer_class, kind.layer_factor = layer_class, factor
-    return kind
+    keys: dict[str, Any] = {by: (annotation, Field(name, description=sentence))}
+    section = create_model(f"Own_{name}", __base__=base, __doc__=sentence, **keys)
+    for key, value in attributes.items():
+        setattr(section, key, value)
+    return section
 
 
-def _origin_of(layer_class: type) -> str:
-    where = f"{layer_class.__module__}.{layer_class.__qualname__}"
-    packages = importlib.metadata.packages_distributions().get(layer_class.__module__.partition(".")[0])
+def _adding_layer(noun: str, sections: list[Any], kind: type[Section], own: type[Any], does: str) -> Add:
+    def add(name: str, layer_class: Any, factor: int) -> None:
+        if not isinstance(layer_class, type):
+            raise UserError(f"register_{noun}: layer_class must be a class. Received: {layer_class!r}.")
+        if not isinstance(factor, int) or not 2 <= factor <= 16:
+            raise UserError(f"register_{noun}: factor must be an integer from 2 to 16. Received: {factor!r}.")
+        section = layer_class
+        if not issubclass(layer_class, kind):
+            if not (callable(getattr(layer_class, "get_config", None)) and hasattr(layer_class, "call")):
+                raise UserError(
+                    f"register_{noun}: a class of Keras layers is needed. Received: {layer_class.__name__}."
+                )
+            sentence = does.format(layer_class.__name__)
+            section = _made(own, "kind", name, sentence, layer_class=layer_class, layer_factor=factor)
+        _add_section(sections, "kind", section, name)
+
+    return add
+
+
+def _adding(sections: list[Any], by: str, base: type[Section], sentence: str) -> Add:
+    def add(name: str, part: Any, factor: int) -> None:
+        called = getattr(part, "__name__", name)
+        _add_section(sections, by, _made(base, by, name, sentence.format(called), part=part), name)
+
+    return add
+
+
+def _add_loss(name: str, function: Any, factor: int) -> None:
+    OWN_TERMS[name] = function
+    sentence = f"{getattr(function, '__name__', name)}, a term of your own."
+    Reconstruction.model_fields[name] = FieldInfo.from_annotated_attribute(
+        Weight, Field(default=0.0, description=sentence)
+    )
+
+
+def _add_metric(name: str, function: Any, factor: int) -> None:
+    OWN_METRICS[name] = function
+
+
+OWN_METRICS: dict[str, Any] = {}
+"""Registered metrics, which `cae.measures.catalogue` takes in."""
+
+
+def _listed(sections: list[Any], by: str) -> Callable[[], Iterable[str]]:
+    def names() -> Iterable[str]:
+        for section in sections:
+            default = section.model_fields[by].default
+            yield from [default] if isinstance(default, str) else section.model_fields[by].annotation.__args__
+
+    return names
+
+
+SORTS = {
+    "upsampling": Sort(
+        _adding_layer(
+            "upsampling",
+            UPSAMPLINGS,
+            UpsamplingKind,
+            OwnLayer,
+            "Enlarge by {}, a layer of your own, then convolve.",
+        ),
+        _listed(UPSAMPLINGS, "kind"),
+    ),
+    "downsampling": Sort(
+        _adding_layer(
+            "downsampling", DOWNSAMPLINGS, DownsamplingKind, OwnDownsampling, "Shrink by {}, a layer of your own."
+        ),
+        _listed(DOWNSAMPLINGS, "kind"),
+    ),
+    "corruption": Sort(
+        _adding(CORRUPTIONS, "kind", OwnCorruption, "Corrupt by {}, a function of your own."),
+        _listed(CORRUPTIONS, "kind"),
+    ),
+    "optimizer": Sort(
+        _adding(OPTIMIZERS, "name", OwnOptimizer, "{}, an optimizer of your own."), _listed(OPTIMIZERS, "name")
+    ),
+    "source": Sort(_adding(SOURCES, "source", OwnData, "Images of {}, your own."), _listed(SOURCES, "source")),
+    "loss": Sort(_add_loss, lambda: Reconstruction.model_fields),
+    "metric": Sort(_add_metric, lambda: OWN_METRICS),
+}
+
+_BUILT_IN = {sort: frozenset(one.names()) for sort, one in SORTS.items()}
+
+
+def _origin_of(part: Any) -> str:
+    module = getattr(part, "__module__", type(part).__module__)
+    where = f"{module}.{getattr(part, '__qualname__', type(part).__qualname__)}"
+    packages = importlib.metadata.packages_distributions().get(module.partition(".")[0])
     return f"{where} of {packages[0]} {importlib.metadata.version(packages[0])}" if packages else where
 
 
-def _read_list_anew() -> None:
-    for section in (DecoderSection, ModelSection, RunConfig):
+def _read_lists_anew() -> None:
+    sections = (EncoderSection, DecoderSection, ModelSection, Reconstruction, ObjectiveSection, TrainingSection)
+    for section in (*sections, RunConfig):
         section.model_rebuild(force=True)
     root_shape.cache_clear()

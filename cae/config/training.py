@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -221,7 +221,17 @@ class KerasOptimizer(KerasObject, _Optimizer):
     """Keras' name of the class; of your own ones with module."""
 
 
-Optimizer = Annotated[
+class OwnOptimizer(_Optimizer):
+    """A class that a program or a package has registered."""
+
+    options: dict[str, Any] = {}  # noqa: RUF012, since pydantic copies it
+    """Arguments of the class besides the learning rate."""
+
+    part: ClassVar[Any]
+    """The class."""
+
+
+BuiltInOptimizer = (
     Adam
     | AdamW
     | Sgd
@@ -235,10 +245,11 @@ Optimizer = Annotated[
     | Adagrad
     | Adadelta
     | Ftrl
-    | KerasOptimizer,
-    Field(discriminator="name"),
-    Choice("name", default="adam"),
-]
+    | KerasOptimizer
+)
+OPTIMIZERS: list[type[_Optimizer]] = list(get_args(BuiltInOptimizer))
+"""What a configuration chooses from."""
+Optimizer = Annotated[BuiltInOptimizer, Choice("name", default="adam", sections=OPTIMIZERS)]
 
 
 class ConstantSchedule(Section):

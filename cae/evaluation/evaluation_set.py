@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config.data import PATH_KEYS
+from cae.config.registration import OWN_METRICS
 from cae.data.pipeline import make_batches
 from cae.data.pixels import to_float
 from cae.evaluation.baselines import Baseline, measure_baselines
@@ -61,7 +62,7 @@ def digest_evaluation(weights: str, config: RunConfig, images: str, num_training
     settings = config.model_dump(mode="json", include={"seed", "data", "model", "objective", "training"})
     for place in PATH_KEYS:
         del settings["data"][place]
-    everything = [weights, settings, images, num_training_images, FIGURES_VERSION]
+    everything = [weights, settings, images, num_training_images, FIGURES_VERSION, *OWN_METRICS]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 

@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, Self
 
 from cae.config import RunConfig, save_config
-from cae.config.registration import own_upsamplings
+from cae.config.registration import own_parts_of
 from cae.engine import JOBS
 from cae.errors import UserError
 from cae.grid.combinations import Combination, find_combination
@@ -333,9 +333,8 @@ class _ProcessSettings:
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
-        kinds = {upsampling.kind for upsampling in config.model.upsampling_per_stage}
         section = config.training
-        return cls(section.deterministic, section.strategy, not kinds.isdisjoint(own_upsamplings()))
+        return cls(section.deterministic, section.strategy, bool(own_parts_of(config)))
 
     def variables(self, jobs: int) -> dict[str, str]:
         """Environment variables of a process, of which several run side by side."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cae.config.objective import MS_SSIM_LEAST_SIDE
+from cae.config.registration import OWN_METRICS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,18 +152,35 @@ LOSS = Metric("loss", "loss", "less", "#.4g", _loss)
 _FIRST = ("psnr", "ssim", "ms_ssim", "mse", "mae")
 
 
+def all_metrics() -> tuple[Metric, ...]:
+    """Those of this program, then those that were registered."""
+    own = (
+        Metric(
+            name,
+            getattr(function, "title", name),
+            getattr(function, "better", "less"),
+            "#.4g",
+            function,
+            getattr(function, "unit", ""),
+            in_graph=False,
+        )
+        for name, function in OWN_METRICS.items()
+    )
+    return (*METRICS, *own)
+
+
 def metric(name: str) -> Metric:
     """Look up a metric by its name.
 
     Raises:
         KeyError: there is no such metric.
     """
-    return _BY_NAME[name]
+    return _BY_NAME[name] if name in _BY_NAME else {one.name: one for one in all_metrics()}[name]
 
 
 def is_metric(name: str) -> bool:
     """Whether the catalogue has a metric, or the loss, of that name."""
-    return name in _BY_NAME
+    return name in _BY_NAME or name in OWN_METRICS
 
 
 def metrics_of(image_shape: tuple[int, ...]) -> tuple[Metric, ...]:
@@ -175,7 +193,7 @@ def metrics_of(image_shape: tuple[int, ...]) -> tuple[Metric, ...]:
     Args:
         image_shape: (height, width, channels), in pixels.
     """
-    return tuple(one for one in METRICS if min(image_shape[:2]) >= one.least_side)
+    return tuple(one for one in all_metrics() if min(image_shape[:2]) >= one.least_side)
 
 
 def metrics_while_training() -> tuple[Metric, ...]:
@@ -190,7 +208,7 @@ def by_importance(names: Iterable[str]) -> list[str]:
         >>> by_importance(["loss", "val_mse", "val_psnr"])
         ['val_psnr', 'val_mse', 'loss']
     """
-    order = [*_FIRST, *(one.name for one in METRICS if one.name not in _FIRST), LOSS.name]
+    order = [*_FIRST, *(one.name for one in all_metrics() if one.name not in _FIRST), LOSS.name]
     places = {name: place for place, name in enumerate(order)}
     return sorted(dict.fromkeys(names), key=lambda name: places.get(name.removeprefix("val_"), len(places)))
 

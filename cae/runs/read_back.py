@@ -159,7 +159,7 @@ def describe_environment() -> dict[str, Any]:
     """The content of environment.json; TensorFlow must have been started."""
     import tensorflow as tf
 
-    from cae.config.registration import own_upsamplings
+    from cae.config.registration import own_parts
 
     return {
         "command": sys.argv,
@@ -171,7 +171,7 @@ def describe_environment() -> dict[str, Any]:
         "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "git_revision": _git_revision(),
-        **({"upsamplings": own} if (own := own_upsamplings()) else {}),
+        **({"parts": own} if (own := own_parts()) else {}),
     }
 
 

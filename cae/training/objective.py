@@ -12,11 +12,13 @@ import tensorflow as tf
 
 from cae.config.objective import (
     MS_SSIM_LEAST_SIDE,
+    OWN_TERMS,
     Corruption,
     GaussianCorruption,
     KerasLoss,
     MaskedPatchesCorruption,
     ObjectiveSection,
+    OwnCorruption,
     SaltAndPepperCorruption,
 )
 from cae.data.batch_shares import Position
@@ -99,7 +101,10 @@ class Objective:
         if self._own is not None:
             losses += self._own(images, tf.cast(reconstructions, tf.float32))
         for name, weight in self._section.reconstruction.weights.items() if self._own is None else ():
-            losses += weight * TERMS[name](images, reconstructions, self._section)
+            if name in TERMS:
+                losses += weight * TERMS[name](images, reconstructions, self._section)
+            else:
+                losses += weight * _as_terms(OWN_TERMS[name])(images, tf.cast(reconstructions, tf.float32))
         if self._section.latent_l1 > 0.0:
             magnitudes = tf.abs(tf.cast(latent, tf.float32))
             losses += self._section.latent_l1 * _mean_of_each_image(magnitudes)
@@ -145,8 +150,13 @@ def objective_to_measure(section: ObjectiveSection) -> Objective:
 
 
 def _loss_of(section: KerasLoss | str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """A loss of Keras as a value for each image; one that gives a single number gives it to all of the batch."""
-    loss = make("loss", KerasLoss(class_name=section) if isinstance(section, str) else section)
+    """What a configuration says in the place of terms."""
+    return _as_terms(make("loss", KerasLoss(class_name=section) if isinstance(section, str) else section))
+
+
+def _as_terms(loss: Any) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """A loss of Keras, or a function, as a value for each image; one that gives a single number gives it to all."""
+    loss = loss() if isinstance(loss, type) else loss
     function = loss.call if isinstance(loss, keras.losses.Loss) else loss
 
     def per_image(images: tf.Tensor, reconstructions: tf.Tensor) -> tf.Tensor:
@@ -187,6 +197,8 @@ def corrupt(images: Any, section: Corruption, seed: Any, position: Position | No
         denoising autoencoders.
     """
     images = tf.cast(images, tf.float32)
+    if isinstance(section, OwnCorruption):
+        return tf.clip_by_value(type(section).part(images, seed, **section.options), 0.0, 1.0)
     if isinstance(section, GaussianCorruption):
         return _add_noise(images, section.stddev, seed, position)
     if isinstance(section, SaltAndPepperCorruption):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cae.config.training import KerasOptimizer, KerasSchedule
+from cae.config.training import KerasOptimizer, KerasSchedule, OwnOptimizer
 from cae.training.from_keras.objects import class_of, make
 
 if TYPE_CHECKING:
@@ -31,10 +31,14 @@ def make_optimizer(section: TrainingSection, amount: Amount) -> keras.optimizers
     if not arguments["weight_decay"] and name != "adamw":  # of which Keras wants a number
         arguments["weight_decay"] = None
     learning_rate = make_schedule(section.schedule, rate, amount)
-    if isinstance(section.optimizer, KerasOptimizer):
+    if isinstance(section.optimizer, KerasOptimizer | OwnOptimizer):
         wanted = {"learning_rate": learning_rate, "weight_decay": arguments["weight_decay"]}
         wanted["global_clipnorm"] = section.global_clipnorm
-        optimizer = make("optimizer", section.optimizer, {key: one for key, one in wanted.items() if one is not None})
+        wanted = {key: one for key, one in wanted.items() if one is not None}
+        if isinstance(section.optimizer, OwnOptimizer):
+            optimizer = type(section.optimizer).part(**section.optimizer.options, **wanted)
+        else:
+            optimizer = make("optimizer", section.optimizer, wanted)
     else:
         found = class_of("optimizer", name)
         optimizer = found(learning_rate, global_clipnorm=section.global_clipnorm, **arguments)

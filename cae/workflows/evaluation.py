@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cae.config.registration import load_installed_parts
 from cae.engine import start_engine
 from cae.errors import UserError
 from cae.messages import counting_lines, next_steps, tell
@@ -40,6 +41,7 @@ def evaluate_one(
         UserError: the run is damaged, images are missing, or the folder cannot be written.
     """
     start_engine()
+    load_installed_parts("metric", lambda name: True)
     from cae.comparison.compare import check_metric
     from cae.config import load_config
     from cae.data.pipeline import user_errors

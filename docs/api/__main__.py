@@ -68,7 +68,16 @@ SECTIONS = {
     "Measure and use": ("evaluate", "compare", "visualize", "export", "score", "prepare"),
     "What training gives": ("TrainingResult", "Run", "Report"),
     "A trained model": ("TrainedAutoencoder",),
-    "Configuration": ("RunConfig", "register_upsampling"),
+    "Configuration, and parts of your own": (
+        "RunConfig",
+        "register_upsampling",
+        "register_corruption",
+        "register_downsampling",
+        "register_loss",
+        "register_metric",
+        "register_optimizer",
+        "register_source",
+    ),
     "Errors": ("UserError", "ConfigError"),
 }
 

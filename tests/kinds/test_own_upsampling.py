@@ -29,7 +29,7 @@ def _only_the_kinds_that_were_there():
     yield
     UPSAMPLINGS[:] = kinds
     registration._origins.clear()
-    registration._read_list_anew()
+    registration._read_lists_anew()
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_registered_layer_trains_beside_others_and_its_run_says_whose_it_was(t
 
     UPSAMPLINGS[:] = [kind for kind in UPSAMPLINGS if kind.model_fields["kind"].default != "blend"]
     registration._origins.clear()
-    registration._read_list_anew()
+    registration._read_lists_anew()
     with pytest.raises(ConfigError, match=r"must be one of .* received .*blend.*trained with \S+\.Blend: install"):
         cae.load(run)
 
@@ -161,7 +161,7 @@ def test_a_kind_of_an_installed_package_needs_its_name_only():
     combinations = cae.config.expand_grid(check_config(model("resize") | grid))
     assert [one.name for one in combinations] == ["blurred", "resize"]
     assert [registration.known_here_alone(one) for one in combinations] == [[], []]  # each process finds it by itself
-    assert registration.own_upsamplings() == {"blurred": "own_upsampling.Blurred of own-upsampling 0.1.0"}
+    assert registration.own_parts() == {"blurred": "own_upsampling.Blurred of own-upsampling 0.1.0"}
     with pytest.raises(ConfigError, match="did you mean blurred"):
         check_config(model("blured"))
 

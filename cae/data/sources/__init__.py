@@ -16,6 +16,7 @@ from cae.config.data import (
     IdxData,
     ImageFolderData,
     MemoryData,
+    OwnData,
     StandardData,
     TfrecordData,
 )
@@ -28,6 +29,7 @@ MODULES: dict[type[AnyData], str] = {
     ArrayData: "cae.data.sources.arrays",
     IdxData: "cae.data.sources.arrays",
     MemoryData: "cae.data.sources.memory",
+    OwnData: "cae.data.sources.memory",
 }
 """By name, since a shape that is known should not wait for what decodes images."""
 
@@ -38,7 +40,7 @@ def source_of(section: AnyData) -> Any:
     It has `load(section, progress)`, which returns `Parts`, and `find_shape(section)`, which returns
     (height, width, channels) of the training images before fitting.
     """
-    return import_module(MODULES[type(section)])
+    return import_module(next(MODULES[one] for one in type(section).__mro__ if one in MODULES))
 
 
 def find_image_shape(section: DataSection) -> tuple[int, int, int]:

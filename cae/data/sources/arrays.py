@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cae.config.data import ArrayData, IdxData, MemoryData, StoredData
+from cae.config.data import ArrayData, IdxData, StoredData
 from cae.data.dividing import Parts
 from cae.data.formats.array_files import ArrayFile, ArrayHeader, open_array_file, read_idx, read_idx_shape
 from cae.data.image_set import ArraySet, ImageArray, Progress
@@ -136,7 +136,7 @@ def parts_of_array(
     name: str,
     array: ImageArray,
     labels: np.ndarray | None,
-    section: ArrayData | MemoryData,
+    section: StoredData,
     notes: Sequence[str] = (),
 ) -> Parts[ArraySet]:
     """Take an array as a training part, once its shape, its type and its values are known to be right.
@@ -211,7 +211,7 @@ def _contents(file: ArrayFile) -> str:
     return f"The file has: {printable('; '.join(described)) or 'nothing'}."
 
 
-def _check_header(path: Path, name: str, header: ArrayHeader, section: ArrayData | MemoryData) -> None:
+def _check_header(path: Path, name: str, header: ArrayHeader, section: StoredData) -> None:
     _read_shape(path, name, header.shape)
     if not is_pixel_type(header.dtype, on_a_range=section.value_range != "type"):
         raise file_error(

@@ -1,4 +1,4 @@
-"""The source `memory`: images that a Python program hands over; a configuration knows them by their digest."""
+"""The source `memory`: images that a Python program hands over, known by their digest; and functions that give some."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cae.config.data import GivenImages, MemoryData
+from cae.config.data import GivenImages, MemoryData, OwnData
 from cae.data.dividing import Parts
 from cae.data.image_set import ArraySet, Progress
 from cae.data.pixels import batch_shape
@@ -79,17 +79,20 @@ def read_given(name: str, given: Any) -> tuple[np.ndarray, Any]:
         raise UserError(f"`{name}` must be images of one shape: {error}") from error
 
 
-def load(section: MemoryData, progress: Progress | None = None) -> Parts[ArraySet]:
+def load(section: MemoryData | OwnData, progress: Progress | None = None) -> Parts[ArraySet]:
     """Find the images that a section means among those that were handed over.
 
     Raises:
         UserError: they were not, have been changed since, or are no images.
     """
-    parts = {}
-    for part, name in PARTS.items():
-        given = getattr(section, name)
-        if given is not None:
-            parts[part] = parts_of_array(Path(name), "", *_find(name, given), section)
+    if isinstance(section, OwnData):
+        found = _read_own(section)
+    else:
+        given = {part: getattr(section, name) for part, name in PARTS.items()}
+        found = {part: _find(PARTS[part], one) for part, one in given.items() if one is not None}
+    parts = {
+        part: parts_of_array(Path(PARTS[part]), "", array, labels, section) for part, (array, labels) in found.items()
+    }
     validation, test = (parts[part].train if part in parts else None for part in ("validation", "test"))
     return replace(
         parts["train"],
@@ -101,12 +104,23 @@ def load(section: MemoryData, progress: Progress | None = None) -> Parts[ArraySe
     )
 
 
-def find_shape(section: MemoryData) -> tuple[int, int, int]:
+def find_shape(section: MemoryData | OwnData) -> tuple[int, int, int]:
     """Find (height, width, channels) of the training images; they themselves are not needed."""
+    shape = _read_own(section)["train"][0].shape if isinstance(section, OwnData) else section.required_images.shape
     try:
-        return batch_shape(section.required_images.shape)[1:]
+        return batch_shape(shape)[1:]
     except ValueError as error:
         raise UserError(f"images: the shape must be {error}") from error
+
+
+def _read_own(section: OwnData) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+    """What a registered function gives, by part."""
+    given = type(section).part(None if section.path is None else Path(section.path), **section.options)
+    parts = given if isinstance(given, Mapping) else {"train": given}
+    if "train" not in parts or not set(parts) <= set(PARTS):
+        raise UserError(f"data.source {section.source}: must give train, and may give validation and test images.")
+    read = {part: read_given(PARTS[part], one) for part, one in parts.items()}
+    return {part: (array, _checked_labels(PARTS[part], array, labels)) for part, (array, labels) in read.items()}
 
 
 def _find(name: str, given: GivenImages) -> tuple[np.ndarray, np.ndarray | None]:

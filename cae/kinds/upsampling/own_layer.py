@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from cae.errors import UserError
-from cae.kinds.operations import LayerOperation, Operation, Shape, Upsample
+from cae.kinds.downsampling import DownsamplingKind
+from cae.kinds.operations import LayerOperation, Operation, Shape, Switches, Upsample
 from cae.kinds.upsampling import DOWNSAMPLING, Place, Stage, UpsamplingKind
 from cae.section import Conflict
 
@@ -61,6 +62,49 @@ class Crop(LayerOperation):
         return keras.layers.Cropping2D([(more // 2, more - more // 2) for more in excess], **options)
 
 
+@dataclass(frozen=True)
+class OwnPooling(LayerOperation):
+    """What a registered layer does; its multiply-accumulates are not known, and not counted."""
+
+    factor: int
+    kind: str
+    weights: int
+    layer_class: type[Any] = field(compare=False, repr=False)
+
+    @property
+    def parameters(self) -> int:
+        return self.weights
+
+    @property
+    def summary(self) -> str:
+        return f"{self.kind} {self.factor}x{self.factor}"
+
+    def reach(self, field: float, jump: float) -> tuple[float, float]:
+        return math.inf, jump * self.factor
+
+    make_layer = OwnUpsampling.make_layer
+
+
+class OwnDownsampling(DownsamplingKind):
+    """A registered layer."""
+
+    can_be_tied = False
+    layer_class: ClassVar[type[Any]]
+    """Made with `name` and `dtype` only."""
+    layer_factor: ClassVar[int]
+    """How many times lower and narrower its output is."""
+
+    @property
+    def factor(self) -> int:
+        return self.layer_factor
+
+    def pool(self, name: str, shape: Shape, *, switches: Switches | None) -> list[Operation]:
+        """See `DownsamplingKind`; there are no switches."""
+        wanted = (math.ceil(shape[0] / self.factor), math.ceil(shape[1] / self.factor), shape[2])
+        pooled, weights = _look_at(self.layer_class, self.kind, self.factor, shape, wanted)  # type: ignore[arg-type]
+        return [OwnPooling(name, shape, pooled, self.factor, self.kind, weights, self.layer_class)]
+
+
 class OwnLayer(UpsamplingKind):
     """A registered layer, then a convolution."""
 
@@ -71,7 +115,9 @@ class OwnLayer(UpsamplingKind):
     """How many times higher and wider its output is."""
 
     def enlarge(self, stage: Stage) -> list[Operation]:
-        enlarged, weights = _look_at(self.layer_class, self.kind, self.layer_factor, stage.given)  # type: ignore[arg-type]
+        factor, (height, width, _) = self.layer_factor, stage.given
+        wanted = (height * factor, width * factor, None)
+        enlarged, weights = _look_at(self.layer_class, self.kind, factor, stage.given, wanted)  # type: ignore[arg-type]
         name, output = f"{stage.name}_{self.kind}", (*stage.size, enlarged[2])
         enlarging = OwnUpsampling(name, stage.given, enlarged, stage.factor, self.kind, weights, self.layer_class)
         return [enlarging] if enlarged == output else [enlarging, Crop(f"{name}_crop", enlarged, output)]
@@ -84,8 +130,10 @@ class OwnLayer(UpsamplingKind):
 
 
 @functools.lru_cache(maxsize=1024)
-def _look_at(layer_class: Callable[[], Any], kind: str, factor: int, given: Shape) -> tuple[Shape, int]:
-    """A layer's output shape for an input shape, and its number of weights."""
+def _look_at(
+    layer_class: Callable[[], Any], kind: str, factor: int, given: Shape, wanted: tuple[int, int, int | None]
+) -> tuple[Shape, int]:
+    """A layer's output shape for an input shape, and its number of weights; None where the layer chooses channels."""
     import keras
 
     name = getattr(layer_class, "__name__", kind)
@@ -98,11 +146,12 @@ def _look_at(layer_class: Callable[[], Any], kind: str, factor: int, given: Shap
         raise UserError(
             f"{kind}: the layer {name} fails on maps of shape {(None, *given)}: {type(error).__name__}: {error}"
         ) from error
-    wanted = (None, given[0] * factor, given[1] * factor)
-    if shape[:3] != wanted or len(shape) != 4 or not isinstance(shape[3], int):
+    sides, channels = wanted[:2], wanted[2]
+    is_right = len(shape) == 4 and shape[1:3] == sides and isinstance(shape[3], int)
+    if not is_right or channels not in (None, shape[3]):
         raise UserError(
-            f"{kind}: the layer {name} must give shape {(*wanted, 'channels')} for {(None, *given)}, as"
-            f" it is registered with factor {factor}. Received: {shape}."
+            f"{kind}: the layer {name} must give shape {(None, *sides, channels or 'channels')} for {(None, *given)},"
+            f" as it is registered with factor {factor}. Received: {shape}."
         )
     return (shape[1], shape[2], shape[3]), layer.count_params()
 

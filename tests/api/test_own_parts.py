@@ -1,0 +1,136 @@
+"""Parts of your own, registered or installed, are what a configuration can choose: of every sort in one way."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import cae
+from cae.config import check_config, load_config, registration
+from cae.config.data import SOURCES
+from cae.config.objective import CORRUPTIONS, OWN_TERMS, Reconstruction
+from cae.config.training import OPTIMIZERS
+from cae.kinds.catalogue import DOWNSAMPLINGS, UPSAMPLINGS
+from tests.conftest import make_images
+
+IMAGES = make_images(40, 12, 10)
+
+
+@pytest.fixture(autouse=True)
+def _only_the_parts_that_were_there():
+    yield
+    for sort, name in list(registration._origins):
+        if sort == "loss":
+            del OWN_TERMS[name], Reconstruction.model_fields[name]
+    for sections in (UPSAMPLINGS, DOWNSAMPLINGS, CORRUPTIONS, OPTIMIZERS, SOURCES):
+        sections[:] = [one for one in sections if not one.__name__.startswith("Own_")]
+    registration.OWN_METRICS.clear()
+    registration._origins.clear()
+    registration._read_lists_anew()
+
+
+@pytest.fixture
+def parts():
+    """One of each sort."""
+
+    @cae.register_downsampling("mean_and_mix")
+    class MeanAndMix(keras.layers.Layer):
+        def build(self, input_shape):
+            self.mix = keras.layers.Dense(input_shape[-1], name="mix")
+            self.mix.build(input_shape)
+
+        def call(self, maps):
+            return self.mix(keras.ops.average_pool(maps, 2, padding="same"))
+
+    @cae.register_loss("fourth_power")
+    def fourth_power(images, reconstructions):
+        return (images - reconstructions) ** 4
+
+    @cae.register_corruption("darker")
+    def darker(images, seed, least=0.5):
+        shape = [tf.shape(images)[0], 1, 1, 1]
+        return images * tf.random.stateless_uniform(shape, seed, least, 1.0)
+
+    @cae.register_optimizer("plain")
+    class Plain(keras.optimizers.SGD):
+        pass
+
+    @cae.register_source("made")
+    def made(path, number=40):
+        return {"train": (IMAGES[:number], np.arange(number) % 2), "test": IMAGES[:3]}
+
+    @cae.register_metric("worst_pixel")
+    def worst_pixel(images, reconstructions):
+        return np.abs(np.asarray(images) - np.asarray(reconstructions)).max(axis=(1, 2, 3))
+
+    return {
+        "data": {"source": "made", "options": {"number": 30}},
+        "model": {
+            "encoder": {"filters": [4], "downsampling": "mean_and_mix"},
+            "bottleneck": {"channels": 2},
+            "decoder": {"upsampling": "resize"},
+        },
+        "objective": {
+            "reconstruction": {"fourth_power": 2.0},
+            "corruption": {"kind": "darker", "options": {"least": 0.7}},
+        },
+        "training": {"epochs": 1, "batch_size": 16, "optimizer": {"name": "plain", "options": {"momentum": 0.5}}},
+    }
+
+
+def test_parts_of_all_sorts_train_evaluate_and_load_and_the_run_says_where_they_are_from(parts, tmp_path):
+    from cae.training.objective import Objective, corrupt
+
+    result = cae.train(parts, runs_dir=tmp_path, tell=lambda line: None)
+    config = load_config(result.path / "config.yaml")
+    images = np.random.default_rng(0).random((2, 12, 10, 1), np.float32)
+    expected = 2 * (0.75 * images) ** 4
+    found = Objective(config.objective).per_image(images, images / 4, images)
+    np.testing.assert_allclose(found, expected.mean(axis=(1, 2, 3)), rtol=1e-5)
+    ratio = corrupt(images, config.objective.corruption, (0, 1)).numpy() / images
+    assert ((ratio > 0.69) & (ratio < 1)).all()
+    assert result.summary["images"] == {"train": 27, "validation": 3, "test": 3, "skipped": {}}
+    plan = cae.describe(config)
+    assert "mean_and_mix 2x2" in repr(plan)
+    assert plan["parameters"] == result.load().keras.count_params()
+    measured = cae.evaluate(result, features=False, tell=lambda line: None)
+    reconstructions = result.load().predict(corrupt(IMAGES[:3] / 255, config.objective.corruption, (20140422, 0)))
+    worst = np.abs(IMAGES[:3] / 255 - reconstructions).max(axis=(1, 2, 3))
+    np.testing.assert_allclose(measured["worst_pixel"], worst.mean(), rtol=1e-3)
+    origins = json.loads((result.path / "environment.json").read_text())["parts"]
+    assert origins["fourth_power"].startswith(f"{__name__}.")
+    assert set(registration.known_here_alone(config)) >= {"fourth_power", "darker", "plain", "made", "mean_and_mix"}
+
+
+@pytest.mark.parametrize("sort", registration.SORTS)
+def test_names_that_are_taken_or_no_words_are_refused(sort):
+    taken = {"upsampling": "resize", "downsampling": "max_pool", "loss": "mse", "metric": "psnr"}
+    taken |= {"corruption": "gaussian", "optimizer": "adam", "source": "mnist"}
+    register = getattr(cae, f"register_{sort}")
+    for name in (taken[sort], "Two Words"):
+        with pytest.raises(cae.UserError, match=f"register_{sort}: the name must be a new word"):
+            register(name, print)
+    with pytest.raises(cae.UserError, match=r"is needed|must be a class"):
+        register("mine", 3)
+
+
+def test_an_installed_package_is_imported_when_a_configuration_names_its_part_and_not_before(tmp_path, monkeypatch):
+    (tmp_path / "own_loss.py").write_text("def cubed(images, made):\n    return abs(images - made) ** 3\n")
+    information = tmp_path / "own_loss-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: own-loss\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[cae.losses]\ncubed = own_loss:cubed\n")
+    (information / "top_level.txt").write_text("own_loss\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    check_config({})
+    assert registration.own_parts() == {}
+    config = check_config({"objective": {"reconstruction": {"cubed": 1.0}}})
+    assert config.objective.reconstruction.weights == {"cubed": 1.0}
+    assert registration.own_parts() == {"cubed": "own_loss.cubed of own-loss 1.0"}
+    assert registration.known_here_alone(config) == []  # other processes find it by themselves
+    (tmp_path / "environment.json").write_text(json.dumps({"parts": {"gone": "own.gone of own-parts 2.0"}}))
+    (tmp_path / "config.yaml").write_text("objective: {corruption: gone}\n")
+    with pytest.raises(cae.ConfigError, match=r"own\.gone of own-parts 2\.0: install that package"):
+        load_config(tmp_path / "config.yaml")
