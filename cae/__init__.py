@@ -36,12 +36,12 @@ if TYPE_CHECKING:
         register_corruption,
         register_downsampling,
         register_loss,
-        register_metric,
         register_optimizer,
         register_source,
         register_upsampling,
     )
     from cae.errors import ConfigError, UserError
+    from cae.measures.catalogue import register_metric
 
 __all__ = [
     "ConfigError",
@@ -76,6 +76,7 @@ _ELSEWHERE = {
     "cae.api.objects": ("Report", "Run", "TrainedAutoencoder", "TrainingResult"),
     "cae.config": ("RunConfig",),
     "cae.config.registration": tuple(name for name in __all__ if name.startswith("register_")),
+    "cae.measures.catalogue": ("register_metric",),
     "cae.errors": ("ConfigError", "UserError"),
 }
 _MODULES = {name: module for module, names in _ELSEWHERE.items() for name in names}

@@ -116,24 +116,6 @@ def register_loss(name: str, function: Any = None) -> Any:
     return register("loss", name, function)
 
 
-def register_metric(name: str, function: Any = None) -> Any:
-    """Add a metric of your own to evaluations and comparisons; entry points are in `cae.metrics`.
-
-    Args:
-        name: as for `register_upsampling`.
-        function: of images and reconstructions in [0, 1], NumPy arrays or tensors (batch, height, width, channels), to
-            (batch,). Attributes say more: `title`, `unit`, and `better`, which is `less` (the default) or `more`.
-            Without it this is a decorator.
-
-    Returns:
-        The function.
-
-    Raises:
-        UserError: the name is not usable or taken, or it is no function.
-    """
-    return register("metric", name, function)
-
-
 def register_corruption(name: str, function: Any = None) -> Any:
     """Add a corruption of your own, `objective.corruption: NAME`; entry points are in `cae.corruptions`.
 
@@ -222,7 +204,7 @@ def known_here_alone(config: RunConfig) -> list[str]:
 
 def own_parts_of(config: RunConfig) -> list[str]:
     """Registered parts that a configuration names."""
-    return sorted({name for _, name in _origins} & set(_words(config.model_dump(exclude_defaults=True))))
+    return sorted({name for _, name in _origins} & set(_words(config.model_dump())))
 
 
 def load_installed(layers: Iterable[Node], overrides: Iterable[str]) -> None:
@@ -277,9 +259,9 @@ def _names(node: Node, word: str) -> bool:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """All keys and texts in plain values."""
+    """All texts in plain values, and keys, but those of no value: weights of terms that are left out."""
     if isinstance(value, dict):
-        yield from value
+        yield from (key for key, inner in value.items() if inner)
     if isinstance(value, str):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cae.config.objective import MS_SSIM_LEAST_SIDE
-from cae.config.registration import OWN_METRICS
+from cae.config.registration import OWN_METRICS, register
+from cae.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,6 +151,26 @@ LOSS = Metric("loss", "loss", "less", "#.4g", _loss)
 
 # What people look at first; others follow in the catalogue's order.
 _FIRST = ("psnr", "ssim", "ms_ssim", "mse", "mae")
+
+
+def register_metric(name: str, function: Any = None) -> Any:
+    """Add a metric of your own to evaluations and comparisons; entry points are in `cae.metrics`.
+
+    Args:
+        name: as for `register_upsampling`.
+        function: of images and reconstructions in [0, 1], NumPy arrays or tensors (batch, height, width, channels), to
+            (batch,). Attributes say more: `title`, `unit`, and `better`, which is `less` (the default) or `more`.
+            Without it this is a decorator.
+
+    Returns:
+        The function.
+
+    Raises:
+        UserError: the name is not usable or taken, or it is no function.
+    """
+    if function is not None and name in _BY_NAME:
+        raise UserError(f"register_metric: the name must be a new word. Received: {name!r}, which is built in.")
+    return register("metric", name, function) if function else lambda decorated: register_metric(name, decorated)
 
 
 def all_metrics() -> tuple[Metric, ...]:
