@@ -162,7 +162,7 @@ def test_a_source_and_a_loss_are_added_as_the_page_says(tmp_path):
     package = tmp_path / "cae"
     shutil.copytree(ROOT / "cae", package, ignore=shutil.ignore_patterns("__pycache__", "bundled", "static"))
     section, module, row = blocks("To add a data source")
-    insert(package / "config" / "data.py", "DataSection = Annotated[\n", f"{section}\n\n")
+    insert(package / "config" / "data.py", "BuiltInData = ", f"{section}\n\n")
     insert(package / "config" / "data.py", "BundledData | StandardData |", "CheckersData | ")
     (package / "data" / "sources" / "checkers.py").write_text(module)
     insert(package / "data" / "sources" / "__init__.py", "    BundledData,\n", "    CheckersData,\n")
