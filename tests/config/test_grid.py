@@ -110,7 +110,7 @@ def test_names_stay_short_enough_and_distinct(load):
          "above 0; received .nan; numbers must be finite"),
         ("{model.decoder.upsampling.kind: [resize], model.decoder.upsampling.kernel_size: [3]}",
          "1:88: model.decoder.upsampling.kernel_size: kernel_size has no effect with kind: resize; "
-         "it belongs to conv_transpose and subpixel"),
+         "it belongs to conv_transpose, subpixel and haar"),
         ("{model.encoder.filters.7: [3]}", "1:34: model.encoder.filters.7: model.encoder.filters has 2 items here, "
          "the first with index 0"),
     ],

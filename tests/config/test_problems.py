@@ -125,9 +125,10 @@ def only(lines):
          'bilinear_additive, carafe, dysample, haar, or a mapping with `kind`; received "max_unpol"; '
          "did you mean max_unpool?"),
         ("data: {source: fashion-mnist}", "1:16: data.source: must be one of bundled, mnist, fashion_mnist, cifar10, "
-         'cifar100, image_folder, arrays, idx, tfrecord; received "fashion-mnist"; did you mean fashion_mnist?'),
+         'cifar100, image_folder, arrays, idx, tfrecord, memory; received "fashion-mnist"; did you mean '
+         "fashion_mnist?"),
         ("training: {optimizer: AdamW}", "1:23: training.optimizer: must be one of adam, adamw, sgd, rmsprop, "
-         "nadam, adamax, lamb, lion, muon, adafactor, adagrad, adadelta, ftrl, "
+         "nadam, adamax, lamb, lion, muon, adafactor, adagrad, adadelta, ftrl, keras, "
          'or a mapping with `name`; received "AdamW"; did you mean adamw?'),
         ("model: {encoder: {filters: [8]}, decoder: {upsampling: [nearest]}}",
          "1:57: model.decoder.upsampling.0: must be one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, "
@@ -176,18 +177,22 @@ def test_a_message_says_the_rule_and_what_was_received(problems, text, line):
     assert problems(text) == [f"a.yaml:{line}"]
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in root_shape().paths() if path not in (("grid",), ("tune", "values"))], ids=".".join
-)
+# These take any keys.
+CONFIGS = [("training", "optimizer"), ("training", "schedule"), ("objective", "loss")]
+FREE = [("grid",), ("tune", "values"), *((*place, "config") for place in CONFIGS)]
+
+
+@pytest.mark.parametrize("path", [path for path in root_shape().paths() if path not in FREE], ids=".".join)
 def test_a_wrong_value_is_reported_at_its_own_key_whatever_the_key(problems, path):
     value = {"nonsense": 0}
     for length in range(len(path), 0, -1):
         value = {path[length - 1]: value}
         options = root_shape().at(path[: length - 1]).options
         if options and path[length - 1] != options.by:  # make a choice that has the key
-            value[options.by] = options.owners(path[length - 1])[-1]
+            owners = options.owners(path[length - 1])
+            value[options.by] = next((owner for owner in reversed(owners) if owner != "memory"), "memory")
         if options and options.by == "source":
-            value.setdefault("path", "images")
+            value.setdefault(*(("images", {}) if value["source"] == "memory" else ("path", "images")))
     (line,) = problems(yaml.safe_dump(value))
     key = ".".join(path)
     assert f": {key}: must be " in line or f": {key}.nonsense: unknown key; " in line
