@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
@@ -17,7 +18,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _FLAGS = re.compile(r"--(resume|overwrite|again|quantize)\b")
-_SETTING = re.compile(r"--set ([\w.]+=(?:\{[^}]*\}|[^\s,;]+))")
+_SETTING = r"--set ([\w.]+=(?:\{[^}]*\}|[^\s,;]*[^\s,;.]))"
+_SETTINGS = re.compile(rf"{_SETTING}(?: {_SETTING})*")
 _JOBS = re.compile(r"--jobs (\d+)")
 _OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
 _COMMAND = re.compile(r"\b(python -m|python \S+\.py|tensorboard --|pip install)\b")
@@ -27,7 +29,7 @@ def in_python(text: str) -> str:
     """Say in Python what is said of the command line; commands that can be typed stay as they are.
 
     >>> in_python("Use --resume to go on, or --set training.epochs=20.")
-    'Use resume=True to go on, or overrides=["training.epochs=20."].'
+    'Use resume=True to go on, or overrides=["training.epochs=20"].'
     >>> in_python("--normal-classes needs --labels")
     'normal_classes needs labels'
     """
@@ -35,9 +37,14 @@ def in_python(text: str) -> str:
 
 
 def _in_python(line: str) -> str:
-    line = _SETTING.sub(r'overrides=["\1"]', _FLAGS.sub(r"\1=True", line))
+    line = _SETTINGS.sub(_overrides, _FLAGS.sub(r"\1=True", line))
     line = _JOBS.sub(r"jobs=\1", line)
     return _OPTION.sub(lambda found: found[1].replace("-", "_"), line)
+
+
+def _overrides(found: re.Match[str]) -> str:
+    words = re.findall(_SETTING, found[0])
+    return f"overrides=[{', '.join(json.dumps(word) for word in words)}]"
 
 
 def speaks_python(function: Callable[P, R]) -> Callable[P, R]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -59,7 +60,11 @@ def exported_bytes(autoencoder, folder):
     for name, ending in {"onnx": ".onnx", "keras": ".keras"}.items():
         WRITERS[name](part, folder / f"model{ending}", metadata, False)
     with zipfile.ZipFile(folder / "model.keras") as archive:
-        found["keras"] = archive.read("config.json")
+        config = archive.read("config.json").decode()
+    ids = dict.fromkeys(re.findall(r'(?<="shared_object_id": )\d+', config))  # places in memory
+    for number, place in enumerate(ids):
+        config = config.replace(f'"shared_object_id": {place}', f'"shared_object_id": {number}')
+    found["keras"] = config
     found["onnx"] = nameless(onnx.load(folder / "model.onnx").graph)
     return found
 

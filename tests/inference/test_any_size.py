@@ -44,7 +44,7 @@ def test_tiles_give_what_the_whole_picture_gives(tmp_path, monkeypatch, encoder,
     model = {"encoder": ENCODERS[encoder], "decoder": KINDS[decoder]}
     model = TrainedAutoencoder.load(make_run(tmp_path / "run", (24, 24, 3), model, seed=3))
     # Weights as they start make gray of everything; larger ones let far neighbours have their say.
-    keras_model = model._networks._autoencoder.model
+    keras_model = model._networks.autoencoder.model
     keras_model.set_weights([2.5 * value if value.ndim == 4 else value for value in keras_model.get_weights()])
     monkeypatch.setattr(any_size, "_MOST_TILE_BYTES", 1)  # the smallest tiles that the overlap allows
     sizes = model.at_any_size(overlap=2 * model.at_any_size().reach + 2)

@@ -200,7 +200,7 @@ def test_trained_networks_shift_nothing_at_any_size(monkeypatch, down, up, kerne
     config = make_config(down, up, False, kernel_size, stages, filters=[12, 12], activation="elu")
     networks = networks_for(config, own, scale=1.0)
     images = make_images(2000, *own).astype(np.float32) / 255
-    model = networks._autoencoder.model
+    model = networks.autoencoder.model
     model.compile(keras.optimizers.Adam(5e-3), "mse")
     model.fit(images, images, batch_size=16, epochs=2, verbose=0)
     monkeypatch.setattr(any_size, "_MOST_TILE_BYTES", 1)

@@ -147,6 +147,9 @@ def _config_of(given: Any) -> dict[str, Any]:
         return {}
     try:
         config = given.get_config()
+        # Keras' Huber, for one, leaves out what it passes on to its function.
+        taken = inspect.signature(type(given)).parameters
+        config |= {key: value for key, value in getattr(given, "_fn_kwargs", {}).items() if key in taken}
         for key in ("learning_rate", "name"):  # Keras numbers names
             config.pop(key, None)
         plain: dict[str, Any] = json.loads(json.dumps(config, default=float, allow_nan=False))
