@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.config import disable_op_determinism  # which TensorFlow does not offer to users
 
 import cae
 from cae.data.sources import memory
@@ -30,6 +31,13 @@ def distance(images, reconstructions):
 
 def quiet(line):
     """Take the place of `print`."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _determinism_ends_with_this_file():
+    """Without it, what is compiled by XLA later in this process would be refused by some operations."""
+    yield
+    disable_op_determinism()
 
 
 @pytest.fixture(scope="module")
