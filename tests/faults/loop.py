@@ -35,6 +35,7 @@ from tests.conftest import make_images
 
 COUNT, *_ = MODES = range(4)
 WAYS = dict(zip(("once", "full", "kill"), MODES[1:], strict=True))
+FEWEST = 15  # steps of a command that are too few, where it has more
 HIDDEN = re.compile(r"\.(writing-|whole|old-)")
 SECONDS = 60
 CONFIG = """
@@ -544,7 +545,13 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("cases", nargs="+")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["once", "kill"])
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth step, and one of each kind")
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="every Nth step, and one of each kind; more often where these are few",
+    )
     options = parser.parse_args()
     shim.faults_name.restype, shim.faults_name.argtypes = ctypes.c_char_p, [ctypes.c_long]
     shim.faults_count.restype = ctypes.c_long
@@ -560,7 +567,10 @@ def main():
         # What is there by now stays; forks need not copy what the garbage collector would touch.
         gc.collect()
         gc.freeze()
-        chosen = loop.choose(options.every)
+        every, chosen = options.every, loop.choose(options.every)
+        while len(chosen) <= FEWEST and every > 1:
+            every //= 2
+            chosen = loop.choose(every)
         for step in chosen:
             for way in options.ways:
                 found += [f"{name}, {problem}" for problem in loop.meet(step, way)]
