@@ -16,7 +16,7 @@ from cae.api.spoken import collected, speaks_python
 from cae.config import RunConfig, check_config, load_config
 from cae.config.yaml.files import PLACE
 from cae.errors import ConfigError, UserError
-from cae.runs import RunDirectory, open_run
+from cae.runs import RunDirectory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +82,8 @@ def evaluate(
         out: folder for the files; None for RUN/evaluation, or EXPERIMENT/comparison.
         metric: what a comparison is sorted by.
         overrides: `data.KEY=VALUE`, for images that are elsewhere now.
-        features: what the codes are worth, with probes on labels and pictures; None for images with labels.
+        features: what the codes are worth, with probes on labels and pictures; None for images with labels. Only for
+            one run at a time.
         again: measure it afresh all the same.
         images: the training images again, of a run that was given them as arrays; see `train`.
         validation_images: likewise.
@@ -108,11 +109,16 @@ def evaluate(
     check_data_overrides(overrides)
     paths = [run] if isinstance(run, str | os.PathLike) else list(run)
     given = {"images": images, "validation_images": validation_images, "test_images": test_images}
-    directories, _ = find_runs([Path(path) for path in paths], lambda line: None)
+    notes: list[str] = []
+    directories, _ = find_runs([Path(path) for path in paths], notes.append)
     overrides = [*_given_again(directories, given, labels), *overrides]
     if len(directories) > 1:
+        if features:
+            raise ConfigError("`features` is for one run at a time; a comparison does not look at codes.")
         return compare(paths, split=split, out=out, metric=metric, overrides=overrides, again=again, tell=tell)
-    directory = open_run(directories[0].path, tell)
+    for note in notes:
+        tell(note)
+    (directory,) = directories
     folder = directory.evaluation if out is None else Path(out)
     return evaluate_one(
         directory,
@@ -471,7 +477,7 @@ def score(
         metric: see `TrainedAutoencoder.score`.
         fpr: the share of further normal images that may lie above a threshold, which is found.
         calibrate: normal images to find the threshold with; None for the run's validation images.
-        normal_classes: classes that are normal: how well the others are told from these.
+        normal_classes: classes that are normal; the result then says how well scores tell the others from them.
         masks: a folder of masks of what is anomalous.
         out: folder for scores.csv, results.json, index.html and heat maps; None writes nothing.
         overwrite: write into a folder that holds files already.
@@ -605,8 +611,8 @@ def _run(command: str, tell: Callable[[str], None], **given: Any) -> list[str]:
     """Run a command of the command line with its options by their Python names; returns the lines that it prints."""
     from cae.commands.main import make_command_parser
 
-    options = argparse.Namespace(debug=False, quiet=False)
-    for action in make_command_parser(command)._actions:
+    parser, options = make_command_parser(command), argparse.Namespace(debug=False, quiet=False)
+    for action in parser._actions:
         value = given.get(action.dest)
         if value is None:
             value = action.default if action.default is not argparse.SUPPRESS else None
@@ -615,7 +621,6 @@ def _run(command: str, tell: Callable[[str], None], **given: Any) -> list[str]:
         elif action.choices and value not in action.choices:
             raise ConfigError(f"`{action.dest}` must be one of {', '.join(action.choices)}. Received: {value!r}.")
         setattr(options, action.dest, value)
-    parser = make_command_parser(command)
     with collected(tell) as printed:
         exit_code = parser.get_default("run")(options)
     if exit_code:

@@ -83,8 +83,7 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--normal-classes",
         metavar="A,B",
-        help="classes that are normal: the others are to be told from these; default with --split: the run's"
-        " `data.classes`",
+        help="classes that are normal; the rest counts as anomalous; default with --split: the run's `data.classes`",
     )
     group.add_argument(
         "--labels",

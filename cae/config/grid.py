@@ -140,7 +140,7 @@ def _tune_problems(root: Node) -> Iterator[Problem]:
         if tune != TuneSection():
             yield problem("has no effect without values to try: {values: {dotted key: [value, ...]}}")
         return
-    if not grid:  # what is wrong with it then is told by `conflicts`
+    if not grid:  # `conflicts` reports that
         return
     draws = tune.search != "grid"
     for key, values in tune.values.items():

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Of larger images probes see reduced pixels; a colour image of 32x32 is not reduced.
 _MOST_PIXEL_VALUES = 3072
 MOST_IMAGES = 10_000
-# Lines that are told of it, each of a part that takes a while.
+# How many lines of progress it gives: one for each part that takes a while.
 FEATURE_PARTS = 5
 
 

@@ -77,7 +77,7 @@ def _tidy() -> None:
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
     gc.collect()
-    # The most that is held is told of each run.
+    # Each run reports its own peak of memory, so the system counts anew.
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:
         file.write("5")
 

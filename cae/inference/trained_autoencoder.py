@@ -269,8 +269,8 @@ class TrainedAutoencoder:
             images: see the class.
             metric: `mse`, `mae`, `ssim` (1 - SSIM), `peak` or `top` (small defects) look at the error alone. The others
                 are fitted to training images: `place`, `scales`, `whitened`, `patches`, `code_nearest`,
-                `code_mahalanobis`, `place_nearest` and `combined`. `auto` is `combined`, or where that cannot be had
-                `mse`, of which `tell` is told.
+                `code_mahalanobis`, `place_nearest` and `combined`. `auto` is `combined`; where that cannot be had,
+                it is `mse`, and `tell` gets a line that says so.
             size: as for `reconstruct`. Resized images are compared at the model's size. With `native` and `tile`, only
                 metrics that are not fitted.
             overlap: as for `reconstruct`.

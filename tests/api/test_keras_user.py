@@ -178,8 +178,10 @@ def test_data_sets_of_tensorflow_and_keras_are_the_array_that_they_come_from(mak
 
 def test_what_is_no_set_of_images_is_refused_with_what_was_received(tmp_path):
     endless = tf.data.Dataset.from_tensor_slices(IMAGES).repeat()
+    nameless = tf.data.Dataset.from_tensor_slices({"label": LABELS, "pixels": IMAGES})
     for given, words in [
         ({"images": endless}, "no end"),
+        ({"images": nameless}, "under `image` or `images`. Received: label, pixels"),
         ({"images": IMAGES.astype(np.float32)}, r"\[0, 1\]"),
         ({"images": IMAGES, "labels": LABELS[:5]}, "one integer for each of 72"),
         ({"images": np.zeros((3, 4, 5, 6, 7))}, "shape"),
@@ -242,5 +244,7 @@ def test_a_grid_with_what_only_this_program_has_is_trained_here_and_compared(tmp
     assert comparison.path == tmp_path / "two" / "comparison"
     assert {"answer", "pairs"} <= set(comparison)
     assert "PSNR" in repr(comparison)
+    with pytest.raises(cae.ConfigError, match="`features` is for one run at a time"):
+        cae.evaluate(result, features=True)
     with pytest.raises(cae.ConfigError, match="a function that makes them"):
         cae.train(config, images=IMAGES, callbacks=[keras.callbacks.History()], runs_dir=tmp_path)

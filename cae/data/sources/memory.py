@@ -176,7 +176,7 @@ def _read(name: str, batches: Iterable[Any]) -> tuple[np.ndarray, np.ndarray | N
     """Read images, and labels where each image has one."""
     images, labels = [], []
     for element in batches:
-        pixels, label = _pixels_and_label(element)
+        pixels, label = _pixels_and_label(name, element)
         try:
             images.append(np.reshape(pixels, batch_shape(np.shape(pixels))))
         except ValueError as error:
@@ -192,10 +192,15 @@ def _read(name: str, batches: Iterable[Any]) -> tuple[np.ndarray, np.ndarray | N
     return np.concatenate(images), np.concatenate(labels) if len(labels) == len(images) else None
 
 
-def _pixels_and_label(element: Any) -> tuple[Any, Any]:
+def _pixels_and_label(name: str, element: Any) -> tuple[Any, Any]:
     if isinstance(element, Mapping):
-        found = [next((element[key] for key in keys if key in element), None) for keys in _KEYS]
-        return (found[0] if found[0] is not None else next(iter(element.values()))), found[1]
+        pixels, label = (next((element[key] for key in keys if key in element), None) for keys in _KEYS)
+        if pixels is None:
+            raise UserError(
+                f"`{name}`: the data set's dictionaries must have the images under `image` or `images`. Received:"
+                f" {', '.join(map(str, element))}."
+            )
+        return pixels, label
     if isinstance(element, tuple | list):
         return element[0], element[1] if len(element) > 1 else None
     return element, None
