@@ -57,6 +57,13 @@ def answer(tmp_path_factory):
 
     def ask(content, *overrides):
         path.write_bytes(content)
+        found = plan(overrides)
+        if seconds[-1] >= MOST_SECONDS:  # a slow text is slow each time, a collection of other tests' garbage is not
+            plan(overrides)
+        assert seconds[-1] < MOST_SECONDS
+        return found
+
+    def plan(overrides):
         started = time.process_time()
         try:
             config = load_config(path, overrides)
@@ -68,7 +75,6 @@ def answer(tmp_path_factory):
         if config is not None:
             plan_one(config)
         seconds.append(time.process_time() - started)
-        assert seconds[-1] < MOST_SECONDS
         return config is not None
 
     yield ask
