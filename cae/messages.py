@@ -32,7 +32,7 @@ def for_terminal(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def next_steps(*commands: Sequence[object]) -> str:
+def next_steps(*commands: Sequence[object], shown: str = "the tab Decoders has the pictures side by side") -> str:
     r"""Say what can be typed next: commands that are safe to paste into a shell, whatever their paths are.
 
     >>> print(next_steps(["python", "-m", "cae", "evaluate", Path("my runs/it's")], ["tensorboard", Path("-runs")]))
@@ -41,10 +41,11 @@ def next_steps(*commands: Sequence[object]) -> str:
 
     Args:
         commands: of words each; a Path is never taken for an option, whatever it begins with.
+        shown: where TensorBoard is among them, what is to be seen there.
     """
     told = "Next: " + "\n      ".join(shlex.join(map(_word, words)) for words in commands)
     has_board = any(words[0] == "tensorboard" and "--logdir" in words for words in commands)
-    return f"{told}\nIn TensorBoard, the tab Decoders has the pictures side by side." if has_board else told
+    return f"{told}\nIn TensorBoard, {shown}." if has_board else told
 
 
 def _word(word: object) -> str:

@@ -77,8 +77,8 @@ def evaluate_one(
             write_run_page(directory)
         if projector:
             folder = add_projector(evaluation, measured_on, load(), out, tell)
-            tell("Codes to turn and search:")
-            tell(next_steps(["tensorboard", "--logdir", folder]))
+            shown = "the tab Projector has the codes, to turn and to search"
+            tell(next_steps(["tensorboard", "--logdir", folder], shown=shown))
     for name, reason in splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
     return evaluation.results
