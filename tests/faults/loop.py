@@ -95,7 +95,7 @@ def make_cases(root):
             [run / "summary.json"],
             later="index.html",
         ),
-        "grid": Case(["train", given / "grid.yaml", "--runs-dir", root / "new"]),
+        "grid": Case(["train", given / "grid.yaml", "--runs-dir", root / "new", "--jobs", 1]),
         "evaluate": Case(
             ["evaluate", run, "--projector", "--no-features"],
             [run / "evaluation/results.json", run / "evaluation/projector/projector_config.pbtxt"],
