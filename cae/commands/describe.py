@@ -15,7 +15,7 @@ from cae.config.schema_walk import root_shape
 from cae.config.yaml.nodes import dotted
 from cae.data.sources import find_image_shape
 from cae.errors import ConfigError, UserError
-from cae.messages import align, tell
+from cae.messages import align, next_steps, tell
 from cae.plan.lowering import format_steps, lower, this_cpu
 from cae.plan.table import format_plan, format_step_memory
 from cae.runs import RunDirectory
@@ -57,6 +57,8 @@ def run_describe(options: argparse.Namespace) -> int:
         print("\n".join(format_steps(lower(plan.operations, this_cpu(), dtype, training=True))))
     if figure is not None:
         print(f"\n{figure}")
+    words = [word for override in options.overrides for word in ("--set", override)]
+    tell(next_steps(["python", "train.py", options.config, *words]))
     return 0
 
 

@@ -18,6 +18,7 @@ from cae.doctor.machine import check_disk, check_step_memory, checkpoint_bytes
 from cae.errors import UserError
 from cae.files import printable
 from cae.machine import Limits, Machine, available_memory, find_limits, this_machine
+from cae.messages import next_steps, tell
 from cae.training.distribution.cluster import find_cluster
 from cae.workflows.planning import batch_size_of, memory_of_step, plan_for
 
@@ -52,7 +53,12 @@ def run_doctor(options: argparse.Namespace) -> int:
         write_json(options.json, as_json(findings))
     if options.config is not None and config is None:
         return ConfigError.exit_code
-    return UserError.exit_code if worst(findings) == "problem" else 0
+    if worst(findings) == "problem":
+        return UserError.exit_code
+    if options.config is not None:
+        words = [word for override in options.overrides for word in ("--set", override)]
+        tell(next_steps(["python", "train.py", options.config, *words, "--runs-dir", options.runs_dir]))
+    return 0
 
 
 def _show(new: list[Finding], findings: list[Finding]) -> None:

@@ -177,6 +177,9 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     tell("Pictures: " + "\n          ".join(pictures))
     if out == directory.evaluation:
         tell(f"In a browser: {directory.page}")
+    if not options.projector:  # which has said what shows its codes
+        board = ["tensorboard", "--logdir", directory.path.parent]
+        tell(next_steps(["python", "-m", "cae", "visualize", directory.path], board))
 
 
 def _rank(options: argparse.Namespace) -> None:

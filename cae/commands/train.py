@@ -76,6 +76,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="check everything, print the model's plan, write nothing"
     )
+    # What a grid gives to each of its runs: what comes next is said once, when all are done.
+    parser.add_argument("--of-grid", action="store_true", help=argparse.SUPPRESS)
 
 
 def run_train(options: argparse.Namespace) -> int:
@@ -133,9 +135,8 @@ def _run_grid(job: TrainingJob, options: argparse.Namespace) -> int:
         for line in describe_tuning(job, options.shard):
             print(line)
         return 0
-    trained, exit_code = train_grid(
-        job, options.shard, program=main, passed_on=["--debug"] * options.debug + ["--quiet"] * options.quiet
-    )
+    passed_on = ["--of-grid", *["--debug"] * options.debug, *["--quiet"] * options.quiet]
+    trained, exit_code = train_grid(job, options.shard, program=main, passed_on=passed_on)
     for path in trained:
         print(path)
     return exit_code
@@ -144,6 +145,8 @@ def _run_grid(job: TrainingJob, options: argparse.Namespace) -> int:
 def _next_step(directory: RunDirectory, exit_code: int, options: argparse.Namespace) -> str:
     if exit_code:
         return "A checkpoint is written; the same command with --resume goes on from it."
+    if options.of_grid:
+        return f"In a browser: {directory.page}"
     steps = next_steps(
         ["python", "-m", "cae", "evaluate", directory.path], ["tensorboard", "--logdir", options.runs_dir]
     )

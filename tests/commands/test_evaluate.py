@@ -68,6 +68,7 @@ def test_the_files_of_an_evaluation_agree_with_one_another_and_with_numpy(traine
     out = evaluate(run_command, run)
     folder = run / "evaluation"
     assert out.splitlines()[-1] == str(folder)
+    assert f"Next: python -m cae visualize {run}\n" in run_command("evaluate", run)[2]
     results = json.loads((folder / "results.json").read_text())
     rows = table(folder / "per_image.csv")
     assert results["images"] == len(rows) == 20

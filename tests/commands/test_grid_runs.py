@@ -82,6 +82,7 @@ def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_ru
     assert f"{foreign}: holds files but no run" in err
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
     assert f"python -m cae evaluate {runs}\n" in err
+    assert err.count("Next: ") == 1  # once for all, not after each run
 
     # Without the bad values nothing is left: no process is started, nothing is written.
     entries = "training.optimizer.learning_rate: [0.001]"
