@@ -25,7 +25,6 @@ from cae.errors import UserError
 from cae.grid.combinations import Combination, find_combination
 from cae.grid.jobs import threads_for
 from cae.machine import this_machine
-from cae.messages import next_steps
 from cae.runs import RunDirectory
 from cae.stop_handler import StopHandler, meaning, stop_signals
 
@@ -314,12 +313,7 @@ class _Session:
                 " The same command without --overwrite goes on from here."
             )
         elif self.done:
-            experiment = self.runs_dir / self.combinations[0].config.experiment
             self.tell(f"{len(self.done)} of {total} {self.noun} done.")
-            if self.noun == "runs":
-                self.tell(
-                    next_steps(["python", "-m", "cae", "evaluate", experiment], ["tensorboard", "--logdir", experiment])
-                )
 
 
 @dataclass(frozen=True)

@@ -456,3 +456,18 @@ def test_a_number_of_jobs_that_cannot_be_ends_with_2(grid, jobs):
     code, out, err = grid("seed: [0, 1]", f"--jobs={jobs}")
     assert (code, out) == (2, [])
     assert "auto, or a whole number" in err
+
+
+def test_one_command_trains_a_grid_and_compares_its_runs(write_config, run_command, tmp_path):
+    config = write_config(BASE % (1, "model.decoder.upsampling: [resize, subpixel]"))
+    words = ["train", config, "--runs-dir", tmp_path / "runs", "--evaluate"]
+    code, out, err = run_command(*words)
+    comparison = tmp_path / "runs" / "e" / "comparison"
+    assert code == 0, err
+    assert out.splitlines()[-1] == str(comparison)
+    assert {path.name for path in comparison.iterdir()} >= {"comparison.json", "comparison.html"}
+    assert "python -m cae evaluate" not in err  # it is done
+
+    for word in ("--dry-run", "--shard=1/2"):
+        code, _, err = run_command(*words, word)
+        assert (code, "--evaluate" in err) == (2, True)
