@@ -77,20 +77,24 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="check everything, print the model's plan, write nothing"
     )
     parser.add_argument(
-        "--evaluate", action="store_true", help="then measure what was trained; of a grid, compare its runs"
+        "--then-evaluate", action="store_true", help="then measure what was trained; of a grid, compare its runs"
     )
     # What a grid gives to each of its runs: what comes next is said once, when all are done.
     parser.add_argument("--of-grid", action="store_true", help=argparse.SUPPRESS)
 
 
 def run_train(options: argparse.Namespace) -> int:
-    """Train, or with --dry-run only check, or with --evaluate also measure."""
-    if options.evaluate and (options.dry_run or options.shard):
-        raise ConfigError("--evaluate: has no effect with --dry-run, and needs all runs, not those of one --shard.")
+    """Train, or with --dry-run only check, or with --then-evaluate also measure."""
+    if options.then_evaluate and (options.dry_run or options.shard):
+        raise ConfigError(
+            "--then-evaluate: has no effect with --dry-run, and needs all runs, not those of one --shard."
+        )
     config = load_config(options.config, options.overrides)
     job = TrainingJob(config, options.config, options.runs_dir, options.resume, options.overwrite, jobs=options.jobs)
-    if options.evaluate and config.training.strategy == "multi_worker":
-        raise ConfigError("--evaluate: is for trainings in one process; measure the run when all workers have ended.")
+    if options.then_evaluate and config.training.strategy == "multi_worker":
+        raise ConfigError(
+            "--then-evaluate: is for trainings in one process; measure the run when all workers have ended."
+        )
     if config.grid:
         exit_code, trained = _run_grid(job, options), job.experiment
     elif options.shard:
@@ -98,7 +102,7 @@ def run_train(options: argparse.Namespace) -> int:
     else:
         job = _with_free_name(job)
         exit_code, trained = _run_one(job, options), job.directory.path
-    if exit_code or not options.evaluate:
+    if exit_code or not options.then_evaluate:
         return exit_code
     return main(["evaluate", str(trained), *["--debug"] * options.debug, *["--quiet"] * options.quiet])
 
@@ -149,7 +153,7 @@ def _run_grid(job: TrainingJob, options: argparse.Namespace) -> int:
         return 0
     passed_on = ["--of-grid", *["--debug"] * options.debug, *["--quiet"] * options.quiet]
     trained, exit_code = train_grid(job, options.shard, program=main, passed_on=passed_on)
-    if trained and exit_code in (0, 1) and not options.evaluate:
+    if trained and exit_code in (0, 1) and not options.then_evaluate:
         board = ["tensorboard", "--logdir", job.experiment]
         tell(next_steps(["python", "-m", "cae", "evaluate", job.experiment], board))
     for path in trained:
@@ -160,7 +164,7 @@ def _run_grid(job: TrainingJob, options: argparse.Namespace) -> int:
 def _next_step(directory: RunDirectory, exit_code: int, options: argparse.Namespace) -> str:
     if exit_code:
         return "A checkpoint is written; the same command with --resume goes on from it."
-    if options.of_grid or options.evaluate:
+    if options.of_grid or options.then_evaluate:
         return f"In a browser: {directory.page}"
     steps = next_steps(
         ["python", "-m", "cae", "evaluate", directory.path], ["tensorboard", "--logdir", options.runs_dir]

@@ -460,7 +460,7 @@ def test_a_number_of_jobs_that_cannot_be_ends_with_2(grid, jobs):
 
 def test_one_command_trains_a_grid_and_compares_its_runs(write_config, run_command, tmp_path):
     config = write_config(BASE % (1, "model.decoder.upsampling: [resize, subpixel]"))
-    words = ["train", config, "--runs-dir", tmp_path / "runs", "--evaluate"]
+    words = ["train", config, "--runs-dir", tmp_path / "runs", "--then-evaluate"]
     code, out, err = run_command(*words)
     comparison = tmp_path / "runs" / "e" / "comparison"
     assert code == 0, err
@@ -470,4 +470,4 @@ def test_one_command_trains_a_grid_and_compares_its_runs(write_config, run_comma
 
     for word in ("--dry-run", "--shard=1/2"):
         code, _, err = run_command(*words, word)
-        assert (code, "--evaluate" in err) == (2, True)
+        assert (code, "--then-evaluate" in err) == (2, True)
