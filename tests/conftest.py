@@ -1,6 +1,7 @@
 """Settings and helpers for every test."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,10 @@ from pathlib import Path
 # Tests must behave alike with and without a GPU in the machine, and stay quiet.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+# What a shell starts in the background ignores SIGINT, and so would the processes of these tests.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What tests cache goes away with them; matplotlib's fonts, which take long to find, stay where they are.
 if os.path.isdir(os.path.expanduser("~")):

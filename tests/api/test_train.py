@@ -148,16 +148,10 @@ def test_an_interrupt_is_a_keyboard_interrupt_after_which_training_goes_on(confi
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # ignored in what a shell starts in the background
-    try:
-        threading.Thread(target=interrupt_after_an_epoch, daemon=True).start()
-        with pytest.raises(KeyboardInterrupt):
-            cae.train(config, overrides=["training.epochs=100000"], runs_dir=tmp_path, tell=lambda line: None)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
+    threading.Thread(target=interrupt_after_an_epoch, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        cae.train(config, overrides=["training.epochs=100000"], runs_dir=tmp_path, tell=lambda line: None)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert run.status == "interrupted"
     assert run.summary["epochs"] >= 1
     assert list(run.directory.checkpoints.iterdir())

@@ -54,11 +54,6 @@ PHASES = {
 }
 
 
-def interruptible():
-    """What a shell starts in the background ignores SIGINT, and so would the processes of these tests."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 BEFORE_TRAINING = ("reading the configuration", "scanning the images")
 
 
@@ -81,7 +76,7 @@ def test_a_stop_signal_ends_every_phase_soon_with_its_exit_code(config, tmp_path
     number = (signal.SIGTERM, signal.SIGINT)[list(PHASES).index(phase) % 2]
     place, times = PHASES[phase]
     program = ["-c", STOPPED, int(number), place, times, "train", config, "--runs-dir", tmp_path / "runs"]
-    process = start_process(*program, preexec_fn=interruptible)
+    process = start_process(*program)
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + number, err
     assert "Traceback" not in err
@@ -100,7 +95,7 @@ def test_a_stop_signal_ends_every_phase_soon_with_its_exit_code(config, tmp_path
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_while_tensorflow_starts_ends_at_once(config, tmp_path, number):
-    process = start_process("train.py", config, "--runs-dir", tmp_path / "runs", preexec_fn=interruptible)
+    process = start_process("train.py", config, "--runs-dir", tmp_path / "runs")
     time.sleep(2.0)
     process.send_signal(number)
     sent = time.monotonic()
@@ -178,7 +173,7 @@ sys.exit(child.train_as_child([parent, "__main__:train", *words]))
 def test_a_run_of_a_grid_stops_when_the_grid_says_so_and_when_it_is_gone(system, said, code):
     command = [sys.executable, "-c", CHILD, system, str(os.getpid())]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, preexec_fn=interruptible, **pipes) as process:
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         assert process.stderr.readline() == b"trains\n"
         process.stdin.write(said)
         process.stdin.flush()
