@@ -1,5 +1,6 @@
 """Settings and helpers for every test."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -35,6 +36,13 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="takes long: set CAE_SLOW=1"))
+
+
+def pytest_collection_finish():
+    """What was imported stays: those who look for garbage, of which models make much, need not look through it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 def make_images(number, height, width, channels=1, seed=0):
