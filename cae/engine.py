@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -19,12 +20,8 @@ DEVICE = "CAE_DEVICE"
 JOBS = "CAE_JOBS"
 
 
-def start_engine(*, deterministic: bool = False) -> None:
+def start_engine() -> None:
     """Set what must be set before the first import of TensorFlow, then import it.
-
-    Args:
-        deterministic: make every operation give the same bits run after run on the same hardware; holds until the
-            process ends.
 
     Raises:
         UserError: the program has imported Keras on another backend before.
@@ -54,10 +51,48 @@ def start_engine(*, deterministic: bool = False) -> None:
         # A program that has used the GPU before has decided how its memory is taken.
         with contextlib.suppress(RuntimeError, ValueError):
             tf.config.experimental.set_memory_growth(gpu, True)
-    if deterministic:
-        # Draws without a seed of their own are an error under determinism; none is left to chance here.
-        keras.utils.set_random_seed(0)
-        tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def determinism(wanted: bool) -> Iterator[None]:
+    """Make every operation in the block give the same bits run after run on the same hardware, where that is wanted.
+
+    Behind it, also after an error, all is as it was: an operation that has no deterministic form would be refused, and
+    the generators of Python, NumPy, TensorFlow and Keras are the program's.
+    """
+    if not wanted:
+        yield
+        return
+    start_engine()
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    # Neither library offers to put back what was.
+    from keras.src.backend.common import global_state
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+    from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
+    from tensorflow.python.eager.context import context
+    from tensorflow.python.framework.config import disable_op_determinism, is_op_determinism_enabled
+
+    was_wanted, engine = is_op_determinism_enabled(), context()
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    of_engine = {key: getattr(engine, key, None) for key in ("_seed", "_rng")}  # the second is not there at first
+    of_keras = {key: global_state.get_global_attribute(key) for key in (GLOBAL_RANDOM_SEED, GLOBAL_SEED_GENERATOR)}
+    # Draws without a seed of their own are an error under determinism; none is left to chance here.
+    keras.utils.set_random_seed(0)
+    tf.config.experimental.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if not was_wanted:
+            disable_op_determinism()
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
+        for key, value in of_engine.items():
+            setattr(engine, key, value)
+        for key, value in of_keras.items():
+            global_state.set_global_attribute(key, value)
 
 
 @contextlib.contextmanager

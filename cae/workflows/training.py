@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from cae.config import ConfigError, RunConfig, expand_grid
 from cae.config.data import MemoryData
 from cae.config.registration import known_here_alone
-from cae.engine import start_engine
+from cae.engine import determinism, start_engine
 from cae.errors import UserError
 from cae.files import check_is_text
 from cae.grid import (
@@ -163,6 +163,12 @@ def train_one(job: TrainingJob) -> JobResult:
             return JobResult(0)
         check_is_text(directory.path)
         check_is_writable(directory.path)
+    with determinism(job.config.training.deterministic):
+        return _prepare_and_train(job, cluster)
+
+
+def _prepare_and_train(job: TrainingJob, cluster: Cluster | None) -> JobResult:
+    directory, is_chief = job.directory, cluster is None or cluster.is_chief
     job, plan, splits = prepare(job, is_chief=is_chief)
     if not is_chief:
         return _train(job, plan, splits, cluster)
@@ -195,11 +201,12 @@ def find_learning_rate(
         )
     if job.config.training.strategy == "multi_worker":
         raise ConfigError(f"{job.source}: rates are tested in one process; add `training.strategy=auto`.")
-    job, plan, splits = prepare(replace(job, overwrite=True))
-    from cae.training.train import Training
+    with determinism(job.config.training.deterministic):
+        job, plan, splits = prepare(replace(job, overwrite=True))
+        from cae.training.train import Training
 
-    training = Training(job.config, plan, splits, job.directory, job.tell)
-    return run_range_test(training, lowest=lowest, highest=highest, steps=steps, progress=progress)
+        training = Training(job.config, plan, splits, job.directory, job.tell)
+        return run_range_test(training, lowest=lowest, highest=highest, steps=steps, progress=progress)
 
 
 def prepare(job: TrainingJob, *, is_chief: bool = True) -> tuple[TrainingJob, Plan, Splits]:
@@ -226,7 +233,7 @@ def _find_cluster(config: RunConfig) -> Cluster | None:
     """The processes that train together; None for this one alone."""
     if config.training.strategy != "multi_worker":
         return None
-    start_engine(deterministic=config.training.deterministic)
+    start_engine()
     return find_cluster()
 
 
@@ -387,7 +394,7 @@ def describe_tuning(job: TrainingJob, shard: Shard | None = None) -> list[str]:
 
 def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> None:
     """Start the engine, and refuse images that are too small for a term of the objective."""
-    start_engine(deterministic=config.training.deterministic)
+    start_engine()
     from cae.training.objective import Objective
 
     Objective(config.objective).check_image_shape(image_shape)

@@ -1,7 +1,9 @@
 """What a user of Keras tries first: arrays, callbacks, objects, and the trained thing as models of Keras."""
 
+import contextlib
 import csv
 import hashlib
+import random
 import subprocess
 import sys
 import textwrap
@@ -10,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework.config import disable_op_determinism  # which TensorFlow does not offer to users
+from tensorflow.python.framework.config import is_op_determinism_enabled
 
 import cae
 from cae.data.sources import memory
@@ -31,13 +33,6 @@ def distance(images, reconstructions):
 
 def quiet(line):
     """Take the place of `print`."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _determinism_ends_with_this_file():
-    """Without it, what is compiled by XLA later in this process would be refused by some operations."""
-    yield
-    disable_op_determinism()
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +221,35 @@ def test_a_training_that_goes_on_has_its_callbacks_state_and_ends_with_the_same_
     logs = [(tmp_path / f"{name}.csv").read_text().splitlines() for name in ("whole", "parts")]
     assert len(logs[0]) == len(logs[1]) == 5  # a header and four epochs
     np.testing.assert_array_equal(whole.load().predict(TEST_IMAGES), parts.load().predict(TEST_IMAGES))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_determinism_and_its_seeds_end_with_the_training(tmp_path, fails):
+    def see(epoch, logs):
+        assert is_op_determinism_enabled()
+        if fails:
+            raise ZeroDivisionError
+
+    def draw():
+        initializer = keras.initializers.RandomNormal()
+        tensors = tf.random.uniform((2,)), keras.random.uniform((2,)), initializer((2,))
+        return [*np.concatenate([np.array(one) for one in tensors]), np.random.random(), random.random()]
+
+    keras.utils.set_random_seed(11)
+    draw()
+    expected = draw()
+    keras.utils.set_random_seed(11)
+    draw()
+    with pytest.raises(ZeroDivisionError) if fails else contextlib.nullcontext():
+        cae.train(
+            {**CONFIG, "training": {**CONFIG["training"], "epochs": 1}},
+            images=IMAGES,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=see)],
+            runs_dir=tmp_path,
+            tell=quiet,
+        )
+    assert draw() == expected
+    assert not is_op_determinism_enabled()
 
 
 def test_a_grid_with_what_only_this_program_has_is_trained_here_and_compared(tmp_path):
