@@ -150,6 +150,9 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({os.fspath(self)!r}, status={self.status!r})"
 
+    def _repr_html_(self) -> str:
+        return _in_a_cell(self, repr(self))
+
 
 class TrainingResult:
     """What `cae.train` has trained: one run, or with a grid several.
@@ -244,6 +247,17 @@ class TrainingResult:
 
     def __repr__(self) -> str:
         return f"TrainingResult({list(self.runs)!r})"
+
+    def _repr_html_(self) -> str | None:
+        return self.run._repr_html_() if len(self) == 1 else None
+
+    def _repr_markdown_(self) -> str:
+        rows = ["| run | status | epochs | validation PSNR of the best epoch |", "|---|---|---|---|"]
+        for run in self.runs:
+            best = (run.summary if run.status else {}).get("best") or {}
+            psnr = f"{best['val_psnr']:.2f} dB" if "val_psnr" in best else ""
+            rows.append(f"| {run.path.name} | {run.status} | {len(run.metrics)} | {psnr} |")
+        return "\n".join(rows)
 
 
 class TrainedAutoencoder(inference.TrainedAutoencoder):
@@ -371,6 +385,9 @@ class TrainedAutoencoder(inference.TrainedAutoencoder):
         psnr = f", {best['val_psnr']:.2f} dB validation PSNR" if "val_psnr" in best else ""
         return f"TrainedAutoencoder({os.fspath(self.run)!r}, images {self.image_shape}, code {self.code_shape}{psnr})"
 
+    def _repr_html_(self) -> str:
+        return _in_a_cell(self.run, repr(self))
+
 
 _INTERNAL = ("at_any_size", "check_decodes", "check_pools", "directory", "encode_pixels", "load", "weights_digest")
 
@@ -379,6 +396,16 @@ def _public(given: Any, *internal: str) -> list[str]:
     """What completion offers of an object."""
     names = {*vars(type(given)), *(name for base in type(given).__mro__[:-1] for name in vars(base)), *vars(given)}
     return sorted(name for name in names if not name.startswith("_") and name not in internal)
+
+
+def _in_a_cell(run: Run, line: str) -> str:
+    """HTML for a notebook: a line, curves over the epochs, and the first validation images."""
+    from cae.pages import data_uri, render
+    from cae.runs.page import draw_epochs
+
+    file = run.directory.reconstructions
+    picture = data_uri(file.read_bytes()) if file.is_file() else None
+    return render("cell.html", share=None, now=None, line=line, charts=draw_epochs(run.metrics), picture=picture)
 
 
 def _plot(runs: Sequence[Run]) -> Figure:

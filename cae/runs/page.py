@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ def make_run_page(directory: RunDirectory) -> str:
         facts=list(_facts(summary, results)),
         warnings=[str(one["message"]) for one in told.get("warnings", [])],
         pictures=_pictures(directory),
-        charts=_charts(directory),
+        charts=draw_epochs(directory.read_metrics()),
         plan=_plan_rows(plan),
         code=f"code: {_shape(plan.latent_shape)}, {plan.code.values:,} values",
         ends=(f"image {_shape(plan.image_shape)}", f"reconstruction {_shape(plan.image_shape)}"),
@@ -125,8 +125,12 @@ def _pictures(directory: RunDirectory) -> list[tuple[str, str]]:
     return []
 
 
-def _charts(directory: RunDirectory) -> list[Chart]:
-    rows = directory.read_metrics()
+def draw_epochs(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """Draw PSNR and loss over the epochs, as far as they are finite.
+
+    Args:
+        rows: of metrics.jsonl.
+    """
     charts = []
     for title, names in (
         ("PSNR of validation images, in dB", {"val_psnr": "validation"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from tqdm import tqdm
 
 from cae.atomic_files import append_text
 from cae.measures.catalogue import LOSS, metric, metrics_while_training
+from cae.pages import render
 from cae.pictures import reconstruction_grid, save_png
+from cae.runs.page import draw_epochs
 from cae.runs.probe_images import FIGURES, figures_summary, inputs_summary, pictures_summary
 from cae.runs.weights import save_weights
 from cae.training.amount import Amount
@@ -183,16 +185,31 @@ class Journal:
         return float(self._schedule(np.int64(state.step - 1)))
 
 
+def notebook_cell() -> Any:
+    """What the running cell of a notebook shows, to be written over; None where there is no notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if getattr(shell, "kernel", None) is None:
+        return None
+    from IPython.display import display
+
+    return display({"text/plain": ""}, raw=True, display_id=True)
+
+
 class Progress:
-    """Tells how far training is and how long it will still take.
+    """Tells how far training is and how long it will still take: a bar on a terminal, bar and curves in a notebook.
 
     Args:
         amount: of the whole run.
         first_step: where this session starts.
         last_epoch: the number of the last epoch.
+        rows: of metrics.jsonl, of earlier sessions.
     """
 
-    def __init__(self, amount: Amount, first_step: int, last_epoch: int) -> None:
+    def __init__(
+        self, amount: Amount, first_step: int, last_epoch: int, rows: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self._rows, self._line = list(rows), ""
+        self._cell = notebook_cell()
         self._amount = amount
         self._last_epoch = last_epoch
         self._first = self._done = first_step
@@ -211,9 +228,11 @@ class Progress:
         """Some steps are done."""
         self._done += number
         left = self._amount.epochs - 1 - (self._done - 1) // self._amount.steps_per_epoch
-        self._bar.set_description_str(f"epoch {self._last_epoch - left}/{self._last_epoch}", refresh=False)
-        self._bar.set_postfix_str(f"{images_per_second:,.0f} images/s, loss {loss:.5f}", refresh=False)
+        epoch, speed = f"epoch {self._last_epoch - left}/{self._last_epoch}", f"{images_per_second:,.0f} images/s"
+        self._bar.set_description_str(epoch, refresh=False)
+        self._bar.set_postfix_str(f"{speed}, loss {loss:.5f}", refresh=False)
         self._bar.update(number)
+        self._show(f"{epoch}, {self._time_left()} left, {speed}, loss {loss:.5f}")
 
     def epoch_ended(self, row: Mapping[str, float], best: bool, averaged: bool) -> None:
         """An epoch is done: one line that stays.
@@ -225,17 +244,30 @@ class Progress:
         """
         average = f", with averaged weights {row['val_ema_psnr']:.2f} dB" if "val_ema_psnr" in row else ""
         said = f", best so far{' (averaged weights)' if averaged else ''}" if best else ""
-        line = (
+        figures = (
             f"epoch {row['epoch']:.0f}/{self._last_epoch}: validation PSNR {row['val_psnr']:.2f} dB{average},"
-            f" SSIM {row['val_ssim']:.4f}; loss {row['loss']:.5f}, in validation {row['val_loss']:.5f},"
-            f" {row['images_per_second']:,.0f} images/s, {self._time_left()} left{said}"
+            f" SSIM {row['val_ssim']:.4f}; loss {row['loss']:.5f}, in validation {row['val_loss']:.5f}"
         )
-        tqdm.write(line, file=sys.stderr)
-        sys.stderr.flush()
+        self._rows.append(row)
+        self._line = f"{figures}{said}"
+        if self._cell is None:
+            speed = f"{row['images_per_second']:,.0f} images/s"
+            tqdm.write(f"{figures}, {speed}, {self._time_left()} left{said}", file=sys.stderr)
+            sys.stderr.flush()
 
     def close(self) -> None:
-        """Remove the bar."""
+        """Remove the bar; curves stay."""
         self._bar.close()
+        self._show(None)
+
+    def _show(self, now: str | None) -> None:
+        """Write over what a notebook shows of this training."""
+        if self._cell is not None:
+            share = None if now is None else self._done / self._amount.steps
+            html = render(
+                "cell.html", share=share, now=now, line=self._line, charts=draw_epochs(self._rows), picture=None
+            )
+            self._cell.update({"text/html": html, "text/plain": self._line}, raw=True)
 
     def _time_left(self) -> str:
         done = self._done - self._first

@@ -309,7 +309,7 @@ class Training:
         probes = self._probe_images()
         writer = TensorBoardWriter(self.run, writes=self.config.logging.tensorboard)
         last_epoch = self.amount.last_epoch(state.counters.epoch, state.step)
-        progress = Progress(self.amount, state.step, last_epoch)
+        progress = Progress(self.amount, state.step, last_epoch, self.run.read_metrics())
         rates = make_schedule(section.schedule, section.optimizer.learning_rate, self.amount)
         journal = Journal(self.run, self.config.logging, last_epoch, probes, rates, writer, progress)
         text = self.run.config.read_text(encoding="utf-8")

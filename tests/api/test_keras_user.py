@@ -121,6 +121,10 @@ def test_what_is_trained_shows_itself_and_no_internals(script):
     assert internal == ["__version__"]
     assert not {"directory", "encode_pixels", "check_pools"} & {*dir(model), *dir(result.run)}
     assert len(result.plot().axes) == 2
+    for shown in (result, result.run, model):
+        html = shown._repr_html_()
+        assert html.count("<svg") == 2
+        assert "data:image/png;base64," in html
 
 
 def test_the_same_images_are_asked_for_again_and_others_refused(script):
@@ -268,6 +272,8 @@ def test_a_grid_with_what_only_this_program_has_is_trained_here_and_compared(tmp
     assert comparison.path == tmp_path / "two" / "comparison"
     assert {"answer", "pairs"} <= set(comparison)
     assert "PSNR" in repr(comparison)
+    assert result._repr_html_() is None  # several: a table
+    assert result._repr_markdown_().count(" dB |") == 4
     with pytest.raises(cae.ConfigError, match="`features` is for one run at a time"):
         cae.evaluate(result, features=True)
     with pytest.raises(cae.ConfigError, match="a function that makes them"):
