@@ -1,12 +1,35 @@
 """Files of Keras' own layers compute what the layers of this package do."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
+from cae.config.model import ModelSection
+from cae.exporting.parts import make_part
 from cae.exporting.stock import with_stock_layers
+from cae.exporting.writers import flatten
+from cae.kinds.catalogue import upsampling_variants
 from cae.layers import Conv2DTransposeToSize, DepthToSpace2D, ICNRInitializer, Resize2D, SpaceToDepth2D
+from cae.model import build_autoencoder
+from cae.plan import make_plan
 
+# Odd sizes, which crop.
+SHAPE = (13, 10, 1)
+IN_ANOTHER_PROCESS = """
+import pathlib, sys
+import keras, numpy as np
+
+assert keras.backend.backend() == sys.argv[1]
+images = np.load("images.npy")
+for path in sorted(pathlib.Path().glob("*.keras")):
+    np.save(path.with_suffix(".npy"), keras.ops.convert_to_numpy(keras.models.load_model(path)(images)))
+assert "cae" not in sys.modules
+"""
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 
 
@@ -31,3 +54,41 @@ def test_a_stock_layer_computes_the_same_and_its_file_needs_nothing_of_this_pack
     stock = with_stock_layers(keras.Model(model.inputs[0], model.outputs[0]))
     assert "cae>" not in stock.to_json()
     np.testing.assert_allclose(stock(images), model(images), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with images, and a file of each kind that Keras' own layers make; with what each must give."""
+    folder, expected = tmp_path_factory.mktemp("stock"), {}
+    images = np.random.default_rng(1).random((2, *SHAPE), np.float32)
+    np.save(folder / "images.npy", images)
+    for upsampling in upsampling_variants():
+        if upsampling.switches_wanted is not None:
+            continue
+        section = ModelSection.model_validate(
+            {
+                "encoder": {"filters": [4], "normalization": {"kind": "group", "groups": 2}, "activation": "gelu"},
+                "bottleneck": {"channels": 3},
+                "decoder": {"upsampling": upsampling.model_dump()},
+            }
+        )
+        autoencoder = build_autoencoder(make_plan(section, SHAPE))
+        stock = with_stock_layers(flatten(make_part(autoencoder, "autoencoder")))
+        if "cae>" not in stock.to_json():
+            stock.save(folder / f"{upsampling.label}.keras")
+            expected[upsampling.label] = autoencoder.model.predict(images, verbose=0)
+    return folder, expected
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_files_of_stock_layers_give_the_same_numbers_on_keras_other_backends(files, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed here")
+    folder, expected = files
+    assert len(expected) >= 8, sorted(expected)
+    environment = {**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, backend]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    for label, reconstructions in expected.items():
+        np.testing.assert_allclose(np.load(folder / f"{label}.npy"), reconstructions, atol=1e-5, err_msg=label)
