@@ -2,10 +2,8 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import cae
 from cae.config import check_config, load_config, registration
@@ -13,9 +11,8 @@ from cae.config.data import SOURCES
 from cae.config.objective import CORRUPTIONS, OWN_TERMS, Reconstruction
 from cae.config.training import OPTIMIZERS
 from cae.kinds.catalogue import DOWNSAMPLINGS, UPSAMPLINGS
-from tests.conftest import make_images
-
-IMAGES = make_images(40, 12, 10)
+from tests.conftest import ROOT
+from tests.docs.pages import blocks
 
 
 @pytest.fixture(autouse=True)
@@ -33,40 +30,18 @@ def _only_the_parts_that_were_there():
 
 @pytest.fixture
 def parts():
-    """One of each sort."""
+    """What the documents register, one of each sort."""
+    (code,) = (block for block in blocks((ROOT / "docs" / "using.md").read_text(), "python") if "fourth_power" in block)
+    names = {"__name__": __name__}
+    exec(code, names)
+    return names
 
-    @cae.register_downsampling("mean_and_mix")
-    class MeanAndMix(keras.layers.Layer):
-        def build(self, input_shape):
-            self.mix = keras.layers.Dense(input_shape[-1], name="mix")
-            self.mix.build(input_shape)
 
-        def call(self, maps):
-            return self.mix(keras.ops.average_pool(maps, 2, padding="same"))
-
-    @cae.register_loss("fourth_power")
-    def fourth_power(images, reconstructions):
-        return (images - reconstructions) ** 4
-
-    @cae.register_corruption("darker")
-    def darker(images, seed, least=0.5):
-        shape = [tf.shape(images)[0], 1, 1, 1]
-        return images * tf.random.stateless_uniform(shape, seed, least, 1.0)
-
-    @cae.register_optimizer("plain")
-    class Plain(keras.optimizers.SGD):
-        pass
-
-    @cae.register_source("made")
-    def made(path, number=40):
-        return {"train": (IMAGES[:number], np.arange(number) % 2), "test": IMAGES[:3]}
-
-    @cae.register_metric("worst_pixel")
-    def worst_pixel(images, reconstructions):
-        return np.abs(np.asarray(images) - np.asarray(reconstructions)).max(axis=(1, 2, 3))
-
+@pytest.fixture
+def config(parts):
+    """A configuration with all of them but the metric, which needs no key."""
     return {
-        "data": {"source": "made", "options": {"number": 30}},
+        "data": {"source": "discs", "options": {"number": 30}},
         "model": {
             "encoder": {"filters": [4], "downsampling": "mean_and_mix"},
             "bottleneck": {"channels": 2},
@@ -80,10 +55,10 @@ def parts():
     }
 
 
-def test_parts_of_all_sorts_train_evaluate_and_load_and_the_run_says_where_they_are_from(parts, tmp_path):
+def test_parts_of_all_sorts_train_evaluate_and_load_and_the_run_says_where_they_are_from(parts, config, tmp_path):
     from cae.training.objective import Objective, corrupt
 
-    result = cae.train(parts, runs_dir=tmp_path, tell=lambda line: None)
+    result = cae.train(config, runs_dir=tmp_path, tell=lambda line: None)
     config = load_config(result.path / "config.yaml")
     images = np.random.default_rng(0).random((2, 12, 10, 1), np.float32)
     expected = 2 * (0.75 * images) ** 4
@@ -96,12 +71,13 @@ def test_parts_of_all_sorts_train_evaluate_and_load_and_the_run_says_where_they_
     assert "mean_and_mix 2x2" in repr(plan)
     assert plan["parameters"] == result.load().keras.count_params()
     measured = cae.evaluate(result, features=False, tell=lambda line: None)
-    reconstructions = result.load().predict(corrupt(IMAGES[:3] / 255, config.objective.corruption, (20140422, 0)))
-    worst = np.abs(IMAGES[:3] / 255 - reconstructions).max(axis=(1, 2, 3))
+    test_images = parts["discs"](None, 30)["test"][..., np.newaxis]
+    reconstructions = result.load().predict(corrupt(test_images, config.objective.corruption, (20140422, 0)))
+    worst = np.abs(test_images - reconstructions).max(axis=(1, 2, 3))
     np.testing.assert_allclose(measured["worst_pixel"], worst.mean(), rtol=1e-3)
     origins = json.loads((result.path / "environment.json").read_text())["parts"]
     assert origins["fourth_power"].startswith(f"{__name__}.")
-    assert set(registration.known_here_alone(config)) >= {"fourth_power", "darker", "plain", "made", "mean_and_mix"}
+    assert set(registration.known_here_alone(config)) >= {"fourth_power", "darker", "plain", "discs", "mean_and_mix"}
 
 
 @pytest.mark.parametrize("sort", registration.SORTS)
