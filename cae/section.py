@@ -29,6 +29,17 @@ class KerasObject(Section):
     """Whether it is not Keras' own, so that the Python program must hand it over again where it is needed."""
 
 
+class GivenModel(Section):
+    """A model of Keras that a Python program handed over; in the run it lies as `encoder.keras` or `decoder.keras`."""
+
+    name: str = ""
+    """What it is called."""
+    sha256: str = ""
+    """Of its architecture, without the names of layers."""
+    weights_sha256: str = ""
+    """Of the weights that it was handed over with."""
+
+
 # A key within a configuration, part by part.
 Path = tuple[str | int, ...]
 # The keys in conflict, the one to blame first, and the rule with what was received.

@@ -146,6 +146,8 @@ def train(
     callbacks: Any = (),
     optimizer: Any = None,
     loss: Any = None,
+    encoder: Any = None,
+    decoder: Any = None,
     overrides: Sequence[str] = (),
     runs_dir: StrPath = "runs",
     resume: bool = False,
@@ -187,6 +189,12 @@ def train(
         optimizer: of Keras, in the place of `training.optimizer` and, if it has one, of `training.schedule`.
         loss: of Keras, by name or as an object, or a function of images and reconstructions, in the place of
             `objective.reconstruction`. What is not Keras' own must be given again to resume.
+        encoder: a model of Keras from images, float32 in [0, 1], (batch, height, width, channels), to a map or a
+            vector, such as a backbone of `keras.applications`. What it gives is the code, unless `overrides` name a
+            `model.bottleneck`. It keeps its weights and which of them are trainable. The decoder mirrors the
+            encoder's keys; where these have another number of stages, it gets as many as the model halves the image.
+        decoder: a model of Keras from the code to images, in the place of `model.decoder`; its output is the
+            reconstruction as it is. Both lie in the run as `encoder.keras` and `decoder.keras`.
         overrides: as `--set` on the command line: `KEY=VALUE` with a dotted key and a YAML value.
         runs_dir: where runs are kept; each is at RUNS_DIR/EXPERIMENT/NAME.
         resume: go on with a run exactly where its checkpoint is, or take it as it is if it is finished. A grid always
@@ -215,7 +223,8 @@ def train(
     if resume and overwrite:
         raise ConfigError("`resume` and `overwrite` exclude each other. Received: resume=True, overwrite=True.")
     given = {"images": images, "validation_images": validation_images, "test_images": test_images}
-    checked = _checked(config, [*_given(given, labels), *_objects(optimizer, loss), *overrides])
+    own = _own_models(config, encoder, decoder, overrides)
+    checked = _checked(config, [*_given(given, labels), *_objects(optimizer, loss), *own, *overrides])
     job = TrainingJob(checked, _source(config), Path(runs_dir), resume, overwrite, tell, jobs, callbacks)
     if checked.grid:
         if callbacks and not callable(callbacks):
@@ -372,11 +381,20 @@ def visualize(
 
 
 @speaks_python
-def describe(config: Config, *, overrides: Sequence[str] = (), figure: StrPath | None = None) -> Report:
+def describe(
+    config: Config,
+    *,
+    encoder: Any = None,
+    decoder: Any = None,
+    overrides: Sequence[str] = (),
+    figure: StrPath | None = None,
+) -> Report:
     """Plan a model without training: layers, shapes, weights, multiply-accumulates, code size and memory.
 
     Args:
         config: as for `train`, without a grid.
+        encoder: as for `train`.
+        decoder: as for `train`.
         overrides: as for `train`.
         figure: a file ending in .png, .svg or .pdf that encoder and decoder are drawn in.
 
@@ -392,7 +410,7 @@ def describe(config: Config, *, overrides: Sequence[str] = (), figure: StrPath |
     from cae.plan.table import format_plan, format_step_memory
     from cae.workflows.planning import batch_size_of, memory_of_step, plan_for
 
-    checked = _checked(config, overrides)
+    checked = _checked(config, [*_own_models(config, encoder, decoder, overrides), *overrides])
     plan = plan_for(checked, find_image_shape(checked.data), _source(config))
     if figure is not None:
         from cae.plan_figure.draw import check_ending, save_plan_figure
@@ -690,6 +708,25 @@ def _objects(optimizer: Any, loss: Any) -> list[str]:
         found |= {"objective.reconstruction": {loss: 1.0}, "objective.loss": None}
     elif loss is not None:
         found |= {"objective.reconstruction": {"mse": 1.0}, "objective.loss": record("loss", loss)}
+    return [f"{key}={json.dumps(value)}" for key, value in found.items()]
+
+
+def _own_models(config: Config, encoder: Any, decoder: Any, overrides: Sequence[str]) -> list[str]:
+    """Overrides for models of Keras."""
+    if encoder is None and decoder is None:
+        return []
+    _start()
+    from cae.kinds.own_model import keep, stages_of
+
+    found: dict[str, Any] = {}
+    if encoder is not None:
+        found |= {"model.encoder.keras": keep("encoder", encoder).model_dump(), "model.bottleneck": "none"}
+        filters, stages = _checked(config, overrides).model.encoder.filters, stages_of(encoder)
+        if stages and stages != len(filters):
+            wider = [min(256, filters[-1] * 2 ** (1 + more)) for more in range(stages - len(filters))]
+            found["model.encoder.filters"] = [*filters[:stages], *wider]
+    if decoder is not None:
+        found["model.decoder"] = {"keras": keep("decoder", decoder).model_dump()}
     return [f"{key}={json.dumps(value)}" for key, value in found.items()]
 
 

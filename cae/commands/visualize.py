@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cae.commands.arguments.parser import add_data_override_argument
 from cae.engine import start_engine
 from cae.errors import ConfigError
+from cae.kinds.own_model import OwnModel
 from cae.messages import next_steps, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.visualization.map_choice import METHODS, MapChoice, parse_maps
@@ -78,6 +79,11 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
 
     with user_errors():
         trained = load_trained_run(directory, load_splits, options.overrides)
+        if options.method != "gradient" and any(isinstance(one, OwnModel) for one in trained.plan.encoder):
+            raise ConfigError(
+                "--method: the encoder is a model of your own, whose rectifiers nobody knows; gradient works for it."
+                f" Received: {options.method}."
+            )
         layers = choose_layers(find_feature_layers(trained.plan), options.layer)
         for layer in layers:
             maps.check(layer.name, layer.num_maps)

@@ -26,6 +26,8 @@ _DERIVED = "model.decoder.filters"
 _TRAINING_IMAGES = "data.training_images"
 # Nothing that is measured depends on them: where the images lie is checked by their pixels.
 _WITHOUT_EFFECT = {*(f"data.{key}" for key in PATH_KEYS), "data.cache", "training.checkpoint_minutes"}
+# Nor is a difference of their random weights one between models of your own.
+_WITHOUT_EFFECT |= {f"model.{part}.keras.weights_sha256" for part in ("encoder", "decoder")}
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
     """
     sections = config.model_dump(mode="json", include={"data", "model", "objective", "training"})
     stages = config.model.upsampling_per_stage
-    if len(set(stages)) == 1:
+    if len(set(stages)) == 1 and config.model.decoder.keras is None:
         sections["model"]["decoder"]["upsampling"] = stages[0].model_dump(mode="json")
     else:
         sections["model"]["decoder"]["upsampling"] = {"kind": upsampling_words(config.model)}
@@ -152,13 +154,10 @@ def upsampling_words(section: ModelSection) -> str:
         >>> upsampling_words(ModelSection.model_validate({"decoder": {"upsampling": "resize"}}))
         'resize nearest'
     """
+    if section.decoder.keras is not None:
+        return section.decoder.keras.name
     words = [stage.label for stage in section.upsampling_per_stage]
     return words[0] if len(set(words)) == 1 else ", ".join(words)
-
-
-def kinds(section: ModelSection) -> str:
-    """The kind of upsampling, or the kinds of a decoder that has several."""
-    return ", ".join(dict.fromkeys(stage.kind for stage in section.upsampling_per_stage))
 
 
 def make_labels(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cae.comparison.contenders import Group, RunRecord, kinds
+from cae.comparison.contenders import Group, RunRecord
 from cae.comparison.record import Budget, Contender, Curve, Estimate, RunFigures
 from cae.comparison.statistics import Figures, estimate, interquartile_mean
 from cae.errors import from_json
@@ -88,7 +88,7 @@ def make_contender(
     }
     return Contender(
         label=group.label,
-        upsampling=kinds(group.config.model),
+        upsampling=group.config.model.upsampling_kinds,
         settings=group.settings,
         runs=tuple(_run_figures(run, found, metrics) for run, found in zip(group.runs, results, strict=True)),
         parameters=results[0]["parameters"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from cae.config.data import AnyData, ArrayData, MemoryData, OwnData, PictureData, StandardData
-from cae.config.model import EncoderSection, ModelSection
+from cae.config.model import DecoderSection, EncoderSection, ModelSection
 from cae.config.objective import MS_SSIM_LEAST_SIDE, MaskedPatchesCorruption, ObjectiveSection
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
@@ -119,6 +119,7 @@ DECODER_SHORTCUT: Path = ("model", "decoder", "shortcut")
 DECODER_RESIDUAL: Path = ("model", "decoder", "residual_blocks")
 LINEAR_PATH: Path = ("model", "linear_path")
 INIT: Path = ("model", "init")
+KERAS: Path = ("model", "encoder", "keras")
 BOTTLENECK: Path = ("model", "bottleneck")
 RECONSTRUCTION: Path = ("objective", "reconstruction")
 HUBER_DELTA: Path = ("objective", "huber_delta")
@@ -211,7 +212,7 @@ def _objective(config: RunConfig) -> Iterator[Conflict]:
         yield (RECONSTRUCTION, ("objective", "loss")), "reconstruction has no effect with objective.loss"
     if not weights:
         yield (RECONSTRUCTION,), "at least one weight must be above 0, or the output is not tied to the image"
-    if "bce" in weights and activation != "sigmoid":
+    if "bce" in weights and activation != "sigmoid" and config.model.decoder.keras is None:
         rule = "bce needs output_activation: sigmoid, since it takes pixels as probabilities"
         yield ((*RECONSTRUCTION, "bce"), OUTPUT), f"{rule}; received {activation}"
     if objective.huber_delta is not None and "huber" not in weights:
@@ -270,6 +271,35 @@ def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
         yield (DECODER_FILTERS, TIED), "has no effect with tied_weights, which takes the encoder's kernels"
 
 
+def _own_models(config: RunConfig) -> Iterator[Conflict]:
+    """Yield what a model of your own takes the place of, and what needs layers that nobody knows in it."""
+    encoder, decoder = config.model.encoder, config.model.decoder
+    if encoder.keras is not None:
+        for kind, place in _places(config.model):
+            if kind.switches_wanted is not None and decoder.keras is None:
+                rule = f"{kind.kind} needs the switches of the encoder's poolings, and one of your own records none"
+                yield (place.path, KERAS), f"{rule}; received {encoder.keras.name}"
+        for key in ("downsampling", "dropout", "shortcut", "stem"):
+            yield from _replaced(("model", "encoder"), encoder, key)
+    if decoder.keras is not None:
+        for key in type(decoder).model_fields:
+            yield from _replaced(("model", "decoder"), decoder, key)
+    if encoder.keras is None and decoder.keras is None:
+        return
+    own = "an encoder of your own" if encoder.keras is not None else "a decoder of your own"
+    if decoder.tied_weights and encoder.keras is not None:
+        yield (TIED, KERAS), f"tied_weights needs the kernels of the encoder's stages; received {own}"
+    if config.model.linear_path.bottlenecks:
+        rule = f"{config.model.linear_path.kind} needs last layers that can start at zero"
+        yield (LINEAR_PATH,), f"{rule}; received {own}"
+
+
+def _replaced(path: Path, section: EncoderSection | DecoderSection, key: str) -> Iterator[Conflict]:
+    if key != "keras" and getattr(section, key) != type(section).model_fields[key].default:
+        assert section.keras is not None
+        yield ((*path, key), (*path, "keras")), f"{key} has no effect with a model of your own, {section.keras.name}"
+
+
 def _linear_path(config: RunConfig) -> Iterator[Conflict]:
     model, path = config.model, config.model.linear_path
     if model.init not in ("random", path.init):
@@ -306,6 +336,7 @@ _CHECKS: tuple[Callable[[RunConfig], Iterator[Conflict]], ...] = (
     size_conflicts,
     _upsampling,
     _tied_weights,
+    _own_models,
     _linear_path,
     _normalization,
     _without_effect,

@@ -19,6 +19,7 @@ from cae.config.yaml.files import PLACE, absolute_paths, read_files, read_mappin
 from cae.config.yaml.nodes import Node, Place, Problem, nearest, num_values
 from cae.config.yaml.reader import MAX_DEPTH, MAX_VALUES, UNUSABLE, read_yaml
 from cae.errors import ConfigError
+from cae.kinds.own_model import PARTS, find_beside
 
 
 def load_config(path: pathlib.Path | str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -46,7 +47,11 @@ def load_config(path: pathlib.Path | str, overrides: Sequence[str] = ()) -> RunC
     Raises:
         ConfigError: something is wrong; the message has one line for each problem, with its place.
     """
-    return _check(*read_files(os.fspath(path)), Place(os.fspath(path)), overrides)
+    config = _check(*read_files(os.fspath(path)), Place(os.fspath(path)), overrides)
+    for part in PARTS:
+        if given := getattr(config.model, part).keras:
+            find_beside(pathlib.Path(path), part, given)
+    return config
 
 
 def check_config(values: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunConfig:

@@ -15,7 +15,7 @@ from cae.kinds.linear_path import LinearPathKind, NoLinearPath
 from cae.kinds.normalization import NoNormalization, NormalizationKind
 from cae.kinds.upsampling import UpsamplingKind
 from cae.kinds.upsampling.conv_transpose import ConvTranspose
-from cae.section import Choice, OneOf, PositiveInt, Section
+from cae.section import Choice, GivenModel, OneOf, PositiveInt, Section
 
 Downsampling = Annotated[DownsamplingKind, Choice("kind", default="max_pool", sections=DOWNSAMPLINGS)]
 
@@ -67,6 +67,8 @@ class EncoderSection(Section):
     """Side of the squares of pixels that become channels before the first stage, and pixels again behind the last."""
     shortcut: Literal["none", "space_to_channel"] = "none"
     """What is added past each downsampling: nothing, or means of its pixels as channels (Chen et al. 2024)."""
+    keras: GivenModel | None = None
+    """An encoder of your own, cae.train(config, encoder=...); other keys then shape its mirror, the decoder."""
 
     @property
     def use_bias(self) -> bool:
@@ -110,6 +112,8 @@ class DecoderSection(Section):
     """Make the decoder of the encoder's kernels, each read the other way, with biases of its own (the deconvnet)."""
     output_activation: Literal["sigmoid", "linear"] = "sigmoid"
     """Last activation; pixels are in [0, 1], which `sigmoid` cannot leave."""
+    keras: GivenModel | None = None
+    """A decoder of your own, cae.train(config, decoder=...), in the place of all that the other keys say."""
 
 
 LinearPath = Annotated[LinearPathKind, Choice("kind", default="none", sections=LINEAR_PATHS)]
@@ -139,6 +143,13 @@ class ModelSection(Section):
         """One upsampling for each decoder stage, from the code outwards."""
         upsampling = self.decoder.upsampling
         return upsampling if isinstance(upsampling, tuple) else (upsampling,) * len(self.encoder.filters)
+
+    @property
+    def upsampling_kinds(self) -> str:
+        """The kind of upsampling, the kinds of a decoder that has several, or the name of a decoder of your own."""
+        if self.decoder.keras is not None:
+            return self.decoder.keras.name
+        return ", ".join(dict.fromkeys(upsampling.kind for upsampling in self.upsampling_per_stage))
 
     @property
     def decoder_convs(self) -> tuple[int, ...]:

@@ -137,7 +137,7 @@ Way = Literal["auto", "resize", "native", "tile"]
 WAYS: tuple[str, ...] = get_args(Way)
 
 _BYTES_PER_VALUE = 4
-_WHAT_SEES_ALL = "a dense bottleneck or a global linear path"
+_WHAT_SEES_ALL = "a dense bottleneck, a global linear path or a part of your own"
 # Activations at one time: of a picture that goes through as a whole without being asked for, and of one tile.
 _MOST_WHOLE_BYTES = 2**29
 _MOST_TILE_BYTES = 2**26

@@ -121,7 +121,7 @@ class Networks:
 
     @property
     def is_convolutional(self) -> bool:
-        """Whether the weights fit images of any size: without a dense bottleneck or a global linear path."""
+        """Whether the weights fit images of any size: without a dense bottleneck, a global linear path or own parts."""
         return math.isfinite(self.own.plan.receptive_fields()[-1])
 
     @property

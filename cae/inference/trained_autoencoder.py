@@ -193,7 +193,8 @@ class TrainedAutoencoder:
                 as training brought its own, and back; `native` takes them through the network at their own size, with
                 the same weights, where the bottleneck is not dense; `tile` does so in overlapping tiles, and blends
                 these. `auto` keeps to the scale of training: `resize`, or if training saw patches `native`, and `tile`
-                for what does not fit into memory or has to pass a dense bottleneck or a global linear path.
+                for what does not fit into memory or has to pass a dense bottleneck, a global linear path or a part of
+                your own.
             overlap: pixels that neighbouring tiles share; None for enough that no seam is left.
 
         Returns:

@@ -52,8 +52,10 @@ class Autoencoder:
         names: dict[int, str] = {}
         for part, model in (("encoder", self.encoder), ("decoder", self.decoder)):
             for layer in model.layers:
-                for weight in layer.weights:  # a tied kernel is the encoder's
+                is_own = isinstance(layer, keras.Model)  # layers in it may be called alike, or otherwise in time
+                for number, weight in enumerate(layer.weights):  # a tied kernel is the encoder's
                     inside = weight.path.partition(f"{layer.name}/")[2] or weight.name
+                    inside = f"{number:04}_{weight.name}" if is_own else inside
                     names.setdefault(id(weight), f"{part}/{layer.name}/{inside}")
         return [names[id(weight)] for weight in self.model.weights]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cae.kinds.bottleneck import BottleneckKind, DenseBottleneck, SpatialBottleneck
 from cae.kinds.convolutions import (
     Convolution,
     Sum,
@@ -17,16 +18,18 @@ from cae.kinds.convolutions import (
 )
 from cae.kinds.linear_path import starting_at_zero
 from cae.kinds.operations import Activation, Operation, Shape
+from cae.kinds.own_model import plan_own
 from cae.kinds.upsampling import Stage, UpsamplingKind
 from cae.kinds.upsampling.subpixel import DepthToSpace
-from cae.plan.encoder import check_shortcut
+from cae.plan.encoder import PlanError, check_shortcut
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection
+    from cae.section import GivenModel
 
 
 def plan_decoder(
-    section: ModelSection, image_shape: Shape, stage_shapes: Sequence[Shape], latent: Shape
+    section: ModelSection, image_shape: Shape, stage_shapes: Sequence[Shape], latent: Shape, is_vector: bool
 ) -> list[Operation]:
     """Plan from the code to the reconstruction.
 
@@ -36,9 +39,12 @@ def plan_decoder(
         stage_shapes: what the encoder's stages had before their downsampling, first stage first, and last the
             shape that entered the bottleneck. Each decoder stage restores one of them, last stage first.
         latent: shape of the code.
+        is_vector: whether that is a vector.
     """
+    if section.decoder.keras is not None:
+        return _plan_own(section.decoder.keras, image_shape, latent, is_vector)
     shape = stage_shapes[-1]
-    operations = section.bottleneck.expand(latent, shape, section.encoder.use_bias)
+    operations = _expansion(section, latent, shape, is_vector).expand(latent, shape, section.encoder.use_bias)
     if operations:
         operations += activated(section.encoder, operations[-1].name, shape)
     if section.decoder.tied_weights:
@@ -55,6 +61,35 @@ def plan_decoder(
     wide = (*shape[:2], image_shape[2] * encoder.stem**2)
     last = Convolution("output", shape, wide, encoder.kernel_size, 1, use_bias=True, subpixel_factor=encoder.stem)
     return [*operations, starting_at_zero(section, last), *finished(section, wide, image_shape)]
+
+
+def _plan_own(given: GivenModel, image_shape: Shape, latent: Shape, is_vector: bool) -> list[Operation]:
+    """Plan a decoder of your own, whose last activation is its own affair."""
+    own = plan_own("decoder", given, latent, is_vector=is_vector)
+    if own.gives_vector or own.output_shape != image_shape:
+        received = own.output_shape[2:] if own.gives_vector else own.output_shape
+        raise PlanError(
+            f"`decoder` must give images of shape {(None, *image_shape)}. Received: the model {given.name}, which gives"
+            f" {(None, *received)} for codes of {(None, *own.given)}."
+        )
+    return [own, Activation("output_linear", image_shape, image_shape, "linear")]
+
+
+def _expansion(section: ModelSection, latent: Shape, target: Shape, is_vector: bool) -> BottleneckKind:
+    """What leads from the code to the stages: behind an encoder of your own that gives it, as its shape needs."""
+    if section.encoder.keras is None:
+        return section.bottleneck
+    if is_vector:
+        return DenseBottleneck()
+    if latent[:2] != target[:2]:
+        stages, factor = len(section.encoder.filters), section.encoder.downsampling.factor
+        raise PlanError(
+            f"model.encoder.filters: {stages} stages of the decoder enlarge by {factor} each, from maps of"
+            f" {target[0]}x{target[1]}. Received: the encoder {section.encoder.keras.name}, which gives maps of"
+            f" {latent[0]}x{latent[1]}; name as many filters as it halves the image, use padding `same` in it, or let"
+            " it give a vector."
+        )
+    return SpatialBottleneck() if latent != target else section.bottleneck
 
 
 def _plan_stage(

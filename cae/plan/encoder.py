@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from cae.kinds.convolutions import Convolution, convolution, fits, residual_blocks, with_shortcut
 from cae.kinds.linear_path import starting_at_zero
-from cae.kinds.operations import Dropout, Operation, Shape, SpaceToDepth, Switches
+from cae.kinds.operations import Activation, Dropout, Operation, Shape, SpaceToDepth, Switches
+from cae.kinds.own_model import plan_own
 
 if TYPE_CHECKING:
     from cae.config.model import EncoderSection, ModelSection
+    from cae.section import GivenModel
 
 
 class PlanError(ValueError):
@@ -33,6 +35,8 @@ def plan_encoder(
         channels before its downsampling, and last the shape that enters the bottleneck.
     """
     encoder = section.encoder
+    if encoder.keras is not None:
+        return _plan_own(section, encoder.keras, image_shape)
     check_image_is_large_enough(encoder, image_shape)
     operations: list[Operation] = []
     stage_shapes: list[Shape] = []
@@ -53,6 +57,25 @@ def plan_encoder(
     stage_shapes.append(shape)
     operations.append(starting_at_zero(section, section.bottleneck.encode(shape)))
     return operations, stage_shapes
+
+
+def _plan_own(section: ModelSection, given: GivenModel, image_shape: Shape) -> tuple[list[Operation], list[Shape]]:
+    """Plan an encoder of your own and the bottleneck behind it; stages are those of its mirror."""
+    encoder = section.encoder
+    own = plan_own("encoder", given, image_shape)
+    if own.gives_vector and section.bottleneck.kind == "spatial":
+        raise PlanError(
+            f"model.bottleneck: spatial needs maps. Received: the encoder {given.name}, which gives a vector; use"
+            " dense, or none to let the vector be the code."
+        )
+    stage_shapes: list[Shape] = []
+    sides = image_shape[:2]
+    for filters in encoder.filters:
+        stage_shapes.append((*sides, filters))
+        sides = (math.ceil(sides[0] / encoder.downsampling.factor), math.ceil(sides[1] / encoder.downsampling.factor))
+    stage_shapes.append((*sides, encoder.code_width))
+    given_on = Activation(f"{own.name}_output", own.output_shape, own.output_shape, "linear")  # in the run's precision
+    return [own, given_on, section.bottleneck.encode(own.output_shape)], stage_shapes
 
 
 def check_image_is_large_enough(encoder: EncoderSection, image_shape: Shape) -> None:

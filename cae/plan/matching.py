@@ -126,7 +126,8 @@ def _times() -> list[int]:
 
 def _steps(section: ModelSection) -> list[int]:
     """By how many channels the width of each stage may change, from the code outwards; 0 where it may not."""
-    if section.decoder.tied_weights or section.decoder.shortcut != "none":
+    decoder = section.decoder
+    if decoder.tied_weights or decoder.shortcut != "none" or decoder.keras is not None:
         return [0] * len(section.encoder.filters)
     groups, factor = section.encoder.normalization.width_step, section.encoder.downsampling.factor
     # A stage's width is that of the map that the next one enlarges; the output takes any.

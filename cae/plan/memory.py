@@ -22,6 +22,7 @@ from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.convolutions import Convolution, Sum, flat
 from cae.kinds.normalization import Normalization
 from cae.kinds.operations import Activation, Dropout, Operation, PartInput, Pool, Upsample
+from cae.kinds.own_model import OwnModel
 from cae.plan.lowering import FoldedConvolution, PoolingBeforeRelu, Step, flat_steps, lower, this_cpu
 from cae.plan.plan import Plan
 
@@ -169,8 +170,9 @@ def _(operation: Pool, dtype: str) -> float:
     return (1.0 + switches) * _size(operation)
 
 
-@kept_values.register
-def _(operation: Upsample, dtype: str) -> float:
+@kept_values.register(Upsample)
+@kept_values.register(OwnModel)
+def _(operation: Upsample | OwnModel, dtype: str) -> float:
     return _size(operation) + operation.workspace
 
 

@@ -12,6 +12,7 @@ from cae.kinds.convolutions import Convolution, Sum, flat, with_padding
 from cae.kinds.linear_path import plus_linear_code, plus_linear_reconstruction
 from cae.kinds.normalization import Normalization
 from cae.kinds.operations import Activation, Dense, Dropout, Operation, Pool, Shape, Sight
+from cae.kinds.own_model import OwnModel
 from cae.plan.decoder import plan_decoder
 from cae.plan.encoder import PlanError, plan_encoder
 
@@ -77,7 +78,7 @@ class Plan:
     @property
     def code_is_vector(self) -> bool:
         """Whether the code is a vector, and not a map of one place."""
-        return any(isinstance(operation, Dense) and operation.gives_vector for operation in self.encoder)
+        return _gives_vector(self.encoder)
 
     @property
     def parameters(self) -> int:
@@ -170,7 +171,7 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
     switches_wanted = [upsampling.switches_wanted for upsampling in reversed(section.upsampling_per_stage)]
     encoder, stage_shapes = plan_encoder(section, image_shape, switches_wanted)
     latent = encoder[-1].output_shape
-    decoder = plan_decoder(section, image_shape, stage_shapes, latent)
+    decoder = plan_decoder(section, image_shape, stage_shapes, latent, _gives_vector(encoder))
     encoder += plus_linear_code(section, image_shape, latent)
     decoder += plus_linear_reconstruction(section, latent, image_shape)
     padding = section.encoder.padding
@@ -178,6 +179,10 @@ def make_plan(section: ModelSection, image_shape: Shape) -> Plan:
     if padding == "reflect":
         _check_borders(parts[0] + parts[1])
     return Plan(image_shape, parts[0], tuple(operation.inverted() for operation in parts[1]))
+
+
+def _gives_vector(encoder: Iterable[Operation]) -> bool:
+    return any(isinstance(operation, Dense | OwnModel) and operation.gives_vector for operation in encoder)
 
 
 def _check_borders(operations: Iterable[Operation]) -> None:
@@ -230,8 +235,10 @@ def _meaning(operation: Operation) -> tuple[Any, ...]:
     """What must agree for an operation's weights to mean the same."""
     free = {"input_shape", "output_shape", "rate", "momentum", "synchronized", "switches", "branches"}
     free |= {"zero_start", "trainable"}
-    fixed = [(key.name, getattr(operation, key.name)) for key in fields(operation) if key.name not in free]
-    sizes = slice(None) if isinstance(operation, Dense) else slice(2, None)
+    fixed = [
+        (key.name, getattr(operation, key.name)) for key in fields(operation) if key.compare and key.name not in free
+    ]
+    sizes = slice(None) if isinstance(operation, Dense | OwnModel) else slice(2, None)
     return (type(operation), *fixed, operation.input_shape[sizes], operation.output_shape[sizes])
 
 

@@ -9,6 +9,7 @@ from cae.config import RunConfig, load_config
 from cae.config.data import StoredData
 from cae.config.training import TrainingSection
 from cae.errors import ConfigError
+from cae.kinds.own_model import PARTS
 from cae.plan import Plan, PlanError, first_difference, make_plan
 from cae.runs.directory import RunDirectory, open_run
 
@@ -35,7 +36,12 @@ def as_begun(directory: RunDirectory, config: RunConfig) -> RunConfig:
         training = training.model_copy(update=update)
     if isinstance(data, StoredData) and isinstance(begun.data, StoredData) and data.value_range == "observed":
         data = data.model_copy(update={"value_range": begun.data.value_range})
-    return config.model_copy(update={"training": training, "data": data})
+    model = config.model
+    for part in PARTS:
+        own, its = getattr(model, part).keras, getattr(begun.model, part).keras
+        if own and its and own.sha256 == its.sha256:  # what weights it brings now is of no effect any more
+            model = model.model_copy(update={part: getattr(model, part).model_copy(update={"keras": its})})
+    return config.model_copy(update={"training": training, "data": data, "model": model})
 
 
 def is_longer(wanted: TrainingSection, begun: TrainingSection) -> bool:

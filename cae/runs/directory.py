@@ -13,6 +13,7 @@ from typing import Any
 from cae.atomic_files import UNFINISHED, remove_leftovers, remove_unfinished, replacing_folder, write_text
 from cae.errors import ConfigError, RunWarning, UserError, from_json
 from cae.files import naming, open_regular
+from cae.kinds.own_model import PARTS, file_name
 from cae.runs import checksums
 from cae.runs.lock import RunLock
 from cae.runs.read_back import read_environment, read_metrics, read_summary
@@ -34,6 +35,7 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.weights = path / "model.weights.h5"
         self.earlier_events = (path / "train", path / "validation")  # of version 0.1.0; now they are in `path`
+        self.own_models = {part: path / file_name(part) for part in PARTS}
         self.reconstructions = path / "reconstructions.png"
         self.checksums = path / checksums.NAME
         self.page = path / "index.html"
@@ -85,7 +87,7 @@ class RunDirectory:
         named = (self.config, self.environment, self.metrics, self.summary, self.weights, self.reconstructions)
         folders = (self.checkpoints, *self.earlier_events)
         below = [file for folder in folders for file in folder.rglob("*")]
-        found = [*named, *self.path.glob("events.out.tfevents.*.v2"), *below]
+        found = [*named, *self.own_models.values(), *self.path.glob("events.out.tfevents.*.v2"), *below]
         return [file for file in found if file.is_file() and not file.name.startswith(UNFINISHED)]
 
     @property

@@ -1,4 +1,4 @@
-"""Weights to start from that are fitted to training images, by linear algebra alone."""
+"""Weights to start from: those of models of your own, and those that linear algebra fits to training images."""
 
 from __future__ import annotations
 
@@ -11,13 +11,41 @@ import numpy as np
 
 from cae.data.pixels import to_float
 from cae.kinds.linear_path import NAME
+from cae.kinds.own_model import OwnModel, first_weights, save
 from cae.measures.linear_codes import BlockKlt, Pca, fit_block_klt, fit_image_pca, most_by_memory
 
 if TYPE_CHECKING:
     from cae.data.image_set import ImageSet
     from cae.model import Autoencoder
+    from cae.runs import RunDirectory
 
 _VALUES_AT_ONCE = 2**22
+
+
+def give_first_weights(autoencoder: Autoencoder) -> dict[str, Any]:
+    """Give models of your own the weights that they were handed over with.
+
+    Returns:
+        For the record: of each part that is one, its name and the SHA-256 of these weights; nothing where none is.
+    """
+    found: dict[str, str] = {}
+    for part, operation, layer in _own_models(autoencoder):
+        layer.set_weights(first_weights(operation.model))
+        found[part] = f"{operation.model.name}, weights_sha256 {operation.model.weights_sha256}"
+    return {"own_models": found} if found else {}
+
+
+def save_own_models(autoencoder: Autoencoder, run: RunDirectory) -> None:
+    """Write models of your own into the run, with the weights that they were handed over with."""
+    for part, operation, _ in _own_models(autoencoder):
+        save(operation.model, run.own_models[part])
+
+
+def _own_models(autoencoder: Autoencoder) -> Iterator[tuple[str, OwnModel, Any]]:
+    for part, operations in (("encoder", autoencoder.plan.encoder), ("decoder", autoencoder.plan.decoder)):
+        for operation in operations:
+            if isinstance(operation, OwnModel):
+                yield part, operation, getattr(autoencoder, part).get_layer(operation.name)
 
 
 def fit_linear_path(autoencoder: Autoencoder, images: ImageSet, kind: Literal["klt", "pca"]) -> dict[str, Any]:

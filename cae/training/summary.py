@@ -339,8 +339,7 @@ def hyperparameters(config: RunConfig, plan: Plan) -> Leaves:
     >>> found["upsampling"], found["training.optimizer.name"]
     ('conv_transpose', 'adam')
     """
-    kinds = [upsampling.kind for upsampling in config.model.upsampling_per_stage]
-    values: Leaves = {"upsampling": kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds), "seed": config.seed}
+    values: Leaves = {"upsampling": config.model.upsampling_kinds, "seed": config.seed}
     for section in ("model", "objective", "training"):
         values |= _leaves(section, getattr(config, section).model_dump(mode="json"))
     return values | {

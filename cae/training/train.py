@@ -37,7 +37,7 @@ from cae.training.loop import Loop, has_stopped_improving
 from cae.training.objective import Objective
 from cae.training.optimizer import WeightAverage, make_optimizer, make_schedule
 from cae.training.outcome import Outcome, StopSignals, naming_memory
-from cae.training.start import fit_linear_path
+from cae.training.start import fit_linear_path, give_first_weights, save_own_models
 from cae.training.state import TrainingState, parse_counters
 from cae.training.step import Steps, Sums
 from cae.training.summary import foreseen, hyperparameters, measured, not_converged, write_summary
@@ -189,6 +189,12 @@ class Training:
 
     def _make_start(self, state: TrainingState) -> dict[str, Any]:
         """Give the model the weights to start from, where these are not random; returns what they are."""
+        own = give_first_weights(state.steps.autoencoder)
+        if own:
+            state.keep_best()
+        return own | self._make_fitted_start(state)
+
+    def _make_fitted_start(self, state: TrainingState) -> dict[str, Any]:
         if self.config.model.init != "random":
             self.tell(f"Fitting the linear path to training images ({self.config.model.init}).")
             notes = fit_linear_path(state.steps.autoencoder, self.splits.train, self.config.model.init)
@@ -296,6 +302,8 @@ class Training:
         self.run.remove_unfinished()
         if state.step == 0 or is_longer:
             save_config(self.config, self.run.config)
+        if state.step == 0:
+            save_own_models(state.steps.autoencoder, self.run)
         if checkpoint is None:
             write_json(self.run.environment, {**describe_environment(), **start})
         # Only ends of epochs are written down; the running epoch's will be written when it ends.

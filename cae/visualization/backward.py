@@ -15,8 +15,8 @@ import tensorflow as tf
 from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.convolutions import Convolution, Sum, flat
 from cae.kinds.downsampling import AveragePooling, MaxPooling
-from cae.kinds.normalization import BatchNormalizing, DivisiveNormalizing, GroupNormalizing, LayerNormalizing
-from cae.kinds.operations import Activation, Dense, Dropout, Operation, PartInput, Pool, SpaceToDepth
+from cae.kinds.normalization import BatchNormalizing, GroupNormalizing, LayerNormalizing
+from cae.kinds.operations import Activation, Dense, Dropout, LayerOperation, Operation, PartInput, Pool
 from cae.layers.reflect_conv import borders
 from cae.layers.switches import max_pool, unpool
 from cae.layers.windows import crop
@@ -93,9 +93,8 @@ class Passage:
 
 def looks_at_inputs(operation: Operation) -> bool:
     """Whether the way back through an operation depends on what it was given."""
-    return isinstance(
-        operation, Activation | Sum | MaxPooling | LayerNormalizing | GroupNormalizing | DivisiveNormalizing
-    )
+    is_passed_by_its_weights = isinstance(operation, BatchNormalizing | AveragePooling)
+    return isinstance(operation, Activation | Sum | LayerOperation) and not is_passed_by_its_weights
 
 
 @singledispatch
@@ -115,7 +114,7 @@ def pull_back(operation: Operation, signal: tf.Tensor, passage: Passage) -> tf.T
       the offset is left out like a bias.
     - Layer and group normalisation: mean and variance come from the image, so their part of the derivative at this
       image is counted. Group normalisation thereby spreads a faint signal over the whole image.
-    - Divisive normalisation: its derivative at this image.
+    - Divisive normalisation, and layers and models of your own: their derivative at this image.
     - Residual block: activation, then both ways, added. A linear path leads straight to the image, where it is added.
     - Dense layer: the transposed matrix.
     - Dropout does nothing at inference.
@@ -212,21 +211,14 @@ def _(operation: PartInput, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
 
 
 @pull_back.register
-def _(operation: DivisiveNormalizing, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+def _(operation: LayerOperation, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
     inputs = passage.inputs[operation.name]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = passage.weights_of(operation)(inputs)
-    return tape.gradient(outputs, inputs, output_gradients=tf.cast(signal, outputs.dtype))
-
-
-@pull_back.register
-def _(operation: SpaceToDepth, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
-    pixels = tf.zeros((tf.shape(signal)[0], *operation.input_shape))
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        squares = passage.weights_of(operation)(pixels)
-    return tape.gradient(squares, pixels, output_gradients=tf.cast(signal, squares.dtype))
+    return tape.gradient(
+        outputs, inputs, output_gradients=tf.cast(tf.reshape(signal, tf.shape(outputs)), outputs.dtype)
+    )
 
 
 @pull_back.register
@@ -290,10 +282,14 @@ class Projector:
         self._layer = layer
         self._method = method
         seen = [operation.name for operation in flat(layer.path) if looks_at_inputs(operation)]
-        self._way_up = keras.Model(encoder.input, {name: encoder.get_layer(name).input for name in seen})
+        self._way_up = keras.Model(encoder.input, {name: self._input_of(encoder.get_layer(name)) for name in seen})
         # TensorFlow takes a method of several projectors for one function that is traced again and again, and warns.
         own = functools.partial(self._project)
         self._compiled = tf.function(own, autograph=False, reduce_retracing=True)
+
+    def _input_of(self, layer: keras.layers.Layer) -> keras.KerasTensor:
+        # A whole model, which comes first, has an input of its own.
+        return self._encoder.input if isinstance(layer, keras.Model) else layer.input
 
     def project(self, images: np.ndarray, maps: np.ndarray, positions: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Project one value for each image.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -216,7 +217,7 @@ def _back(operation: Operation, axis: int, first: int, last: int) -> tuple[int, 
     if isinstance(operation, Sum):
         spans = [_back_along(branch, axis, first, last) for branch in operation.branches]
         return min(start for start, _ in spans), max(end for _, end in spans)
-    if isinstance(operation, Dense):
+    if math.isinf(operation.reach(1.0, 1.0)[0]):
         return 0, operation.input_shape[axis] - 1
     return first, last
 

@@ -34,6 +34,7 @@ from cae.grid import (
     train_combinations,
     write_matching,
 )
+from cae.kinds.own_model import PARTS
 from cae.machine import this_machine
 from cae.messages import tell
 from cae.plan import Plan
@@ -364,6 +365,7 @@ def _load(job: TrainingJob, config: RunConfig, plan: Plan) -> Load:
 def _needs_this_process(config: RunConfig) -> bool:
     objects = (config.objective.loss, config.training.optimizer, config.training.schedule)
     is_given = isinstance(config.data, MemoryData) or any(getattr(one, "custom", False) for one in objects)
+    is_given = is_given or any(getattr(config.model, part).keras for part in PARTS)
     return is_given or bool(known_here_alone(config))
 
 
@@ -408,11 +410,10 @@ def find_warnings(config: RunConfig, plan: Plan, splits: Splits) -> list[RunWarn
 
 
 def _headline(config: RunConfig, plan: Plan) -> str:
-    kinds = dict.fromkeys(upsampling.kind for upsampling in config.model.upsampling_per_stage)
     return (
         f"Training {config.experiment}/{config.name}: an image becomes a code of {plan.code.values:,} values and comes"
-        f" back; upsampling by {', '.join(kinds)}; {plan.parameters:,} parameters, {plan.macs / 1e6:,.1f} million"
-        " multiply-accumulates an image."
+        f" back; upsampling by {config.model.upsampling_kinds}; {plan.parameters:,} parameters,"
+        f" {plan.macs / 1e6:,.1f} million multiply-accumulates an image."
     )
 
 

@@ -109,7 +109,7 @@ def test_one_picture_through_a_dense_bottleneck_is_resized_or_tiled(runs, photos
         "reconstruct", runs["dense"], photos / "a.jpg", "--out", tmp_path / "native", "--native"
     )
     assert code == 1
-    assert "a dense bottleneck or a global linear path takes images of one size only, 16x16" in stderr
+    assert "a part of your own takes images of one size only, 16x16" in stderr
     code, _, stderr = run_command("reconstruct", runs["dense"], "--tile", photos, "--out", tmp_path / "x")
     assert code == 2
     assert "put --tile behind INPUT" in stderr

@@ -68,7 +68,7 @@ def test_the_lines_on_using_a_trained_run_work_one_after_another(folder, monkeyp
 
 def test_the_lines_on_a_loaded_run_work_one_after_another(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    lines, _ = blocks((ROOT / "docs" / "using.md").read_text(encoding="utf-8"), "python")
+    lines, *_ = blocks((ROOT / "docs" / "using.md").read_text(encoding="utf-8"), "python")
     names = {"images": make_images(2, 28, 28)}
     exec(lines, names)
     assert names["reconstructions"].shape == names["images"].shape
