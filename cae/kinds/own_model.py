@@ -319,7 +319,8 @@ def _look_at(part: str, section: GivenModel, given: tuple[int, ...]) -> tuple[tu
         rule = f"`{part}` must take {what} of shape {(None, *given)}"
         if wanted is not None and (len(model.inputs) > 1 or not _fits(wanted[1:], given)):
             received = f"{len(model.inputs)} inputs" if len(model.inputs) > 1 else f"shape {wanted}"
-            raise UserError(f"{rule}. Received: the model {section.name}, which takes {received}.")
+            hint = " data.image_size and data.channels bring images to its shape." if part == "encoder" else ""
+            raise UserError(f"{rule}. Received: the model {section.name}, which takes {received}.{hint}")
         try:
             outputs = model(keras.KerasTensor((None, *given), dtype="float32"))
         except Exception as error:
