@@ -100,10 +100,9 @@ def _without_banners() -> Iterator[None]:
     """Hold back what TensorFlow's libraries print when they are loaded, unless something goes wrong.
 
     Their first lines come before any setting of theirs is read, so only the file descriptor itself helps. Who sets
-    TF_CPP_MIN_LOG_LEVEL gets them, except for the message that there is no GPU.
+    TF_CPP_MIN_LOG_LEVEL to 0 or 1 gets them, except for the message that there is no GPU.
     """
-    is_wanted = "TF_CPP_MIN_LOG_LEVEL" in os.environ
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    is_wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") < "2"  # as a process that started this one may say
     sys.stderr.flush()
     with tempfile.TemporaryFile("w+") as held:
         stderr = os.dup(2)
