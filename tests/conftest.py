@@ -12,8 +12,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-# Where tests keep every core busy, threads of NumPy's would spend many times their work on waiting for each other.
+# Where tests keep every core busy, threads of NumPy's and scikit-learn's would spend many times their work on waiting
+# for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # What a shell starts in the background ignores SIGINT, and so would the processes of these tests.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
