@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -140,11 +141,11 @@ def test_what_is_validated_on_several_devices_is_what_is_saved(runs, run_command
     assert results["mse"] == pytest.approx(best["val_mse"], rel=1e-5)
 
 
-def test_a_batch_of_fewer_images_than_devices_is_a_mistake(tmp_path, image_file):
+def test_a_batch_of_fewer_images_than_devices_is_a_mistake(run_command, tmp_path, image_file, monkeypatch):
+    monkeypatch.setattr("cae.training.train.make_strategy", lambda *_: SimpleNamespace(num_replicas_in_sync=4))
     config = tmp_path / "config.yaml"
     config.write_text(STATISTICS.format(images=image_file))
-    command = ["train", config, "--runs-dir", tmp_path, "--set", "training.batch_size=3"]
-    ((code, _, err),) = finish([start(["-m", "tests.distribution.logical_cpus", 4, *command])])
+    code, _, err = run_command("train", config, "--runs-dir", tmp_path, "--set", "training.batch_size=3")
     assert code == 2
     assert "batch_size=3" in err
     assert "Traceback" not in err

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cae.commands.main import main
 from cae.config import RunConfig
 from cae.errors import UserError
 from cae.training.distribution.coordination import Together
@@ -53,9 +54,9 @@ def place(tmp_path_factory, image_file):
 
 @pytest.fixture(scope="module")
 def alone(place):
-    """The run that one process trains, of which all others must be equals."""
-    ((code, _, err),) = finish([start(place.command("alone", "--set", "training.strategy=one_device"))])
-    assert code == 0, err
+    """The run that this process trains alone, of which all others must be equals."""
+    _, *arguments = place.command("alone", "--set", "training.strategy=one_device")
+    assert main(["train", *map(str, arguments)]) == 0
     return place.run("alone")
 
 

@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+from cae.training.journal import Journal
 from tests.conftest import start_process
 from tests.faults.runs import wait_for_rows
 
@@ -51,6 +52,32 @@ def resumable(begun, tmp_path):
     """A copy of the interrupted run: its directory, and the arguments that go on with it."""
     shutil.copytree(begun / "runs", tmp_path / "runs")
     return tmp_path / "runs" / "default" / "run", [begun / "config.yaml", "--runs-dir", tmp_path / "runs", "--resume"]
+
+
+@pytest.fixture
+def train(run_command, monkeypatch):
+    """Train in this process; after the epochs that have a number in `then`, call what it gives. Exit code and stderr.
+
+    Epochs count from where the training begins or goes on.
+    """
+    epoch_ended = Journal.epoch_ended
+
+    def run(*command, then):
+        epochs = 0
+
+        def end_epoch(journal, *arguments):
+            nonlocal epochs
+            epoch_ended(journal, *arguments)
+            epochs += 1
+            assert epochs < 300, "nothing ends this training"
+            then.get(epochs, int)()
+
+        monkeypatch.setattr(Journal, "epoch_ended", end_epoch)
+        code, _, err = run_command("train", *command)
+        assert "Traceback" not in err
+        return code, err
+
+    return run
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What tests of faults ask of runs: their numbers, their curves, and to wait for them."""
 
 import json
+import signal
 import time
 
 import h5py
@@ -49,6 +50,11 @@ def assert_curves_are_whole(run, steps):
     for tag in ("4_errors/mse", "4_errors/val_mse"):
         assert [step for found, step in points if found == tag] == steps
     assert len(points) == len(set(points)), "a step was logged twice"
+
+
+def stop():
+    """End the training in this process as a scheduler would."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 def count_rows(run):

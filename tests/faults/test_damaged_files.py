@@ -1,15 +1,14 @@
 """Files of a run that were damaged between two sessions: the run goes on from what is whole, and says so."""
 
+import itertools
 import json
 import re
-import signal
 import time
 
 import pytest
 
 from cae.training.checkpoints import CheckpointFolder
-from tests.conftest import run_process, start_process
-from tests.faults.runs import assert_curves_are_whole, metrics, scalars, wait_for_rows
+from tests.faults.runs import assert_curves_are_whole, metrics, scalars, stop
 
 
 def cut(path):
@@ -26,22 +25,22 @@ def remove(path):
     path.unlink()
 
 
-def go_on(run, command, rows=2):
+@pytest.fixture
+def go_on(train):
     """Resume, let some epochs pass, stop; gives what was said."""
-    newest = metrics(run)[-1]["step"] // 3 if (run / "metrics.jsonl").exists() else 0
-    process = start_process("train.py", *command)
-    wait_for_rows(run, newest + rows, process)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 143, err
-    assert "Traceback" not in err
-    steps = [row["step"] for row in metrics(run)]
-    assert steps == [3 * epoch for epoch in range(1, len(steps) + 1)]
-    return err
+
+    def resume(run, command):
+        code, err = train(*command, then={3: stop})
+        assert code == 143, err
+        steps = [row["step"] for row in metrics(run)]
+        assert steps == [3 * epoch for epoch in range(1, len(steps) + 1)]
+        return err
+
+    return resume
 
 
 @pytest.mark.parametrize(("damage", "suffix"), [(cut, ".npz"), (flip, ".json"), (remove, ".npz")])
-def test_of_a_damaged_checkpoint_the_one_before_is_used_and_it_is_said(resumable, damage, suffix):
+def test_of_a_damaged_checkpoint_the_one_before_is_used_and_it_is_said(resumable, go_on, damage, suffix):
     run, command = resumable
     newest, previous = CheckpointFolder(run / "checkpoints").steps()
     damage(run / "checkpoints" / f"step-{newest:010d}{suffix}")
@@ -52,7 +51,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used_and_it_is_said(resumable
 
 
 @pytest.mark.parametrize("damage", [cut, flip])
-def test_event_files_that_were_cut_in_the_middle_are_read_up_to_there_and_the_run_goes_on(resumable, damage):
+def test_event_files_that_were_cut_in_the_middle_are_read_up_to_there_and_the_run_goes_on(resumable, go_on, damage):
     run, command = resumable
     last = metrics(run)[-1]["step"]
     (file,) = run.glob("events*")
@@ -66,7 +65,7 @@ def test_event_files_that_were_cut_in_the_middle_are_read_up_to_there_and_the_ru
     assert steps[-1] > last
 
 
-def test_event_files_of_a_clock_that_was_put_back_since_come_first_all_the_same(resumable):
+def test_event_files_of_a_clock_that_was_put_back_since_come_first_all_the_same(resumable, go_on):
     run, command = resumable
     (file,) = run.glob("events*")
     rest = file.name.split(".")[4:]
@@ -75,27 +74,15 @@ def test_event_files_of_a_clock_that_was_put_back_since_come_first_all_the_same(
     assert_curves_are_whole(run, [row["step"] for row in metrics(run)])
 
 
-# Every look at the time of day finds it an hour earlier than the last.
-BACKWARDS = """
-import sys, time
-now = time.time()
-def look():
-    global now
-    now -= 3600
-    return now
-time.time = look
-time.time_ns = lambda: int(look() * 1e9)
-from cae.commands.main import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def test_a_clock_that_runs_backwards_gives_no_negative_time(write_config, tmp_path):
+def test_a_clock_that_runs_backwards_gives_no_negative_time(write_config, run_command, tmp_path, monkeypatch):
+    # Every look at the time of day finds it an hour earlier than the last.
+    now = itertools.count(time.time(), -3600)
+    monkeypatch.setattr(time, "time", lambda: next(now))
+    monkeypatch.setattr(time, "time_ns", lambda: int(next(now) * 1e9))
     config = write_config("training: {epochs: 3, batch_size: 64}\nmodel: {encoder: {filters: [2]}}")
-    code, _, err = run_process("-c", BACKWARDS, "train", config, "--runs-dir", tmp_path)
+    code, _, err = run_command("train", config, "--runs-dir", tmp_path)
     assert code == 0, err
     run = tmp_path / "default" / "run"
-
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert len(rows) == 3
     assert all(0 < row["seconds"] < 60 and row["images_per_second"] > 0 for row in rows)

@@ -5,8 +5,8 @@ import signal
 import pytest
 
 from cae.training.checkpoints import CheckpointFolder
-from tests.conftest import run_process, start_process
-from tests.faults.runs import assert_curves_are_whole, metrics, summary, wait_for_rows
+from tests.conftest import start_process
+from tests.faults.runs import assert_curves_are_whole, metrics, stop, summary
 
 
 def kilobytes(folder):
@@ -25,16 +25,11 @@ def assert_ended_well(process, named):
     return message
 
 
-def assert_goes_on(run, command):
+def assert_goes_on(train, run, command):
     """The newest checkpoint is whole, and the run goes on from it until it is stopped."""
     newest = CheckpointFolder(run / "checkpoints").load_newest(pytest.fail).step
-    process = start_process("train.py", *command)
-    # The first row in the file that is there when this starts may be one of a later epoch.
-    rows = newest // 3 + 2
-    wait_for_rows(run, rows, process)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 143, err
+    code, err = train(*command, then={2: stop})
+    assert code == 143, err
     assert f"Going on from step {newest:,}" in err
     steps = [row["step"] for row in metrics(run)]
     assert steps == [3 * epoch for epoch in range(1, len(steps) + 1)]
@@ -42,7 +37,7 @@ def assert_goes_on(run, command):
     assert not list(run.rglob(".writing-*"))
 
 
-def test_a_full_disk_while_a_checkpoint_is_written(resumable, small_disk, enlarge):
+def test_a_full_disk_while_a_checkpoint_is_written(resumable, small_disk, enlarge, train):
     run, command = resumable
     # Room for the two that are kept, and for half of a third.
     folder = run / "checkpoints"
@@ -54,27 +49,27 @@ def test_a_full_disk_while_a_checkpoint_is_written(resumable, small_disk, enlarg
     assert summary(run)["status"] == "failed"
     assert "No space left" in summary(run)["error"]
     enlarge(folder)
-    assert_goes_on(run, command)
+    assert_goes_on(train, run, command)
 
 
-def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge):
+def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge, train):
     run, command = resumable
     (events,) = run.glob("events*")
     # When the run is taken up, events are copied once.
     small_disk(run, kilobytes(run) + events.stat().st_size // 2048)
     assert "events cannot be written" in assert_ended_well(start_process("train.py", *command), run)
     enlarge(run)
-    assert_goes_on(run, command)
+    assert_goes_on(train, run, command)
 
 
-def test_a_full_disk_while_metrics_are_written(resumable, small_disk, enlarge):
+def test_a_full_disk_while_metrics_are_written(resumable, small_disk, enlarge, train):
     run, command = resumable
     small_disk(run, kilobytes(run) + 1000)
     process = start_process("-m", "tests.faults.filling", run / "metrics.jsonl", "train", *command)
     assert_ended_well(process, run / "metrics.jsonl")
     assert not (run / "summary.json").exists(), "there was room for it"
     (run / "filler").unlink()
-    assert_goes_on(run, command)
+    assert_goes_on(train, run, command)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on the size of files")
@@ -99,11 +94,11 @@ def test_a_limit_on_the_size_of_files_ends_a_run_with_a_message_and_a_failed_sum
     assert summary(tmp_path / "default" / "run")["status"] == "failed"
 
 
-def test_a_run_that_cannot_even_begin_says_so(begun, small_disk, tmp_path):
+def test_a_run_that_cannot_even_begin_says_so(begun, small_disk, run_command, tmp_path):
     folder = tmp_path / "runs"
     folder.mkdir()
     small_disk(folder, 4)
-    code, _, err = run_process("train.py", begun / "config.yaml", "--runs-dir", folder)
+    code, _, err = run_command("train", begun / "config.yaml", "--runs-dir", folder)
     assert code == 1
     assert "Traceback" not in err
     assert "No space left on device" in err

@@ -1,12 +1,10 @@
 """Image files that are removed or cut off while a training reads them."""
 
-import signal
-
 import pytest
 from PIL import Image
 
-from tests.conftest import make_images, start_process
-from tests.faults.runs import count_rows, summary, wait_for_rows
+from tests.conftest import make_images
+from tests.faults.runs import stop, summary
 
 CONFIG = """
 data: {{source: image_folder, path: {path}, channels: 1, on_bad_image: {on_bad_image}}}
@@ -16,23 +14,21 @@ training: {{epochs: 100000, batch_size: 16}}
 
 
 @pytest.fixture
-def training(tmp_path):
-    """Start to train on a folder of images; gives the process, the run and the files."""
+def training(train, tmp_path):
+    """Train on a folder of images, and do something to its files after an epoch; gives run, exit code and stderr."""
 
-    def start(on_bad_image):
+    def run(on_bad_image, damage, then):
         images = tmp_path / "images"
         images.mkdir()
         for number, pixels in enumerate(make_images(40, 12, 10)[..., 0]):
             Image.fromarray(pixels).save(images / f"{number:02d}.png")
         config = tmp_path / "config.yaml"
         config.write_text(CONFIG.format(path=images, on_bad_image=on_bad_image))
-        process = start_process("train.py", config, "--runs-dir", tmp_path / "runs")
-        run = tmp_path / "runs" / "default" / "run"
-        wait_for_rows(run, 1, process)
-        assert process.poll() is None, process.communicate()
-        return process, run, sorted(images.iterdir())
+        files = sorted(images.iterdir())
+        code, err = train(config, "--runs-dir", tmp_path / "runs", then={1: lambda: damage(files), **then})
+        return tmp_path / "runs" / "default" / "run", files, code, err
 
-    return start
+    return run
 
 
 def cut(file):
@@ -40,13 +36,9 @@ def cut(file):
 
 
 def test_a_lost_image_ends_the_training_with_its_name_and_the_way_out(training):
-    process, run, files = training("error")
     # Only some of them are for training and validation; whichever is read first is named.
-    for file in files:
-        file.unlink()
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1, err
-    assert "Traceback" not in err
+    run, files, code, err = training("error", lambda files: [file.unlink() for file in files], {})
+    assert code == 1, err
     (message,) = [line for line in err.splitlines() if line.startswith("error: ")]
     assert any(f"{file}: the image cannot be read: No such file or directory" in message for file in files)
     assert "data.on_bad_image: skip" in message
@@ -55,14 +47,13 @@ def test_a_lost_image_ends_the_training_with_its_name_and_the_way_out(training):
 
 
 def test_with_skip_training_goes_on_and_names_the_lost_and_the_cut_images(training):
-    process, run, files = training("skip")
+    def damage(files):
+        for number, file in enumerate(files[::3]):
+            cut(file) if number % 2 else file.unlink()
+
+    run, files, code, err = training("skip", damage, {5: stop})
+    assert code == 143, err
     damaged = files[::3]
-    for number, file in enumerate(damaged):
-        cut(file) if number % 2 else file.unlink()
-    wait_for_rows(run, count_rows(run) + 3, process)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 143, err
     replaced = summary(run)["replaced_images"]
     # All of training and validation that were damaged, and nothing else.
     assert len(damaged) - summary(run)["images"]["test"] <= len(replaced) <= len(damaged)

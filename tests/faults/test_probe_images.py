@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from tests.conftest import make_images, run_process
+from tests.conftest import make_images
 from tests.faults.runs import summary
 
 CONFIG = """
@@ -27,10 +27,10 @@ def damaged(tmp_path):
     return folder
 
 
-def test_images_with_damaged_pixels_end_a_training_with_the_name_of_one(damaged, tmp_path):
+def test_images_with_damaged_pixels_end_a_training_with_the_name_of_one(damaged, run_command, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG.format(path=damaged))
-    code, _, err = run_process("train.py", config, "--runs-dir", tmp_path / "runs")
+    code, _, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
     assert code == 1, err
     assert "Traceback" not in err
     (message,) = [line for line in err.splitlines() if line.startswith("error: ")]

@@ -2,6 +2,9 @@
 
 import contextlib
 import fcntl
+import functools
+import importlib
+import itertools
 import json
 import os
 import pty
@@ -22,26 +25,6 @@ from cae.training.checkpoints import CheckpointFolder
 from tests.conftest import ROOT, make_images, start_process
 from tests.faults.runs import count_rows, summary
 
-# Sends itself a signal when it comes to a function for the NUMBER-th time.
-STOPPED = """
-import importlib, os, signal, sys
-number, place, times = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-module, names = place.split(":")
-*owners, name = names.split(".")
-owner = importlib.import_module(module)
-for part in owners:
-    owner = getattr(owner, part)
-function = getattr(owner, name)
-def stopped(*arguments, **options):
-    global times
-    times -= 1
-    if times == 0:
-        os.kill(os.getpid(), number)
-    return function(*arguments, **options)
-setattr(owner, name, stopped)
-from cae.commands.main import main
-sys.exit(main(sys.argv[4:]))
-"""
 SECONDS = 60  # on a machine that does other things, too; the start of TensorFlow alone takes some
 
 PHASES = {
@@ -65,20 +48,33 @@ def config(tmp_path_factory):
         Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
     (folder / "config.yaml").write_text(
         f"data: {{source: image_folder, path: {folder / 'images'}, channels: 1}}\n"
-        "model: {encoder: {filters: [2]}}\ntraining: {epochs: 100000, batch_size: 16}\n"
+        "model: {encoder: {filters: [2]}}\ntraining: {epochs: 1000, batch_size: 16}\n"
     )
     return folder / "config.yaml"
 
 
+def raise_at(monkeypatch, place, times, number):
+    """Let a signal come when the program comes to a function for so many times."""
+    module, names = place.split(":")
+    *owners, name = names.split(".")
+    owner = functools.reduce(getattr, owners, importlib.import_module(module))
+    function, calls = getattr(owner, name), itertools.count(1)
+
+    def stopped(*arguments, **options):
+        if next(calls) == times:
+            os.kill(os.getpid(), number)
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, stopped)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs the signals of a POSIX system")
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_stop_signal_ends_every_phase_soon_with_its_exit_code(config, tmp_path, phase):
+def test_a_stop_signal_ends_every_phase_soon_with_its_exit_code(config, run_command, tmp_path, monkeypatch, phase):
     number = (signal.SIGTERM, signal.SIGINT)[list(PHASES).index(phase) % 2]
-    place, times = PHASES[phase]
-    program = ["-c", STOPPED, int(number), place, times, "train", config, "--runs-dir", tmp_path / "runs"]
-    process = start_process(*program)
-    out, err = process.communicate(timeout=SECONDS)
-    assert process.returncode == 128 + number, err
+    raise_at(monkeypatch, *PHASES[phase], number)
+    code, out, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
+    assert code == 128 + number, err
     assert "Traceback" not in err
     run = tmp_path / "runs" / "default" / "run"
     if phase in BEFORE_TRAINING:

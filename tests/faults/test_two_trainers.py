@@ -11,7 +11,7 @@ import pytest
 
 from cae.runs.lock import BusyError, RunLock
 from tests.conftest import ROOT, run_process, start_process
-from tests.faults.runs import count_rows, summary, wait_for_rows, wait_until
+from tests.faults.runs import count_rows, stop, summary, wait_for_rows, wait_until
 
 GRID = """
 experiment: e
@@ -37,7 +37,7 @@ def trained_elsewhere(write_config, tmp_path):
     process.communicate()
 
 
-def test_the_second_trainer_is_refused_until_the_first_ends_or_is_killed(trained_elsewhere, run_command):
+def test_the_second_trainer_is_refused_until_the_first_ends_or_is_killed(trained_elsewhere, run_command, train):
     process, run, command = trained_elsewhere
     begun = (run / "config.yaml").stat().st_ino
     for mode in ([], ["--resume"], ["--overwrite"]):
@@ -66,12 +66,8 @@ def test_the_second_trainer_is_refused_until_the_first_ends_or_is_killed(trained
     process.kill()
     process.communicate()
     assert list(run.parent.glob(".lock-*")), "the kill left nothing to get over"
-    again = start_process(*command, *LONG, "--resume")
-    rows = count_rows(run)
-    wait_for_rows(run, rows + 1, again)
-    again.send_signal(signal.SIGTERM)
-    _, err = again.communicate(timeout=60)
-    assert again.returncode == 143, err
+    code, err = train(*command[1:], *LONG, "--resume", then={1: stop})
+    assert code == 143, err
     assert "Going on from step" in err
     assert not list(run.parent.glob(".lock-*"))
 

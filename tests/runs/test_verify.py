@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from cae.commands.main import main
 from tests.conftest import run_process
 
 CONFIG = "training: {epochs: 2, batch_size: 64}\nmodel: {encoder: {filters: [2]}}\nlogging: {probe_images: 2}\n"
@@ -17,8 +18,7 @@ def trained(tmp_path_factory, image_file):
     folder = tmp_path_factory.mktemp("verify")
     config = folder / "config.yaml"
     config.write_text(f"data: {{source: arrays, path: {image_file}}}\n" + CONFIG)
-    code, _, err = run_process("train.py", config, "--runs-dir", folder / "runs")
-    assert code == 0, err
+    assert main(["train", str(config), "--runs-dir", str(folder / "runs")]) == 0
     code, _, err = run_process("evaluate.py", folder / "runs/default/run")
     assert code == 0, err
     return folder / "runs"
