@@ -54,6 +54,16 @@ def test_the_committed_notebook_is_whole_and_small(committed):
     assert NOTEBOOK.stat().st_size < 500_000
 
 
+def test_the_committed_notebook_keeps_the_curves_of_each_training(committed):
+    outputs = [output.get("data", {}) for cell in committed.cells for output in cell.get("outputs", ())]
+    shown = [data["text/html"] for data in outputs if "text/html" in data]
+    assert len(shown) == 2
+    for html in shown:
+        curves = re.findall(r'<polyline class="series-\d" points="([^"]*)"', html)
+        assert [len(points.split()) for points in curves] == [6, 6, 6]  # PSNR, and loss of training and validation
+        assert "<progress" not in html
+
+
 def test_the_committed_notebook_shows_nothing_of_the_machine_it_ran_on(committed):
     text = NOTEBOOK.read_text(encoding="utf-8")
     assert [folder for folder in ("tmp", "home", "root", "Users") if f"/{folder}/" in text] == []
