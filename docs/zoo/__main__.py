@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from docs.zoo import ablation
+
 HERE = Path(__file__).parent
 RECORD = HERE / "results.json"
 PAGE = HERE.parent / "zoo.md"
 PICTURE = HERE / "zoo.png"
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+ABLATION_BEGIN, ABLATION_END = "<!-- ablation -->", "<!-- end of ablation -->"
 
 # What needs no training, in the order of the table's columns: where `results.json` has it, and its name.
 FLOORS = {
@@ -136,9 +140,16 @@ def draw(records: dict[str, dict[str, Any]]) -> Figure:
 def with_table(page: str, records: dict[str, dict[str, Any]]) -> str:
     """The page, with what stands between its marks made again."""
     records = of_models(records)
-    before, rest = page.split(BEGIN)
     commands = "\n".join(f"- {name}: `{command(record)}`" for name, record in sorted(records.items()))
-    return f"{before}{BEGIN}\n{table(records)}\n\n{commands}\n{END}{rest.split(END)[1]}"
+    page = _between(page, BEGIN, END, f"{table(records)}\n\n{commands}")
+    arms = json.loads(ablation.RECORD.read_text(encoding="utf-8"))
+    told = textwrap.fill(ablation.epochs_in_words(arms), 118)
+    return _between(page, ABLATION_BEGIN, ABLATION_END, f"{ablation.table(arms)}\n\n{told}")
+
+
+def _between(page: str, begin: str, end: str, text: str) -> str:
+    before, rest = page.split(begin)
+    return f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
 
 
 def main(arguments: Sequence[str]) -> None:

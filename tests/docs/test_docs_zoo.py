@@ -6,6 +6,7 @@ import re
 import pytest
 
 from docs.zoo import __main__ as maker
+from docs.zoo import ablation
 from tests.conftest import ROOT
 
 RECORDS = json.loads(maker.RECORD.read_text(encoding="utf-8"))
@@ -46,3 +47,11 @@ def test_the_page_is_made_of_the_record():
     assert maker.with_table(page, RECORDS) == page
     for name, record in RECORDS.items():
         assert (ROOT / record["file"]).exists(), name
+
+
+def test_a_start_from_the_klt_is_after_one_epoch_where_a_random_one_is_not_after_five():
+    record = json.loads(ablation.RECORD.read_text(encoding="utf-8"))
+    assert all(set(seeds) == set(map(str, ablation.SEEDS)) for seeds in record.values())
+    assert set(record) == set(ablation.ARMS)
+    for seed, values in record[ablation.LONG].items():
+        assert record["all, with the KLT"][seed][0] > max(values[:5])
