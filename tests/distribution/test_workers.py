@@ -30,6 +30,17 @@ logging: {{image_epochs: 50}}
 """
 EPOCHS = 25
 
+# Training by a process that misses others after seconds; by itself it gives them half a minute.
+IMPATIENT = """
+import sys
+from cae.engine import start_engine
+start_engine()
+from cae.training.distribution import strategy
+strategy.SECONDS_WITHOUT_SIGN_OF_LIFE = 10
+from cae.commands.main import main
+sys.exit(main(["train", *sys.argv[2:]]))
+"""
+
 
 class Place:
     """A folder of configurations and runs; runs begun with fewer epochs or processes are told from others by name."""
@@ -86,7 +97,7 @@ def test_two_processes_train_what_one_trains_and_only_the_chief_writes(place, al
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_other_with_a_message_and_the_run_goes_on(place, alone, victim):
     name = f"killed-{victim}"
-    processes = start_workers([place.command(name)] * 2)
+    processes = start_workers([["-c", IMPATIENT, *place.command(name)]] * 2)
     wait_for_rows(place.run(name), 3, processes)
     processes[victim].kill()
     killed = time.monotonic()
@@ -120,7 +131,8 @@ def test_a_stop_signal_to_one_process_stops_all_at_the_same_step(place, alone):
 def test_processes_that_would_not_train_the_same_refuse(place, tmp_path):
     np.save(tmp_path / "fewer.npy", np.load(place.images)[:150])
     other = Place(tmp_path, tmp_path / "fewer.npy")
-    chief, follower = finish(start_workers([place.command("unlike"), other.command("unlike")]))
+    commands = [place.command("unlike"), other.command("unlike")]
+    chief, follower = finish(start_workers([["-c", IMPATIENT, *command] for command in commands]))
     assert (chief[0], follower[0]) == (1, 1)
     assert "do not train the same" in follower[2]
     assert "Traceback" not in chief[2] + follower[2]
