@@ -21,13 +21,14 @@ from cae.plan import make_plan
 # Odd sizes, which crop.
 SHAPE = (13, 10, 1)
 IN_ANOTHER_PROCESS = """
-import pathlib, sys
+import sys
 import keras, numpy as np
 
-assert keras.backend.backend() == sys.argv[1]
+backend, *labels = sys.argv[1:]
+assert keras.backend.backend() == backend
 images = np.load("images.npy")
-for path in sorted(pathlib.Path().glob("*.keras")):
-    np.save(path.with_suffix(".npy"), keras.ops.convert_to_numpy(keras.models.load_model(path)(images)))
+for label in labels:
+    np.save(f"{label}.npy", keras.ops.convert_to_numpy(keras.models.load_model(f"{label}.keras")(images)))
 assert "cae" not in sys.modules
 """
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
@@ -80,6 +81,10 @@ def files(tmp_path_factory):
     return folder, expected
 
 
+# PyTorch's bicubic resizing has another coefficient, and there is none by Lanczos' kernels.
+RESIZED_OTHERWISE = {"jax": (), "torch": ("resize bicubic", "resize lanczos3", "resize lanczos5")}
+
+
 def where_it_is(backend):
     is_missing = importlib.util.find_spec(backend) is None
     return pytest.param(backend, marks=pytest.mark.skipif(is_missing, reason=f"{backend} is not installed here"))
@@ -88,10 +93,11 @@ def where_it_is(backend):
 @pytest.mark.parametrize("backend", [where_it_is("jax"), where_it_is("torch")])
 def test_files_of_stock_layers_give_the_same_numbers_on_keras_other_backends(files, backend):
     folder, expected = files
-    assert len(expected) >= 8, sorted(expected)
+    labels = sorted(set(expected) - set(RESIZED_OTHERWISE[backend]))
+    assert len(labels) >= 5
     environment = {**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1"}
-    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, backend]
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, backend, *labels]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    for label, reconstructions in expected.items():
-        np.testing.assert_allclose(np.load(folder / f"{label}.npy"), reconstructions, atol=1e-5, err_msg=label)
+    for label in labels:
+        np.testing.assert_allclose(np.load(folder / f"{label}.npy"), expected[label], atol=1e-5, err_msg=label)
