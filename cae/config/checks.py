@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from cae.config.data import AnyData, ArrayData, MemoryData, OwnData, PictureData, StandardData
 from cae.config.model import DecoderSection, EncoderSection, ModelSection
 from cae.config.objective import MS_SSIM_LEAST_SIDE, MaskedPatchesCorruption, ObjectiveSection
 from cae.config.run import RunConfig, why_not_a_folder
 from cae.config.training import CosineSchedule, PlateauSchedule, Sgd
-from cae.kinds.catalogue import LINEAR_PATHS, UPSAMPLINGS
+from cae.kinds.catalogue import DOWNSAMPLINGS, LINEAR_PATHS, UPSAMPLINGS
+from cae.kinds.downsampling import DownsamplingKind
 from cae.kinds.upsampling import DECODER_FILTERS, DOWNSAMPLING, FILTERS, TIED, Place, UpsamplingKind
 from cae.section import Conflict, Path
 
@@ -247,13 +248,12 @@ def _tied_weights(config: RunConfig) -> Iterator[Conflict]:
         return
     for kind, place in _places(model):
         if not kind.can_be_tied:
-            *others, last = (one.model_fields["kind"].default for one in UPSAMPLINGS if one.can_be_tied)
-            rule = f"tied_weights needs {', '.join(others)} or {last}, whose kernels can be the encoder's"
+            rule = f"tied_weights needs {_those_tied(UPSAMPLINGS)}, whose kernels can be the encoder's"
             yield (place.path, TIED), f"{rule}; received {kind.kind}"
         yield from kind.tied_conflicts(place)
     encoder = model.encoder
     if not encoder.downsampling.can_be_tied:
-        rule = "tied_weights needs max_pool, average_pool or strided_conv"
+        rule = f"tied_weights needs {_those_tied(DOWNSAMPLINGS)}"
         yield (DOWNSAMPLING, TIED), f"{rule}; received {encoder.downsampling.kind}"
     if encoder.code_filters is not None:
         yield (CODE_FILTERS, TIED), "must be null with tied_weights, whose stages begin with the encoder's channels"
@@ -298,6 +298,11 @@ def _replaced(path: Path, section: EncoderSection | DecoderSection, key: str) ->
     if key != "keras" and getattr(section, key) != type(section).model_fields[key].default:
         assert section.keras is not None
         yield ((*path, key), (*path, "keras")), f"{key} has no effect with a model of your own, {section.keras.name}"
+
+
+def _those_tied(kinds: Sequence[type[UpsamplingKind | DownsamplingKind]]) -> str:
+    *others, last = (kind.model_fields["kind"].default for kind in kinds if kind.can_be_tied)
+    return f"{', '.join(others)} or {last}"
 
 
 def _linear_path(config: RunConfig) -> Iterator[Conflict]:

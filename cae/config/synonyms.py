@@ -14,6 +14,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     ),
     "max_unpool": ("unpool", "unpooling", "maxunpool2d", "maxunpooling", "segnet", "deconvnet", "switches"),
     "fixed_unpool": ("zeroinsertion", "bedofnails", "unpoolfixed"),
+    "learned_indices": ("indexnet", "indexing", "indexpool", "indexunpool", "learnedindex", "softpool"),
     "bilinear_additive": ("additive", "biladd", "bilinearadd"),
     "max_pool": ("maxpooling", "maxpooling2d", "maxpool2d", "max"),
     "average_pool": ("avgpool", "averagepooling", "averagepooling2d", "avgpool2d", "avg", "mean", "average"),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from cae.evaluation.measure import Change, Measurer
-from cae.layers import MaxPooling2DWithSwitches
 from cae.messages import counted
 
 if TYPE_CHECKING:
@@ -82,12 +81,11 @@ def _times(error: float, mse: float) -> str:
 
 def _fix_switches(plan: Plan) -> Change:
     # Where all values are alike the first real cell is the maximum, padding left aside.
-    fixed = [MaxPooling2DWithSwitches(pool.pool_size)(tf.zeros((1, *pool.input_shape)))[1] for pool in plan.switches]
+    fixed = [pool.make_fixed_layer()(tf.zeros((1, *pool.input_shape)))[1] for pool in plan.switches]
 
     def fix(latent: Any, switches: list[Any]) -> tuple[Any, list[Any]]:
-        # Those that all channels of a place share have one channel.
         pairs = zip(fixed, switches, strict=True)
-        return latent, [tf.broadcast_to(top_left[..., : old.shape[-1]], tf.shape(old)) for top_left, old in pairs]
+        return latent, [tf.broadcast_to(tf.cast(top_left, old.dtype), tf.shape(old)) for top_left, old in pairs]
 
     return fix
 

@@ -10,12 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from cae.evaluation.measure import Change, Measurer
+from cae.kinds.downsampling import IndexedPooling
 from cae.plan.matching import match_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cae.data.image_set import ImageSet
+    from cae.kinds.operations import Pool
     from cae.plan import Plan
 
 # Levels of a code value: 8 bits.
@@ -54,8 +56,7 @@ class BitMeter:
         self._plan = plan
         self._images = 0
         self._low, self._high = np.full(plan.latent_shape[2], np.inf), np.full(plan.latent_shape[2], -np.inf)
-        # How often each place and channel of a pooling had each switch, [P^2, H/P, W/P, C].
-        self._counts: list[np.ndarray] = []
+        self._counts = [(_IndexCounts if _is_soft(pool) else _SwitchCounts)(pool) for pool in plan.switches]
 
     def add(self, latent: np.ndarray, switches: Sequence[np.ndarray]) -> None:
         """Take the codes and switches of a batch."""
@@ -63,14 +64,8 @@ class BitMeter:
         over_images = tuple(range(latent.ndim - 1))
         self._low = np.minimum(self._low, latent.min(axis=over_images))
         self._high = np.maximum(self._high, latent.max(axis=over_images))
-        if not self._counts:
-            windows = [pool.pool_size**2 for pool in self._plan.switches]
-            self._counts = [
-                np.zeros((cells, *one.shape[1:]), np.int32) for cells, one in zip(windows, switches, strict=True)
-            ]
         for counts, one in zip(self._counts, switches, strict=True):
-            for cell in range(len(counts)):
-                counts[cell] += np.count_nonzero(one == cell, axis=0)
+            counts.add(one)
 
     def measure(self, measurer: Callable[[Change], Measurer], images: ImageSet, psnr: float) -> dict[str, Any]:
         """Measure the code at 8 bits a value, on the same images again, and put everything together.
@@ -86,9 +81,9 @@ class BitMeter:
         Returns:
             Bits an image: `code` with its `values`, `quantized` (8 bits each), `entropy`, `psnr` and `psnr_loss` in dB;
             with switches also `switches` (`at_most` log2(window) each, `entropy`, and `entropy_given_place` for a coder
-            that knows each place and channel) and `poolings`, the same for each; `total`, entropies of code and
-            switches; `control`, of `match_bits`; and `images`, the number that all this was counted on. Empty where a
-            code has values that are not finite.
+            that knows each place and channel; soft indices are measured at 8 bits each) and `poolings`, the same for
+            each; `total`, entropies of code and switches; `control`, of `match_bits`; and `images`, the number that all
+            this was counted on. Empty where a code has values that are not finite.
         """
         if not np.isfinite([self._low, self._high]).all():
             return {}
@@ -98,7 +93,9 @@ class BitMeter:
 
         def quantize(latent: Any, switches: list[Any]) -> tuple[Any, list[Any]]:
             levels = tf.math.divide_no_nan(tf.cast(latent, tf.float32) - low, step)
-            return tf.cast(low + tf.round(levels) * step, latent.dtype), switches
+            most = LEVELS - 1  # soft indices are from 0 to 1
+            rounded = [tf.round(one * most) / most if one.dtype.is_floating else one for one in switches]
+            return tf.cast(low + tf.round(levels) * step, latent.dtype), rounded
 
         def count(_: Any, __: Any, latent: np.ndarray, ___: Any) -> None:
             nonlocal counts
@@ -117,7 +114,7 @@ class BitMeter:
         }
         found: dict[str, Any] = {"images": self._images, "code": code, "total": code["entropy"]}
         poolings = {
-            pool.name: _switch_bits(counts, pool.switch_bits)
+            pool.name: {"at_most": pool.switch_bits, **counts.measure()}
             for pool, counts in zip(self._plan.switches, self._counts, strict=True)
             if pool.switch_bits
         }
@@ -130,14 +127,67 @@ class BitMeter:
         return found
 
 
-def _switch_bits(counts: np.ndarray, at_most: float) -> dict[str, float]:
-    """Of [P^2, H/P, W/P, C]."""
-    places = counts[0].size
-    return {
-        "at_most": at_most,
-        "entropy": float(places * entropy(counts.reshape(len(counts), places).sum(axis=1))),
-        "entropy_given_place": float(sum(entropy(np.moveaxis(row, 0, -1)).sum() for row in counts.swapaxes(0, 1))),
-    }
+class _SwitchCounts:
+    """How often each place and channel of a pooling had each switch."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        places = (*pool.output_shape[:2], pool.channels_of_switches)
+        self._counts = np.zeros((pool.pool_size**2, *places), np.int32)  # [P^2, H/P, W/P, C]
+
+    def add(self, switches: np.ndarray) -> None:
+        """Take those of a batch, or indices that are one for a single cell."""
+        if isinstance(self._pool, IndexedPooling):
+            switches = _cells(switches, self._pool).argmax(axis=0)
+        for cell, counts in enumerate(self._counts):
+            counts += np.count_nonzero(switches == cell, axis=0)
+
+    def measure(self) -> dict[str, float]:
+        """Entropies of an image's switches."""
+        places = self._counts[0].size
+        by_row = self._counts.swapaxes(0, 1)
+        return {
+            "entropy": float(places * entropy(self._counts.reshape(len(self._counts), places).sum(axis=1))),
+            "entropy_given_place": float(sum(entropy(np.moveaxis(row, 0, -1)).sum() for row in by_row)),
+        }
+
+
+class _IndexCounts:
+    """How often the soft indices of each cell and channel had each of 256 levels from 0 to 1.
+
+    All but the last of a window count: together they are one. Levels are too many to be counted at each place, so that
+    a coder that knows the place is taken to gain nothing.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._counts = np.zeros((pool.pool_size**2 - 1, pool.channels_of_switches, LEVELS), np.int64)
+
+    def add(self, indices: np.ndarray) -> None:
+        """Take those of a batch."""
+        levels = np.rint(_cells(indices, self._pool)[:-1].astype(np.float32) * (LEVELS - 1)).astype(np.int64)
+        cells, *_, channels = levels.shape
+        numbered = levels + LEVELS * (channels * np.arange(cells)[:, None, None, None, None] + np.arange(channels))
+        self._counts += np.bincount(numbered.ravel(), minlength=self._counts.size).reshape(self._counts.shape)
+
+    def measure(self) -> dict[str, float]:
+        """Entropies of an image's indices."""
+        height, width, _ = self._pool.output_shape
+        bits = float(height * width * entropy(self._counts).sum())
+        return {"entropy": bits, "entropy_given_place": bits}
+
+
+def _is_soft(pool: Pool) -> bool:
+    return isinstance(pool, IndexedPooling) and pool.indices == "soft"
+
+
+def _cells(indices: np.ndarray, pool: Pool) -> np.ndarray:
+    """The indices of the first cell of every window, of the second and so on: [P^2, N, H/P, W/P, C]."""
+    side, (height, width, _) = pool.pool_size, pool.output_shape
+    excess = [side * windows - size for windows, size in zip((height, width), indices.shape[1:3], strict=True)]
+    padded = np.pad(indices, [(0, 0), *((more // 2, more - more // 2) for more in excess), (0, 0)])
+    windows = padded.reshape(-1, height, side, width, side, indices.shape[3])
+    return windows.transpose(2, 4, 0, 1, 3, 5).reshape(side**2, -1, height, width, indices.shape[3])
 
 
 def bits_in_words(bits: Mapping[str, Any]) -> str:

@@ -20,7 +20,9 @@ from cae.data.load import load_splits
 from cae.data.pixels import to_float
 from cae.errors import UserError
 from cae.exporting.parts import Part, make_part
+from cae.kinds.downsampling import IndexedPooling
 from cae.kinds.operations import Pool
+from cae.layers.indices import window_sums
 from cae.layers.switches import gather
 from cae.measures.per_image import PSNR_CAP
 
@@ -264,7 +266,9 @@ def _compare_codes(
     compare = compare_quantized if quantize else compare_floats
     agreements = [compare(latent, expected[latent], found[latent])]
     for name, pool in zip(switches, encoder.autoencoder.plan.switches, strict=True):
-        if quantize:
+        if isinstance(pool, IndexedPooling) and pool.indices == "soft":
+            agreements.append(compare(name, expected[name], found[name]))
+        elif quantize:
             agreements.append(compare_quantized_switches(name, expected[name], found[name]))
         else:
             values_at = _values_pooled_by(encoder, pool, images)
@@ -273,10 +277,14 @@ def _compare_codes(
 
 
 def _values_pooled_by(encoder: Part, pool: Pool, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """What switches choose among: values or, where all channels of a place share one, their sums."""
-    before = keras.Model(encoder.model.inputs[0], encoder.model.get_layer(pool.name).input)
+    """What switches choose among: values or, where all channels of a place share one, their sums; or scores."""
+    layer = encoder.model.get_layer(pool.name)
+    before = keras.Model(encoder.model.inputs[0], layer.input)
     with tf.device("/CPU:0"):
         features = _again(before(images, training=False).numpy())
+    if isinstance(pool, IndexedPooling):
+        scores = layer.score(tf.constant(features))
+        return lambda indices: window_sums(scores * indices, pool.pool_size).numpy()
     if pool.switches and pool.switches.of == "per_place":
         features = features.sum(axis=-1, keepdims=True)
     return lambda switches: gather(tf.constant(features), tf.constant(switches), pool.pool_size).numpy()

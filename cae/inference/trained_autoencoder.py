@@ -175,7 +175,7 @@ class TrainedAutoencoder:
 
     @property
     def has_switches(self) -> bool:
-        """Whether the decoder needs, besides the code, switches: where each image's maxima were."""
+        """Whether the decoder needs, besides the code, switches, or indices: where each image's values belong."""
         return bool(self._networks.own.plan.switches)
 
     def at_any_size(self, overlap: int | None = None) -> AnySize:
@@ -337,8 +337,8 @@ class TrainedAutoencoder:
         """
         if self.has_switches:
             raise ValueError(
-                "codes of this run cannot be decoded: its decoder puts values back to where each image's maxima"
-                " were, and a code does not hold these switches. `reconstruct` does both steps."
+                "codes of this run cannot be decoded: its decoder puts values back where each image's maxima"
+                " were or its indices say, and a code does not hold these switches. `reconstruct` does both steps."
             )
 
     def check_pools(self, pool: Pool) -> None:

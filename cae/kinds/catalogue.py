@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from cae.kinds.bottleneck import BottleneckKind, DenseBottleneck, NoBottleneck, SpatialBottleneck
-from cae.kinds.downsampling import AveragePool, DownsamplingKind, HaarKind, MaxPool, SpaceToDepthKind, StridedConv
+from cae.kinds.downsampling import (
+    AveragePool,
+    DownsamplingKind,
+    HaarKind,
+    LearnedIndicesKind,
+    MaxPool,
+    SpaceToDepthKind,
+    StridedConv,
+)
 from cae.kinds.linear_path import BlockLinearPath, GlobalLinearPath, LinearPathKind, NoLinearPath
 from cae.kinds.normalization import (
     BatchNormalization,
@@ -20,15 +28,18 @@ from cae.kinds.upsampling.conv_transpose import ConvTranspose
 from cae.kinds.upsampling.dysample import DySample
 from cae.kinds.upsampling.fixed_unpool import FixedUnpool
 from cae.kinds.upsampling.haar import Haar
+from cae.kinds.upsampling.learned_indices import LearnedIndices
 from cae.kinds.upsampling.max_unpool import MaxUnpool
 from cae.kinds.upsampling.resize import Resize
 from cae.kinds.upsampling.subpixel import Subpixel
 
 UPSAMPLINGS: list[type[UpsamplingKind]] = [
     *(Resize, MaxUnpool, FixedUnpool, ConvTranspose, Subpixel, BilinearAdditive),
-    *(Carafe, DySample, Haar),
+    *(Carafe, DySample, Haar, LearnedIndices),
 ]
-DOWNSAMPLINGS: list[type[DownsamplingKind]] = [MaxPool, AveragePool, StridedConv, SpaceToDepthKind, HaarKind]
+DOWNSAMPLINGS: list[type[DownsamplingKind]] = [
+    *(MaxPool, AveragePool, StridedConv, SpaceToDepthKind, HaarKind, LearnedIndicesKind)
+]
 BOTTLENECKS: list[type[BottleneckKind]] = [NoBottleneck, SpatialBottleneck, DenseBottleneck]
 NORMALIZATIONS: list[type[NormalizationKind]] = [
     *(NoNormalization, BatchNormalization, LayerNormalization, GroupNormalization, DivisiveNormalization)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -45,8 +45,6 @@ class DownsamplingKind(Section):
     kind: str
     """The word that chooses it."""
 
-    records_switches: ClassVar[bool] = False
-    """Whether it can record where each maximum was."""
     can_be_tied: ClassVar[bool] = True
     """Whether a decoder of the encoder's kernels can go back through it."""
 
@@ -97,7 +95,6 @@ class _Pooling(DownsamplingKind):
 class MaxPool(_Pooling):
     """Keep each window's maximum."""
 
-    records_switches = True
     operation = MaxPooling
 
     kind: Literal["max_pool"] = "max_pool"
@@ -128,6 +125,62 @@ class StridedConv(DownsamplingKind):
     @property
     def conv_strides(self) -> int:
         return self.strides
+
+
+@dataclass(frozen=True)
+class IndexedPooling(Pool):
+    """Sums of each window, weighted by indices that are predicted there, and recorded where they are wanted."""
+
+    indices: Literal["soft", "hard"] = "soft"
+    of: Literal["per_channel", "per_place"] = "per_channel"
+
+    word = "learned_indices"
+
+    @property
+    def summary(self) -> str:
+        words = f"{self.word} {self.pool_size}x{self.pool_size} {self.indices} {self.of}"
+        return words + (" for another image" if self.switches and self.switches.shuffled else "")
+
+    @property
+    def parameters(self) -> int:
+        return self.input_shape[2] * self.pool_size**4
+
+    @property
+    def macs(self) -> int:
+        return math.prod(self.output_shape) * self.pool_size**4
+
+    @property
+    def bits_each(self) -> float:
+        """Soft indices sum to one: all but one of them are numbers of their own, as wide as those of the code."""
+        return super().bits_each if self.indices == "hard" else 32 * (self.pool_size**2 - 1)
+
+    @property
+    def workspace(self) -> float:
+        return math.prod(self.input_shape[:2]) * (self.input_shape[2] if self.of == "per_channel" else 1)
+
+    def make_layer(self, **options: Any) -> Any:
+        from cae.layers import IndexedPooling2D
+
+        return IndexedPooling2D(self.pool_size, self.indices, self.of, self.records_switches, **options)
+
+    def make_fixed_layer(self) -> Any:
+        return replace(self, indices="hard").make_layer()
+
+
+class LearnedIndicesKind(_Pooling):
+    """Sum each window, weighted by predicted indices."""
+
+    kind: Literal["learned_indices"] = "learned_indices"
+    """Sum each window, weighted by indices that are predicted there, which `learned_indices` takes (Lu et al. 2019)."""
+    indices: Literal["soft", "hard"] = "soft"
+    """A softmax of predicted scores; or one for the pixel of the largest, which starts as max pooling."""
+    switches: Literal["per_channel", "per_place"] = "per_channel"
+    """Whether each channel has indices of its own, or all channels of a place share them."""
+
+    def pool(self, name: str, shape: Shape, *, switches: Switches | None) -> list[Operation]:
+        recorded = switches and switches._replace(of=self.switches)
+        pooled = (math.ceil(shape[0] / self.pool_size), math.ceil(shape[1] / self.pool_size), shape[2])
+        return [IndexedPooling(name, shape, pooled, self.pool_size, recorded, self.indices, self.switches)]
 
 
 @dataclass(frozen=True)

@@ -166,11 +166,29 @@ class Pool(LayerOperation):
 
     @property
     def switch_bits(self) -> float:
-        """What switches can say about the image: log2(window) bits each, none where they are another image's."""
+        """What switches can say about the image; nothing where they are another image's."""
         if self.switches is None or self.switches.shuffled:
             return 0.0
-        height, width, channels = self.output_shape
-        return height * width * (1 if self.switches.of == "per_place" else channels) * math.log2(self.pool_size**2)
+        return math.prod(self.output_shape[:2]) * self.channels_of_switches * self.bits_each
+
+    @property
+    def channels_of_switches(self) -> int:
+        """How many of them each place has."""
+        return 1 if self.switches and self.switches.of == "per_place" else self.output_shape[2]
+
+    @property
+    def bits_each(self) -> float:
+        """What one window's switch can say: log2(window) bits."""
+        return math.log2(self.pool_size**2)
+
+    @property
+    def workspace(self) -> float:
+        """Values of one image, of four bytes, that it keeps beside its input and output: a byte for a switch."""
+        return math.prod(self.output_shape) / 4 if self.records_switches else 0.0
+
+    def make_fixed_layer(self) -> Any:
+        """Make a layer whose switches, of a map of zeros, all are top-left."""
+        return self.make_layer()
 
     def reach(self, field: float, jump: float) -> tuple[float, float]:
         return field + (self.pool_size - 1) * jump, jump * self.pool_size

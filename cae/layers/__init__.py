@@ -10,6 +10,7 @@ from cae.layers.conv_transpose import Conv2DTransposeToSize, TiedConv2DTranspose
 from cae.layers.divisive_normalization import DivisiveNormalization2D
 from cae.layers.dysample import DySample2D
 from cae.layers.haar import HaarTransform2D, InverseHaarTransform2D
+from cae.layers.indices import IndexedPooling2D, IndexedUnpooling2D
 from cae.layers.reflect_conv import ReflectConv2D
 from cae.layers.resize import BilinearAdditive2D, Resize2D
 from cae.layers.resize_initializer import ResizeInitializer
@@ -34,6 +35,8 @@ __all__ = [
     "FixedUnpooling2D",
     "HaarTransform2D",
     "ICNRInitializer",
+    "IndexedPooling2D",
+    "IndexedUnpooling2D",
     "InverseHaarTransform2D",
     "MaxPooling2DWithSwitches",
     "MaxUnpooling2D",

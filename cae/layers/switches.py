@@ -135,7 +135,8 @@ def _gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int, num_switches: 
 Shape = tuple[int | None, ...]
 
 
-def _checked(switches: SwitchesOf) -> SwitchesOf:
+def checked_switches(switches: SwitchesOf) -> SwitchesOf:
+    """Return the argument `switches`, or say what it must be."""
     if switches not in get_args(SwitchesOf):
         raise ValueError(f"`switches` must be one of {get_args(SwitchesOf)}. Received: switches={switches!r}.")
     return switches
@@ -181,7 +182,7 @@ class MaxPooling2DWithSwitches(keras.layers.Layer):
         super().__init__(**kwargs)
         # A switch is stored as one byte, so a window has at most 256 cells.
         self.pool_size = whole_number("pool_size", pool_size, least=2, most=16)
-        self.switches = _checked(switches)
+        self.switches = checked_switches(switches)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -259,7 +260,7 @@ class MaxUnpooling2D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.pool_size = whole_number("pool_size", pool_size, least=2, most=16)
         self.output_size = height_and_width(output_size)
-        self.switches = _checked(switches)
+        self.switches = checked_switches(switches)
         if unpool not in ("zeros", "repeat"):
             raise ValueError(f"`unpool` must be zeros or repeat. Received: unpool={unpool!r}.")
         self.unpool = unpool
@@ -283,6 +284,10 @@ class MaxUnpooling2D(keras.layers.Layer):
         for axis in (1, 2):
             shares = tf.repeat(shares, self.pool_size, axis=axis)
         return image + crop(shares, self.output_size)
+
+    def top_left(self, shape: Shape) -> tf.Tensor:
+        """Return switches that put values of this shape, with a batch size, to the top-left of their windows."""
+        return tf.zeros((*shape[:3], shape[3] if self.switches == "per_channel" else 1), tf.uint8)
 
     def compute_output_shape(self, input_shape: tuple[Shape, Shape]) -> Shape:
         """Return the shape of the image."""

@@ -229,7 +229,6 @@ def _apply(layers: Sequence[Any], operations: Sequence[Operation], pictures: np.
     x: Any = pictures
     for layer, operation in zip(layers, operations, strict=True):
         if isinstance(operation, Upsample) and operation.switches_from is not None:
-            channels = x.shape[3] if layer.switches == "per_channel" else 1
-            x = [x, np.zeros((*x.shape[:3], channels), np.uint8)]
+            x = [x, layer.top_left(x.shape)]
         x = layer(x)
     return np.asarray(x)

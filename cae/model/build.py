@@ -126,7 +126,8 @@ def _build_decoder(
     shape = plan.latent_shape[2:] if plan.code_is_vector else plan.latent_shape
     latent = keras.Input(shape, name="latent", dtype=keras.DTypePolicy(precision).compute_dtype)
     switches = {
-        name: keras.Input(switch.shape[1:], name=f"{name}_switches", dtype="uint8") for name, switch in recorded.items()
+        name: keras.Input(switch.shape[1:], name=f"{name}_switches", dtype=switch.dtype)
+        for name, switch in recorded.items()
     }
     x = _Part("decoder", latent, seed, precision, switches, encoder).apply(plan.decoder, latent)
     inputs = [latent, *switches.values()] if switches else latent

@@ -166,8 +166,7 @@ def _(operation: Normalization, dtype: str) -> float:
 
 @kept_values.register
 def _(operation: Pool, dtype: str) -> float:
-    switches = 1 / _FLOAT32 if operation.records_switches else 0.0  # a byte each
-    return (1.0 + switches) * _size(operation)
+    return _size(operation) + operation.workspace
 
 
 @kept_values.register(Upsample)

@@ -122,7 +122,7 @@ def _notes(layout: Layout) -> list[Line]:
     kinds = {placed.link.kind for placed in layout.links}
     texts = ["Boxes: height and depth are the picture's sides, width its channels (logarithmic). White: no kernel."]
     if "switches" in kinds:
-        texts.append("Dashed arrow: switches, which say where in its window each maximum was.")
+        texts.append("Dashed arrow: switches, which say where in its window each value belongs.")
     if "tied" in kinds:
         texts.append("Dotted line between squares: the same kernel, in the decoder read the other way.")
     if any(box.step and box.step.goes_round for box in layout.boxes):

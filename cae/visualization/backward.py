@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.convolutions import Convolution, Sum, flat
-from cae.kinds.downsampling import AveragePooling, MaxPooling
+from cae.kinds.downsampling import AveragePooling, IndexedPooling, MaxPooling
 from cae.kinds.normalization import BatchNormalizing, GroupNormalizing, LayerNormalizing
 from cae.kinds.operations import Activation, Dense, Dropout, LayerOperation, Operation, PartInput, Pool
+from cae.layers.indices import IndexedUnpooling2D
 from cae.layers.reflect_conv import borders
 from cae.layers.switches import max_pool, unpool
 from cae.layers.windows import crop
@@ -108,6 +109,7 @@ def pull_back(operation: Operation, signal: tf.Tensor, passage: Passage) -> tf.T
       is added to the pixels they show. Biases are left out: they shift features up and have no part in the way down,
       as in the paper.
     - Max pooling: unpooling with this image's switches, whether or not the model records them for its decoder.
+    - Pooling by learned indices: each value times this image's indices; of soft ones, their own derivative is counted.
     - Average pooling: each value is spread evenly over the pixels of its window; padding gets nothing.
     - Activation: `rectify`.
     - Batch normalisation: at inference each channel is scaled by a constant; the signal is scaled by the same, and
@@ -151,6 +153,14 @@ def _(operation: MaxPooling, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
     size = operation.pool_size
     _, switches = max_pool(passage.inputs[operation.name], size)
     return unpool(signal, switches, size, operation.input_shape[:2])
+
+
+@pull_back.register
+def _(operation: IndexedPooling, signal: tf.Tensor, passage: Passage) -> tf.Tensor:
+    if operation.indices == "soft":
+        return pull_back.dispatch(LayerOperation)(operation, signal, passage)
+    _, indices = passage.weights_of(operation).find(passage.inputs[operation.name])
+    return IndexedUnpooling2D(operation.pool_size)((signal, indices))
 
 
 @pull_back.register
@@ -215,7 +225,7 @@ def _(operation: LayerOperation, signal: tf.Tensor, passage: Passage) -> tf.Tens
     inputs = passage.inputs[operation.name]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        outputs = passage.weights_of(operation)(inputs)
+        outputs = tf.nest.flatten(passage.weights_of(operation)(inputs))[0]  # a pooling's indices are second
     return tape.gradient(
         outputs, inputs, output_gradients=tf.cast(tf.reshape(signal, tf.shape(outputs)), outputs.dtype)
     )

@@ -49,8 +49,8 @@ CONFLICTS = [
     # tied weights and options that they leave no choice of
     (
         "model: {encoder: {downsampling: space_to_depth}, decoder: {tied_weights: true}}",
-        "1:33: model.encoder.downsampling: tied_weights needs max_pool, average_pool or strided_conv; received "
-        "space_to_depth",
+        "1:33: model.encoder.downsampling: tied_weights needs max_pool, average_pool, strided_conv or "
+        "learned_indices; received space_to_depth",
     ),
     (
         "model: {encoder: {code_filters: 8}, decoder: {tied_weights: true}}",
@@ -90,6 +90,22 @@ CONFLICTS = [
         "model: {encoder: {downsampling: average_pool}, decoder: {upsampling: [resize, max_unpool]}}",
         "1:79: model.decoder.upsampling.1: max_unpool needs max_pool downsampling, which records the switches; "
         "received average_pool",
+    ),
+    (
+        "model: {decoder: {upsampling: learned_indices}}",
+        "1:31: model.decoder.upsampling: learned_indices needs learned_indices downsampling, which records the "
+        "switches; received max_pool",
+    ),
+    (
+        "model: {encoder: {downsampling: learned_indices}, decoder: {upsampling: max_unpool}}",
+        "1:73: model.decoder.upsampling: max_unpool needs max_pool downsampling, which records the switches; "
+        "received learned_indices",
+    ),
+    (
+        "model: {encoder: {filters: [4, 8], downsampling: learned_indices}, "
+        "decoder: {upsampling: learned_indices, filters: [5, 3]}}",
+        "1:116: model.decoder.filters: stages that learned_indices enlarges must be given as many channels as were "
+        "pooled, 8, 4; received 8, 5",
     ),
     (
         "model: {decoder: {upsampling: {kind: max_unpool, switches: per_place, train_switches: fixed}}}",
@@ -150,13 +166,13 @@ CONFLICTS = [
     # tied weights
     (
         "model: {decoder: {tied_weights: true, upsampling: subpixel}}",
-        "1:51: model.decoder.upsampling: tied_weights needs resize, max_unpool, fixed_unpool or conv_transpose, "
-        "whose kernels can be the encoder's; received subpixel",
+        "1:51: model.decoder.upsampling: tied_weights needs resize, max_unpool, fixed_unpool, conv_transpose "
+        "or learned_indices, whose kernels can be the encoder's; received subpixel",
     ),
     (
         "model: {decoder: {tied_weights: true, upsampling: [resize, bilinear_additive]}}",
-        "1:60: model.decoder.upsampling.1: tied_weights needs resize, max_unpool, fixed_unpool or conv_transpose, "
-        "whose kernels can be the encoder's; received bilinear_additive",
+        "1:60: model.decoder.upsampling.1: tied_weights needs resize, max_unpool, fixed_unpool, conv_transpose "
+        "or learned_indices, whose kernels can be the encoder's; received bilinear_additive",
     ),
     (
         "model: {decoder: {tied_weights: true, upsampling: {kind: conv_transpose, kernel_size: 5}}}",
@@ -304,6 +320,7 @@ AGREEMENTS = [
     "model: {encoder: {filters: [8], convs_per_stage: 2, shortcut: space_to_channel}}",
     "model: {encoder: {residual_style: pre_activation}, decoder: {residual_blocks: 1}}",
     "model: {encoder: {downsampling: max_pool}, decoder: {upsampling: [max_unpool, max_unpool]}}",
+    "model: {encoder: {downsampling: learned_indices}, decoder: {upsampling: [learned_indices, carafe]}}",
     "model: {encoder: {downsampling: strided_conv}, decoder: {upsampling: [fixed_unpool, subpixel]}}",
     "model: {encoder: {filters: [8, 12]}, decoder: {upsampling: bilinear_additive}}",
     "model: {encoder: {filters: [9, 18], downsampling: {pool_size: 3}}, decoder: {upsampling: bilinear_additive}}",

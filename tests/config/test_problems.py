@@ -107,8 +107,8 @@ def only(lines):
         ("logging: {image_epochs: [1, 0]}",
          "1:29: logging.image_epochs.1: must be an integer of at least 1; received 0"),
         ("model: {decoder: {upsampling: []}}", "1:31: model.decoder.upsampling: must be one of resize, max_unpool, "
-         "fixed_unpool, conv_transpose, subpixel, bilinear_additive, carafe, dysample, haar, or a mapping with `kind`, "
-         "or a list of such choices; received []"),
+         "fixed_unpool, conv_transpose, subpixel, bilinear_additive, carafe, dysample, haar, learned_indices, or a "
+         "mapping with `kind`, or a list of such choices; received []"),
         # choices
         ("model: {bottleneck: dens}", "1:21: model.bottleneck: must be one of none, spatial, dense, or a mapping "
          'with `kind`; received "dens"; did you mean dense?'),
@@ -122,7 +122,7 @@ def only(lines):
          "`kind`; received 3; write {kind: spatial, channels: 3}"),
         ("model: {encoder: {filters: [8, 16]}, decoder: {upsampling: [resize, max_unpol]}}",
          "1:69: model.decoder.upsampling.1: must be one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, "
-         'bilinear_additive, carafe, dysample, haar, or a mapping with `kind`; received "max_unpol"; '
+         'bilinear_additive, carafe, dysample, haar, learned_indices, or a mapping with `kind`; received "max_unpol"; '
          "did you mean max_unpool?"),
         ("data: {source: fashion-mnist}", "1:16: data.source: must be one of bundled, mnist, fashion_mnist, cifar10, "
          'cifar100, image_folder, arrays, idx, tfrecord, memory; received "fashion-mnist"; did you mean '
@@ -132,7 +132,7 @@ def only(lines):
          'or a mapping with `name`; received "AdamW"; did you mean adamw?'),
         ("model: {encoder: {filters: [8]}, decoder: {upsampling: [nearest]}}",
          "1:57: model.decoder.upsampling.0: must be one of resize, max_unpool, fixed_unpool, conv_transpose, subpixel, "
-         'bilinear_additive, carafe, dysample, haar, or a mapping with `kind`; received "nearest"; '
+         'bilinear_additive, carafe, dysample, haar, learned_indices, or a mapping with `kind`; received "nearest"; '
          "did you mean {kind: resize, interpolation: nearest}?"),
         # keys of another choice
         ("model: {decoder: {upsampling: {kind: resize, kernel_size: 4}}}",
@@ -146,7 +146,7 @@ def only(lines):
          "it belongs to conv_transpose, subpixel and haar"),
         ("model: {encoder: {downsampling: {kind: strided_conv, pool_size: 2}}}",
          "1:54: model.encoder.downsampling.pool_size: pool_size has no effect with kind: strided_conv; "
-         "it belongs to max_pool, average_pool and space_to_depth"),
+         "it belongs to max_pool, average_pool, space_to_depth and learned_indices"),
         ("data: {fit: crop}", "1:8: data.fit: fit has no effect with source: bundled (the default); "
          "it belongs to image_folder and tfrecord"),
         ("training: {optimizer: {name: sgd, beta_1: 0.5}}",

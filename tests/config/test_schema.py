@@ -87,7 +87,7 @@ def test_a_choice_lists_its_words_in_the_order_of_its_sections():
     assert isinstance(shape, Shape)
     assert list(shape.options.shapes) == [
         *("resize", "max_unpool", "fixed_unpool", "conv_transpose", "subpixel", "bilinear_additive"),
-        *("carafe", "dysample", "haar"),
+        *("carafe", "dysample", "haar", "learned_indices"),
     ]
 
 

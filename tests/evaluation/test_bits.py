@@ -17,8 +17,12 @@ from cae.training.objective import Objective
 from tests.conftest import make_images
 
 
-def plan_of(upsampling, bottleneck):
-    section = {"encoder": {"filters": [4, 3]}, "bottleneck": bottleneck, "decoder": {"upsampling": upsampling}}
+def plan_of(upsampling, bottleneck, **encoder):
+    section = {
+        "encoder": {"filters": [4, 3], **encoder},
+        "bottleneck": bottleneck,
+        "decoder": {"upsampling": upsampling},
+    }
     return make_plan(ModelSection.model_validate(section), (11, 8, 1))
 
 
@@ -77,6 +81,33 @@ def test_bits_are_what_numpy_counts_in_all_codes_and_switches_at_once(kind, bott
     assert code["psnr_loss"] == pytest.approx(psnr - quantized, abs=1e-3)
     assert found["total"] == pytest.approx(code["entropy"] + found["switches"]["entropy_given_place"])
     assert found["control"]["words"] in bits_in_words(found)
+
+
+@pytest.mark.parametrize(("kind", "indices"), [("per_channel", "soft"), ("per_place", "hard")])
+def test_bits_of_learned_indices_are_those_of_their_levels_or_of_their_places(kind, indices):
+    encoder = {"downsampling": {"kind": "learned_indices", "indices": indices, "switches": kind}}
+    autoencoder = build_autoencoder(plan_of("learned_indices", "none", **encoder), seed=2)
+    pixels = make_images(7, 11, 8)
+    found, _ = measure(autoencoder, pixels, batch_size=3)
+    _, recorded = autoencoder.encode(pixels.astype(np.float32) / 255)
+
+    for pool, one in zip(autoencoder.plan.switches, recorded, strict=True):
+        padded = np.pad(one, [(0, 0), (0, one.shape[1] % 2), (0, one.shape[2] % 2), (0, 0)])
+        cells = np.stack([padded[:, k // 2 :: 2, k % 2 :: 2] for k in range(4)])
+        places, channels = cells[0, 0, ..., 0].size, cells.shape[-1]
+        bits = found["poolings"][pool.name]
+        if indices == "hard":
+            counted = [np.mean(cell) for cell in cells]
+            assert bits["at_most"] == 2 * places * channels
+            assert bits["entropy"] == pytest.approx(places * channels * stats.entropy(counted, base=2))
+        else:  # of four that sum to one, three
+            rows = np.moveaxis((255 * cells[:3]).round(), -1, 1).reshape(3 * channels, -1)
+            levels = [np.unique(row, return_counts=True)[1] for row in rows]
+            assert bits["at_most"] == 3 * 32 * places * channels
+            assert bits["entropy"] == pytest.approx(sum(places * stats.entropy(n, base=2) for n in levels), rel=0.02)
+            assert bits["entropy"] < 3 * 8 * places * channels
+        assert bits["entropy_given_place"] <= bits["entropy"]
+    assert found["total"] == pytest.approx(found["code"]["entropy"] + found["switches"]["entropy_given_place"])
 
 
 @pytest.mark.parametrize("upsampling", ["resize", {"kind": "max_unpool", "train_switches": "shuffled"}])

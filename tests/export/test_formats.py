@@ -44,11 +44,12 @@ def export(autoencoder, format_name, folder, part="autoencoder", quantize=False,
 SHAPE = (37, 35, 3)
 # Each kind at one stage. Batch normalisation is in the tied model further down.
 MODELS = {
-    "plain": ["conv_transpose 4 blur", "resize lanczos5", "bilinear_additive", "subpixel", "subpixel blur"],
+    "plain": ["conv_transpose 4 blur", "resize lanczos5", "bilinear_additive", "subpixel", "learned_indices"],
     "switches": ["max_unpool", "conv_transpose 3", "max_unpool per_place blur", "conv_transpose 4", "resize bicubic"],
     "smooth": ["resize bilinear", "fixed_unpool", "resize nearest", "fixed_unpool blur", "carafe", "resize lanczos3"],
     "read": ["dysample", "haar", "dysample dynamic_scope"],
-    "repeated": ["max_unpool repeat"],
+    "repeated": ["max_unpool repeat", "subpixel blur"],
+    "hard": ["learned_indices"],
 }
 ENCODERS = {
     "plain": {
@@ -56,6 +57,7 @@ ENCODERS = {
         "activation": "gelu",
         "stem": 2,
         "residual_blocks_at_code": 1,
+        "downsampling": "learned_indices",
     },
     "switches": {
         "bottleneck": {"kind": "spatial", "channels": 3},
@@ -72,6 +74,7 @@ ENCODERS = {
     },
     "read": {"downsampling": "haar"},
     "repeated": {},
+    "hard": {"downsampling": {"kind": "learned_indices", "indices": "hard", "switches": "per_place"}},
 }
 
 

@@ -88,6 +88,7 @@ def test_a_larger_picture_becomes_what_its_parts_become_at_the_trained_size(down
         ("average_pool", "subpixel", False, {"padding": "reflect"}),
         ("space_to_depth", "subpixel", False, {"code_filters": 4, "residual_blocks_at_code": 1}),
         ("haar", "haar", False, {}),
+        ("learned_indices", "learned_indices", True, {"residual_blocks": 1}),
     ],
 )
 def test_stems_and_blocks_at_the_code_keep_their_places(down, up, tied, options):

@@ -16,6 +16,7 @@ from cae.kinds.activation import ACTIVATIONS
 from cae.kinds.catalogue import DOWNSAMPLINGS, NORMALIZATIONS, UPSAMPLINGS, upsampling_variants
 from cae.kinds.operations import Upsample
 from cae.kinds.upsampling.conv_transpose import ConvTranspose
+from cae.kinds.upsampling.learned_indices import LearnedIndices
 from cae.kinds.upsampling.max_unpool import MaxUnpool
 from cae.measures.stages import stage_unevenness
 from cae.model import build_autoencoder
@@ -36,14 +37,17 @@ every_upsampling = pytest.mark.parametrize("upsampling", upsampling_variants(), 
 
 def config_of(upsampling=None, **encoder):
     decoder = {} if upsampling is None else {"upsampling": upsampling.model_dump()}
+    if upsampling is not None and upsampling.needs_downsampling:
+        encoder = {"downsampling": upsampling.needs_downsampling, **encoder}
     return RunConfig.model_validate(
         {"model": {"encoder": {"filters": [4], **encoder}, "bottleneck": "none", "decoder": decoder}}
     )
 
 
 @functools.cache
-def built(upsampling):
-    return build_autoencoder(make_plan(config_of(upsampling).model, SHAPE))
+def built(upsampling, **downsampling):
+    encoder = {"downsampling": {"kind": upsampling.needs_downsampling, **downsampling}} if downsampling else {}
+    return build_autoencoder(make_plan(config_of(upsampling, **encoder).model, SHAPE))
 
 
 @every_upsampling
@@ -102,6 +106,51 @@ def test_switches_that_a_place_shares_are_counted_and_recorded_once(switches, ch
     assert recorded.shape == (2, 5, 3, channels)
 
 
+@pytest.mark.parametrize(("switches", "channels"), [("per_channel", 4), ("per_place", 1)])
+@pytest.mark.parametrize(("indices", "bits"), [("hard", 2), ("soft", 3 * 32)])  # log2(4); three numbers of float32
+def test_learned_indices_are_counted_by_what_they_can_say(indices, bits, switches, channels):
+    autoencoder = built(LearnedIndices(), indices=indices, switches=switches)
+    assert autoencoder.plan.code.switch_bits == 5 * 3 * channels * bits
+    assert autoencoder.model.count_params() == autoencoder.plan.parameters
+    images = np.random.default_rng(2).random((3, *SHAPE), np.float32)
+    latent, (recorded,) = autoencoder.encode(images)
+    assert recorded.shape == (3, 9, 6, channels)
+    for i, j in np.ndindex(5, 3):  # nine rows: the fifth window has one
+        shares = recorded[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].numpy()
+        np.testing.assert_allclose(shares.sum(axis=(1, 2)), 1, rtol=1e-6)
+        assert (np.isin(shares, (0, 1)).all()) == (indices == "hard" or shares.size == 0)
+    # Another image's are a control, and so are none.
+    control = built(LearnedIndices(train_switches="shuffled"), indices=indices, switches=switches)
+    np.testing.assert_array_equal(control.as_trained([recorded])[0], recorded.numpy()[[2, 0, 1]])
+    fixed = built(LearnedIndices(train_switches="fixed"), indices=indices, switches=switches)
+    assert control.plan.code.switch_bits == fixed.plan.code.switch_bits == 0
+    top_left = np.zeros((9, 6, 1), np.float32)
+    top_left[::2, ::2] = 1
+    expected = autoencoder.decode(latent, [tf.broadcast_to(top_left, recorded.shape)])
+    np.testing.assert_allclose(fixed.decode(fixed.encode(images)[0], []), expected, atol=1e-6)
+
+
+def test_hard_indices_start_as_max_pooling_and_unpooling():
+    images = np.random.default_rng(6).random((2, *SHAPE), np.float32)
+    learned, switched = built(LearnedIndices(), indices="hard"), built(MaxUnpool())
+    np.testing.assert_array_equal(learned.model(images), switched.model(images))
+
+
+@pytest.mark.parametrize("indices", ["soft", "hard"])
+def test_features_behind_learned_indices_are_carried_back_by_their_gradient(indices):
+    autoencoder = built(LearnedIndices(), indices=indices)
+    layer = find_feature_layers(autoencoder.plan)[-1]
+    images = np.random.default_rng(7).random((1, *SHAPE), np.float32)
+    projected = Projector(autoencoder.encoder, layer, "gradient").project(images, [1], [4], [1.0])
+    if indices == "hard":  # near an image indices stay what they are
+        autoencoder = built(MaxUnpool())
+    inputs = tf.constant(images)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        value = tf.reshape(autoencoder.encoder(inputs)[0], (-1, 4))[4, 1]
+    np.testing.assert_allclose(projected, tape.gradient(value, inputs), atol=1e-6)
+
+
 def test_the_same_seed_gives_the_same_encoder_whatever_switches_the_decoder_is_given():
     images = np.random.default_rng(3).random((3, *SHAPE), np.float32)
     kinds = [{}, {"switches": "per_place"}, {"train_switches": "shuffled"}, {"train_switches": "fixed"}]
@@ -138,7 +187,7 @@ def test_documents_and_old_runs_have_the_kind(kind):
     for document in ("README.md", "docs/export.md", "docs/upsampling.md"):
         assert f"| `{kind}`" in (ROOT / document).read_text(encoding="utf-8"), document
     old = (ROOT / "tests" / "runs" / "version_0_1_0").glob("*/config.yaml")
-    later = {"carafe", "dysample", "haar"}  # kinds that version 0.1.0 did not have
+    later = {"carafe", "dysample", "haar", "learned_indices"}  # kinds that version 0.1.0 did not have
     assert kind in later or any(f"kind: {kind}" in path.read_text(encoding="utf-8") for path in old)
 
 

@@ -26,6 +26,8 @@ from cae.layers import (
     FixedUnpooling2D,
     HaarTransform2D,
     ICNRInitializer,
+    IndexedPooling2D,
+    IndexedUnpooling2D,
     InverseHaarTransform2D,
     MaxPooling2DWithSwitches,
     MaxUnpooling2D,
@@ -41,6 +43,7 @@ Shapes = list[tuple[tuple[int, ...], str]]  # of each input: (height, width, cha
 
 IMAGE: Shapes = [((5, 7, 8), "float")]
 NINE_CHANNELS: Shapes = [((3, 2, 9), "float")]
+INDEXED: Shapes = [((3, 4, 2), "float"), ((8, 10, 2), "float")]
 PAIR: Shapes = [((3, 4, 2), "float"), ((3, 4, 2), "uint8")]
 SHARED_PAIR: Shapes = [((3, 4, 2), "float"), ((3, 4, 1), "uint8")]
 
@@ -73,6 +76,9 @@ CASES: dict[str, tuple[Callable[..., keras.layers.Layer], Shapes]] = {
     "DuplicateToSpace2D": (lambda **k: DuplicateToSpace2D(3, 2, (8, 5), **k), NINE_CHANNELS),
     "FixedUnpooling2D": (lambda **k: FixedUnpooling2D(3, (14, 19), **k), IMAGE),
     "ICNRInitializer": (icnr_convolution, IMAGE),
+    "IndexedPooling2D": (lambda **k: IndexedPooling2D(3, **k), IMAGE),
+    "IndexedPooling2D, hard": (lambda **k: IndexedPooling2D(3, "hard", "per_place", return_indices=False, **k), IMAGE),
+    "IndexedUnpooling2D": (lambda **k: IndexedUnpooling2D(3, (8, 10), **k), INDEXED),
     "MaxPooling2DWithSwitches": (lambda **k: MaxPooling2DWithSwitches(3, **k), IMAGE),
     "MaxPooling2DWithSwitches, shared": (lambda **k: MaxPooling2DWithSwitches(3, "per_place", **k), IMAGE),
     "MaxUnpooling2D": (lambda **k: MaxUnpooling2D(3, (8, 10), **k), PAIR),
@@ -210,9 +216,10 @@ def test_mixed_precision_computes_in_16_bits_and_keeps_weights_in_32(make: Any, 
     assert all(weight.dtype == "float32" for weight in layer.weights)
 
 
-@pytest.mark.parametrize(
-    "name", sorted(CASES.keys() - {"Carafe2D", "DySample2D", "DivisiveNormalization2D"})
-)  # nowhere linear
+NOWHERE_LINEAR = {"Carafe2D", "DySample2D", "DivisiveNormalization2D", "IndexedPooling2D", "IndexedPooling2D, hard"}
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - NOWHERE_LINEAR))
 def test_the_gradient_is_the_transpose(name: str) -> None:
     make, shapes = CASES[name]
     # For what is linear between kinks and maps 0 to 0: <f(x), w> = <x, gradient of <f(x), w>>.
@@ -246,6 +253,8 @@ ANY_SIZE: dict[str, Callable[[Any], Any]] = {
     "DivisiveNormalization2D": DivisiveNormalization2D(),
     "DuplicateToSpace2D": DuplicateToSpace2D(2, 3),
     "FixedUnpooling2D": FixedUnpooling2D(3),
+    "IndexedPooling2D": lambda maps: IndexedPooling2D(3)(maps)[0],
+    "IndexedUnpooling2D": lambda maps: IndexedUnpooling2D(3)(IndexedPooling2D(3, "hard", "per_place")(maps)),
     "MaxPooling2DWithSwitches": lambda maps: MaxPooling2DWithSwitches(3)(maps)[0],
     "MaxUnpooling2D": lambda maps: MaxUnpooling2D(3)(MaxPooling2DWithSwitches(3)(maps)),
     "ReflectConv2D": ReflectConv2D(2, 3),

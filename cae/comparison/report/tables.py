@@ -228,7 +228,7 @@ def bits(comparison: Comparison) -> Table | None:
     ]
     columns = ("decoder", *titles.values(), "PSNR lost by 8 bits (dB)")
     note = (
-        "Side information is what bypasses the code: switches say where each maximum was. Entropies are what an ideal"
+        "Side information is what bypasses the code: switches say where each value belongs. Entropies are what an ideal"
         " coder takes that knows how frequent each value is, in each channel of the code, and for switches over all"
         " places or at each place and channel. How values depend on each other is not used. Together: the code"
         " entropy-coded, and switches with the place known."

@@ -67,6 +67,8 @@ class UpsamplingKind(Section):
     """Options that make it another function: what tests, tables and exports go through."""
     can_be_tied: ClassVar[bool] = True
     """Whether the kernels of its stage can be the encoder's, read the other way."""
+    needs_downsampling: ClassVar[str] = ""
+    """The kind of downsampling whose switches it takes; empty where it takes none."""
 
     @property
     def label(self) -> str:
