@@ -23,7 +23,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "carafe": {"kind": "carafe"},
     "dysample": {"kind": "dysample"},
     "haar": {"kind": "haar"},
+    "learned_indices": {"kind": "learned_indices"},
+    "max_unpool_per_place": {"kind": "max_unpool", "switches": "per_place"},
+    "max_unpool_repeat": {"kind": "max_unpool", "unpool": "repeat"},
+    "conv_transpose_3_blur": {"kind": "conv_transpose", "kernel_size": 3, "blur": True},
 }
+KERAS_ONLY = ("learned_indices", "max_unpool_per_place", "max_unpool_repeat", "conv_transpose_3_blur")
+"""Kinds that are measured as whole models, and beside Keras alone."""
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
@@ -88,7 +94,10 @@ def make_config(task: Task) -> RunConfig:
     return RunConfig.model_validate(
         {
             "model": {
-                "encoder": {"filters": list(task.filters)},
+                "encoder": {
+                    "filters": list(task.filters),
+                    "downsampling": "learned_indices" if task.kind == "learned_indices" else "max_pool",
+                },
                 "bottleneck": {"kind": "none"},
                 "decoder": {"upsampling": KINDS[task.kind]},
             },

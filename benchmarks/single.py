@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.models import KINDS
+from benchmarks.models import KERAS_ONLY, KINDS
 
 # Beside the decoder stages of `KINDS` (enlarge, convolve, ReLU): pooling that remembers maxima, its undoing, and both.
 BARE_LAYERS = ("max_pool", "max_unpool_alone", "max_pool_and_unpool")
-LAYERS = (*BARE_LAYERS, *KINDS)
+LAYERS = (*BARE_LAYERS, *(kind for kind in KINDS if kind not in KERAS_ONLY))
 SHAPES = {"128x16x16x64": (128, 16, 16, 64), "32x32x32x128": (32, 32, 32, 128)}
 """What layers enlarge, or pool to: (batch, height, width, channels)."""
 

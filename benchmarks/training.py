@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.children import Child
 from benchmarks.contestants.exchange import read_arrays, write_arrays
-from benchmarks.models import KINDS, PRECISIONS, SIZES, Size, Task, plan_task, training_flops
+from benchmarks.models import KERAS_ONLY, KINDS, PRECISIONS, SIZES, Size, Task, plan_task, training_flops
 from benchmarks.pictures import make_pictures
 from benchmarks.record import Measurement, count_repetitions, make_parser, save, tell
 from benchmarks.timing import summarise, take_turns
@@ -53,7 +53,8 @@ def main() -> int:
         for precision in options.precisions:
             for kind in options.kinds:
                 case = {"size": size_name, "precision": precision, "kind": kind}
-                measurements.append(measure(case, size, options.libraries, repetitions, steps))
+                libraries = [one for one in options.libraries if one != "torch" or kind not in KERAS_ONLY]
+                measurements.append(measure(case, size, libraries, repetitions, steps))
                 tell(measurements[-1])
             if set(_PAIR) <= set(options.kinds):
                 measurements += compare_kinds(size_name, precision, options.libraries, repetitions, steps)

@@ -10,11 +10,11 @@ import numpy as np
 
 from benchmarks.children import serve
 from benchmarks.contestants.exchange import KerasExchange
-from benchmarks.contestants.plain_layers import ArgmaxPooling, upsample_and_convolve
+from benchmarks.contestants.plain_layers import POOLINGS, upsample_and_convolve
 from benchmarks.models import Task
 from benchmarks.pictures import make_pictures
 
-UNKNOWN_TO_XLA = {"max_unpool"}
+UNKNOWN_TO_XLA = {"max_unpool", "max_unpool_per_place", "max_unpool_repeat"}
 """Kinds that need pooling with argmax, at which Keras would fail on a GPU, where it compiles with XLA by default."""
 
 
@@ -24,9 +24,9 @@ def build_autoencoder(task: Task) -> keras.Model:
     switches: list[Any] = []
     for filters in task.filters:
         x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
-        if task.kind == "max_unpool":
-            x, argmax = ArgmaxPooling()(x)
-            switches.append(argmax)
+        if task.kind in POOLINGS:
+            x, recorded = POOLINGS[task.kind]()(x)
+            switches.append(recorded)
         else:
             x = keras.layers.MaxPooling2D()(x)
     for filters in task.decoder_filters:

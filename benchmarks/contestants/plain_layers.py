@@ -28,6 +28,77 @@ class ScatterUnpooling(keras.layers.Layer):
         return tf.reshape(flat, (batch, 2 * height, 2 * width, channels))
 
 
+class SharedArgmaxPooling(keras.layers.Layer):
+    """2x2 max pooling with one flat index a place, of the largest sum of channels."""
+
+    def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return pooled values and int64 indices."""
+        sums = tf.reduce_sum(inputs, axis=-1, keepdims=True)
+        _, argmax = tf.nn.max_pool_with_argmax(sums, 2, 2, "SAME", include_batch_in_index=True)
+        return tf.nn.max_pool2d(inputs, 2, 2, "SAME"), argmax
+
+
+class SharedScatterUnpooling(keras.layers.Layer):
+    """Scatters all channels of a place to its index."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Return the image that has the values at their index."""
+        values, argmax = inputs
+        batch, (height, width, channels) = tf.shape(values)[0], values.shape[1:]
+        size = tf.cast([batch * 4 * height * width, channels], argmax.dtype)
+        places = tf.scatter_nd(tf.reshape(argmax, (-1, 1)), tf.reshape(values, (-1, channels)), size)
+        return tf.reshape(places, (batch, 2 * height, 2 * width, channels))
+
+
+class Share(keras.layers.Layer):
+    """Each value times a weight of its channel, in its whole window."""
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights."""
+        self.share = self.add_weight(shape=(input_shape[-1],), initializer="zeros")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the image."""
+        return keras.layers.UpSampling2D(dtype=self.dtype_policy)(inputs * self.share)
+
+
+class IndexPooling(keras.layers.Layer):
+    """Sums of 2x2 windows, weighted by the softmax of a depthwise convolution with strides."""
+
+    def build(self, input_shape: Any) -> None:
+        """Make the convolution."""
+        self.predict = keras.layers.DepthwiseConv2D(2, 2, depth_multiplier=4, use_bias=False, dtype=self.dtype_policy)
+        self.predict.build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return pooled values and the map of indices."""
+        height, width, channels = inputs.shape[1:]
+        scores = tf.reshape(self.predict(inputs), (-1, height // 2, width // 2, channels, 4))
+        by_cell = tf.transpose(tf.nn.softmax(scores), (0, 1, 2, 4, 3))
+        indices = tf.nn.depth_to_space(tf.reshape(by_cell, (-1, height // 2, width // 2, 4 * channels)), 2)
+        return 4 * tf.nn.avg_pool2d(indices * inputs, 2, 2, "VALID"), indices
+
+
+class Blur(keras.layers.Layer):
+    """The filter (1, 2, 1) / 4 along either side; borders are repeated."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the filtered image."""
+        line = tf.constant([0.25, 0.5, 0.25], inputs.dtype)
+        kernel = tf.repeat((line[:, None] * line)[:, :, None, None], inputs.shape[3], axis=2)
+        padded = tf.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)], "SYMMETRIC")
+        return tf.nn.depthwise_conv2d(padded, kernel, [1] * 4, "VALID")
+
+
+POOLINGS: dict[str, type[keras.layers.Layer]] = {
+    "max_unpool": ArgmaxPooling,
+    "max_unpool_repeat": ArgmaxPooling,
+    "max_unpool_per_place": SharedArgmaxPooling,
+    "learned_indices": IndexPooling,
+}
+"""Kinds whose poolings say something to the decoder."""
+
+
 class ZeroUnpooling(keras.layers.Layer):
     """Puts values to the top-left of 2x2 windows of zeros."""
 
@@ -107,9 +178,11 @@ def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any
         x: Keras tensor (batch, height, width, channels).
         kind: a key of `benchmarks.models.KINDS`.
         filters: channels to give.
-        switches: indices of the stage's pooling, for `max_unpool`.
+        switches: what the stage's pooling recorded, for kinds of `POOLINGS`.
     """
     layers = keras.layers
+    if kind == "conv_transpose_3_blur":
+        return layers.ReLU()(Blur()(layers.Conv2DTranspose(filters, 3, strides=2, padding="same")(x)))
     if kind.startswith("conv_transpose"):
         size = int(kind[-1])
         return layers.Conv2DTranspose(filters, size, strides=2, padding="same", activation="relu")(x)
@@ -119,6 +192,12 @@ def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any
         return layers.ReLU()(Bands()(layers.Conv2D(4 * filters, 3, padding="same")(x)))
     if kind == "max_unpool":
         x = ScatterUnpooling()([x, switches])
+    elif kind == "max_unpool_per_place":
+        x = SharedScatterUnpooling()([x, switches])
+    elif kind == "max_unpool_repeat":
+        x = layers.Add()([ScatterUnpooling()([x, switches]), Share()(x)])
+    elif kind == "learned_indices":
+        x = layers.Multiply()([layers.UpSampling2D()(x), switches])
     elif kind == "fixed_unpool":
         x = ZeroUnpooling()(x)
     elif kind == "bilinear_additive":

@@ -9,7 +9,7 @@ from benchmarks.contestants.first_step import DONE
 from benchmarks.contestants.ours import OurTraining
 from benchmarks.contestants.plain_keras import build_autoencoder
 from benchmarks.layers import greatest_difference
-from benchmarks.models import KINDS, SIZES, Task, make_config, plan_task, training_flops
+from benchmarks.models import KERAS_ONLY, KINDS, SIZES, Task, make_config, plan_task, training_flops
 from benchmarks.processes import run
 from benchmarks.single import LAYERS, LayerTask
 from cae import model
@@ -55,13 +55,15 @@ def test_a_folded_resize_counts_what_the_transposed_convolution_multiplies(monke
 def test_plain_keras_is_given_the_programs_function(kind):
     ours, plain = model.build_autoencoder(plan_task(make_task(kind))).model, build_autoencoder(make_task(kind))
     assert plain.count_params() == ours.count_params() == plan_task(make_task(kind)).parameters
+    # Biases that are not zero, and kernels that no symmetry hides.
+    ours.set_weights([np.random.default_rng(1).normal(0, 0.3, weights.shape) for weights in ours.get_weights()])
     plain.set_weights(ours.get_weights())
     expected = np.array(ours(make_pixels()))
     np.testing.assert_allclose(np.array(plain(make_pixels())), expected, atol=1e-5)
     assert np.ptp(expected) > 0.01
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in KERAS_ONLY])
 def test_pytorch_is_given_the_programs_function(kind, tmp_path):
     pytest.importorskip("torch", reason="requirements-bench.txt is not installed")
     from benchmarks.contestants.pytorch import TorchTraining
