@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -198,7 +201,7 @@ def own_parts() -> dict[str, str]:
 
 def known_here_alone(config: RunConfig) -> list[str]:
     """Parts of a configuration that this program has registered, so that no other process knows them."""
-    installed = {name for sort in SORTS for name in importlib.metadata.entry_points(group=group_of(sort)).names}
+    installed = {entry.name for sort in SORTS for entry in _installed(sort)}
     return [name for name in own_parts_of(config) if name not in installed]
 
 
@@ -232,7 +235,7 @@ def load_installed_parts(sort: str, is_wanted: Callable[[str], bool]) -> None:
         sort: a key of `SORTS`.
         is_wanted: whether one of a name is.
     """
-    for entry in importlib.metadata.entry_points(group=group_of(sort)):
+    for entry in _installed(sort):
         if (sort, entry.name) in _origins or entry.name in _BUILT_IN[sort] or not is_wanted(entry.name):
             continue
         from cae.engine import start_engine
@@ -241,6 +244,29 @@ def load_installed_parts(sort: str, is_wanted: Callable[[str], bool]) -> None:
         found = entry.load()
         if (sort, entry.name) not in _origins:  # else the module has registered it itself
             register(sort, entry.name, found, getattr(found, "factor", 2))
+
+
+def _installed(sort: str) -> Sequence[importlib.metadata.EntryPoint]:
+    """Parts of one sort in installed packages."""
+    return _look_through(tuple((path, _changed_at(path)) for path in sys.path))[sort]
+
+
+@functools.lru_cache(maxsize=1)
+def _look_through(folders: tuple[tuple[str, float], ...]) -> dict[str, Sequence[importlib.metadata.EntryPoint]]:
+    """Read what every package says of itself: once, since a grid checks hundreds of configurations.
+
+    Args:
+        folders: where packages lie, each with the time of its last change: a package installed since is found.
+    """
+    found = importlib.metadata.entry_points()
+    return {sort: tuple(found.select(group=group_of(sort))) for sort in SORTS}
+
+
+def _changed_at(path: str) -> float:
+    try:
+        return os.stat(path or os.curdir).st_mtime
+    except OSError:
+        return 0.0
 
 
 def group_of(sort: str) -> str:

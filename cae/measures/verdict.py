@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -172,17 +173,23 @@ def _smaller_code(plan: Plan, config: RunConfig) -> list[str]:
 def _fitting(config: RunConfig, rows: Sequence[Sequence[Sequence[str]]]) -> list[str]:
     """Overrides on top of each other: of each row the first that are allowed, without those that change nothing."""
     values = config.model_dump(mode="json", exclude={"grid"})
-    chosen: list[str] = []
-    for row in rows:
-        for words in row:
-            with contextlib.suppress(ConfigError):
-                check_config(values, [*chosen, *words])
-                chosen += words
-                break
-    changed = check_config(values, chosen)
-    for word in chosen.copy():
-        rest = [other for other in chosen if other != word]
-        with contextlib.suppress(ConfigError):
-            if check_config(values, rest) == changed:
-                chosen = rest
-    return chosen
+    chosen = [word for row in rows for word in row[0]]
+    try:  # mostly all of them fit
+        changed = check_config(values, chosen)
+    except ConfigError:
+        chosen = []
+        for row in rows:
+            for words in row:
+                with contextlib.suppress(ConfigError):
+                    check_config(values, [*chosen, *words])
+                    chosen += words
+                    break
+        changed = check_config(values, chosen)
+    after = changed.model_dump(mode="json")
+    keys = [word.partition("=")[0].split(".") for word in chosen]
+    return [word for word, key in zip(chosen, keys, strict=True) if _value_at(values, key) != _value_at(after, key)]
+
+
+def _value_at(values: Any, key: Sequence[str]) -> Any:
+    """The value of a dotted key; None where a choice does not have it."""
+    return functools.reduce(lambda section, part: (section or {}).get(part), key, values)

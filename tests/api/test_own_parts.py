@@ -1,6 +1,8 @@
 """Parts of your own, registered or installed, are what a configuration can choose: of every sort in one way."""
 
+import importlib.metadata
 import json
+import os
 
 import numpy as np
 import pytest
@@ -110,3 +112,22 @@ def test_an_installed_package_is_imported_when_a_configuration_names_its_part_an
     (tmp_path / "config.yaml").write_text("objective: {corruption: gone}\n")
     with pytest.raises(cae.ConfigError, match=r"own\.gone of own-parts 2\.0: install that package"):
         load_config(tmp_path / "config.yaml")
+
+
+def test_packages_are_looked_through_once_for_many_configurations_and_again_when_one_is_installed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    looked, look = [], importlib.metadata.entry_points
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **which: looked.append(which) or look(**which))
+    for seed in range(5):
+        check_config({"seed": seed, "grid": {"seed": [1, 2]}})
+    assert len(looked) == 1
+    (tmp_path / "own_late.py").write_text("def fourth(images, made):\n    return (images - made) ** 4\n")
+    information = tmp_path / "own_late-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: own-late\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[cae.losses]\nfourth = own_late:fourth\n")
+    os.utime(tmp_path, (0, 0))  # the clock of some file systems is slower than this test
+    assert check_config({"objective": {"reconstruction": {"fourth": 1.0}}}).objective.reconstruction.weights
+    assert len(looked) == 2

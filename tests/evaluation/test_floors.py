@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression
 from cae.config import ConfigError, RunConfig, check_config
 from cae.evaluation import floors
 from cae.evaluation.floors import fit_floors, measure_floors
+from cae.measures import verdict
 from cae.measures.linear_codes import choose_block, num_blocks, to_blocks
 from cae.measures.verdict import below_floor, make_verdict, remedies
 from cae.plan import make_plan
@@ -196,6 +197,13 @@ def test_what_to_try_can_be_pasted_and_changes_something(settings):
         rest = [other for other in words if other != word]
         with contextlib.suppress(ConfigError):
             assert check_config(settings, rest) != changed
+
+
+def test_what_to_try_is_checked_once_where_all_of_it_fits(monkeypatch):
+    checked = []
+    monkeypatch.setattr(verdict, "check_config", lambda *given: checked.append(given) or check_config(*given))
+    assert len(remedies(RunConfig.model_validate({"training": {"epochs": 10}}))) == 6
+    assert len(checked) == 1
 
 
 @pytest.mark.parametrize("bottleneck", [{"kind": "none"}, {"kind": "dense", "units": 900}, {"kind": "spatial"}])
