@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from cae.comparison.arms import divide_budgets, make_budgets, make_tuning, make_widths, read_tuning, with_arms
-from cae.comparison.contenders import RunRecord, group_runs
+from cae.comparison.contenders import RunRecord, group_runs, with_times_that_compare
 from cae.comparison.fairness import check_terms
 from cae.comparison.fairness_report import Sizes
 from cae.comparison.figures import make_budget, make_contender, sort_groups
@@ -66,7 +66,7 @@ def compare_runs(
         ConfigError: images of this size have no such metric.
         UserError: runs have other images, or one seed twice, or cannot be read.
     """
-    runs = [read_run(directory, overrides) for directory in directories]
+    runs, share = with_times_that_compare([read_run(directory, overrides) for directory in directories])
     measuring = Measuring(runs, split, load_splits, overrides)
     numbers = measuring.number_training_images(tell)
     runs = [replace(run, training_images=numbers[run.directory.path]) for run in runs]
@@ -114,6 +114,7 @@ def compare_runs(
         budgets=make_budgets(groups, others, derived, partial(make_budget, measured, metric)),
         tuning=tuning,
         widths=widths,
+        share=share,
     )
     return comparison, exhibits
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cae.config.data import PATH_KEYS
@@ -55,6 +55,16 @@ class RunRecord:
     def seed(self) -> int:
         """Its seed."""
         return self.config.seed
+
+    @property
+    def share(self) -> str:
+        """How much of the machine it had, such as `2 side by side, 1 thread each`; empty where that is not known."""
+        cores = self.environment.get("cores")
+        if cores is None:
+            return ""
+        jobs, threads = self.environment.get("jobs", 1), self.environment.get("threads", cores)
+        noun = "thread" if threads == 1 else "threads"
+        return f"{jobs} side by side, {threads} {noun} each" if jobs > 1 else f"alone, with {threads} {noun}"
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,14 @@ def group_runs(runs: Sequence[RunRecord], derived: Collection[str] = ()) -> list
         Group(label, different, _by_seed(run_list))
         for label, different, run_list in zip(labels, differing, together.values(), strict=True)
     ]
+
+
+def with_times_that_compare(runs: Sequence[RunRecord]) -> tuple[Sequence[RunRecord], str]:
+    """Leave the times of training out where runs had different shares of the machine; gives the share of all, too."""
+    shares = {run.share for run in runs} - {""}
+    if len(shares) <= 1:
+        return runs, "".join(shares)
+    return [replace(run, summary={**run.summary, "training_seconds": None}) for run in runs], ""
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def check_terms(groups: Sequence[Group], sizes: Mapping[str, Sizes], left_out: S
         _status,
         _warnings,
         tell_programs,
+        _speed,
     ):
         check(groups, terms)
     tell_sizes(sizes, terms.equal, terms.unequal, terms.warnings)
@@ -141,6 +142,20 @@ def _steps(groups: Sequence[Group], terms: FairnessReport) -> None:
         f"Runs took different numbers of steps, {fewest} {steps[fewest]:,} and {most} {steps[most]:,}: a longer"
         " training may be all that makes a difference."
     )
+
+
+def _speed(groups: Sequence[Group], terms: FairnessReport) -> None:
+    """Whether times can be compared: those of runs side by side say nothing of runs alone."""
+    shares = terms.runs_by(groups, lambda run: run.share)
+    shares.pop("", None)
+    if len(shares) > 1:
+        by_share = "; ".join(f"{share} ({listed_runs(names)})" for share, names in shares.items())
+        terms.unequal.append(
+            f"Speed: runs were trained {by_share}. Their times and images a second do not compare, and are left out."
+        )
+    for share in shares if len(shares) == 1 else ():
+        beside = "" if share.startswith("alone") else ": their times do not compare with those of runs alone"
+        terms.equal.append(f"Speed: all runs were trained {share}{beside}.")
 
 
 def _status(groups: Sequence[Group], terms: FairnessReport) -> None:

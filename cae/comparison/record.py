@@ -329,6 +329,8 @@ class Comparison:
             largest that all have.
         tuning: what was tried for contenders before.
         widths: of contenders, where some were changed to make models alike.
+        share: how much of the machine each run had, as `RunRecord.share` says it; empty where runs differ in that, and
+            no times are told then.
     """
 
     title: str
@@ -348,6 +350,12 @@ class Comparison:
     budgets: tuple[Budget, ...] = ()
     tuning: tuple[Tuning, ...] = ()
     widths: tuple[Widths, ...] = ()
+    share: str = ""
+
+    @property
+    def beside_others(self) -> str:
+        """What to say behind a time of training: nothing where each run had the machine for itself."""
+        return f", trained {self.share}" if "side by side" in self.share else ""
 
     def as_dict(self) -> dict[str, Any]:
         """The form of comparison.json."""

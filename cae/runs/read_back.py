@@ -15,6 +15,7 @@ from typing import Any
 from cae.engine import JOBS
 from cae.errors import RULE, UserError, from_json
 from cae.files import read_bytes
+from cae.machine import this_machine
 
 # A hundred thousand epochs.
 _METRICS_BYTES = 1 << 26
@@ -166,22 +167,14 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        **_side_by_side(),
+        "cores": (cores := this_machine().cores),
+        "jobs": int(os.environ.get(JOBS, "1")),  # how many runs were trained side by side
+        "threads": int(threads) if (threads := os.environ.get("TF_NUM_INTRAOP_THREADS", "")).isdecimal() else cores,
         "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "git_revision": _git_revision(),
         **({"parts": own} if (own := own_parts()) else {}),
     }
-
-
-def _side_by_side() -> dict[str, int]:
-    """How many runs were trained at a time, and how many threads each had; nothing of a run alone."""
-    jobs = os.environ.get(JOBS)
-    if jobs is None:
-        return {}
-    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    return {"jobs": int(jobs), **({"threads": int(threads)} if threads.isdecimal() else {})}
 
 
 def peak_memory_bytes() -> int | None:

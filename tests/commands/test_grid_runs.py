@@ -324,7 +324,8 @@ def test_runs_that_share_processes_side_by_side_have_the_bits_of_a_run_alone(wri
     together = [Path(line) for line in out.splitlines()]
     assert [run.name.partition(",")[0] for run in together] == ["max_unpool", "subpixel", "resize_bilinear"]
     # The third shares a process with one of the others, which stood beside it.
-    assert json.loads((together[2] / "environment.json").read_text())["jobs"] == 2
+    found = json.loads((together[2] / "environment.json").read_text())
+    assert (found["jobs"], found["threads"]) == (2, found["cores"])  # all of them: bits are promised
     assert "\nsubpixel,precision=mixed_bfloat16-g: epoch 1/2" in err
     alone = tmp_path / "alone" / "e" / "run"
     code, _, err = run_process(

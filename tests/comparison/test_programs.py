@@ -1,7 +1,10 @@
 """What is told of the programs and the hardware that runs were trained with."""
 
+from dataclasses import replace
+
 import pytest
 
+from cae.comparison.contenders import with_times_that_compare
 from tests.comparison.runs import make_run
 from tests.comparison.test_terms import terms
 
@@ -28,6 +31,43 @@ def test_what_runs_were_trained_with_is_told():
     assert any(
         line.startswith("Program") and line.endswith("; run1 wrote nothing of it down.") for line in silent.equal
     )
+
+
+def _run(seed, **share):
+    run = make_run("resize", seed, environment=ENVIRONMENT | share)
+    return replace(run, summary={**run.summary, "training_seconds": 7.0})
+
+
+@pytest.mark.parametrize(
+    ("shares", "sentence"),
+    [
+        ([{}, {"jobs": 1, "threads": 2}], "Speed: all runs were trained alone, with 2 threads."),
+        (
+            [{"jobs": 3, "threads": 1}] * 2,
+            "Speed: all runs were trained 3 side by side, 1 thread each: their times do not compare with those of runs"
+            " alone.",
+        ),
+    ],
+)
+def test_times_compare_where_all_runs_had_the_same_share_of_the_machine(shares, sentence):
+    runs = [_run(seed, **share) for seed, share in enumerate(shares)]
+    found = terms(*runs)
+    assert sentence in found.equal
+    assert found.unequal == ()
+    kept, share = with_times_that_compare(runs)
+    assert share in sentence
+    assert [run.summary["training_seconds"] for run in kept] == [7.0, 7.0]
+
+
+@pytest.mark.parametrize("other", [{"jobs": 2, "threads": 1}, {"jobs": 2}, {"jobs": 1, "threads": 1}])
+def test_times_are_left_out_where_runs_had_different_shares_of_the_machine(other):
+    runs = [_run(0), _run(1, **other), make_run("resize", 2)]  # the last one tells nothing of it
+    (sentence,) = terms(*runs).unequal
+    assert sentence.startswith("Speed: runs were trained alone, with 2 threads (run0); ")
+    assert sentence.endswith("(run1). Their times and images a second do not compare, and are left out.")
+    kept, share = with_times_that_compare(runs)
+    assert share == ""
+    assert [run.summary["training_seconds"] for run in kept] == [None] * 3
 
 
 @pytest.mark.parametrize(

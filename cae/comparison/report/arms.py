@@ -32,6 +32,7 @@ def budgets_table(comparison: Comparison) -> Table | None:
         rows.append((contender.label, *cells))
     columns = ("decoder", *(f"{length:,} {unit}" for unit, length in lengths))
     caption = f"{metric_title(comparison.metric)} by budget, with 95% intervals over seeds and the time of training"
+    caption += comparison.beside_others
     return Table("budgets", caption, columns, tuple(rows)) if lengths else None
 
 
@@ -53,7 +54,7 @@ def budget_sentences(comparison: Comparison) -> tuple[str, ...]:
 def _crossings(comparison: Comparison) -> str:
     points = _points(comparison)
     if len(points) < 2:
-        return "Who is ahead at which time cannot be said: training times are known of fewer than two decoders."
+        return "Who is ahead at which time cannot be said: times that compare are known of fewer than two decoders."
     start, ahead = leads(points)
     if not ahead:
         return "Who is ahead at which time cannot be said: the decoders' training times do not overlap."
@@ -88,7 +89,8 @@ def draw_budgets(comparison: Comparison) -> Drawn | None:
         lines,
         ("seconds of training", title),
         lambda axes: axes.set_xscale("log"),
-        f"{title} against the measured time of training, one point for each budget, mean over seeds.",
+        f"{title} against the measured time of training, one point for each budget, mean over"
+        f" seeds{comparison.beside_others}.",
     )
 
 

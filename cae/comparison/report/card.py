@@ -185,7 +185,7 @@ def _runner_up(comparison: Comparison) -> str:
 def _costs(comparison: Comparison) -> str:
     best, *others = comparison.contenders
     against = f" ({others[0].label}: {_cost(others[0])})" if others else ""
-    return f"{_cost(best)}{against}."
+    return f"{_cost(best)}{against}{comparison.beside_others}."
 
 
 def _cost(contender: Contender) -> str:

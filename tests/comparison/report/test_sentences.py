@@ -235,6 +235,9 @@ def test_the_answer_tells_costs_in_parameters_and_time(plain):
     assert told.startswith(f"{best.parameters:,} parameters")
     assert "1.9 minutes of training" in told
     assert "training" not in fact(change(plain, training_seconds=None), "Costs")
+    assert "trained" not in fact(replace(plain, share="alone, with 2 threads"), "Costs")
+    told = fact(replace(plain, share="2 side by side, 1 thread each"), "Costs")
+    assert told.endswith(", trained 2 side by side, 1 thread each.")
 
 
 @pytest.mark.parametrize("metric", ["psnr", "mse"])
