@@ -419,7 +419,7 @@ def describe(
         save_plan_figure(plan, Path(figure))
     batch_size = batch_size_of(checked, plan)
     memory = memory_of_step(checked, plan, batch_size)
-    text = f"{format_plan(plan)}\n{format_step_memory(memory, batch_size, checked.training.precision)}"
+    text = f"{format_plan(plan)}\n{format_step_memory(memory, batch_size, checked.training.planned_precision)}"
     figures = {**plan.as_dict(), "batch_size": batch_size, "step_memory_bytes": asdict(memory)}
     return Report(figures, text, None if figure is None else Path(figure))
 

@@ -410,7 +410,8 @@ def _runs_in(experiment: Path) -> list[RunDirectory]:
 
 
 def _is_by_product(path: Path) -> bool:
-    if path.name.startswith(("events.out.tfevents.", "matching.json", "protocol.json")) and path.is_file():
+    names = ("events.out.tfevents.", "matching.json", "precision.json", "protocol.json")
+    if path.name.startswith(names) and path.is_file():
         return True
     if path.name == TRIALS and not RunDirectory(path).exists:
         return True

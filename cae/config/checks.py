@@ -228,6 +228,9 @@ def _training(config: RunConfig) -> Iterator[Conflict]:
     if isinstance(schedule, CosineSchedule) and epochs != "auto" and schedule.warmup_epochs > epochs:
         rule = f"warmup_epochs must be at most training.epochs, which is {epochs}"
         yield (WARMUP, EPOCHS), f"{rule}; received {schedule.warmup_epochs:g}"
+    if config.training.precision == "auto" and config.training.strategy == "multi_worker":
+        rule = "auto is decided by one process: state a precision with strategy: multi_worker"
+        yield (("training", "precision"), ("training", "strategy")), rule
     if isinstance(schedule, PlateauSchedule):
         stopping, rate = config.training.early_stopping, optimizer.learning_rate
         if stopping is not None and schedule.patience >= stopping.patience:

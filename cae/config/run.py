@@ -40,7 +40,7 @@ _OWN_NAMES = (
     *("comparison", "train", "validation", "evaluation", "visualization", "projector", "checkpoints"),
     *("config.yaml", "environment.json", "metrics.jsonl", "summary.json", "model.weights.h5", "reconstructions.png"),
     *("encoder.keras", "decoder.keras"),
-    *("comparison.json", "protocol.json", "matching.json", "results.json", "index.html"),
+    *("comparison.json", "protocol.json", "matching.json", "precision.json", "results.json", "index.html"),
 )
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 

@@ -354,8 +354,8 @@ class TrainingSection(Section):
     """Scale all gradients down together where their norm is above this."""
     ema: WeightAveraging | None = None
     """Average the weights over steps as well; each epoch validates both, and the better ones are kept."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Type of the computation; weights, loss and output stay float32."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
+    """Type of the computation; weights, loss and output stay float32. auto: bfloat16 where faster and as good."""
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = "auto"
     """All local GPUs (auto, mirrored), the first device alone, or several processes (TF_CONFIG or Slurm)."""
     xla: Literal["auto"] | bool = "auto"
@@ -373,6 +373,11 @@ class TrainingSection(Section):
     def slots(self) -> int:
         """Numbers that are kept for each weight besides itself: those of the optimizer, and the average."""
         return self.optimizer.slots + (self.ema is not None)
+
+    @property
+    def planned_precision(self) -> str:
+        """`precision`, for what is said before training: `auto` takes as much memory as float32, or less."""
+        return "float32" if self.precision == "auto" else self.precision
 
     @property
     def length(self) -> str:

@@ -107,7 +107,8 @@ class _Job:
             self.first.model.model_dump(mode="json"),
             self.config.objective.model_dump(mode="json"),
             {
-                **training.model_dump(mode="json", include={"batch_size", "precision", "xla"}),
+                **training.model_dump(mode="json", include={"batch_size", "xla"}),
+                "precision": training.planned_precision,
                 "optimizer": training.optimizer.name,
             },
             self.shape,

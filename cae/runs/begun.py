@@ -31,6 +31,8 @@ def as_begun(directory: RunDirectory, config: RunConfig) -> RunConfig:
     training, data = config.training, config.data
     if training.batch_size == "auto":
         training = training.model_copy(update={"batch_size": begun.training.batch_size})
+    if training.precision == "auto":
+        training = training.model_copy(update={"precision": begun.training.precision})
     if training.epochs == "auto" and training.steps is None:
         update = {"epochs": begun.training.epochs, "steps": begun.training.steps}
         training = training.model_copy(update=update)

@@ -321,12 +321,12 @@ def write_summary(
 
 
 def _start_of(run: RunDirectory) -> dict[str, Any]:
-    """What the first weights were, as environment.json has it, where they were not random."""
+    """What environment.json has of the start: first weights that were not random, a precision that was left open."""
     try:
         environment = run.read_environment()
     except UserError:  # damaged: no reason to lose a summary
         return {}
-    return {key: environment[key] for key in ("start_from", "init") if environment.get(key)}
+    return {key: environment[key] for key in ("start_from", "init", "precision") if environment.get(key)}
 
 
 def hyperparameters(config: RunConfig, plan: Plan) -> Leaves:

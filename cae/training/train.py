@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,7 @@ class Training:
         tell: shows a line to the user.
         cluster: the processes that train together; None for this one alone. Only the chief writes and tells.
         callbacks: of Keras; in a training by this process alone.
+        notes: what environment.json and summary.json say besides, such as why a precision was chosen.
     """
 
     config: RunConfig
@@ -72,6 +73,7 @@ class Training:
     tell: Callable[[str], None]
     cluster: Cluster | None = None
     callbacks: Sequence[Any] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def train(self, *, resume: bool) -> tuple[Outcome, int]:
         """Train, or go on with a training; returns how it ended and the exit code."""
@@ -108,10 +110,10 @@ class Training:
                 self.tell(str(warning))
             return outcome, stop.exit_code if outcome is Outcome.INTERRUPTED else 0
 
-    def losses_at(self, rates: Sequence[float]) -> Iterator[float]:
+    def losses_at(self, rates: Sequence[float | None]) -> Generator[float]:
         """Take a step at each learning rate from the first weights on, and give each batch's loss before its step.
 
-        Nothing is written: no run comes of it.
+        Nothing is written: no run comes of it. None is the rate that there is, without a schedule.
         """
         # The schedule would set rates of its own.
         training = self.config.training.model_copy(update={"schedule": ConstantSchedule()})
@@ -121,7 +123,8 @@ class Training:
             trial._make_start(state)
             batches = iter(trial._make_training_batches(0, state.steps.shares))
             for rate in rates:
-                state.steps.optimizer.learning_rate = rate
+                if rate is not None:
+                    state.steps.optimizer.learning_rate = rate
                 sums = state.steps.train(batches, tf.constant(1, tf.int64), state.steps.zero_sums()).numpy()
                 yield Sums.of(sums.tolist()).means["loss"]
 
@@ -305,7 +308,7 @@ class Training:
         if state.step == 0:
             save_own_models(state.steps.autoencoder, self.run)
         if checkpoint is None:
-            write_json(self.run.environment, {**describe_environment(), **start})
+            write_json(self.run.environment, {**describe_environment(), **start, **self.notes})
         # Only ends of epochs are written down; the running epoch's will be written when it ends.
         last_written = state.counters.last_metrics.get("step", 0)
         self.run.cut_metrics(last_written)

@@ -89,7 +89,7 @@ def memory_of_step(config: RunConfig, plan: Plan, batch_size: int) -> StepMemory
     """Predict the memory that a training step takes on a device for so many images."""
     training = config.training
     return predict_step_memory(
-        plan, batch_size=batch_size, precision=training.precision, optimizer_slots=training.slots
+        plan, batch_size=batch_size, precision=training.planned_precision, optimizer_slots=training.slots
     )
 
 

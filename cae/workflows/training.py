@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -34,6 +38,7 @@ from cae.grid import (
     train_combinations,
     write_matching,
 )
+from cae.grid.runner import environment
 from cae.kinds.own_model import PARTS
 from cae.machine import this_machine
 from cae.messages import tell
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from cae.config.data import DataSection
     from cae.data.image_set import Splits
     from cae.errors import RunWarning
+    from cae.training.precision import Decision
     from cae.training.range_test import RangeTest
 
 
@@ -102,6 +108,11 @@ class TrainingJob:
             ConfigError: models cannot be matched, or one is to be trained by several processes.
         """
         configs, word = expand_grid(self.config), self.config.match
+        if any("auto" in _stated(part.get(_PRECISION)) for part in (self.config.grid, self.config.tune.values)):
+            raise ConfigError(
+                f"{self.source}: {_PRECISION}: auto is decided once for all runs of a grid, so that it is none of the"
+                " values of `grid` or `tune`: leave it there, and state it by itself."
+            )
         if any(config.training.strategy == "multi_worker" for config in configs):
             raise ConfigError(
                 f"{self.source}: training.strategy: multi_worker trains a single run; a grid is divided between"
@@ -123,7 +134,7 @@ class TrainingJob:
     @functools.cached_property
     def has_what_only_this_process_has(self) -> bool:
         """Whether runs need images, objects or parts that a Python program handed over."""
-        return bool(self.callbacks) or any(map(_needs_this_process, self.expanded[0]))
+        return bool(self.callbacks) or any(map(_needs_this_process, expand_grid(self.config)))
 
     @functools.cached_property
     def _found(self) -> Callable[[DataSection], tuple[tuple[int, int, int], int]]:
@@ -204,9 +215,10 @@ def find_learning_rate(
         raise ConfigError(f"{job.source}: rates are tested in one process; add `training.strategy=auto`.")
     with determinism(job.config.training.deterministic):
         job, plan, splits = prepare(replace(job, overwrite=True))
+        from cae.training.precision import decided
         from cae.training.train import Training
 
-        training = Training(job.config, plan, splits, job.directory, job.tell)
+        training = decided(Training(job.config, plan, splits, job.directory, job.tell))
         return run_range_test(training, lowest=lowest, highest=highest, steps=steps, progress=progress)
 
 
@@ -248,13 +260,74 @@ def _is_done(job: TrainingJob) -> bool:
 
 
 def _train(job: TrainingJob, plan: Plan, splits: Splits, cluster: Cluster | None) -> JobResult:
+    from cae.training.precision import decided
     from cae.training.train import Training
 
     config = with_range_stated(job.config, splits)
     callbacks = job.callbacks(config) if callable(job.callbacks) else job.callbacks
-    training = Training(config, plan, splits, job.directory, job.tell, cluster, tuple(callbacks or ()))
+    notes = _notes(job)
+    training = decided(Training(config, plan, splits, job.directory, job.tell, cluster, tuple(callbacks or ()), notes))
     outcome, exit_code = training.train(resume=job.resume)
     return JobResult(exit_code, outcome, is_chief=cluster is None or cluster.is_chief)
+
+
+def _notes(job: TrainingJob) -> dict[str, Any]:
+    """Why the run has its precision, where that was decided before: for its whole grid, or when it was begun."""
+    from cae.training.precision import read_decision
+
+    if job.resume and job.directory.exists:
+        with contextlib.suppress(UserError):  # damaged: no reason to lose a run
+            return {key: one for key, one in job.directory.read_environment().items() if key == "precision"}
+    decision = read_decision(job.experiment, job.config.name)
+    is_its_own = decision is not None and decision.chosen == job.config.training.precision
+    return {"precision": asdict(decision)} if decision and is_its_own else {}
+
+
+def decide_precision(job: TrainingJob) -> Decision:
+    """Decide `precision: auto` for a single run, in this process."""
+    with determinism(job.config.training.deterministic):
+        job, plan, splits = prepare(replace(job, overwrite=True))
+        from cae.training.precision import decide
+        from cae.training.train import Training
+
+        return decide(Training(with_range_stated(job.config, splits), plan, splits, job.directory, job.tell))
+
+
+def _with_precision(job: TrainingJob) -> TrainingJob:
+    """Decide `precision: auto` for a whole grid, on its first combination, unless it has been done."""
+    from cae.training.precision import read_decision, write_decision
+
+    configs = expand_grid(job.config)
+    if job.config.training.precision != "auto" or configs[0].training.precision != "auto":
+        return job
+    check_is_writable(job.experiment)
+    decision = None if job.overwrite else read_decision(job.experiment)
+    if decision is None:
+        first = replace(job, config=configs[0])
+        decision = decide_precision(first) if job.has_what_only_this_process_has else _decide_elsewhere(first)
+    job.tell(f"{decision}; for all runs alike.")
+    write_decision(job.experiment, decision, [config.name for config in configs])
+    training = job.config.training.model_copy(update={"precision": decision.chosen})
+    return replace(job, config=job.config.model_copy(update={"training": training}))
+
+
+def _decide_elsewhere(job: TrainingJob) -> Decision:
+    """Decide in another process, whose memory is given back."""
+    from cae.training.precision import Decision
+
+    job.tell("Taking steps in float32 and in bfloat16, for `precision: auto`.")
+    done = subprocess.run(
+        [sys.executable, "-m", "cae.training.precision", job.source, job.runs_dir],
+        input=job.config.model_dump_json(),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    if done.returncode:
+        said = [*done.stderr.strip().splitlines(), f"exit code {done.returncode}"][-2:][0]
+        raise UserError(f"precision: auto: steps could not be taken: {said}")
+    return Decision(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def find_grid(job: TrainingJob, shard: Shard | None = None) -> list[Combination]:
@@ -330,6 +403,7 @@ def train_grid(
             tell=job.tell,
         )
 
+    job = _with_precision(job)
     _, arms = _expand(job, shard)
     job.write_widths()
     untuned, code = train_arms(
@@ -360,6 +434,13 @@ def _load(job: TrainingJob, config: RunConfig, plan: Plan) -> Load:
     images = 0 if streamed else num_images * math.prod(plan.image_shape)
     memory = memory_of_step(config, plan, amount.batch_size).total + images
     return Load(float(plan.macs) * amount.batch_size * amount.steps, memory)
+
+
+_PRECISION = "training.precision"
+
+
+def _stated(values: Any) -> Sequence[Any]:
+    return values if isinstance(values, tuple | list) else ()
 
 
 def _needs_this_process(config: RunConfig) -> bool:
