@@ -32,7 +32,7 @@ objective: {reconstruction: {mse: 0}}
 """
     assert problems(text, "logging.probe_images=65") == [
         "a.yaml:1:20: training.epochs: must be an integer of at least 1 or auto; received 0",
-        "a.yaml:1:34: training.precision: must be one of float32, mixed_bfloat16, mixed_float16; "
+        "a.yaml:1:34: training.precision: must be one of float32, mixed_bfloat16, mixed_float16, auto; "
         'received "float16"; did you mean mixed_float16?',
         "a.yaml:2:7: seed: must be an integer from 0 to 2147483647; received 1.0; write 1",
         "a.yaml:3:1: seed: the key is given twice, first in line 2, column 1",
