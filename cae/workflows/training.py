@@ -304,6 +304,7 @@ def _with_precision(job: TrainingJob) -> TrainingJob:
     decision = None if job.overwrite else read_decision(job.experiment)
     if decision is None:
         first = replace(job, config=configs[0])
+        plan_for(first.config, job.image_shape_of(first.config.data), job.source)  # refuses what does not fit
         decision = decide_precision(first) if job.has_what_only_this_process_has else _decide_elsewhere(first)
     job.tell(f"{decision}; for all runs alike.")
     write_decision(job.experiment, decision, [config.name for config in configs])
