@@ -108,6 +108,8 @@ def test_a_run_directory_holds_what_the_next_steps_need(train, write_config):
     assert f"python evaluate.py {run}" in (run / "index.html").read_text()
     environment = json.loads((run / "environment.json").read_text())
     assert {"tensorflow", "keras"} <= environment["packages"].keys()
+    threads = int(os.environ.get("TF_NUM_INTRAOP_THREADS", environment["cores"]))
+    assert (environment["jobs"], environment["threads"]) == (1, threads)
     with Image.open(run / "reconstructions.png") as picture:
         assert picture.size[0] > 100
     assert sorted(path.name for path in (run / "checkpoints").iterdir())[-1].startswith("step-0000000004")
