@@ -56,7 +56,6 @@ Measure = Callable[["Training"], tuple[np.ndarray, np.ndarray]]
 
 def take_steps(training: Training) -> tuple[np.ndarray, np.ndarray]:
     """Take each step in float32 and then in bfloat16, with the same weights and images: see `Measure`."""
-    import keras
 
     def trial(precision: str) -> Training:
         section = training.config.training.model_copy(update={"precision": precision})
@@ -72,7 +71,6 @@ def take_steps(training: Training) -> tuple[np.ndarray, np.ndarray]:
             seconds[step, column] = time.perf_counter() - started
     for steps in both:
         steps.close()
-    keras.backend.clear_session()
     return losses, seconds
 
 
