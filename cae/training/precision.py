@@ -17,7 +17,7 @@ import numpy as np
 
 from cae.atomic_files import write_json
 from cae.errors import UserError
-from cae.files import file_error, read_bytes, why
+from cae.files import file_error, read_bytes
 from cae.machine import Machine, this_machine
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ def decide(training: Training, measure: Measure | None = None, machine: Machine 
     try:
         return judge(*(measure or take_steps)(training))
     except (UserError, TypeError, ValueError, tf.errors.OpError) as error:  # if float32 does, too, it will say so
-        return Decision("float32", f"steps in both failed ({why(error).splitlines()[0]})")
+        first_line = str(error).strip().partition("\n")[0]
+        return Decision("float32", f"steps in both failed ({first_line})")
 
 
 def _why_not(machine: Machine) -> str:
