@@ -1,5 +1,6 @@
 """`evaluate.py` and the codes of a run: with labels, without, again, and in TensorBoard's projector."""
 
+import contextlib
 import io
 import itertools
 import json
@@ -62,29 +63,39 @@ def evaluate(run_command):
     return run
 
 
+@pytest.fixture(scope="module")
+def evaluated(trained, tmp_path_factory):
+    """An evaluation of the labelled run: its folder, and what the command printed and said."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as told:
+        assert main(["evaluate", str(trained()), "--out", str(folder)]) == 0
+    return folder, out.getvalue(), told.getvalue()
+
+
 def results_of(folder):
     return json.loads((folder / "results.json").read_text())
 
 
-def test_labelled_test_images_get_probes_and_pictures(trained, evaluate, tmp_path):
-    out, told = evaluate(trained(), "--out", tmp_path)
-    features = results_of(tmp_path)["features"]
+def test_labelled_test_images_get_probes_and_pictures(evaluated):
+    folder, out, told = evaluated
+    features = results_of(folder)["features"]
     assert (features["fitted_on"], features["scored_on"], features["classes"]) == (108, 40, 2)
     assert list(features["representations"]) == ["codes", "pca", "pixels"]
     assert features["representations"]["codes"]["values"] == features["representations"]["pca"]["values"] == 6
     assert features["representations"]["pixels"]["linear_probe"]["accuracy"] > 0.95
     assert features["pictures"] == {name.removesuffix(".png"): name for name in PICTURES}
     for name in PICTURES:
-        with Image.open(tmp_path / name) as picture:
+        with Image.open(folder / name) as picture:
             assert picture.mode == "RGB"
-        assert str(tmp_path / name) in told
+        assert str(folder / name) in told
     assert "linear probe: codes minus PCA" in out
-    assert out.splitlines()[-1] == str(tmp_path)
+    assert out.splitlines()[-1] == str(folder)
 
 
-def test_codes_are_measured_once_and_again_when_something_changed(trained, evaluate, tmp_path):
-    _, told = evaluate(trained(), "--out", tmp_path)
+def test_codes_are_measured_once_and_again_when_something_changed(trained, evaluated, evaluate, tmp_path):
+    folder, _, told = evaluated
     assert "linear probe on" in told
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     first = results_of(tmp_path)
     out, told = evaluate(trained(), "--out", tmp_path)
     assert "linear probe on" not in told
@@ -151,11 +162,10 @@ def test_a_decoder_with_switches_has_no_traversal_and_says_why(trained, evaluate
     assert "codes_mean" in features["representations"]
 
 
-def test_the_same_run_gives_the_same_pictures(trained, evaluate, tmp_path):
-    for folder in ("first", "second"):
-        evaluate(trained(), "--out", tmp_path / folder)
+def test_the_same_run_gives_the_same_pictures(trained, evaluated, evaluate, tmp_path):
+    evaluate(trained(), "--out", tmp_path)
     for name in PICTURES:
-        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (evaluated[0] / name).read_bytes()
 
 
 @pytest.mark.parametrize("option", ["--features", "--projector", "--feature-images=9"])
