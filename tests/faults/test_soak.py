@@ -32,8 +32,8 @@ def memory():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon"))
 
 writer = TensorBoardWriter(RunDirectory(Path(sys.argv[1])))
-for epoch in range(1700):
-    if epoch == 200:
+for epoch in range(900):
+    if epoch == 100:
         before = memory()
     values = {name: random.random() for name in "abcdefghij"}
     writer.write_scalars(values, values, epoch)
@@ -46,5 +46,5 @@ print(memory() - before)
 def test_points_of_curves_are_written_and_not_kept_in_memory(tmp_path):
     code, out, err = run_process("-c", CURVES, tmp_path / "e" / "run")
     assert code == 0, err
-    # 30,000 points; TensorFlow's tensors of them would take 20 MB.
+    # 16,000 points; TensorFlow's tensors of them would take 10 MB.
     assert int(out) < 6000, "kilobytes"
