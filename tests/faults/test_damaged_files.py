@@ -1,5 +1,6 @@
 """Files of a run that were damaged between two sessions: the run goes on from what is whole, and says so."""
 
+import itertools
 import json
 import re
 import time
@@ -7,7 +8,6 @@ import time
 import pytest
 
 from cae.training.checkpoints import CheckpointFolder
-from tests.conftest import run_process
 from tests.faults.runs import assert_curves_are_whole, metrics, scalars, stop
 
 
@@ -74,27 +74,17 @@ def test_event_files_of_a_clock_that_was_put_back_since_come_first_all_the_same(
     assert_curves_are_whole(run, [row["step"] for row in metrics(run)])
 
 
-# Every look at the time of day finds it an hour earlier than the last.
-BACKWARDS = """
-import sys, time
-now = time.time()
-def look():
-    global now
-    now -= 3600
-    return now
-time.time = look
-time.time_ns = lambda: int(look() * 1e9)
-from cae.commands.main import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def test_a_clock_that_runs_backwards_gives_no_negative_time(write_config, tmp_path):
+def test_a_clock_that_runs_backwards_gives_no_negative_time(write_config, run_command, tmp_path, monkeypatch):
+    # Every look at the time of day finds it an hour earlier than the last.
+    now = itertools.count(time.time(), -3600)
+    for clock in ("time.time", "tqdm.std.time"):
+        monkeypatch.setattr(clock, lambda: next(now))
+    monkeypatch.setattr("time.time_ns", lambda: int(next(now) * 1e9))
     config = write_config("training: {epochs: 3, batch_size: 64}\nmodel: {encoder: {filters: [2]}}")
-    code, _, err = run_process("-c", BACKWARDS, "train", config, "--runs-dir", tmp_path)
+    code, _, err = run_command("train", config, "--runs-dir", tmp_path)
+    monkeypatch.undo()
     assert code == 0, err
     run = tmp_path / "default" / "run"
-
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert len(rows) == 3
     assert all(0 < row["seconds"] < 60 and row["images_per_second"] > 0 for row in rows)

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from cae.training.checkpoints import CheckpointFolder
-from tests.conftest import start_process
+from tests.conftest import run_process, start_process
 from tests.faults.runs import assert_curves_are_whole, metrics, stop, summary
 
 
@@ -14,10 +14,9 @@ def kilobytes(folder):
     return 4 * blocks
 
 
-def assert_ended_well(process, named):
+def assert_ended_well(code, err, named):
     """Of a full disk: exit code 1, one message that names file and reason, no traceback."""
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 1, err
+    assert code == 1, err
     assert "Traceback" not in err
     (message,) = [line for line in err.splitlines() if line.startswith("error: ")]
     assert "No space left on device" in message
@@ -43,7 +42,7 @@ def test_a_full_disk_while_a_checkpoint_is_written(resumable, small_disk, enlarg
     folder = run / "checkpoints"
     small_disk(folder, kilobytes(folder) * 5 // 4)
     before = CheckpointFolder(folder).steps()
-    message = assert_ended_well(start_process("train.py", *command), folder / "step-")
+    message = assert_ended_well(*train(*command, then={}), folder / "step-")
     assert ".npz" in message
     assert CheckpointFolder(folder).steps() == before
     assert summary(run)["status"] == "failed"
@@ -57,7 +56,8 @@ def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge, tr
     (events,) = run.glob("events*")
     # When the run is taken up, events are copied once.
     small_disk(run, kilobytes(run) + events.stat().st_size // 2048)
-    assert "events cannot be written" in assert_ended_well(start_process("train.py", *command), run)
+    code, _, err = run_process("train.py", *command)
+    assert "events cannot be written" in assert_ended_well(code, err, run)
     enlarge(run)
     assert_goes_on(train, run, command)
 
@@ -65,8 +65,8 @@ def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge, tr
 def test_a_full_disk_while_metrics_are_written(resumable, small_disk, enlarge, train):
     run, command = resumable
     small_disk(run, kilobytes(run) + 1000)
-    process = start_process("-m", "tests.faults.filling", run / "metrics.jsonl", "train", *command)
-    assert_ended_well(process, run / "metrics.jsonl")
+    code, _, err = run_process("-m", "tests.faults.filling", run / "metrics.jsonl", "train", *command)
+    assert_ended_well(code, err, run / "metrics.jsonl")
     assert not (run / "summary.json").exists(), "there was room for it"
     (run / "filler").unlink()
     assert_goes_on(train, run, command)
