@@ -47,7 +47,7 @@ def augment(
         images = _flip_half(images, 1, seeds[1], position)
     if augmentation.diagonal_flip:
         chosen = _half(images, tf.random.experimental.stateless_fold_in(seed, 3), position)
-        images = tf.where(chosen, tf.transpose(images, [0, 2, 1, 3]), images)
+        images = tf.where(chosen, _transpose(images), images)
     if augmentation.random_crop > 0:
         images = _shift(images, augmentation.random_crop, seeds[2], position)
     return images
@@ -55,6 +55,14 @@ def augment(
 
 def _flip_half(images: tf.Tensor, axis: int, seed: tf.Tensor, position: Position) -> tf.Tensor:
     return tf.where(_half(images, seed, position), tf.reverse(images, [axis]), images)
+
+
+def _transpose(images: tf.Tensor) -> tf.Tensor:
+    """Exchange rows and columns; by a gather, since TensorFlow complains on stderr of a transposition of bytes."""
+    batch, height, width, channels = tf.unstack(tf.shape(images))
+    places = tf.range(width)[:, tf.newaxis] + width * tf.range(height)  # of the pixels, (width, height)
+    pixels = tf.gather(tf.reshape(images, [batch, height * width, channels]), places, axis=1)
+    return tf.ensure_shape(pixels, images.shape)
 
 
 def _half(images: tf.Tensor, seed: tf.Tensor, position: Position) -> tf.Tensor:

@@ -71,6 +71,14 @@ def test_a_diagonal_flip_changes_no_other_draw_and_needs_squares():
         make_training_batches(oblong, 2, seed=0, augmentation=Augmentation(diagonal_flip=True))
 
 
+def test_bytes_are_not_transposed_by_the_operation_that_complains_of_them_on_stderr():
+    flips = Augmentation(horizontal_flip=True, vertical_flip=True, diagonal_flip=True, random_crop=2)
+    seed = tf.constant(SEED, tf.int64)
+    batches = tf.TensorSpec((None, 5, 5, 3), tf.uint8)
+    traced = tf.function(lambda batch: augment(batch, flips, seed)).get_concrete_function(batches)
+    assert not [one for one in traced.graph.get_operations() if one.type == "Transpose"]
+
+
 @pytest.mark.parametrize("most", [1, 2, 4])
 def test_images_are_shifted_by_every_amount_up_to_the_limit_with_mirrored_borders(most):
     batch = images(height=12, width=11)
