@@ -160,7 +160,7 @@ def train(
     A single run is trained in this process, in any thread; those of a grid in others, unless they need what only
     this program has: arrays, callbacks, objects, models, registered parts. Ctrl-C, or a notebook's stop button, is a
     KeyboardInterrupt once a checkpoint is written: `resume=True` goes on from there. (So it is in the main thread,
-    whose business signals are.) Epochs are shown on stderr.
+    whose business signals are.) Epochs are shown on stderr, in a notebook as a bar and curves.
 
     Images that are given here are recorded by shape, type and SHA-256 in the run's configuration, and written nowhere:
     `resume=True`, and `cae.evaluate` in another program, need the same ones again. Data sets are read once, to their

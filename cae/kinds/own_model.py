@@ -73,13 +73,15 @@ def keep(part: str, model: Any) -> GivenModel:
         plain = keras.saving.serialize_keras_object(model)
         plain["compile_config"] = None
         architecture = json.dumps(plain)
-        again = _make(architecture)
-        again.set_weights(model.get_weights())
+        with keras.StatelessScope(initialize_variables=False):  # nothing is drawn for weights that are thrown away
+            shapes = [tuple(weight.shape) for weight in _make(architecture).weights]
+        if shapes != [tuple(weight.shape) for weight in model.weights]:
+            raise ValueError("the weights have other shapes then.")
     except Exception as error:  # of layers of the user's, with whatever configuration
         raise UserError(
             f"`{part}`: {model.name} cannot be made again from what Keras writes of it, so that no run could be read"
             " later. Its own classes need `get_config` and @keras.saving.register_keras_serializable(), and Lambda"
-            f" layers must become such classes. Keras says: {str(error).strip().splitlines()[0]}"
+            f" layers must become such classes. Keras says: {_first_line(error)}"
         ) from error
     weights = tuple(model.get_weights())
     section = GivenModel(
@@ -89,6 +91,10 @@ def keep(part: str, model: Any) -> GivenModel:
     )
     _remember(section, _Kept(architecture, weights))
     return section
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _digest(weights: Iterable[Any]) -> str:
@@ -146,7 +152,7 @@ def make(section: GivenModel, name: str | None = None) -> Any:
     except Exception as error:
         raise UserError(
             f"{kept.file or section.name}: Keras cannot make the model {section.name}: its own classes must be imported"
-            f" before, where @keras.saving.register_keras_serializable() is. {str(error).strip().splitlines()[0]}"
+            f" before, where @keras.saving.register_keras_serializable() is. {_first_line(error)}"
         ) from error
     if name is not None:
         model.name = name
