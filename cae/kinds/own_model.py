@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cae.engine import start_engine
 from cae.errors import UserError
 from cae.files import file_error, naming, open_regular
 from cae.kinds.operations import LayerOperation, Shape
@@ -306,6 +307,7 @@ def plan_own(part: str, section: GivenModel, given: Shape, *, is_vector: bool = 
     Raises:
         UserError: it is missing, cannot be read, or does not take such things or gives no maps and no vectors.
     """
+    _find(section)  # before Keras is imported
     shape, weights = _look_at(part, section, given[2:] if is_vector else given)
     gives_vector = len(shape) == 1
     output: Shape = (1, 1, shape[0]) if gives_vector else (shape[0], shape[1], shape[2])
@@ -316,6 +318,7 @@ def plan_own(part: str, section: GivenModel, given: Shape, *, is_vector: bool = 
 @functools.lru_cache(maxsize=256)
 def _look_at(part: str, section: GivenModel, given: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     """A model's output shape without the batch, and its number of weights; no memory is taken for these."""
+    start_engine()
     import keras
 
     with keras.StatelessScope(initialize_variables=False):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from cae.config import ConfigError, RunConfig, expand_grid, load_config
 from cae.config.checks import known_image_size
 from cae.config.schema_walk import root_shape
+from cae.errors import UserError
 from cae.plan import PlanError, make_plan
 from cae.plan.table import format_plan
 from cae.runs.read_back import peak_memory_bytes
@@ -86,7 +87,7 @@ def plan_one(config):
     assert isinstance(config, RunConfig)
     config = expand_grid(config)[0]
     size = known_image_size(config.data) or (28, 28)
-    with contextlib.suppress(PlanError):  # which `describe` tells like a wrong key
+    with contextlib.suppress(PlanError, UserError):  # which `describe` tells like a wrong key
         assert format_plan(make_plan(config.model, (*size, config.data.channels or 1)))
 
 
