@@ -188,7 +188,7 @@ def _find(section: GivenModel) -> _Kept:
     if kept is None:
         raise UserError(
             f"the model {section.name} was handed over by a Python program and does not lie beside the configuration;"
-            " hand it over again, with cae.train(..., encoder=...) or decoder=...."
+            " hand it over again, with cae.train(config, encoder=..., decoder=...)"
         )
     return kept
 
