@@ -23,13 +23,27 @@ grid: {seed: [0, 1]}
 # At this rate no epoch is better than the first, so that the best weights stay what they are.
 STILL = "training={epochs: 100000, batch_size: 64, optimizer: {name: sgd, learning_rate: 1.0e-30}}"
 LONG = ["--set", "grid={}", "--set", "name=g-seed=0", "--set", STILL]
+# `train.py` that rests after each epoch, so that the others get the machine.
+RESTING = """
+import sys, time
+from cae.engine import start_engine
+start_engine()
+from cae.training.journal import Journal
+ended = Journal.epoch_ended
+def rest(journal, *arguments):
+    ended(journal, *arguments)
+    time.sleep(0.3)
+Journal.epoch_ended = rest
+from cae.commands.main import main
+sys.exit(main(["train", *sys.argv[2:]]))
+"""
 
 
 @pytest.fixture
 def trained_elsewhere(write_config, tmp_path):
     """The first run of a grid, which another process trains: that process, the run and the grid's command."""
     command = ["train.py", write_config(GRID), "--runs-dir", tmp_path / "runs"]
-    process = start_process(*command, *LONG)
+    process = start_process("-c", RESTING, *command, *LONG)
     run = tmp_path / "runs" / "e" / "g-seed=0"
     wait_for_rows(run, 1, process)
     yield process, run, command
