@@ -42,10 +42,10 @@ def printable(name: str | os.PathLike[str]) -> str:
     >>> print(printable("holiday\n2024/caf\u00e9.png"))
     holiday\n2024/café.png
     """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in os.fspath(name)
-    )
+    text = os.fspath(name)
+    if text.isprintable():  # mostly, and pages are long
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def file_error(path: str | os.PathLike[str], problem: str) -> UserError:
