@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from cae.config.data import DataSection
     from cae.data.image_set import Splits
     from cae.errors import RunWarning
-    from cae.training.precision import Decision
     from cae.training.range_test import RangeTest
+    from cae.workflows.precision import Decision
 
 
 @dataclass(frozen=True)
@@ -215,8 +215,8 @@ def find_learning_rate(
         raise ConfigError(f"{job.source}: rates are tested in one process; add `training.strategy=auto`.")
     with determinism(job.config.training.deterministic):
         job, plan, splits = prepare(replace(job, overwrite=True))
-        from cae.training.precision import decided
         from cae.training.train import Training
+        from cae.workflows.precision import decided
 
         training = decided(Training(job.config, plan, splits, job.directory, job.tell))
         return run_range_test(training, lowest=lowest, highest=highest, steps=steps, progress=progress)
@@ -260,8 +260,8 @@ def _is_done(job: TrainingJob) -> bool:
 
 
 def _train(job: TrainingJob, plan: Plan, splits: Splits, cluster: Cluster | None) -> JobResult:
-    from cae.training.precision import decided
     from cae.training.train import Training
+    from cae.workflows.precision import decided
 
     config = with_range_stated(job.config, splits)
     callbacks = job.callbacks(config) if callable(job.callbacks) else job.callbacks
@@ -273,7 +273,7 @@ def _train(job: TrainingJob, plan: Plan, splits: Splits, cluster: Cluster | None
 
 def _notes(job: TrainingJob) -> dict[str, Any]:
     """Why the run has its precision, where that was decided before: for its whole grid, or when it was begun."""
-    from cae.training.precision import read_decision
+    from cae.workflows.precision import read_decision
 
     if job.resume and job.directory.exists:
         with contextlib.suppress(UserError):  # damaged: no reason to lose a run
@@ -287,15 +287,15 @@ def decide_precision(job: TrainingJob) -> Decision:
     """Decide `precision: auto` for a single run, in this process."""
     with determinism(job.config.training.deterministic):
         job, plan, splits = prepare(replace(job, overwrite=True))
-        from cae.training.precision import decide
         from cae.training.train import Training
+        from cae.workflows.precision import decide
 
         return decide(Training(with_range_stated(job.config, splits), plan, splits, job.directory, job.tell))
 
 
 def _with_precision(job: TrainingJob) -> TrainingJob:
     """Decide `precision: auto` for a whole grid, on its first combination, unless it has been done."""
-    from cae.training.precision import read_decision, write_decision
+    from cae.workflows.precision import read_decision, write_decision
 
     configs = expand_grid(job.config)
     if job.config.training.precision != "auto" or configs[0].training.precision != "auto":
@@ -314,11 +314,11 @@ def _with_precision(job: TrainingJob) -> TrainingJob:
 
 def _decide_elsewhere(job: TrainingJob) -> Decision:
     """Decide in another process, whose memory is given back."""
-    from cae.training.precision import Decision
+    from cae.workflows.precision import Decision
 
     job.tell("Taking steps in float32 and in bfloat16, for `precision: auto`.")
     done = subprocess.run(
-        [sys.executable, "-m", "cae.training.precision", job.source, job.runs_dir],
+        [sys.executable, "-m", "cae.workflows.precision", job.source, job.runs_dir],
         input=job.config.model_dump_json(),
         capture_output=True,
         text=True,

@@ -12,9 +12,9 @@ import yaml
 
 from cae.config import ConfigError, check_config
 from cae.machine import Machine
-from cae.training import precision
-from cae.training.precision import STEPS, Decision, decide, judge, read_decision, take_steps
+from cae.workflows import precision
 from cae.workflows import training as workflow
+from cae.workflows.precision import STEPS, Decision, decide, judge, read_decision, take_steps
 from cae.workflows.training import TrainingJob, find_grid, train_grid
 
 TINY = "experiment: e\nmodel: {encoder: {filters: [4]}, bottleneck: {kind: spatial, channels: 2}}\n"

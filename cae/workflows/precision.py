@@ -1,6 +1,6 @@
 """What `training.precision: auto` is: bfloat16 where there is any, steps are faster, and 50 of them lose nothing.
 
-Of a grid in a process of its own, `python -m cae.training.precision` with a configuration on stdin.
+Of a grid in a process of its own, `python -m cae.workflows.precision` with a configuration on stdin.
 """
 
 from __future__ import annotations
