@@ -18,7 +18,7 @@ from cae.workflows.precision import STEPS, Decision, decide, judge, read_decisio
 from cae.workflows.training import TrainingJob, find_grid, train_grid
 
 TINY = "experiment: e\nmodel: {encoder: {filters: [4]}, bottleneck: {kind: spatial, channels: 2}}\n"
-AUTO = "training: {epochs: 2, batch_size: 32, precision: auto, deterministic: true}\n"
+AUTO = "training: {epochs: 1, batch_size: 64, precision: auto, deterministic: true}\n"
 QUIET = SimpleNamespace(tell=lambda line: None)
 WITH_BFLOAT16, WITHOUT = "flags\t\t: fpu avx2 avx512_bf16\n", "flags\t\t: fpu avx2\n"
 
@@ -104,10 +104,10 @@ def test_the_run_says_what_was_chosen_and_why_and_keeps_it_when_it_goes_on(
     told = json.loads((run / "summary.json").read_text())["precision"]
     assert told["chosen"] == "mixed_bfloat16"
     simulate(measured(seconds=(0.2, 0.3)))  # what would be chosen now
-    code, _, err = run_command("train", config, "training.epochs=3", "--resume", "--runs-dir", tmp_path / "runs")
+    code, _, err = run_command("train", config, "training.epochs=2", "--resume", "--runs-dir", tmp_path / "runs")
     assert code == 0, err
     summary = json.loads((run / "summary.json").read_text())
-    assert (summary["epochs"], summary["precision"]) == (3, told)
+    assert (summary["epochs"], summary["precision"]) == (2, told)
     assert len(calls) == 1
 
 
