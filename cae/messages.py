@@ -43,12 +43,13 @@ def next_steps(*commands: Sequence[object], shown: str = "the tab Decoders has t
         commands: of words each; a Path is never taken for an option, whatever it begins with.
         shown: where TensorBoard is among them, what is to be seen there.
     """
-    told = "Next: " + "\n      ".join(shlex.join(map(_word, words)) for words in commands)
+    told = "Next: " + "\n      ".join(shlex.join(map(as_word, words)) for words in commands)
     has_board = any(words[0] == "tensorboard" and "--logdir" in words for words in commands)
     return f"{told}\nIn TensorBoard, {shown}." if has_board else told
 
 
-def _word(word: object) -> str:
+def as_word(word: object) -> str:
+    """A word of a command line; a Path is never taken for an option, whatever it begins with."""
     return f".{os.sep}{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
 
 

@@ -278,7 +278,7 @@ def tune(
 
 def _train_grid(job: TrainingJob) -> TrainingResult:
     from cae.commands.main import main
-    from cae.workflows.training import find_grid, train_grid
+    from cae.workflows.grid import find_grid, train_grid
 
     combinations = find_grid(job)
     paths, exit_code = train_grid(job, program=main)

@@ -20,8 +20,9 @@ from cae.measures.catalogue import METRICS, all_metrics
 from cae.messages import align, next_steps, reporting, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.workflows.evaluation import Split, evaluate_one
+from cae.workflows.grid import find_grid
 from cae.workflows.planning import check_data_overrides, load_splits_with_progress
-from cae.workflows.training import TrainingJob, find_grid
+from cae.workflows.training import TrainingJob
 
 if TYPE_CHECKING:
     from cae.comparison.record import Comparison
@@ -177,9 +178,14 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
     tell("Pictures: " + "\n          ".join(pictures))
     if out == directory.evaluation:
         tell(f"In a browser: {directory.page}")
-    if not options.projector:  # which has said what shows its codes
-        board = ["tensorboard", "--logdir", directory.path.parent]
-        tell(next_steps(["python", "-m", "cae", "visualize", directory.path], board))
+    visualize = ["python", "-m", "cae", "visualize", directory.path]
+    if options.projector:
+        from cae.features.describe import PROJECTOR
+
+        shown = "the tab Projector has the codes, to turn and to search"
+        tell(next_steps(["tensorboard", "--logdir", out / PROJECTOR], visualize, shown=shown))
+    else:
+        tell(next_steps(visualize, ["tensorboard", "--logdir", directory.path.parent]))
 
 
 def _rank(options: argparse.Namespace) -> None:

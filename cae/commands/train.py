@@ -13,20 +13,17 @@ from cae.commands.arguments.parser import add_override_argument
 from cae.commands.main import main
 from cae.config import ConfigError, load_config
 from cae.grid import Shard, check_plans, format_combinations, parse_jobs
-from cae.messages import next_steps, progress_bar, tell
+from cae.messages import as_word, next_steps, progress_bar, tell
 from cae.plan.table import format_plan
 from cae.runs import RunDirectory, check_is_writable
+from cae.workflows.grid import describe_tuning, find_amounts, find_grid, train_grid
 from cae.workflows.training import (
     TrainingJob,
     amount_in_words,
     check_objective,
-    describe_tuning,
-    find_amounts,
-    find_grid,
     find_learning_rate,
     find_warnings,
     prepare,
-    train_grid,
     train_one,
 )
 
@@ -104,7 +101,7 @@ def run_train(options: argparse.Namespace) -> int:
         exit_code, trained = _run_one(job, options), job.directory.path
     if exit_code or not options.then_evaluate:
         return exit_code
-    return main(["evaluate", str(trained), *["--debug"] * options.debug, *["--quiet"] * options.quiet])
+    return main(["evaluate", as_word(trained), *["--debug"] * options.debug, *["--quiet"] * options.quiet])
 
 
 def _with_free_name(job: TrainingJob) -> TrainingJob:

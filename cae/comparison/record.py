@@ -329,8 +329,8 @@ class Comparison:
             largest that all have.
         tuning: what was tried for contenders before.
         widths: of contenders, where some were changed to make models alike.
-        share: how much of the machine each run had, as `RunRecord.share` says it; empty where runs differ in that, and
-            no times are told then.
+        share: how much of the machine each run had, as `RunRecord.share` says it; empty where runs differ in that. The
+            report then leaves times out.
     """
 
     title: str

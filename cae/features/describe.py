@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # Of larger images probes see reduced pixels; a colour image of 32x32 is not reduced.
 _MOST_PIXEL_VALUES = 3072
 MOST_IMAGES = 10_000
+# The folder of codes for TensorBoard, in that of an evaluation.
+PROJECTOR = "projector"
 # How many lines of progress it gives: one for each part that takes a while.
 FEATURE_PARTS = 5
 
@@ -95,8 +97,8 @@ def reason_against(measured_on: EvaluationSet) -> str:
 
 def add_projector(
     evaluation: Evaluation, measured_on: EvaluationSet, trained: TrainedRun, out: Path, tell: Callable[[str], None]
-) -> Path:
-    """Write the codes of some of the images for TensorBoard's projector.
+) -> None:
+    """Write the codes of some of the images for TensorBoard's projector, into the folder `PROJECTOR`.
 
     Args:
         evaluation: the run's.
@@ -104,9 +106,6 @@ def add_projector(
         trained: the run.
         out: folder of the evaluation.
         tell: shows what is being done.
-
-    Returns:
-        The folder, for `tensorboard --logdir`.
 
     Raises:
         UserError: a file cannot be read, or codes are not finite.
@@ -135,8 +134,7 @@ def add_projector(
         f"Codes of {len(sample.positions):,} of {len(measured_on.images):,} {measured_on.split} images: see Projector."
     )
     tell(f"{trained.directory.path}: writing {len(sample.positions):,} codes for TensorBoard's projector")
-    write_projector(out / "projector", sample.codes, thumbnails, columns, title)
-    return out / "projector"
+    write_projector(out / PROJECTOR, sample.codes, thumbnails, columns, title)
 
 
 def _describe(

@@ -159,6 +159,32 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
+def compute_elsewhere(module: str, values: Any, *words: str | Path, failed: str) -> Any:
+    """Let a module compute in a process of its own, whose memory is given back.
+
+    Args:
+        module: run by `python -m`; it reads JSON from stdin, and the last line that it prints is JSON.
+        values: that it reads.
+        words: of its command line.
+        failed: what the error begins with.
+
+    Raises:
+        UserError: it has failed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words],
+        input=json.dumps(values),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    if done.returncode:
+        said = [*done.stderr.strip().splitlines(), f"exit code {done.returncode}"][-2:][0]
+        raise UserError(f"{failed}: {said}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 _WITHOUT_MEMORY = (signal.SIGABRT, signal.SIGSEGV, getattr(signal, "SIGKILL", None))
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from cae.errors import UserError
-from cae.grid.runner import environment
+from cae.grid.runner import compute_elsewhere
 from cae.plan.matching import Widths, with_filters
 
 if TYPE_CHECKING:
@@ -58,18 +56,9 @@ def match_times(models: Sequence[TimedModel]) -> list[Timed]:
     """
     if not models:
         return []
-    done = subprocess.run(
-        [sys.executable, "-m", "cae.grid.step_time"],
-        input=json.dumps([asdict(model) for model in models]),
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
-    if done.returncode:
-        said = [*done.stderr.strip().splitlines(), f"exit code {done.returncode}"][-2:][0]
-        raise UserError(f"match: time: steps could not be measured: {said}")
-    return [(tuple(filters), seconds, wanted) for filters, seconds, wanted in json.loads(done.stdout.splitlines()[-1])]
+    values = [asdict(model) for model in models]
+    found = compute_elsewhere("cae.grid.step_time", values, failed="match: time: steps could not be measured")
+    return [(tuple(filters), seconds, wanted) for filters, seconds, wanted in found]
 
 
 def match_time(section: ModelSection, channels: int, wanted: float, measure: Callable[[ModelSection], float]) -> Timed:

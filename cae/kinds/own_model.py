@@ -164,9 +164,15 @@ def first_weights(section: GivenModel) -> list[Any]:
     """The weights that it was handed over with.
 
     Raises:
-        UserError: it is neither in this process nor beside the configuration, or Keras cannot read it.
+        UserError: it is neither in this process nor beside the configuration, or Keras cannot read it; or what is there
+            has other weights.
     """
     kept = _find(section)
+    if kept.architecture and _digest(kept.weights) != section.weights_sha256:
+        raise UserError(
+            f"the model {section.name} is here with other weights than the configuration says; hand it over again, with"
+            " cae.train(config, encoder=..., decoder=...)"
+        )
     if not kept.architecture:
         import keras
 

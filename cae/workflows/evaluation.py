@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cae.config.registration import load_installed_parts
 from cae.engine import start_engine
 from cae.errors import UserError
-from cae.messages import counting_lines, next_steps, tell
+from cae.messages import counting_lines, tell
 from cae.runs import RunDirectory, check_is_writable
 from cae.workflows.planning import load_splits_with_progress
 
@@ -76,9 +76,7 @@ def evaluate_one(
             _log_figures(directory, evaluation.results)
             write_run_page(directory)
         if projector:
-            folder = add_projector(evaluation, measured_on, load(), out, tell)
-            shown = "the tab Projector has the codes, to turn and to search"
-            tell(next_steps(["tensorboard", "--logdir", folder], shown=shown))
+            add_projector(evaluation, measured_on, load(), out, tell)
     for name, reason in splits.replaced.items():
         tell(f"{name}: another image was taken in its place: {reason}")
     return evaluation.results

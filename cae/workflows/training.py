@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
-import math
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cae.config import ConfigError, RunConfig, expand_grid
 from cae.config.data import MemoryData
@@ -20,27 +16,14 @@ from cae.engine import determinism, start_engine
 from cae.errors import UserError
 from cae.files import check_is_text
 from cae.grid import (
-    TRIALS,
-    Arm,
-    Combination,
     Jobs,
-    Load,
     Match,
-    Shard,
-    check_plans,
-    choose_jobs,
-    find_arms,
-    find_combinations,
     match_models,
     matching_in_words,
     read_matching,
-    train_arms,
-    train_combinations,
     write_matching,
 )
-from cae.grid.runner import environment
 from cae.kinds.own_model import PARTS
-from cae.machine import this_machine
 from cae.messages import tell
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
@@ -48,7 +31,7 @@ from cae.runs.begun import as_begun, check_start, has_ended, is_done
 from cae.training.amount import Amount
 from cae.training.distribution.cluster import Cluster, find_cluster
 from cae.training.outcome import Outcome
-from cae.workflows.planning import load_splits_with_progress, memory_of_step, plan_for, resolve, with_range_stated
+from cae.workflows.planning import load_splits_with_progress, plan_for, resolve, with_range_stated
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -293,150 +276,6 @@ def decide_precision(job: TrainingJob) -> Decision:
         return decide(Training(with_range_stated(job.config, splits), plan, splits, job.directory, job.tell))
 
 
-def _with_precision(job: TrainingJob) -> TrainingJob:
-    """Decide `precision: auto` for a whole grid, on its first combination, unless it has been done."""
-    from cae.workflows.precision import read_decision, write_decision
-
-    configs = expand_grid(job.config)
-    if job.config.training.precision != "auto" or configs[0].training.precision != "auto":
-        return job
-    check_is_writable(job.experiment)
-    decision = None if job.overwrite else read_decision(job.experiment)
-    if decision is None:
-        first = replace(job, config=configs[0])
-        plan_for(first.config, job.image_shape_of(first.config.data), job.source)  # refuses what does not fit
-        decision = decide_precision(first) if job.has_what_only_this_process_has else _decide_elsewhere(first)
-    job.tell(f"{decision}; for all runs alike.")
-    write_decision(job.experiment, decision, [config.name for config in configs])
-    training = job.config.training.model_copy(update={"precision": decision.chosen})
-    return replace(job, config=job.config.model_copy(update={"training": training}))
-
-
-def _decide_elsewhere(job: TrainingJob) -> Decision:
-    """Decide in another process, whose memory is given back."""
-    from cae.workflows.precision import Decision
-
-    job.tell("Taking steps in float32 and in bfloat16, for `precision: auto`.")
-    done = subprocess.run(
-        [sys.executable, "-m", "cae.workflows.precision", job.source, job.runs_dir],
-        input=job.config.model_dump_json(),
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
-    if done.returncode:
-        said = [*done.stderr.strip().splitlines(), f"exit code {done.returncode}"][-2:][0]
-        raise UserError(f"precision: auto: steps could not be taken: {said}")
-    return Decision(**json.loads(done.stdout.splitlines()[-1]))
-
-
-def find_grid(job: TrainingJob, shard: Shard | None = None) -> list[Combination]:
-    """Find the combinations of a grid, or those of a shard, and the state of each.
-
-    Where decoders are tuned they have the values that were chosen, as far as that is done.
-
-    Raises:
-        ConfigError: models cannot be matched, or one is to be trained by several processes.
-    """
-    configs, arms = _expand(job, shard)
-    if arms:
-        configs = [config for arm in arms for config in arm.tuned()]
-    return find_combinations(configs, job.runs_dir, overwrite=job.overwrite, longer=job.resume)
-
-
-def _expand(job: TrainingJob, shard: Shard | None) -> tuple[Sequence[RunConfig], Sequence[Arm]]:
-    """The runs of a grid, or those of a shard, and the decoders that are tuned: a shard has all seeds of one."""
-    configs = job.expanded[0]
-    arms: Sequence[Arm] = find_arms(job.config, configs, job.experiment)
-    return (shard.part(configs), shard.part(arms)) if shard else (configs, arms)
-
-
-def train_grid(
-    job: TrainingJob,
-    shard: Shard | None = None,
-    *,
-    program: Callable[[Sequence[str]], int],
-    passed_on: Sequence[str] = (),
-) -> tuple[list[Path], int]:
-    """Tune the decoders of a grid, where that is wanted, and train all runs in other processes.
-
-    This process stays small. What is there already of trials and runs is kept, unless all start afresh.
-
-    Args:
-        job: with a grid.
-        shard: a part of it.
-        program: what those processes call with the words of a command line; found there by its name.
-        passed_on: options of each run's own command.
-
-    Returns:
-        The folders of those that are trained, and the exit code, as `cae.grid.train_combinations` has them; the runs
-        of a decoder that could not be tuned are not trained, and the exit code is 1.
-
-    Raises:
-        ConfigError: a model does not fit its images.
-        UserError: images are missing, or a folder cannot be written.
-    """
-
-    def train(
-        combinations: Sequence[Combination], runs_dir: Path, noun: Literal["runs", "trials"]
-    ) -> tuple[list[Path], int]:
-        pending = [combination for combination in combinations if combination.is_pending]
-        for combination in pending:
-            check_is_text(combination.directory.path)
-            check_is_writable(combination.directory.path)
-        plans = check_plans(pending, job.image_shape_of, job.source)
-        if job.has_what_only_this_process_has:
-            return _train_here(replace(job, runs_dir=runs_dir), combinations)
-        loads = [_load(job, one.config, plan) for one, plan in zip(pending, plans, strict=True)]
-        jobs = choose_jobs(job.jobs, loads, this_machine())
-        if jobs > 1:
-            job.tell(f"{jobs} {noun} side by side (--jobs 1 trains them one after another).")
-        return train_combinations(
-            combinations,
-            runs_dir,
-            program=program,
-            jobs=jobs,
-            overwrite=job.overwrite,
-            longer=job.resume,
-            passed_on=passed_on,
-            noun=noun,
-            tell=job.tell,
-        )
-
-    job = _with_precision(job)
-    _, arms = _expand(job, shard)
-    job.write_widths()
-    untuned, code = train_arms(
-        arms, lambda trials: train(trials, job.experiment / TRIALS, "trials")[1], overwrite=job.overwrite
-    )
-    if code > 1:
-        return [], code
-    if untuned:
-        job.tell(
-            f"Not tuned, so that their runs are not trained: {', '.join(arm.name for arm in untuned)}. The reasons are"
-            " above; where every trial's loss was infinite, try lower learning rates."
-        )
-    left_out = {run.name for arm in untuned for run in arm.runs}
-    combinations = [one for one in find_grid(job, shard) if one.config.name not in left_out]
-    trained, code_of_runs = train(combinations, job.runs_dir, "runs") if combinations else ([], 0)
-    return trained, max(code, code_of_runs)
-
-
-def _load(job: TrainingJob, config: RunConfig, plan: Plan) -> Load:
-    """What a run asks of the machine; nothing where it will be refused."""
-    num_images, section = job.num_training_images(config.data), config.data
-    try:
-        config = resolve(config, plan, num_images, job.source)
-    except ConfigError:
-        return Load(0.0, 0)
-    amount = Amount.of(config.training, num_images)
-    streamed = section.source in ("image_folder", "tfrecord") and section.cache != "memory"
-    images = 0 if streamed else num_images * math.prod(plan.image_shape)
-    memory = memory_of_step(config, plan, amount.batch_size).total + images
-    return Load(float(plan.macs) * amount.batch_size * amount.steps, memory)
-
-
 _PRECISION = "training.precision"
 
 
@@ -449,31 +288,6 @@ def _needs_this_process(config: RunConfig) -> bool:
     is_given = isinstance(config.data, MemoryData) or any(getattr(one, "custom", False) for one in objects)
     is_given = is_given or any(getattr(config.model, part).keras for part in PARTS)
     return is_given or bool(known_here_alone(config))
-
-
-def _train_here(job: TrainingJob, combinations: Sequence[Combination]) -> tuple[list[Path], int]:
-    """Train runs one after another in this process."""
-    trained: list[Path] = []
-    for number, combination in enumerate(combinations, start=1):
-        head = f"[{number}/{len(combinations)}] {combination.config.name}"
-        job.tell(f"{head}: {combination.reason or 'training'}")
-        if combination.is_pending:
-            one = replace(job, config=combination.config, resume=combination.intent == "resume")
-            try:
-                exit_code = train_one(one).exit_code
-            except UserError as error:
-                job.tell(f"{head}: {error}")
-                continue
-            if exit_code:
-                return trained, exit_code
-        if combination.is_pending or combination.intent == "skip":
-            trained.append(combination.directory.path)
-    return trained, int(len(trained) < len(combinations))
-
-
-def describe_tuning(job: TrainingJob, shard: Shard | None = None) -> list[str]:
-    """What is tried for each decoder of a grid, and what is chosen already; nothing where nothing is tuned."""
-    return [arm.in_words() for arm in _expand(job, shard)[1]]
 
 
 def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> None:
@@ -497,16 +311,6 @@ def _headline(config: RunConfig, plan: Plan) -> str:
         f" back; upsampling by {config.model.upsampling_kinds}; {plan.parameters:,} parameters,"
         f" {plan.macs / 1e6:,.1f} million multiply-accumulates an image."
     )
-
-
-def find_amounts(job: TrainingJob, combinations: Sequence[Combination], plans: Sequence[Plan]) -> list[Amount]:
-    """How much each combination of a grid is trained."""
-    amounts = []
-    for combination, plan in zip(combinations, plans, strict=True):
-        num_images = job.num_training_images(combination.config.data)
-        config = resolve(combination.config, plan, num_images, job.source)
-        amounts.append(Amount.of(config.training, num_images))
-    return amounts
 
 
 def amount_in_words(config: RunConfig, num_images: int) -> str:

@@ -125,6 +125,14 @@ def test_a_training_goes_on_with_the_models_of_its_run(tmp_path, data, elsewhere
     np.testing.assert_allclose(whole.history["val_loss"], losses, rtol=1e-4)
 
 
+def test_first_weights_are_never_those_of_another_model_of_the_same_layers():
+    first = own_model.keep("encoder", make_encoder())
+    own_model._kept.clear()
+    own_model.keep("encoder", make_encoder())
+    with pytest.raises(cae.UserError, match="is here with other weights than the configuration says"):
+        own_model.first_weights(first)
+
+
 def test_built_in_decoders_stand_behind_one_encoder_in_a_grid_and_get_its_number_of_stages(tmp_path):
     config = {"grid": {"model.decoder.upsampling": ["resize", "subpixel"]}, "experiment": "two"}
     result = train(tmp_path, config=config, images=IMAGES, encoder=make_encoder())

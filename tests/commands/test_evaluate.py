@@ -69,6 +69,9 @@ def test_the_files_of_an_evaluation_agree_with_one_another_and_with_numpy(traine
     folder = run / "evaluation"
     assert out.splitlines()[-1] == str(folder)
     assert f"Next: python -m cae visualize {run}\n" in run_command("evaluate", run)[2]
+    err = run_command("evaluate", run, "--projector")[2]
+    assert err.splitlines()[-3] == f"Next: tensorboard --logdir {folder / 'projector'}"
+    assert err.count("Next: ") == 1
     results = json.loads((folder / "results.json").read_text())
     rows = table(folder / "per_image.csv")
     assert results["images"] == len(rows) == 20

@@ -12,10 +12,11 @@ import yaml
 
 from cae.config import ConfigError, check_config
 from cae.machine import Machine
+from cae.workflows import grid as workflow
 from cae.workflows import precision
-from cae.workflows import training as workflow
+from cae.workflows.grid import find_grid, train_grid
 from cae.workflows.precision import STEPS, Decision, decide, judge, read_decision, take_steps
-from cae.workflows.training import TrainingJob, find_grid, train_grid
+from cae.workflows.training import TrainingJob
 
 TINY = "experiment: e\nmodel: {encoder: {filters: [4]}, bottleneck: {kind: spatial, channels: 2}}\n"
 AUTO = "training: {epochs: 1, batch_size: 64, precision: auto, deterministic: true}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -50,9 +51,9 @@ class UnpoolingKind(BlurringKind):
     def switches_wanted(self) -> Switches | None:
         return None if self.train_switches == "fixed" else Switches(shuffled=self.train_switches == "shuffled")
 
+    @abc.abstractmethod
     def unpooling(self, name: str, given: Shape, output: Shape, factor: int, pool: str) -> Upsample:
         """Plan the operation that takes the switches of a pooling."""
-        raise NotImplementedError
 
     def enlarge(self, stage: Stage) -> list[Operation]:
         name, output = f"{stage.name}_{self.kind}", (*stage.size, stage.given[2])
