@@ -230,10 +230,10 @@ def _simple_codes(comparison: Comparison) -> str:
     plain = [one.label for one in comparison.contenders if one.label in floors and not has_switches(one)]
     reaching = [label for label in plain if floors[label].margin >= 0]
     if plain and plain != [best]:
-        number = len(reaching) or "none"
+        number = {0: "none", len(plain): "all" if len(plain) > 1 else "1"}.get(len(reaching), str(len(reaching)))
         parts.append(
-            f"Of {len(plain)} {_plural('decoder', len(plain))} without switches {number}"
-            f" {'reaches' if len(reaching) == 1 else 'reach'} the strongest simple code of the same size."
+            f"Of {len(plain)} {_plural('decoder', len(plain))} without switches,"
+            f" {number} {'reaches' if len(reaching) == 1 else 'reach'} the strongest simple code of the same size."
         )
         if plain[0] != best:
             parts.append(_against_floor(comparison, plain[0]))

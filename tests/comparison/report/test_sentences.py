@@ -105,9 +105,11 @@ def test_simple_codes_are_set_against_every_decoder_without_switches_not_only_th
     changed = with_floors(comparison, {"pca": between})
     assert changed.answer.floors.keys() == {one.label for one in comparison.contenders}
     assert changed.answer.floors[third.label].margin == pytest.approx(third.metrics["psnr"].mean - between)
-    assert "Of 2 decoders without switches 1 reaches the strongest simple code" in fact(changed, "Simple codes")
+    assert "Of 2 decoders without switches, 1 reaches the strongest simple code" in fact(changed, "Simple codes")
     above = with_floors(comparison, {"pca": second.metrics["psnr"].mean + 0.2})
-    assert "Of 2 decoders without switches none reach the strongest" in fact(above, "Simple codes")
+    assert "Of 2 decoders without switches, none reach the strongest" in fact(above, "Simple codes")
+    below = with_floors(comparison, {"pca": third.metrics["psnr"].mean - 0.2})
+    assert "Of 2 decoders without switches, all reach the strongest" in fact(below, "Simple codes")
     assert f"{second.label} is 0.20 dB worse than PCA" in fact(above, "Simple codes")
     rows = Page(render_page(above, exhibits)).records("floors")
     assert [row["decoder is better by"][0] for row in rows] == ["+", "-", "-"]
