@@ -179,3 +179,45 @@ def test_a_contender_that_is_behind_on_the_common_seeds_is_not_called_better():
     [pair] = compare_pairs({"a": one, "b": other})
     assert pair.mean < 0
     assert pair.verdict == "undecided"
+
+
+@pytest.mark.parametrize(("decoders", "seeds"), [(2, 5), (3, 3), (6, 4), (10, 3)])
+def test_p_values_of_pairs_and_those_after_holm_are_the_pooled_t_tests_of_scikit_posthocs(decoders, seeds):
+    import pandas
+    import scikit_posthocs  # takes seconds, which only this test and that of ranks need
+
+    rng = np.random.default_rng(decoders)
+    residuals = rng.normal(0.0, 0.2, seeds)
+    # All scatter alike, so that no pair's own scatter is larger; no seed is that of another; means have ties.
+    means = np.sort(np.round(rng.normal(0.0, 0.3, decoders), 1))[::-1]
+    table = {str(i): mean + rng.permutation(residuals) for i, mean in enumerate(means)}
+    figures = {
+        label: {seeds * int(label) + place: np.full(7, value) for place, value in enumerate(values)}
+        for label, values in table.items()
+    }
+    long = pandas.DataFrame(table).melt()
+    oracle = {
+        adjust: scikit_posthocs.posthoc_ttest(long, "value", "variable", pool_sd=True, p_adjust=adjust)
+        for adjust in (None, "holm")
+    }
+    for pair in compare_pairs(figures):
+        assert pair.p == pytest.approx(oracle[None].loc[pair.first, pair.second], rel=1e-6)
+        assert pair.p_adjusted == pytest.approx(oracle["holm"].loc[pair.first, pair.second], rel=1e-6)
+
+
+@pytest.mark.parametrize("seeds", [3, 6])
+def test_two_decoders_are_equivalent_where_the_two_one_sided_tests_of_statsmodels_say_so(seeds):
+    from statsmodels.stats.weightstats import ttost_paired  # comes with scikit-posthocs
+
+    rng = np.random.default_rng(seeds)
+    for band in np.geomspace(0.02, 1.0, 12):
+        one, other = rng.normal(0.0, 0.05, (2, seeds))
+        p = ttost_paired(one, other, -band, band)[0]
+        [pair] = compare_pairs(
+            {
+                label: {seed: np.full(5, value) for seed, value in enumerate(values)}
+                for label, values in (("a", one), ("b", other))
+            },
+            band=band,
+        )
+        assert pair.equivalent == (p < 0.05)

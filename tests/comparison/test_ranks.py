@@ -1,6 +1,7 @@
 """Average ranks against Demsar's published example, and what is written of them."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -134,3 +135,38 @@ def test_the_command_ranks_experiments_that_were_each_compared_by_themselves(run
         code, _, err = run_command("evaluate", *arguments, "--ranks")
         assert code == 2
         assert wrong in err
+
+
+@pytest.mark.parametrize(("number", "decoders"), [(3, 3), (6, 10), (14, 4), (25, 6), (40, 2)])
+def test_average_ranks_and_who_differs_are_those_of_scikit_posthocs(number, decoders):
+    import scikit_posthocs  # takes seconds, which only this test needs
+
+    rng = np.random.default_rng(number)
+    shift, labels = np.linspace(0.0, 3.0, decoders), tuple(map(str, range(decoders)))
+    bracket = [0.0, math.inf]
+    for _ in range(12):
+        scores = np.round(rng.normal(shift, 1.0, (number, decoders)))  # whole numbers: many are equal
+        found = rank(scores, "mse", tuple(map(str, range(number))), labels)
+        order = [int(label) for label in found.decoders]
+        assert found.average == pytest.approx(pandas_ranks(scores)[order])
+        p_values = scikit_posthocs.posthoc_nemenyi_friedman(scores).to_numpy()[np.ix_(order, order)]
+        assert groups_of(found.decoders, p_values >= 0.05) == found.groups
+        apart = np.abs(np.subtract.outer(found.average, found.average))
+        bracket = [
+            max(bracket[0], apart[p_values >= 0.05].max()),
+            min(bracket[1], apart[p_values < 0.05].min(initial=math.inf)),
+        ]
+    assert bracket[0] <= found.critical_difference < bracket[1]
+
+
+def pandas_ranks(scores):
+    import pandas
+
+    return pandas.DataFrame(scores).rank(axis=1).mean().to_numpy()
+
+
+def groups_of(labels, alike):
+    """Neighbours of whom no two differ, as many as go together; alone none is a group."""
+    runs = [(a, b) for a in range(len(labels)) for b in range(a + 2, len(labels) + 1) if alike[a:b, a:b].all()]
+    widest = [(a, b) for a, b in runs if not any((c, d) != (a, b) and c <= a and b <= d for c, d in runs)]
+    return tuple(labels[a:b] for a, b in widest)
