@@ -207,7 +207,7 @@ class Tuning:
 
     Args:
         label: of the contender.
-        search: `grid`, `random` or `halving`.
+        search: `grid`, `random`, `halving` or `tpe`.
         seeds: of the trials.
         trainings: number of trials.
         epochs: of all of them together; None where each had as many as the runs.

@@ -95,10 +95,11 @@ class TuneSection(Section):
 
     values: dict[str, Values | LogRange] = {}  # noqa: RUF012, since pydantic copies it
     """Dotted keys to lists of values, or to numbers on a logarithmic scale: {low: 1.0e-4, high: 1.0e-2}."""
-    search: Literal["grid", "random", "halving"] = "grid"
-    """Every combination, `trials` drawn at random, or these weeded: the better half goes on with twice the epochs."""
+    search: Literal["grid", "random", "halving", "tpe"] = "grid"
+    """Every combination; `trials` drawn at random; these weeded (the better half goes on with twice the epochs); or
+    `trials` that Optuna proposes one after another, by what those before reached (needs `pip install optuna`)."""
     trials: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Combinations that random and halving draw; the first one is the configuration's own values where they allow."""
+    """Combinations that are drawn or proposed; the first one is the configuration's own values where they allow."""
     epochs: PositiveInt | None = None
     """Of each trial, and of the first round of halving; null for as many as the runs have."""
     seeds: Annotated[

@@ -7,7 +7,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from cae.config import RunConfig
 from cae.config.grid import arm_names, with_values
 from cae.config.problems import shown
 from cae.config.run import LogRange, TuneSection
-from cae.errors import UserError
+from cae.errors import ConfigError, UserError
 from cae.grid.combinations import Combination, find_combination
 from cae.runs import RunDirectory
 from cae.training.outcome import NOT_FINITE
@@ -60,12 +60,14 @@ class Arm:
         runs: as the grid has them.
         tune: what is tried.
         folder: of all decoders' trials.
+        judged: candidates that were found to have come to their end, so that no trial is looked at again.
     """
 
     name: str
     runs: tuple[RunConfig, ...]
     tune: TuneSection
     folder: Path
+    judged: dict[str, Candidate] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def record(self) -> Path:
@@ -73,7 +75,9 @@ class Arm:
         return self.folder / f"{self.name}.json"
 
     def rounds(self) -> list[list[Candidate]]:
-        """Look at each round's trials, as far as the rounds before are judged; only halving has more than one."""
+        """Look at each round's trials, as far as the rounds before are judged; of tpe each combination is a round."""
+        if self.tune.search == "tpe":
+            return [[one] for one in self._proposals()]
         values: list[Mapping[str, Any]] = list(self._values())
         epochs, rounds = self.tune.epochs, []
         while True:
@@ -93,8 +97,11 @@ class Arm:
 
     def in_words(self) -> str:
         """What is tried, with which budget, and what is chosen."""
-        first, best = self.rounds()[0], choose(self.rounds())
-        num_rounds, left = 1, len(first)
+        rounds = self.rounds()
+        best, number = choose(rounds), len(rounds[0])
+        num_rounds, left = 1, number
+        if self.tune.search == "tpe":
+            number = self.tune.trials or 1
         while self.tune.search == "halving" and left > 2:
             num_rounds, left = num_rounds + 1, math.ceil(left / 2)
         epochs = "as many epochs as the runs" if self.tune.epochs is None else f"{self.tune.epochs} epochs"
@@ -102,8 +109,7 @@ class Arm:
         chosen = f"chosen: {_values_in_words(best.values)}" if best else "not tuned yet"
         seeds = f"{len(self.tune.seeds)} seed{'s' * (len(self.tune.seeds) > 1)}"
         return (
-            f"tuning {self.name}: {len(first)} of {', '.join(self.tune.values)} with {seeds} and {epochs}{weeded};"
-            f" {chosen}"
+            f"tuning {self.name}: {number} of {', '.join(self.tune.values)} with {seeds} and {epochs}{weeded}; {chosen}"
         )
 
     def write_record(self, rounds: Sequence[Sequence[Candidate]]) -> None:
@@ -120,13 +126,13 @@ class Arm:
             **self.tune.model_dump(mode="json"),
             "metric": "val_psnr",
             "budget": {
-                "candidates": len(rounds[0]),
+                "candidates": sum(len(found) for found in rounds if found[0].epochs == self.tune.epochs),
                 "trainings": len(lengths),
                 "epochs": None if None in lengths else sum(length or 0 for length in lengths),
             },
             "tried": [
                 {
-                    "round": number,
+                    "round": number if self.tune.search == "halving" else 1,
                     "values": dict(one.values),
                     "epochs": one.epochs,
                     "val_psnr": list(one.scores),
@@ -142,8 +148,14 @@ class Arm:
         write_json(self.record, record)
 
     def _candidate(self, values: Mapping[str, Any], epochs: int | None) -> Candidate:
+        key = json.dumps([dict(values), epochs], sort_keys=True)
+        if key in self.judged:
+            return self.judged[key]
         trials = tuple(self._trial(values, epochs, seed) for seed in self.tune.seeds)
-        return Candidate(values, epochs, trials, tuple(itertools.chain(*map(_scores, trials))))
+        found = Candidate(values, epochs, trials, tuple(itertools.chain(*map(_scores, trials))))
+        if _is_judged([found]):
+            self.judged[key] = found
+        return found
 
     def _trial(self, values: Mapping[str, Any], epochs: int | None, seed: int) -> Combination:
         length = {} if epochs is None else {"training.epochs": epochs}
@@ -163,9 +175,43 @@ class Arm:
         different = {json.dumps(draw, sort_keys=True): draw for draw in draws}
         yield from itertools.islice(different.values(), self.tune.trials)
 
+    def _proposals(self) -> Iterator[Candidate]:
+        """Yield what Optuna proposes, each when those before are judged; asked again, it proposes the same."""
+        optuna, number = import_optuna(), self.tune.trials or 1
+        # Without results yet, the first are the same for every decoder.
+        seed = self._random().getrandbits(32)
+        sampler = optuna.samplers.TPESampler(n_startup_trials=max(2, min(10, number // 3)), seed=seed)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        own: Mapping[str, Any] | None = next(self._own_values(), None)
+        if own is not None:
+            study.enqueue_trial({key: _place(value, self.tune.values[key]) for key, value in own.items()})
+        found: dict[str, Candidate] = {}
+        for _ in range(20 * number):  # some come up twice
+            trial = study.ask()
+            proposed: Mapping[str, Any] = {
+                key: _proposed(trial, key, values) for key, values in self.tune.values.items()
+            }
+            proposed, own = (proposed if own is None else own), None
+            text = json.dumps(proposed, sort_keys=True)
+            if text not in found:
+                if len(found) == number:
+                    return
+                found[text] = self._candidate(proposed, self.tune.epochs)
+                yield found[text]
+            if not _is_judged([found[text]]):
+                return
+            mean = found[text].mean
+            if math.isfinite(mean):
+                study.tell(trial, mean)
+            else:
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)  # which counts as the worst
+
+    def _random(self) -> random.Random:
+        return random.Random(json.dumps(self.tune.model_dump(mode="json", include={"values"}), sort_keys=True))
+
     def _draws(self) -> Iterator[dict[str, Any]]:
         lists = [values for values in self.tune.values.values() if not isinstance(values, LogRange)]
-        rng = random.Random(json.dumps(self.tune.model_dump(mode="json", include={"values"}), sort_keys=True))
+        rng = self._random()
         number = 20 * (self.tune.trials or 1)  # some come up twice
         if len(lists) == len(self.tune.values) and math.prod(map(len, lists)) <= number:
             every = list(itertools.product(*lists))
@@ -197,6 +243,36 @@ class Arm:
         return with_values(self.runs[0], values) == self.runs[0]
 
 
+def import_optuna() -> Any:
+    """Import what proposes values for `search: tpe`, which the program does without otherwise.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ConfigError(
+            "tune.search: tpe needs the package optuna, which is not installed: `pip install optuna`, or use"
+            " search: random or halving."
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _place(value: Any, values: Sequence[Any] | LogRange) -> float:
+    """Where a value stands: in a list, or as a share of the way from one end of a range to the other."""
+    if isinstance(values, LogRange):
+        return math.log(value / values.low) / math.log(values.high / values.low)
+    return values.index(value)
+
+
+def _proposed(trial: Any, key: str, values: Sequence[Any] | LogRange) -> Any:
+    if isinstance(values, LogRange):
+        return values.at(trial.suggest_float(key, 0.0, 1.0))
+    return values[trial.suggest_categorical(key, range(len(values)))]
+
+
 def find_arms(config: RunConfig, runs: Sequence[RunConfig], experiment: Path) -> list[Arm]:
     """Put the runs of a grid together that are tuned together; none where nothing is to be tuned.
 
@@ -219,8 +295,9 @@ def _values_in_words(values: Mapping[str, Any]) -> str:
 
 
 def choose(rounds: Sequence[Sequence[Candidate]]) -> Candidate | None:
-    """The best candidate of the last round; None while trials are missing, or if none has a finite loss."""
-    best = max(rounds[-1], key=lambda one: one.mean) if _is_judged(rounds[-1]) else None
+    """The best of those trained longest; None while trials are missing, or if none has a finite loss."""
+    longest = [one for found in rounds for one in found if one.epochs == rounds[-1][0].epochs]
+    best = max(longest, key=lambda one: one.mean) if _is_judged(longest) else None
     return best if best and math.isfinite(best.mean) else None
 
 
@@ -251,6 +328,8 @@ def train_arms(
         trials = [trial for one in found for trial in one.trials if overwrite or not list(_scores(trial))]
         if trials and (code := train(trials)) > 1:
             return list(arms), code
+        for arm in arms if overwrite else ():
+            arm.judged.clear()
         rounds = [arm.rounds() for arm in arms]
     for arm, of_arm in zip(arms, rounds, strict=True):
         if _is_judged(of_arm[-1]):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import pytest
 
@@ -136,6 +137,54 @@ def test_halving_lets_the_better_half_go_on_with_twice_the_epochs_and_all_decode
         best = max(record["tried"][-2:], key=lambda one: one["mean"])
         assert record["chosen"] == best["values"]
     assert [one["values"] for one in found[0]["tried"][:5]] == [one["values"] for one in found[1]["tried"][:5]]
+
+
+def test_optuna_proposes_by_what_was_reached_and_a_grid_that_is_killed_leaves_the_same_record(
+    trained, write_config, run_command, tmp_path, monkeypatch
+):
+    pytest.importorskip("optuna")
+    values = "{training.optimizer.learning_rate: {low: 1.0e-6, high: 1.0e2}, model.encoder.activation: [relu, gelu]}"
+    tune = f"values: {values}, search: tpe, trials: 14, epochs: 2"
+    config, whole, killed = write_config(TEXT % tune), tmp_path / "whole", tmp_path / "killed"
+    reached = trained.psnr
+    trained.psnr = lambda config: None if config.training.optimizer.learning_rate > 10 else reached(config)
+    code, _, err = run_command("train", config, "--runs-dir", whole, "--jobs", 1)
+    assert code == 0, err
+    for record in records(whole).values():
+        assert record["budget"] == {"candidates": 14, "trainings": 14, "epochs": 28}
+        tried = [one["values"] for one in record["tried"]]
+        assert tried[0] == {"training.optimizer.learning_rate": 0.01, "model.encoder.activation": "relu"}
+        assert {one["round"] for one in record["tried"]} == {1}
+        assert len({json.dumps(one) for one in tried}) == 14
+        best = 0.1 if record["decoder"].startswith("resize") else 0.001
+        off = [abs(math.log10(one["training.optimizer.learning_rate"] / best)) for one in tried]
+        assert sum(off[-7:]) < sum(off[:7])  # nearer, once there is something to go by
+        means = [one["mean"] for one in record["tried"] if one["mean"] is not None]
+        assert record["chosen"] == next(one["values"] for one in record["tried"] if one["mean"] == max(means))
+    train, left = runner.Children.train, [6]
+
+    def die(children, arguments):
+        left[0] -= 1
+        if not left[0]:
+            raise Killed
+        return train(children, arguments)
+
+    monkeypatch.setattr(runner.Children, "train", die)
+    with pytest.raises(Killed):
+        main(["train", str(config), "--runs-dir", str(killed), "--jobs", "1"])
+    assert records(killed) == {}
+    trained.clear()
+    assert run_command("train", config, "--runs-dir", killed, "--jobs", 1)[0] == 0
+    assert records(killed) == records(whole)
+    assert len(trained) == 2 * 14 + 4 - 5
+
+
+def test_a_search_that_needs_optuna_says_how_to_get_it(write_config, run_command, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    tune = "values: {training.batch_size: [8, 16, 32]}, search: tpe, trials: 2"
+    code, _, err = run_command("train", write_config(TEXT % tune), "--runs-dir", tmp_path / "runs", "--dry-run")
+    assert code == 2
+    assert "`pip install optuna`, or use search: random or halving" in err
 
 
 def test_shards_divide_decoders_and_budgets_share_trials_that_have_epochs_of_their_own(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -198,15 +199,21 @@ def best_of(values: Sequence[float | None]) -> list[float]:
 
 def draw_tuning(comparison: Comparison) -> Drawn | None:
     """Draw the best that is expected of k combinations for each decoder; None where nothing was tuned."""
-    curves = {one.label: best_of([tried.mean for tried in one.first_round]) for one in comparison.tuning}
-    lines = {label: list(enumerate(curve, start=1)) for label, curve in curves.items() if curve}
+    lines = {}
+    for one in comparison.tuning:
+        means = [tried.mean for tried in one.first_round]
+        in_order = one.search == "tpe"  # each proposed by those before, so that another order is not to be had
+        best = itertools.accumulate((-math.inf if mean is None else mean for mean in means), max)
+        curve = best if in_order else best_of(means)
+        if points := [(k, value) for k, value in enumerate(curve, start=1) if math.isfinite(value)]:
+            lines[one.label] = points
     return _draw(
         comparison,
         lines,
         ("combinations tried", "best validation PSNR (dB)"),
         lambda axes: axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1)),
         "Best of k: the validation PSNR that is expected of the best of so many combinations, drawn at random from"
-        " those that were tried with the same budget.",
+        " those that were tried with the same budget; with search: tpe the best until then, in the order of trials.",
     )
 
 
