@@ -162,15 +162,17 @@ def _problem(job: _Job, found: Match, word: str) -> str | None:
 
 
 def matching_in_words(word: str, found: Mapping[str, Match], channels: int) -> list[str]:
-    """A line for each run whose widths were changed, with what is doubtful about it."""
+    """A line for each decoder whose widths were changed, with what is doubtful about it."""
     lines = []
-    for name, one in found.items():
+    for one in dict.fromkeys(found.values()):
         if one.filters != one.own:
+            first, *others = (name for name, other in found.items() if other == one)
+            more = f" and {len(others)} more run{'s' * (len(others) > 1)}" if others else ""
             amounts = f"{one.amount:,.4g} {UNITS[word]}, wanted {one.wanted:,.4g}" if word == "time" else ""
             amounts = amounts or f"{one.amount:,.0f} {UNITS[word]}, wanted {one.wanted:,.0f}"
             doubt = narrow_map(one.own, one.filters, channels)
             lines.append(
-                f"match: {word}: {name}: filters {list(one.own)} to {list(one.filters)}: {amounts}."
+                f"match: {word}: {first}{more}: filters {list(one.own)} to {list(one.filters)}: {amounts}."
                 f"{f' Warning: {doubt}.' if doubt else ''}"
             )
     return lines

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cae.grid.runner import compute_elsewhere
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from cae.config.model import ModelSection
 
 HOW = (
-    "Median time of a training step on random images, 10 calls of 5 steps each after 3 steps to warm up, all models in"
-    " one process; 64 images a step where training.batch_size is auto. A decoder's widths are all times one factor,"
-    " found by at most 5 such measurements; within 5% is near enough."
+    "Median time of a training step on random images, 10 calls of 5 steps each after 3 steps to warm up, in turn with"
+    " calls of the model whose time is wanted, in one process; 64 images a step where training.batch_size is auto. A"
+    " decoder's widths are all times one factor, found by at most 5 such measurements; within 5% is near enough."
 )
 _CALLS, _STEPS_A_CALL, _WARM_UP, _AUTO_BATCH = 10, 5, 3, 64
 _MOST_TRIES, _NEAR_ENOUGH = 5, 0.05
@@ -61,31 +62,46 @@ def match_times(models: Sequence[TimedModel]) -> list[Timed]:
     return [(tuple(filters), seconds, wanted) for filters, seconds, wanted in found]
 
 
-def match_time(section: ModelSection, channels: int, wanted: float, measure: Callable[[ModelSection], float]) -> Timed:
+def match_time(section: ModelSection, channels: int, measure: Callable[[ModelSection], tuple[float, float]]) -> Timed:
     """Scale a decoder's widths until a step takes as long as is wanted, as near as a few measurements come.
 
     Args:
         section: the `model` section.
         channels: of the image.
-        wanted: seconds.
-        measure: seconds that a step of a model takes.
+        measure: seconds that a step of a model takes, and those that are wanted, measured at the same time: what else
+            the machine does makes both longer.
     """
     widths, filters = Widths(section, channels), tuple(section.decoder_outputs)
-    scale, measured = 1.0, dict[tuple[int, ...], float]()
+    scale, measured = 1.0, dict[tuple[int, ...], tuple[float, float]]()
     while filters not in measured and len(measured) < _MOST_TRIES:
-        measured[filters] = seconds = measure(with_filters(section, filters))
+        measured[filters] = seconds, wanted = measure(with_filters(section, filters))
         if abs(seconds - wanted) <= _NEAR_ENOUGH * wanted:
             break
         # Times grow with the width, or with its square.
         scale *= (wanted / seconds) ** 0.7
         filters = widths.times(scale)
-    best = min(measured, key=lambda one: abs(measured[one] - wanted))
-    return best, measured[best], wanted
+    best = min(measured, key=lambda one: abs(measured[one][0] / measured[one][1] - 1))
+    return best, *measured[best]
 
 
-def seconds_a_step(section: ModelSection, timed: TimedModel) -> float:
-    """Measure a model's training step as `HOW` says; starts TensorFlow."""
-    import keras
+# Takes so many steps, and tells the seconds of one.
+_Take = Callable[[int], float]
+
+
+def seconds_a_step(one: _Take, first: _Take) -> tuple[float, float]:
+    """Measure two models' training steps in turn, as `HOW` says: the second's is its median, the other's in proportion.
+
+    >>> takes = iter([1.0, 2.0, 1.1, 2.2, 3.0, 6.0, *[1.0, 2.0] * 7])  # the machine was busy for a while
+    >>> seconds_a_step(lambda number: next(takes), lambda number: next(takes))
+    (1.0, 2.0)
+    """
+    both = [(one(_STEPS_A_CALL), first(_STEPS_A_CALL)) for _ in range(_CALLS)]
+    wanted = statistics.median(seconds for _, seconds in both)
+    return wanted * statistics.median(seconds / other for seconds, other in both), wanted
+
+
+def make_steps(section: ModelSection, timed: TimedModel) -> _Take:
+    """Build a model that takes training steps on random images; it has warmed up. Starts TensorFlow."""
     import tensorflow as tf
 
     from cae.config import check_config
@@ -124,9 +140,11 @@ def seconds_a_step(section: ModelSection, timed: TimedModel) -> float:
         return (time.perf_counter() - started) / number
 
     take(_WARM_UP)
-    median = statistics.median(take(_STEPS_A_CALL) for _ in range(_CALLS))
-    keras.backend.clear_session()
-    return median
+    return take
+
+
+def _measure(section: ModelSection, timed: TimedModel, first: _Take) -> tuple[float, float]:
+    return seconds_a_step(make_steps(section, timed), first)
 
 
 def _main() -> None:
@@ -134,20 +152,20 @@ def _main() -> None:
     from cae.engine import start_engine
 
     start_engine()
-    wanted: dict[str, float] = {}
-    found = []
+    firsts: dict[str, _Take] = {}
+    found: list[Timed] = []
     for values in json.load(sys.stdin):
         timed = TimedModel(**{**values, "shape": tuple(values["shape"])})
         section, first = (ModelSection.model_validate_json(json.dumps(one)) for one in (timed.model, timed.first))
         key = json.dumps({**values, "model": None})
-        if key not in wanted:
-            wanted[key] = seconds_a_step(first, timed)
+        if key not in firsts:
+            firsts[key] = make_steps(first, timed)
+        take_first = firsts[key]
         if section == first:
-            found.append((tuple(section.decoder_outputs), wanted[key], wanted[key]))
+            seconds = statistics.median(take_first(_STEPS_A_CALL) for _ in range(_CALLS))
+            found.append((tuple(section.decoder_outputs), seconds, seconds))
         else:
-            found.append(
-                match_time(section, timed.shape[2], wanted[key], lambda one, timed=timed: seconds_a_step(one, timed))  # type: ignore[misc]
-            )
+            found.append(match_time(section, timed.shape[2], partial(_measure, timed=timed, first=take_first)))
     print(json.dumps(found))
 
 
