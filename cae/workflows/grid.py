@@ -21,6 +21,7 @@ from cae.grid import (
     choose_jobs,
     find_arms,
     find_combinations,
+    read_matching,
     train_arms,
     train_combinations,
 )
@@ -52,6 +53,12 @@ def find_grid(job: TrainingJob, shard: Shard | None = None) -> list[Combination]
 
 def _expand(job: TrainingJob, shard: Shard | None) -> tuple[Sequence[RunConfig], Sequence[Arm]]:
     """The runs of a grid, or those of a shard, and the decoders that are tuned: a shard has all seeds of one."""
+    is_timed = job.config.match == "time" and shard is not None and shard.count > 1
+    if is_timed and (job.overwrite or not read_matching(job.experiment, "time")):
+        raise ConfigError(
+            f"{job.source}: match: time: each shard would measure times of its own. Let `python -m cae protocol"
+            f" {job.source}` measure them once for all, and leave --overwrite away."
+        )
     configs = job.expanded[0]
     arms: Sequence[Arm] = find_arms(job.config, configs, job.experiment)
     return (shard.part(configs), shard.part(arms)) if shard else (configs, arms)

@@ -286,6 +286,48 @@ def test_matched_runs_have_equal_parameters_and_their_widths_stand_in_their_conf
     assert err.count("finished already") == 2
 
 
+def test_a_grid_matched_by_time_that_is_killed_goes_on_with_the_widths_that_were_measured_first(
+    grid, tmp_path, monkeypatch
+):
+    measured, trained, kills = [], {}, [True]
+
+    class Killed(BaseException):
+        """What ends a process at once."""
+
+    def match_times(models):
+        """Times come out otherwise every time."""
+        if models:
+            measured.append(len(models))
+        narrow = (8 - len(measured), 4)
+        return [((8, 8) if one.model == one.first else narrow, 0.02, 0.02) for one in models]
+
+    def train(children, arguments):
+        if len(trained) == 2 and kills:
+            raise Killed(kills.pop())
+        path = Path(arguments[0])
+        trained[path.stem] = yaml.safe_load(path.read_text())["model"]["decoder"]["filters"]
+        return 1  # as good as begun
+
+    monkeypatch.setattr("cae.grid.matching.match_times", match_times)
+    monkeypatch.setattr(Children, "train", train)
+    entries = "model.decoder.upsampling: [resize, subpixel], seed: [0, 1], training.epochs: [1, 2]"
+    matched = ("match=time", "model.encoder.filters=[8, 16]", "--jobs", "1")
+    code, _, err = grid(entries, *matched, "--shard", "1/2")
+    assert (code, "python -m cae protocol" in err, measured) == (2, True, [])
+    with pytest.raises(Killed):
+        grid(entries, *matched)
+    _, _, err = grid(entries, *matched)
+    assert measured == [2]
+    assert len(trained) == 8
+    assert {name.split(",")[0]: filters for name, filters in trained.items()} == {"resize": None, "subpixel": [7, 4]}
+    assert "filters [8, 8] to [7, 4]: 0.02 seconds a step, wanted 0.02. Warning: its last map has 4 channels" in err
+    record = json.loads((tmp_path / "runs" / "e" / "matching.json").read_text())
+    assert {tuple(one["filters"]) for one in record["runs"].values()} == {(8, 8), (7, 4)}
+    assert "in turn with calls of the model whose time is wanted" in record["how"]
+    grid(entries, *matched, "--shard", "1/2")
+    assert measured == [2]
+
+
 def test_a_match_that_no_width_reaches_is_told_before_anything_is_trained(grid, tmp_path):
     kinds = "model.decoder.upsampling: [resize, {kind: conv_transpose, kernel_size: 31}]"
     code, names, err = grid(kinds, "--set", "match=parameters")
