@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from cae.commands.arguments.parser import CommandParser, Parser
-from cae.engine import restart_with_huge_pages
+from cae.engine import restart_with_huge_pages, start_quickly
 from cae.errors import ConfigError, UserError
 from cae.files import not_text
 from cae.messages import messages_stream, only_warnings, results_stream, tell
@@ -99,6 +99,7 @@ def _run(arguments: Sequence[str]) -> int:
     for number in stop_signals():
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
+    start_quickly()
     is_debug = False
     arguments = command_first(arguments)
     try:

@@ -149,8 +149,9 @@ def _measure(section: ModelSection, timed: TimedModel, first: _Take) -> tuple[fl
 
 def _main() -> None:
     from cae.config.model import ModelSection
-    from cae.engine import start_engine
+    from cae.engine import start_engine, start_quickly
 
+    start_quickly()
     start_engine()
     firsts: dict[str, _Take] = {}
     found: list[Timed] = []

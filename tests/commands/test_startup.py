@@ -74,3 +74,17 @@ def test_describe_opens_a_header_without_what_trains(write_config):
     code, names = imported("describe", write_config())
     assert code == 0
     assert not {"tensorflow", "keras", "tensorboard", "matplotlib", "scipy"} & set(names)
+
+
+def test_a_command_s_keras_does_not_import_what_only_its_plots_frames_and_wrappers_need():
+    program = (
+        "import sys\n"
+        "from cae.commands.main import main\n"
+        "main(['list', 'kinds'])\n"
+        "from cae.engine import start_engine\n"
+        "start_engine()\n"
+        "print(*sorted({'keras', 'IPython', 'matplotlib', 'pandas', 'sklearn'} & set(sys.modules)))\n"
+        "import matplotlib.pyplot, sklearn.neighbors\n"
+    )
+    code, out, err = run_process("-c", program)
+    assert (code, out.splitlines()[-1:]) == (0, ["keras"]), err
