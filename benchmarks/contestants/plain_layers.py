@@ -171,25 +171,26 @@ class Bands(keras.layers.Layer):
         return tf.nn.depth_to_space(tf.concat(above + below, -1), 2)
 
 
-def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any:
-    """One decoder stage: twice the height and width, a convolution and ReLU.
+def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any, activation: str = "relu") -> Any:
+    """One decoder stage: twice the height and width, a convolution and its activation.
 
     Args:
         x: Keras tensor (batch, height, width, channels).
         kind: a key of `benchmarks.models.KINDS`.
         filters: channels to give.
         switches: what the stage's pooling recorded, for kinds of `POOLINGS`.
+        activation: Keras' name.
     """
     layers = keras.layers
     if kind == "conv_transpose_3_blur":
-        return layers.ReLU()(Blur()(layers.Conv2DTranspose(filters, 3, strides=2, padding="same")(x)))
+        return layers.Activation(activation)(Blur()(layers.Conv2DTranspose(filters, 3, strides=2, padding="same")(x)))
     if kind.startswith("conv_transpose"):
         size = int(kind[-1])
-        return layers.Conv2DTranspose(filters, size, strides=2, padding="same", activation="relu")(x)
+        return layers.Conv2DTranspose(filters, size, strides=2, padding="same", activation=activation)(x)
     if kind == "subpixel":
-        return DepthToSpace()(layers.Conv2D(4 * filters, 3, padding="same", activation="relu")(x))
+        return DepthToSpace()(layers.Conv2D(4 * filters, 3, padding="same", activation=activation)(x))
     if kind == "haar":
-        return layers.ReLU()(Bands()(layers.Conv2D(4 * filters, 3, padding="same")(x)))
+        return layers.Activation(activation)(Bands()(layers.Conv2D(4 * filters, 3, padding="same")(x)))
     if kind == "max_unpool":
         x = ScatterUnpooling()([x, switches])
     elif kind == "max_unpool_per_place":
@@ -208,4 +209,4 @@ def upsample_and_convolve(x: Any, kind: str, filters: int, switches: Any) -> Any
         x = Sampling()([x, layers.Conv2D(8, 1)(x)])
     else:
         x = layers.UpSampling2D(interpolation=kind.removeprefix("resize_"))(x)
-    return layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+    return layers.Conv2D(filters, 3, padding="same", activation=activation)(x)
