@@ -1,10 +1,11 @@
 """Make the table and the picture of `docs/zoo.md` again, from the figures of trained runs.
 
-    python -m docs.zoo                                        # the page, from docs/zoo/results.json
-    python -m docs.zoo add configs/x.yaml RUN [KEY=VALUE...]  # a trained and evaluated run, into docs/zoo/results.json
-    python -m docs.zoo commands                               # what trains and evaluates each of them
+    python -m docs.zoo                                           # the page, from docs/zoo/results.json
+    python -m docs.zoo add configs/x.yaml RUN... [KEY=VALUE...]  # trained and evaluated, into docs/zoo/results.json
+    python -m docs.zoo commands                                  # what trains and evaluates each of them
 
-KEY=VALUE are the settings with which the run was trained, where they differ from the file's.
+KEY=VALUE are the settings with which the run was trained, where they differ from the file's. Several runs are one model
+from several seeds: the table has the first, a line under it what all reached.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy import stats
 
 from docs.zoo import ablation
 
@@ -39,15 +42,16 @@ FLOORS = {
 }
 
 
-def read(run: Path, file: str, words: Sequence[str]) -> dict[str, Any]:
-    """What the page says of a run.
+def read(runs: Sequence[Path], file: str, words: Sequence[str]) -> dict[str, Any]:
+    """What the page says of a model.
 
     Args:
-        run: folder of a run that `evaluate.py` measured.
+        runs: folders of runs that `evaluate.py` measured, which differ by their seed alone; the first is described.
         file: the configuration's path from the repository's root.
         words: KEY=VALUE of the command line, without those that only say where images and runs are.
     """
-    results = json.loads((run / "evaluation" / "results.json").read_text(encoding="utf-8"))
+    run = runs[0]
+    results, *others = (json.loads((one / "evaluation" / "results.json").read_text(encoding="utf-8")) for one in runs)
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     floors = {name: results[part][key]["psnr"] for (part, key), name in FLOORS.items() if key in results[part]}
@@ -58,6 +62,7 @@ def read(run: Path, file: str, words: Sequence[str]) -> dict[str, Any]:
         "values": results["code"]["values"],
         "switch_bits": results["code"]["switch_bits"],
         "psnr": results["psnr"],
+        "psnr_of_other_seeds": [one["psnr"] for one in others],
         "ssim": results["ssim"],
         "parameters": summary["parameters"],
         "macs": summary["macs_per_image"],
@@ -94,6 +99,21 @@ def table(records: dict[str, dict[str, Any]]) -> str:
             f"{record['minutes']:.0f}" if record["minutes"] >= 10 else f"{record['minutes']:.1f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def seeds_in_words(records: dict[str, dict[str, Any]]) -> str:
+    """What models reached that were trained from several seeds."""
+    lines = []
+    for name, record in sorted(records.items()):
+        if others := record.get("psnr_of_other_seeds"):
+            every = [record["psnr"], *others]
+            low, high = stats.t.interval(0.95, len(every) - 1, np.mean(every), stats.sem(every))
+            shown = ", ".join(f"{psnr:.2f}" for psnr in every)
+            lines.append(
+                f"- {name} from {len(every)} seeds: {shown} dB; mean {np.mean(every):.2f} dB, 95% interval {low:.2f} to"
+                f" {high:.2f} dB (Student's t)"
+            )
     return "\n".join(lines)
 
 
@@ -141,7 +161,8 @@ def with_table(page: str, records: dict[str, dict[str, Any]]) -> str:
     """The page, with what stands between its marks made again."""
     records = of_models(records)
     commands = "\n".join(f"- {name}: `{command(record)}`" for name, record in sorted(records.items()))
-    page = _between(page, BEGIN, END, f"{table(records)}\n\n{commands}")
+    told = [table(records), seeds_in_words(records), commands]
+    page = _between(page, BEGIN, END, "\n\n".join(filter(None, told)))
     arms = json.loads(ablation.RECORD.read_text(encoding="utf-8"))
     told = textwrap.fill(ablation.epochs_in_words(arms), 118)
     return _between(page, ABLATION_BEGIN, ABLATION_END, f"{ablation.table(arms)}\n\n{told}")
@@ -156,8 +177,9 @@ def main(arguments: Sequence[str]) -> None:
     """Do what the command line says; see above."""
     records = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
     if arguments and arguments[0] == "add":
-        run = Path(arguments[2])
-        records[f"{run.parent.name}/{run.name}"] = read(run, arguments[1], arguments[3:])
+        runs = [Path(word) for word in arguments[2:] if "=" not in word]
+        name = f"{runs[0].parent.name}/{runs[0].name}"
+        records[name] = read(runs, arguments[1], [word for word in arguments[2:] if "=" in word])
         RECORD.write_text(json.dumps(dict(sorted(records.items())), indent=1) + "\n", encoding="utf-8")
     if arguments and arguments[0] == "commands":
         for name, record in records.items():
