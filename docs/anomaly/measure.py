@@ -6,6 +6,7 @@
 
 FOLDER holds train/CLASS/ and test/CLASS/ of CIFAR-10, or what `python -m docs.anomaly.surfaces` writes. Each writes
 docs/anomaly/NAME.json: AUROC of all test images that are not normal against those that are, by normal class and score.
+What the file holds already is not measured again: started anew, the command goes on; delete the file to begin afresh.
 """
 
 from __future__ import annotations
@@ -110,11 +111,13 @@ def main() -> None:
     parser.add_argument("what", choices=("fashion_mnist", "cifar10", "surfaces"))
     parser.add_argument("folder", nargs="?", default="")
     options = parser.parse_args()
+    results = Path(__file__).with_name(f"{options.what}.json")
+    found = json.loads(results.read_text()) if results.exists() else {}
     with tempfile.TemporaryDirectory() as runs_dir:
-        found = {}
         for name, config, overrides in runs(options.what, options.folder):
-            found[name] = measure(name, config, overrides, runs_dir)
-            Path(__file__).with_name(f"{options.what}.json").write_text(json.dumps(found, indent=1) + "\n")
+            if name not in found:
+                found[name] = measure(name, config, overrides, runs_dir)
+                results.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
