@@ -184,8 +184,10 @@ def write_decision(experiment: Path, decision: Decision, runs: Iterable[str]) ->
 
 def _main() -> None:
     from cae.config import check_config
+    from cae.engine import start_quickly
     from cae.workflows.training import TrainingJob, decide_precision
 
+    start_quickly()
     job = TrainingJob(check_config(json.load(sys.stdin)), Path(sys.argv[1]), Path(sys.argv[2]), tell=lambda line: None)
     print(json.dumps(asdict(decide_precision(job))))
 
