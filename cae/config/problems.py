@@ -353,10 +353,13 @@ def _unknown_key(data: Any, path: Path) -> str:
 
 
 def _without_effect(key: str, options: Options, owners: list[str], siblings: Any) -> str:
-    """Say for which other choice a key is."""
+    """Say for which other choice a key is, or where the same choice has it."""
     usual = "" if options.by in siblings else " (the default)"
-    chosen = f"{options.by}: {options.chosen(siblings)}{usual}"
-    return f"{key} has no effect with {chosen}; it belongs to {in_words(owners)}"
+    word, known = options.chosen(siblings), root_shape()
+    sections = {place: known.at(tuple(place.split(".")[:-1])) for place in known.places_of(key)}
+    meant = [place for place, at in sections.items() if at and at.options and word in at.options.owners(key)]
+    instead = f"did you mean {' or '.join(meant)}? Here " if meant else ""
+    return f"{key} has no effect with {options.by}: {word}{usual}; {instead}it belongs to {in_words(owners)}"
 
 
 def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | None:

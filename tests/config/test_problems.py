@@ -147,6 +147,10 @@ def only(lines):
         ("model: {encoder: {downsampling: {kind: strided_conv, pool_size: 2}}}",
          "1:54: model.encoder.downsampling.pool_size: pool_size has no effect with kind: strided_conv; "
          "it belongs to max_pool, average_pool, space_to_depth and learned_indices"),
+        ("model: {encoder: {downsampling: learned_indices}, decoder: {upsampling: {kind: learned_indices, "
+         "switches: per_place}}}",
+         "1:97: model.decoder.upsampling.switches: switches has no effect with kind: learned_indices; "
+         "did you mean model.encoder.downsampling.switches? Here it belongs to max_unpool"),
         ("data: {fit: crop}", "1:8: data.fit: fit has no effect with source: bundled (the default); "
          "it belongs to image_folder and tfrecord"),
         ("training: {optimizer: {name: sgd, beta_1: 0.5}}",
