@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from cae.layers.windows import Size, crop, height_and_width, restored_size, whole_number
+from cae.layers.windows import Size, crop, height_and_width, neighbours, restored_size, whole_number
 
 
 @keras.saving.register_keras_serializable(package="cae")
@@ -84,9 +84,7 @@ class Carafe2D(keras.layers.Layer):
         _, height, width, channels = ops.shape(inputs)
         taps = ops.reshape(self.encode(self.compress(inputs)), (-1, height, width, factor**2, side**2))
         padded = ops.pad(inputs, [[0, 0], [more, more], [more, more], [0, 0]])
-        places = [(row, column) for row in range(side) for column in range(side)]
-        neighbours = ops.stack([padded[:, a : a + height, b : b + width] for a, b in places], axis=3)
-        pixels = ops.matmul(ops.softmax(taps, axis=-1), neighbours)  # [N, H, W, factor^2, C]
+        pixels = ops.matmul(ops.softmax(taps, axis=-1), neighbours(padded, side))  # [N, H, W, factor^2, C]
         squares = ops.reshape(pixels, (-1, height, width, factor, factor, channels))
         rows = ops.transpose(squares, (0, 1, 3, 2, 4, 5))
         return crop(ops.reshape(rows, (-1, height * factor, width * factor, channels)), self.output_size)

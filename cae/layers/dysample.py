@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cae.layers.windows import Size, crop, height_and_width, restored_size, whole_number
+from cae.layers.windows import Size, crop, height_and_width, neighbours, restored_size, whole_number
 
 
 @keras.saving.register_keras_serializable(package="cae")
@@ -97,8 +97,7 @@ class DySample2D(keras.layers.Layer):
         column_weights = _tents(columns + ops.cast(np.tile(phase, groups * factor), rows.dtype))
         weights = ops.stack([row * column for row in row_weights for column in column_weights], axis=4)
         padded = _repeat_border(_repeat_border(inputs, 1), 2)
-        neighbours = [padded[:, a : a + height, b : b + width] for a in range(3) for b in range(3)]
-        by_group = ops.reshape(ops.stack(neighbours, axis=3), (-1, 9, groups, channels // groups))
+        by_group = ops.reshape(neighbours(padded, 3), (-1, 9, groups, channels // groups))
         values = ops.reshape(ops.transpose(by_group, (0, 2, 1, 3)), (-1, 9, channels // groups))
         pixels = ops.matmul(ops.reshape(weights, (-1, factor**2, 9)), values)  # of each place and group
         together = ops.transpose(ops.reshape(pixels, (-1, groups, factor**2, channels // groups)), (0, 2, 1, 3))

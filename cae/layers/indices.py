@@ -94,7 +94,7 @@ class IndexedPooling2D(keras.layers.Layer):
     def find(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the pooled values, and their indices."""
         options = {"pool_size": self.pool_size, "is_hard": self.indices == "hard", "switches_of": self.switches}
-        return _recomputed(_pool, inputs, self.kernel, **options)
+        return _with_gradient(_pool, _pool_gradient, inputs, self.kernel, **options)
 
     def score(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return the score of each pixel, of which hard indices choose the largest: of the indices' shape."""
@@ -157,7 +157,7 @@ class IndexedUnpooling2D(keras.layers.Layer):
         """Return the enlarged maps."""
         values, indices = inputs
         self.compute_output_shape((values.shape, indices.shape))
-        return _recomputed(_unpool, values, indices, pool_size=self.pool_size)
+        return _with_gradient(_unpool, _unpool_gradient, values, indices, pool_size=self.pool_size)
 
     def top_left(self, shape: Shape) -> tf.Tensor:
         """Return indices that put values of this shape, with a batch size, to the top-left of their windows."""
@@ -227,20 +227,48 @@ def _scores(inputs: tf.Tensor, kernel: tf.Tensor, pool_size: int, switches_of: S
     return tf.where(is_real, scores, tf.constant(-float("inf"), inputs.dtype))
 
 
-def _pool(
-    inputs: tf.Tensor, kernel: tf.Tensor, pool_size: int, is_hard: bool, switches_of: SwitchesOf
+def _shares(
+    wide: tf.Tensor, kernel: tf.Tensor, pool_size: int, is_hard: bool, switches_of: SwitchesOf
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    wide = tf.cast(inputs, tf.float32) if inputs.dtype.size < 4 else inputs
+    """The softmax of the scores, and what pools: the same, or one for the first of the largest; in windows."""
     scores = _scores(wide, tf.cast(kernel, wide.dtype), pool_size, switches_of)
     largest = functools.reduce(tf.maximum, _of_cells(scores))
-    powers = tf.exp(scores - tf.stop_gradient(largest))
-    shares = powers / tf.add_n(_of_cells(powers))
-    if is_hard:
-        # What the share adds is zero, and its gradient.
-        shares = tf.cast(_first(scores, largest), wide.dtype) + (shares - tf.stop_gradient(shares))
+    powers = tf.exp(scores - largest)
+    soft = powers / tf.add_n(_of_cells(powers))
+    return soft, tf.cast(_first(scores, largest), wide.dtype) if is_hard else soft
+
+
+def _wide(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
+
+
+def _pool(inputs: tf.Tensor, kernel: tf.Tensor, pool_size: int, **options: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    wide = _wide(inputs)
+    _, shares = _shares(wide, kernel, pool_size, **options)
     batch, height, width, _ = keras.ops.shape(inputs)
     pooled = _sums(shares * _windows(wide, pool_size), inputs)
     return tf.cast(pooled, inputs.dtype), tf.cast(_as_map(shares, batch, (height, width)), inputs.dtype)
+
+
+def _pool_gradient(
+    inputs: tf.Tensor, kernel: tf.Tensor, of_pooled: tf.Tensor, of_indices: tf.Tensor, pool_size: int, **options: Any
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The gradients of the inputs and of the kernel, which is that of soft indices whatever pools."""
+    wide, (batch, height, width, _) = _wide(inputs), keras.ops.shape(inputs)
+    values, (soft, shares) = _windows(wide, pool_size), _shares(wide, kernel, pool_size, **options)
+    above = _windows(_wide(of_pooled), 1)  # one cell a window
+    of_soft = _sum_to(above * values, shares) + _windows(_wide(of_indices), pool_size)
+    of_scores = soft * (of_soft - tf.add_n(_of_cells(soft * of_soft)))
+    weights = tf.unstack(tf.cast(kernel, wide.dtype)[None, :, None], axis=5)  # [1, P, 1, P, C] for each score
+    slopes = [*zip(_of_cells(of_scores), weights, strict=True)]
+    of_values = shares * above + tf.add_n([slope * weight for slope, weight in slopes])
+    of_kernel = tf.stack([tf.reduce_sum(values * slope, axis=(0, 2)) for slope, _ in slopes], axis=3)
+    return tf.cast(_as_map(of_values, batch, (height, width)), inputs.dtype), tf.cast(of_kernel, kernel.dtype)
+
+
+def _sum_to(maps: tf.Tensor, shared: tf.Tensor) -> tf.Tensor:
+    """Sum channels that have one index in common."""
+    return maps if shared.shape[-1] == maps.shape[-1] else tf.reduce_sum(maps, axis=-1, keepdims=True)
 
 
 def _first(scores: tf.Tensor, largest: tf.Tensor) -> tf.Tensor:
@@ -256,24 +284,23 @@ def _unpool(values: tf.Tensor, indices: tf.Tensor, pool_size: int) -> tf.Tensor:
     return crop(fill_windows(values, pool_size), keras.ops.shape(indices)[1:3]) * indices
 
 
-def _recomputed(kernel: Callable[..., Any], first: tf.Tensor, second: Any, **options: Any) -> Any:
-    """Compute a compiled kernel of two tensors; going back it is computed again, so that nothing inside is kept."""
+def _unpool_gradient(
+    values: tf.Tensor, indices: tf.Tensor, above: tf.Tensor, pool_size: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    filled = crop(fill_windows(values, pool_size), keras.ops.shape(indices)[1:3])
+    return window_sums(above * indices, pool_size), _sum_to(above * filled, indices)
+
+
+def _with_gradient(
+    kernel: Callable[..., Any], back: Callable[..., Any], first: tf.Tensor, second: Any, **options: Any
+) -> Any:
+    """Compute a kernel of two tensors, and going back their gradients, both compiled: only the two are kept."""
 
     @tf.custom_gradient
     def compute(first: tf.Tensor, second: tf.Tensor) -> Any:
         def gradient(*above: tf.Tensor) -> Any:
-            back = compiled(_back, first.shape, kernel=kernel, options=tuple(options.items()))
-            return back(first, second, *above)
+            return compiled(back, first.shape, **options)(first, second, *above)
 
         return compiled(kernel, first.shape, **options)(first, second), gradient
 
     return compute(first, tf.identity(second))  # of a variable, its value
-
-
-def _back(
-    first: tf.Tensor, second: tf.Tensor, *above: tf.Tensor, kernel: Callable[..., Any], options: tuple[Any, ...]
-) -> Any:
-    with tf.GradientTape() as tape:
-        tape.watch((first, second))
-        outputs = kernel(first, second, **dict(options))
-    return tape.gradient(outputs, (first, second), above if len(above) > 1 else above[0])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -39,6 +40,35 @@ def fill_windows(values: tf.Tensor, side: int) -> tf.Tensor:
     batch, height, width, channels = keras.ops.shape(values)
     windows = tf.broadcast_to(values[:, :, None, :, None], (batch, height, side, width, side, channels))
     return tf.reshape(windows, (batch, height * side, width * side, channels))
+
+
+def neighbours(padded: tf.Tensor, side: int) -> tf.Tensor:
+    """Return the neighbourhood of each place, `side` by `side` pixels in row-major order.
+
+    Args:
+        padded: (batch, height + side - 1, width + side - 1, channels).
+        side: of the neighbourhoods.
+
+    Returns:
+        (batch, height, width, side^2, channels).
+    """
+    height, width = (length - side + 1 for length in keras.ops.shape(padded)[1:3])
+
+    @tf.custom_gradient
+    def take(padded: tf.Tensor) -> Any:
+        def gradient(above: tf.Tensor) -> tf.Tensor:
+            return compiled(_put_back, above.shape, side=side)(above)
+
+        return tf.stack([padded[:, a : a + height, b : b + width] for a, b in np.ndindex(side, side)], axis=3), gradient
+
+    return take(padded)
+
+
+def _put_back(above: tf.Tensor, side: int) -> tf.Tensor:
+    """The gradient of `neighbours`: each pixel's sum over the neighbourhoods that it is in."""
+    more = side - 1
+    places = zip(tf.unstack(above, axis=3), np.ndindex(side, side), strict=True)
+    return tf.add_n([tf.pad(part, [(0, 0), (a, more - a), (b, more - b), (0, 0)]) for part, (a, b) in places])
 
 
 def compiled(kernel: Callable[..., Any], shape: tf.TensorShape, /, **options: Any) -> Callable[..., Any]:
