@@ -19,6 +19,9 @@ _KINDS: tuple[tuple[str, dict[str, Any], bool], ...] = (
     ("conv_transpose, 3x3", {"kind": "conv_transpose", "kernel_size": 3}, False),
     ("conv_transpose, 4x4", {"kind": "conv_transpose", "kernel_size": 4}, False),
     ("subpixel", {"kind": "subpixel"}, False),
+    ("haar", {"kind": "haar"}, False),
+    ("dysample", {"kind": "dysample"}, False),
+    ("carafe", {"kind": "carafe"}, False),
     ("max_unpool, tied", {"kind": "max_unpool"}, True),
 )
 
@@ -59,7 +62,7 @@ def numbers() -> dict[str, Any]:
 
 def draw(found: Mapping[str, Any]) -> Board:
     """Draw a bar for each kind."""
-    board = Board(24, 10.4, cell=50)
+    board = Board(24, 13.7, cell=50)
     columns = (found["kinds"], found["upsampling"], found["convolution"])
     scale = 13.0 / max(a + b for a, b in zip(*columns[1:], strict=True))
     for line, (kind, own, convolution) in enumerate(zip(*columns, strict=True)):
@@ -72,5 +75,5 @@ def draw(found: Mapping[str, Any]) -> Board:
     board.bar(17.2, 4.2, 0.8, 0.8, BLUE)
     board.write("convolution", 18.3, 4.6, align="left")
     board.bar(17.2, 3.1, 0.8, 0.8, GREEN)
-    board.write("transposed convolution", 18.3, 3.5, align="left")
+    board.write("upsampling itself", 18.3, 3.5, align="left")
     return board

@@ -136,6 +136,10 @@ def test_the_table_of_weights_agrees_with_keras():
     expected["conv_transpose, 3x3"] = (count(keras.layers.Conv2DTranspose(32, 3, 2), 64), 0)
     expected["conv_transpose, 4x4"] = (count(keras.layers.Conv2DTranspose(32, 4, 2), 64), 0)
     expected["subpixel"] = (0, count(keras.layers.Conv2D(4 * 32, 3), 64))
+    expected["haar"] = expected["subpixel"]
+    expected["dysample"] = (count(keras.layers.Conv2D(2 * 4, 1), 64), convolution)
+    predicting = count(keras.layers.Conv2D(64, 1), 64) + count(keras.layers.Conv2D(4 * 25, 3), 64)
+    expected["carafe"] = (predicting, convolution)
     expected["max_unpool, tied"] = (0, 32)  # a bias for each channel
 
     _, *rows = parameters.table()
