@@ -16,7 +16,10 @@ from cae.comparison.fairness_report import listed
 from cae.comparison.record import Budget, Contender, Terms, Tried, Tuning, Widths
 from cae.files import file_error, read_bytes
 from cae.grid import TRIALS, narrow_map, read_matching
+from cae.plan.matching import WIDEST_TOLERANCE
 
+# A matched model that is no further from what was wanted counts as alike.
+_NEAR = WIDEST_TOLERANCE / 2
 Length = tuple[Literal["epochs", "steps"], int]
 
 
@@ -184,9 +187,11 @@ def make_widths(groups: Sequence[Group]) -> tuple[Widths, ...]:
         # Without a record: as wide as the encoder, unless the configuration says so.
         decoder = run.config.model.decoder.model_copy(update={"filters": None})
         mirror = run.config.model.model_copy(update={"decoder": decoder}).decoder_outputs
-        own = match.own if match and match.filters == filters else tuple(mirror)
-        found.append(Widths(group.label, own, filters))
-    return tuple(found) if any(one.own != one.filters for one in found) else ()
+        if match and match.filters == filters:
+            found.append(Widths(group.label, match.own, filters, match.in_words, match.amount / match.wanted - 1))
+        else:
+            found.append(Widths(group.label, tuple(mirror), filters))
+    return tuple(found) if any(one.matched or one.own != one.filters for one in found) else ()
 
 
 def with_arms(
@@ -207,6 +212,14 @@ def with_arms(
             f"Tuning: the same budget for each, {len(tuning[0].first_round)} combinations in {tuning[0].trainings}"
             " trainings, on validation images with other seeds than those compared."
         )
+    matched = [f"`{one.label}` {one.matched}" for one in widths if one.matched]
+    far = [f"`{one.label}` {one.matched} ({one.off:+.0%})" for one in widths if abs(one.off) > _NEAR]
+    if far:
+        sentence = f"Matching: no widths came nearer to what the first decoder has: {'; '.join(far)}."
+        unequal.append(sentence)
+        warnings.append(sentence)
+    elif matched:
+        equal.append(f"Matching: widths were scaled to what the first decoder has: {'; '.join(matched)}.")
     for one in widths:
         if one.own != one.filters and (doubt := narrow_map(one.own, one.filters, channels)):
             warnings.append(f"Widths: matching narrowed `{one.label}`: {doubt}. A difference may come of that alone.")

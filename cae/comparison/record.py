@@ -231,11 +231,21 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Widths:
-    """Widths of a decoder's stages from the code outwards: before models were made alike, and since."""
+    """Widths of a decoder's stages from the code outwards: before models were made alike, and since.
+
+    Args:
+        label: of the contender.
+        own: before.
+        filters: since.
+        matched: what the model has and what was wanted, in words; empty where that was not written down.
+        off: the one over the other, less 1.
+    """
 
     label: str
     own: tuple[int, ...]
     filters: tuple[int, ...]
+    matched: str = ""
+    off: float = 0.0
 
 
 @dataclass(frozen=True)

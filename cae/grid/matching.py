@@ -33,8 +33,9 @@ class Match:
         model: digest of all that decides it.
         own: widths of its stages before, from the code outwards.
         filters: widths since.
-        amount: what the model has, in `UNITS`.
+        amount: what the model has.
         wanted: what the first model with the same encoder has.
+        unit: of both, of `UNITS`.
     """
 
     model: str
@@ -42,6 +43,14 @@ class Match:
     filters: tuple[int, ...]
     amount: float
     wanted: float
+    unit: str
+
+    @property
+    def in_words(self) -> str:
+        """What the model has, and what was wanted."""
+        is_time = self.unit == UNITS["time"]
+        amount, wanted = (f"{one:.4g}" if is_time else f"{one:,.0f}" for one in (self.amount, self.wanted))
+        return f"{amount} {self.unit}, wanted {wanted}"
 
 
 def match_models(
@@ -129,7 +138,7 @@ def _time(jobs: Sequence[_Job]) -> dict[str, Match]:
     different = {job.digest: job for job in jobs}
     timed = match_times([job.timed for job in different.values()])
     return {
-        digest: Match(digest, tuple(job.config.model.decoder_outputs), filters, seconds, wanted)
+        digest: Match(digest, tuple(job.config.model.decoder_outputs), filters, seconds, wanted, UNITS["time"])
         for (digest, job), (filters, seconds, wanted) in zip(different.items(), timed, strict=True)
     }
 
@@ -139,7 +148,8 @@ def _count(job: _Job, word: str) -> Match:
     wanted = amount(make_plan(job.first.model, job.shape))
     model = match_decoder(job.config.model, job.shape, wanted, amount)
     reached = amount(make_plan(model, job.shape))
-    return Match(job.digest, tuple(job.config.model.decoder_outputs), tuple(model.decoder_outputs), reached, wanted)
+    own, filters = (tuple(section.decoder_outputs) for section in (job.config.model, model))
+    return Match(job.digest, own, filters, reached, wanted, UNITS[word])
 
 
 def _problem(job: _Job, found: Match, word: str) -> str | None:
@@ -168,11 +178,9 @@ def matching_in_words(word: str, found: Mapping[str, Match], channels: int) -> l
         if one.filters != one.own:
             first, *others = (name for name, other in found.items() if other == one)
             more = f" and {len(others)} more run{'s' * (len(others) > 1)}" if others else ""
-            amounts = f"{one.amount:,.4g} {UNITS[word]}, wanted {one.wanted:,.4g}" if word == "time" else ""
-            amounts = amounts or f"{one.amount:,.0f} {UNITS[word]}, wanted {one.wanted:,.0f}"
             doubt = narrow_map(one.own, one.filters, channels)
             lines.append(
-                f"match: {word}: {first}{more}: filters {list(one.own)} to {list(one.filters)}: {amounts}."
+                f"match: {word}: {first}{more}: filters {list(one.own)} to {list(one.filters)}: {one.in_words}."
                 f"{f' Warning: {doubt}.' if doubt else ''}"
             )
     return lines
@@ -206,7 +214,7 @@ def read_matching(experiment: Path, word: str | None = None) -> dict[str, Match]
     try:
         record = json.loads(read_bytes(path).decode("utf-8"))
         runs = {
-            str(name): Match(**{**one, "own": tuple(one["own"]), "filters": tuple(one["filters"])})
+            str(name): Match(**{**one, "own": tuple(one["own"]), "filters": tuple(one["filters"])}, unit=record["unit"])
             for name, one in record["runs"].items()
         }
         return runs if word in (None, record["match"]) else {}
@@ -222,5 +230,6 @@ def write_matching(experiment: Path, word: str, found: Mapping[str, Match]) -> N
     """
     experiment.mkdir(parents=True, exist_ok=True)
     how = {"how": HOW} if word == "time" else {}
-    record = {"match": word, "unit": UNITS[word], **how, "runs": {name: asdict(one) for name, one in found.items()}}
+    runs = {name: {key: value for key, value in asdict(one).items() if key != "unit"} for name, one in found.items()}
+    record = {"match": word, "unit": UNITS[word], **how, "runs": runs}
     write_json(experiment / NAME, record)

@@ -11,11 +11,20 @@ import pytest
 from cae.comparison.arms import divide_budgets, leads, make_budgets, make_tuning, make_widths, read_tuning, with_arms
 from cae.comparison.contenders import group_runs
 from cae.comparison.record import Budget, Estimate, Terms, Tried, Tuning, Widths
-from cae.comparison.report.arms import best_of, budget_sentences, budgets_table, tuning_sentences, tuning_table
+from cae.comparison.report.arms import (
+    best_of,
+    budget_sentences,
+    budgets_table,
+    draw_tuning,
+    tuning_sentences,
+    tuning_table,
+    widths_table,
+)
 from cae.comparison.report.card import card
 from cae.comparison.report.markdown import render_markdown
 from cae.comparison.report.page import render_page
 from cae.errors import UserError
+from cae.grid import Match, write_matching
 from tests.comparison.example import make_example
 from tests.comparison.runs import make_run
 
@@ -113,6 +122,19 @@ def test_the_best_of_k_is_the_mean_of_the_best_over_all_choices_of_k():
     assert best_of([None]) == []
 
 
+def test_proposals_that_follow_from_each_other_are_shown_in_their_order():
+    comparison, _ = make_example(2, 1, images_per_block=1)
+    tuned = [
+        replace(tuning_of(one.label, (None, 20.0, 22.0, 21.0), 2), search=search)
+        for one, search in zip(comparison.contenders, ("tpe", "random"), strict=True)
+    ]
+    drawn = draw_tuning(replace(comparison, tuning=tuple(tuned)))
+    assert "in the order of trials" in drawn.caption
+    first, second = (one.label for one in comparison.contenders)
+    assert f"{first}: 22 at 4" in drawn.alternative
+    assert f"{second}: 22 at 4" in drawn.alternative
+
+
 def tuning_of(label, means, chosen, own=1):
     tried = tuple(Tried(1, {RATE: 10.0**-place}, 2, mean, place == own) for place, mean in enumerate(means))
     return Tuning(label, "grid", (1000,), len(means), 2 * len(means), tried, {RATE: 10.0**-chosen})
@@ -189,3 +211,35 @@ def test_a_matched_decoder_whose_last_map_is_narrower_than_the_image_or_half_of_
     )
     assert "instead of 16" in with_arms(Terms((), (), ()), (), (), (Widths("b", (16, 16), (8, 8)),), 3).warnings[0]
     assert make_widths(groups[:1]) == ()
+
+
+@pytest.mark.parametrize("seconds", [0.0612, 0.0691])
+def test_what_models_were_matched_in_is_said_and_one_that_came_no_nearer_is_warned_of(tmp_path, seconds):
+    runs = [
+        make_run(
+            kind, model__encoder={"filters": [16, 16]}, model__decoder__filters=filters, name=kind, folder=tmp_path
+        )
+        for kind, filters in (("resize", [16, 16]), ("subpixel", [12, 12]))
+    ]
+    reached = {"resize": 0.06, "subpixel": seconds}
+    found = {
+        run.config.name: Match(
+            "", (16, 16), run.config.model.decoder.filters, reached[run.config.name], 0.06, "seconds a step"
+        )
+        for run in runs
+    }
+    write_matching(tmp_path, "time", found)
+    groups = group_runs(runs)
+    widths = make_widths(groups)
+    said = f"`{groups[1].label}` {seconds:g} seconds a step, wanted 0.06"
+    terms = with_arms(Terms((), (), ()), (), (), widths, 1)
+    if seconds < 1.05 * 0.06:
+        assert (len(terms.equal), terms.unequal, terms.warnings) == (1, (), ())
+        assert said in terms.equal[0]
+    else:
+        sentence = f"Matching: no widths came nearer to what the first decoder has: {said} (+15%)."
+        assert (terms.equal, terms.unequal, terms.warnings) == ((), (sentence,), (sentence,))
+    comparison, _ = make_example(2, 1, images_per_block=1)
+    labelled = [replace(one, label=group.label) for one, group in zip(comparison.contenders, groups, strict=True)]
+    table = widths_table(replace(comparison, contenders=tuple(labelled), widths=widths))
+    assert table.rows[1] == (groups[1].label, "16 16", "12 12", *table.rows[1][3:5], said.partition("` ")[2])

@@ -257,10 +257,11 @@ def widths_table(comparison: Comparison) -> Table | None:
             " ".join(map(str, one.filters)),
             f"{contenders[one.label].parameters:,}",
             f"{contenders[one.label].computed_macs:,}",
+            one.matched or NOTHING,
         )
         for one in comparison.widths
     ]
-    columns = ("decoder", "filters before", "filters", "parameters", "MACs an image")
+    columns = ("decoder", "filters before", "filters", "parameters", "MACs an image", "matched")
     note = (
         "From the code outwards. All widths of a decoder are scaled by one factor, as far as its kind lets them change."
     )
