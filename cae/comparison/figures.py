@@ -14,6 +14,7 @@ from cae.comparison.record import Budget, Contender, Curve, Estimate, RunFigures
 from cae.comparison.statistics import Figures, estimate, interquartile_mean
 from cae.errors import from_json
 from cae.evaluation.ablations import in_words
+from cae.evaluation.bits import bits_in_words, mean_bits
 from cae.evaluation.files import Evaluation
 from cae.measures.catalogue import LOSS, metrics_while_training
 from cae.measures.catalogue import metric as find_metric
@@ -82,7 +83,7 @@ def make_contender(
     """
     results = [measured[run.directory.path].results for run in group.runs]
     metrics = {name: estimate([found[name] for found in results]) for name in ("loss", *names)}
-    code = results[0]["code"]
+    code, plan = results[0]["code"], make_plan(group.config.model, image_shape)
     ablations = {
         name: estimate([found["ablations"][name]["mse"] for found in results]) for name in results[0]["ablations"]
     }
@@ -102,8 +103,8 @@ def make_contender(
         interquartile_mean=interquartile_mean(figures),
         training_seconds=_training_seconds(group.runs),
         bits=_over_runs([_flat_bits(found["bits"]) for found in results]),
-        bits_in_words=results[0]["bits_in_words"],
-        computed_macs=computed_macs(make_plan(group.config.model, image_shape)),
+        bits_in_words=bits_in_words(mean_bits([found["bits"] for found in results], plan)),
+        computed_macs=computed_macs(plan),
         warnings=tuple(
             dict.fromkeys(one.code for run in group.runs for one in from_json(run.summary.get("warnings", [])))
         ),

@@ -190,6 +190,31 @@ def _cells(indices: np.ndarray, pool: Pool) -> np.ndarray:
     return windows.transpose(2, 4, 0, 1, 3, 5).reshape(side**2, -1, height, width, indices.shape[3])
 
 
+def mean_bits(found: Sequence[Mapping[str, Any]], plan: Plan) -> dict[str, Any]:
+    """Average what was measured of several runs of a model; the control has as many bits as these means.
+
+    Args:
+        found: from `BitMeter.measure`.
+        plan: of the model.
+
+    Returns:
+        The same, without single poolings, and `seeds`, the number of runs; empty where a run has no such figures.
+    """
+    if not all(found):
+        return {}
+
+    def mean(values: Sequence[Any]) -> Any:
+        if not isinstance(values[0], Mapping):
+            return float(np.mean(values))
+        return {key: mean([one[key] for one in values]) for key in values[0] if key not in ("poolings", "control")}
+
+    means: dict[str, Any] = {**mean(found), "seeds": len(found)}
+    values = means["code"]["values"]
+    switch_bits = means.get("switches", {}).get("entropy_given_place", 0.0)
+    control = match_bits(plan, switch_bits, means["code"]["entropy"] / values)
+    return {**means, **({"control": control} if control else {})}
+
+
 def bits_in_words(bits: Mapping[str, Any]) -> str:
     """Say what an image costs, and with which words a decoder without switches gets as many bits.
 
@@ -207,10 +232,11 @@ def bits_in_words(bits: Mapping[str, Any]) -> str:
     if not bits:
         return ""
     code = bits["code"]
+    means = f", means over {bits['seeds']} seeds" if bits.get("seeds", 1) > 1 else ""
     sentences = [
-        f"Bits an image, measured on {bits['images']:,} images: {bits['total']:,.0f} in all. The code has"
-        f" {code['entropy']:,.0f} when entropy-coded ({code['values']:,} values at 8 bits are"
-        f" {code['quantized']:,}, and cost {code['psnr_loss']:.2f} dB of PSNR)."
+        f"Bits an image, measured on {bits['images']:,.0f} images{means}: {bits['total']:,.0f} in all. The code has"
+        f" {code['entropy']:,.0f} when entropy-coded ({code['values']:,.0f} values at 8 bits are"
+        f" {code['quantized']:,.0f}, and cost {code['psnr_loss']:.2f} dB of PSNR)."
     ]
     if switches := bits.get("switches"):
         sentences.append(

@@ -13,6 +13,7 @@ from cae.config import ConfigError, RunConfig
 from cae.errors import UserError
 from cae.messages import align
 from cae.plan import Plan, PlanError, make_plan
+from cae.plan.lowering import computed_macs
 from cae.runs import RunDirectory
 from cae.runs.begun import check_start, is_done
 
@@ -152,11 +153,11 @@ def check_plans(
 
 
 def format_combinations(combinations: Sequence[Combination], plans: Sequence[Plan], amounts: Sequence[Amount]) -> str:
-    """Table of the runs: what is to be done with each, the sizes of its model, and how much it is trained."""
+    """Table of the runs: what is to be done with each, its model's sizes (MACs as computed), how much it is trained."""
     heads = ("run", "to do", "parameters", "MACs", "code values", "switch bits", "batch size", "epochs", "steps")
     rows: list[tuple[str, ...]] = [heads]
     for combination, plan, amount in zip(combinations, plans, amounts, strict=True):
-        model = (plan.parameters, plan.macs, plan.code.values, plan.code.switch_bits)
+        model = (plan.parameters, computed_macs(plan), plan.code.values, plan.code.switch_bits)
         sizes = (*model, amount.batch_size, amount.epochs, amount.steps)
         rows.append((combination.config.name, combination.intent, *(f"{size:,}" for size in sizes)))
     lines = align(rows, range(2, len(rows[0])))

@@ -7,7 +7,7 @@ from scipy import stats
 from cae.config.model import ModelSection
 from cae.config.objective import NoCorruption, ObjectiveSection
 from cae.data.image_set import ArraySet
-from cae.evaluation.bits import BitMeter, bits_in_words, entropy
+from cae.evaluation.bits import BitMeter, bits_in_words, entropy, mean_bits
 from cae.evaluation.measure import Measurer
 from cae.measures.per_image import mse_per_image, psnr_from_mse
 from cae.model import build_autoencoder
@@ -118,6 +118,29 @@ def test_without_switches_of_its_own_an_image_costs_its_code_alone(upsampling):
     assert "switches" not in found
     assert "control" not in found
     assert "side information" not in bits_in_words(found).lower()
+
+
+def test_a_decoders_bits_are_means_over_its_seeds_with_a_control_of_as_many():
+    plan = plan_of("max_unpool", {"kind": "dense", "units": 10})
+    found = [
+        {
+            "images": 7,
+            "total": total,
+            "code": {"values": 10, "quantized": 80, "entropy": 60.0, "psnr": 20.0, "psnr_loss": 0.5},
+            "switches": {"at_most": 400.0, "entropy": 2 * known, "entropy_given_place": known},
+            "poolings": {},
+            "control": {"words": "of one seed"},
+        }
+        for total, known in ((160.0, 100.0), (260.0, 200.0))
+    ]
+    means = mean_bits(found, plan)
+    assert (means["total"], means["switches"]["entropy_given_place"], means["seeds"]) == (210.0, 150.0, 2)
+    assert means["control"]["channels"] == 10 + 150 / 6  # 6 bits a value
+    text = bits_in_words(means)
+    assert "measured on 7 images, means over 2 seeds: 210 in all" in text
+    assert "model.bottleneck.units=35" in text
+    assert "over" not in bits_in_words(mean_bits(found[:1], plan)).partition(":")[0]
+    assert mean_bits([found[0], {}], plan) == {}
 
 
 @pytest.mark.parametrize("bottleneck", ["none", {"kind": "spatial", "channels": 3}, {"kind": "dense", "units": 9}])

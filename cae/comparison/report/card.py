@@ -191,7 +191,7 @@ def _costs(comparison: Comparison) -> str:
 def _cost(contender: Contender) -> str:
     parts = [
         f"{contender.parameters:,} parameters",
-        f"{rounded(contender.macs_per_image)} multiply-accumulates an image",
+        f"{rounded(contender.computed_macs or contender.macs_per_image)} multiply-accumulates an image",
     ]
     if contender.training_seconds is not None:
         parts.append(f"{duration_text(contender.training_seconds)} of training")

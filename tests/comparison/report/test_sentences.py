@@ -236,6 +236,8 @@ def test_the_answer_tells_costs_in_parameters_and_time(plain):
     told = fact(plain, "Costs")
     assert told.startswith(f"{best.parameters:,} parameters")
     assert "1.9 minutes of training" in told
+    # Of a folded resize fewer are computed than its layers have.
+    assert "2.4 million multiply-accumulates an image" in fact(change(plain, computed_macs=2_400_000), "Costs")
     assert "training" not in fact(change(plain, training_seconds=None), "Costs")
     assert "trained" not in fact(replace(plain, share="alone, with 2 threads"), "Costs")
     told = fact(replace(plain, share="2 side by side, 1 thread each"), "Costs")
