@@ -108,6 +108,8 @@ def test_the_report_names_the_crossing_and_shows_every_budget():
     )
     table = budgets_table(comparison)
     assert table.columns == ("decoder", "2 epochs", "8 epochs", "32 epochs")
+    shortest = tuple(replace(one, length=1) for one in comparison.budgets if one.length == 2)
+    assert budgets_table(replace(comparison, budgets=shortest)).columns == ("decoder", "1 epoch")
     assert table.rows[0][1] == "20.00 in 10 seconds"
     page = render_page(comparison, exhibits)
     assert "against the measured time of training" in page

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from cae.comparison.arms import leads
 from cae.comparison.record import Comparison, Tuning
@@ -31,10 +31,14 @@ def budgets_table(comparison: Comparison) -> Table | None:
             took = f" in {duration_text(one.seconds)}" if one and one.seconds is not None else ""
             cells.append(f"{estimate_text(comparison.metric, one.value)}{took}" if one else NOTHING)
         rows.append((contender.label, *cells))
-    columns = ("decoder", *(f"{length:,} {unit}" for unit, length in lengths))
+    columns = ("decoder", *(_amount(length, unit) for unit, length in lengths))
     caption = f"{metric_title(comparison.metric)} by budget, with 95% intervals over seeds and the time of training"
     caption += comparison.beside_others
     return Table("budgets", caption, columns, tuple(rows)) if lengths else None
+
+
+def _amount(length: int, unit: str) -> str:
+    return f"{length:,} {unit if length > 1 else unit.removesuffix('s')}"
 
 
 def budget_sentences(comparison: Comparison) -> tuple[str, ...]:
@@ -43,7 +47,7 @@ def budget_sentences(comparison: Comparison) -> tuple[str, ...]:
         return ()
     compared = {run.path for contender in comparison.contenders for run in contender.runs}
     lengths = dict.fromkeys(
-        f"{one.length:,} {one.unit}" for one in comparison.budgets if any(run.path in compared for run in one.runs)
+        _amount(one.length, one.unit) for one in comparison.budgets if any(run.path in compared for run in one.runs)
     )
     return (
         f"Everything but this section compares decoders at the largest budget that all have: {', '.join(lengths)}."
@@ -89,10 +93,16 @@ def draw_budgets(comparison: Comparison) -> Drawn | None:
         comparison,
         lines,
         ("seconds of training", title),
-        lambda axes: axes.set_xscale("log"),
+        _over_log_time,
         f"{title} against the measured time of training, one point for each budget, mean over"
         f" seeds{comparison.beside_others}.",
     )
+
+
+def _over_log_time(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(LogFormatter())  # 20 and 100, not powers of ten
+    axes.xaxis.set_minor_formatter(LogFormatter())
 
 
 def tuning_table(comparison: Comparison) -> Table | None:

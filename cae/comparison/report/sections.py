@@ -125,7 +125,7 @@ def tell(comparison: Comparison) -> Report:
             tables.bits(comparison),
             tables.ablations(comparison),
         ),
-        _section("checkerboards", "Checkerboard artefacts", tables.artefacts(comparison), Pictures("spectra")),
+        _section("checkerboards", "Checkerboard artefacts", *tables.artefacts(comparison), Pictures("spectra")),
         _section(
             "terms",
             "Terms",

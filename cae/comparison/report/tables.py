@@ -259,19 +259,26 @@ def ablations(comparison: Comparison) -> Table | None:
     return Table("ablations", "MSE with parts taken away", columns, tuple(rows)) if names else None
 
 
-def artefacts(comparison: Comparison) -> Table | None:
-    """Checkerboard measures; None where nothing was measured."""
-    names = list(dict.fromkeys(name for contender in comparison.contenders for name in contender.artefacts))
-    note = (
+def artefacts(comparison: Comparison) -> tuple[Table | None, Table | None]:
+    """Checkerboard measures of residuals and of layers; None where nothing was measured."""
+    found = list(dict.fromkeys(name for contender in comparison.contenders for name in contender.artefacts))
+    of_layers = [name for name in found if "unevenness" in name]
+    of_residuals = (
         "Phase amplitude: by how much the residuals' means differ between the phases of a grid of that period, in"
         " units of the pixel range; without a pattern it is what is expected of noise. Prominence: how far the"
         " residuals' power at the grid's frequencies stands out of what is around them; about 0 dB without a pattern."
-        " Unevenness: how much a layer's answer to a constant input differs between output pixels, without data; 0 is"
-        " even."
     )
-    if not names:
-        return None
-    return estimates_table("artefacts", "Checkerboard artefacts", comparison, names, lambda one: one.artefacts, note)
+    uneven = "How much a layer's answer to a constant input differs between output pixels, without data; 0 is even."
+
+    def table(name: str, caption: str, names: Sequence[str], note: str) -> Table | None:
+        if not names:
+            return None
+        return estimates_table(name, caption, comparison, names, lambda one: one.artefacts, note)
+
+    return (
+        table("artefacts", "In residuals", [name for name in found if name not in of_layers], of_residuals),
+        table("unevenness", "Unevenness of upsampling layers", of_layers, uneven),
+    )
 
 
 def baselines(comparison: Comparison) -> Table | None:
