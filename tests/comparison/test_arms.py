@@ -111,6 +111,11 @@ def test_the_report_names_the_crossing_and_shows_every_budget():
     shortest = tuple(replace(one, length=1) for one in comparison.budgets if one.length == 2)
     assert budgets_table(replace(comparison, budgets=shortest)).columns == ("decoder", "1 epoch")
     assert table.rows[0][1] == "20.00 in 10 seconds"
+    slow = [replace(one, seconds=1e4 * one.seconds) if one.label == first else one for one in comparison.budgets]
+    assert budget_sentences(replace(comparison, budgets=tuple(slow)))[1].endswith(
+        "training times do not overlap. By length of training, ahead is"
+        f" `{second}` with 2 epochs, `{second}` with 8 epochs, `{first}` with 32 epochs."
+    )
     page = render_page(comparison, exhibits)
     assert "against the measured time of training" in page
     assert said.split("`")[0] in render_markdown(comparison)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from cae.comparison.arms import leads
-from cae.comparison.record import Comparison, Tuning
+from cae.comparison.record import Budget, Comparison, Tuning
 from cae.comparison.report.drawing import Drawn, Look, add_legend, house_style, looks, svg_uri
 from cae.comparison.report.formatting import NOTHING, duration_text, estimate_text, metric_text, metric_title
 from cae.comparison.report.tables import Table
@@ -62,7 +62,11 @@ def _crossings(comparison: Comparison) -> str:
         return "Who is ahead at which time cannot be said: times that compare are known of fewer than two decoders."
     start, ahead = leads(points)
     if not ahead:
-        return "Who is ahead at which time cannot be said: the decoders' training times do not overlap."
+        found = ", ".join(f"`{label}` with {length}" for length, label in ahead_by_length(comparison))
+        return (
+            "Who is ahead at which time cannot be said: the decoders' training times do not overlap. By length of"
+            f" training, ahead is {found}."
+        )
     parts = [f"up to {duration_text(end)} of training `{label}` is ahead" for label, end in ahead[:-1]]
     last = f"from then on `{ahead[-1][0]}`" if parts else f"`{ahead[0][0]}` is ahead throughout"
     said = ", ".join([*parts[:1], *(part.replace("up to", "then up to") for part in parts[1:]), last])
@@ -70,6 +74,19 @@ def _crossings(comparison: Comparison) -> str:
         f"{said[0].upper()}{said[1:]} (means over seeds, between {duration_text(start)} and"
         f" {duration_text(ahead[-1][1])}, where all were measured; whether a lead is more than chance is not tested)."
     )
+
+
+def ahead_by_length(comparison: Comparison) -> list[tuple[str, str]]:
+    """Each budget that several decoders were given, with who reached most, the shortest first."""
+    badness = find_metric(comparison.metric).badness
+    found: dict[tuple[int, str], list[Budget]] = {}
+    for one in sorted(comparison.budgets, key=lambda one: (one.length, one.unit)):
+        found.setdefault((one.length, one.unit), []).append(one)
+    return [
+        (_amount(*length), min(budgets, key=lambda one: badness(one.value.mean)).label)
+        for length, budgets in found.items()
+        if len(budgets) > 1
+    ]
 
 
 def _points(comparison: Comparison) -> dict[str, list[tuple[float, float]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from cae.comparison.record import Comparison, Contender, Pair
+from cae.comparison.report.arms import ahead_by_length
 from cae.comparison.report.formatting import (
     amount_text,
     duration_text,
@@ -259,18 +260,10 @@ def _what_would_change_this(comparison: Comparison) -> str:
     if unfinished:
         are = f"{listing(unfinished)} had not" if len(unfinished) < len(comparison.contenders) else "no decoder had"
         parts.append(f"More epochs: {are} converged.")
-    if others := _budgets_with_another_winner(comparison):
+    if others := [length for length, label in ahead_by_length(comparison) if label != comparison.answer.use]:
         parts.append(f"Another budget: another decoder is ahead with {listing(others)}.")
     parts.append("Other images, code sizes or settings may have another answer.")
     return " ".join(part for part in parts if part)
-
-
-def _budgets_with_another_winner(comparison: Comparison) -> list[str]:
-    badness = find_metric(comparison.metric).badness
-    lengths = sorted({(one.length, one.unit) for one in comparison.budgets})
-    found = {key: [one for one in comparison.budgets if (one.length, one.unit) == key] for key in lengths}
-    best = {key: min(ones, key=lambda one: badness(one.value.mean)) for key, ones in found.items() if len(ones) > 1}
-    return [f"{length:,} {unit}" for (length, unit), one in best.items() if one.label != comparison.answer.use]
 
 
 def _more_seeds(comparison: Comparison) -> str:
