@@ -216,6 +216,8 @@ def test_switches_are_told_of_in_words_with_the_means_over_seeds(compared):
         mse = contender["metrics"]["mse"]["mean"]
         assert f"({shuffled:.5f} instead of {mse:.5f})" in contender["ablations_in_words"]
         assert "\n" not in contender["ablations_in_words"]
+        known = contender["bits"]["switches_entropy_given_place"]["mean"]
+        assert f"switches have {known:,.0f} for a coder that knows each place" in contender["bits_in_words"]
     assert any("conv_transpose 3` lacks seed 0" in line for line in found["terms"]["warnings"])
     assert any("Switches: `max_unpool`" in line for line in found["terms"]["warnings"])
 
