@@ -60,9 +60,11 @@ def keep(part: str, model: Any) -> GivenModel:
         What a configuration knows of it.
 
     Raises:
-        UserError: it is no such model, has no weights yet, or cannot be made again from what Keras writes of it.
+        UserError: it is no such model, has no weights yet or some that are no numbers, or cannot be made again from
+            what Keras writes of it.
     """
     import keras
+    import numpy as np
 
     if not isinstance(model, keras.Model):
         raise UserError(f"`{part}` must be a model of Keras. Received: {model!r}.")
@@ -85,6 +87,9 @@ def keep(part: str, model: Any) -> GivenModel:
             f" layers must become such classes. Keras says: {_first_line(error)}"
         ) from error
     weights = tuple(model.get_weights())
+    for weight, values in zip(model.weights, weights, strict=True):
+        if not np.isfinite(values).all():
+            raise UserError(f"`{part}`: {model.name} has NaN or infinity among its weights {weight.path}.")
     section = GivenModel(
         name=model.name,
         sha256=hashlib.sha256(json.dumps(_without_names(plain), sort_keys=True).encode()).hexdigest(),
@@ -241,13 +246,27 @@ def _configs(value: Any) -> Iterator[dict[str, Any]]:
 
 def stages_of(model: Any) -> int | None:
     """How many times a model halves images; None where it gives no map, or does not say what it takes."""
-    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.input_shape) != 4:
+    import keras
+
+    # A subclass of Model knows the images that it was built with only.
+    has_inputs, built = getattr(model, "inputs", None), model.get_build_config() or {}
+    taken: Any = model.input_shape if has_inputs else built.get("input_shape")
+    if not _is_shape(taken, 4):
         return None
-    shape = (*(side or 256 for side in model.input_shape[1:3]), *model.input_shape[3:])
-    made = model.compute_output_shape((None, *shape))
-    if len(made) != 4 or None in made[1:3]:
+    shape = (*(side or 256 for side in taken[1:3]), *taken[3:])
+    try:
+        made = model(keras.KerasTensor((None, *shape), dtype="float32")).shape
+    except Exception:  # its plan will say what is wrong
+        return None
+    if not _is_shape(made, 4) or None in made[1:3]:
         return None
     return max(0, round(math.log2(shape[0] / made[1])))
+
+
+def _is_shape(value: Any, rank: int) -> bool:
+    """Whether it is the shape of one tensor, and not several."""
+    sides = value if isinstance(value, list | tuple) else ()
+    return len(sides) == rank and all(side is None or isinstance(side, int) for side in sides)
 
 
 @dataclass(frozen=True)
@@ -329,11 +348,9 @@ def _look_at(part: str, section: GivenModel, given: tuple[int, ...]) -> tuple[tu
 
     with keras.StatelessScope(initialize_variables=False):
         model = make(section)
-        wanted = tuple(model.inputs[0].shape) if getattr(model, "inputs", None) else None
         what = "images" if part == "encoder" else "codes"
         rule = f"`{part}` must take {what} of shape {(None, *given)}"
-        if wanted is not None and (len(model.inputs) > 1 or not _fits(wanted[1:], given)):
-            received = f"{len(model.inputs)} inputs" if len(model.inputs) > 1 else f"shape {wanted}"
+        if received := _takes_otherwise(model, given):
             hint = " data.image_size and data.channels bring images to its shape." if part == "encoder" else ""
             raise UserError(f"{rule}. Received: the model {section.name}, which takes {received}.{hint}")
         try:
@@ -344,7 +361,7 @@ def _look_at(part: str, section: GivenModel, given: tuple[int, ...]) -> tuple[tu
             ) from error
     shape = getattr(outputs, "shape", None)
     if shape is None or len(shape) not in (2, 4) or None in shape[1:]:
-        shown = tuple(shape) if shape is not None else f"{len(outputs)} outputs"
+        shown = tuple(shape) if shape is not None else f"a {type(outputs).__name__} of {len(outputs)}"
         raise UserError(
             f"`{part}` must give one map, (None, height, width, channels), or vector, (None, values), for each image."
             f" Received: the model {section.name}, which gives {shown} for {(None, *given)}."
@@ -352,8 +369,18 @@ def _look_at(part: str, section: GivenModel, given: tuple[int, ...]) -> tuple[tu
     return tuple(shape[1:]), model.count_params()
 
 
-def _fits(wanted: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
-    return len(wanted) == len(given) and all(side in (None, one) for side, one in zip(wanted, given, strict=True))
+def _takes_otherwise(model: Any, given: tuple[int, ...]) -> str:
+    """What a model takes that does not take float32 of a shape; empty where it does, or does not say."""
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
+        return ""
+    structure = getattr(model, "input", None)
+    if len(inputs) > 1 or isinstance(structure, dict):
+        return f"{len(inputs)} inputs" if len(inputs) > 1 else "a dict"
+    wanted = tuple(inputs[0].shape[1:])
+    if len(wanted) != len(given) or any(side not in (None, one) for side, one in zip(wanted, given, strict=True)):
+        return f"shape {(None, *wanted)}"
+    return "" if "float" in inputs[0].dtype else f"{inputs[0].dtype}, and not float32 in [0, 1]"
 
 
 class _Cost(NamedTuple):

@@ -84,10 +84,10 @@ def _expansion(section: ModelSection, latent: Shape, target: Shape, is_vector: b
     if latent[:2] != target[:2]:
         stages, factor = len(section.encoder.filters), section.encoder.downsampling.factor
         raise PlanError(
-            f"model.encoder.filters: {stages} stages of the decoder enlarge by {factor} each, from maps of"
-            f" {target[0]}x{target[1]}. Received: the encoder {section.encoder.keras.name}, which gives maps of"
-            f" {latent[0]}x{latent[1]}; name as many filters as it halves the image, use padding `same` in it, or let"
-            " it give a vector."
+            f"model.encoder.filters: a decoder of {stages} {'stage' if stages == 1 else 'stages'} of factor {factor}"
+            f" starts from maps of {target[0]}x{target[1]}. Received: the encoder {section.encoder.keras.name}, which"
+            f" gives maps of {latent[0]}x{latent[1]}; name as many filters as it halves the image, use padding `same`"
+            " in it, or let it give a vector."
         )
     return SpatialBottleneck() if latent != target else section.bottleneck
 

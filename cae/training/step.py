@@ -208,7 +208,7 @@ class Steps:
             latent, switches = self.autoencoder.encode(inputs, training=True)
             given = self.autoencoder.as_trained(switches)
             reconstructions = self.autoencoder.decode(latent, given, training=True)  # [N, H, W, C]
-            losses = self.objective.per_image(part.images, reconstructions, latent)  # [N]
+            losses = self._losses(part, reconstructions, latent)  # [N]
             # Gradients are summed over replicas: each brings its share of the whole batch's mean.
             loss = part.sum(losses) / part.batch_size
             scaled_loss = self.optimizer.scale_loss(loss)
@@ -234,9 +234,16 @@ class Steps:
         inputs = corrupt(part.images, self.corruption, noise_seed, part.position)
         latent, switches = self.autoencoder.encode(inputs)
         reconstructions = self.autoencoder.decode(latent, self.autoencoder.as_trained(switches))
-        losses = self.objective.per_image(part.images, reconstructions, latent)
+        losses = self._losses(part, reconstructions, latent)
         (sums,) = self._add_up([self._image_sums(part, reconstructions, losses)])
         return tf.concat([sums, [0.0, 1.0]], axis=0)
+
+    def _losses(self, part: _Part, reconstructions: tf.Tensor, latent: tf.Tensor) -> tf.Tensor:
+        """The objective of each image, and what layers of your own add: regularizers, and `add_loss`, as in Keras."""
+        losses = self.objective.per_image(part.images, reconstructions, latent)
+        for added in self.autoencoder.model.losses:
+            losses += tf.cast(tf.reduce_sum(added), tf.float32)
+        return losses
 
     def _own_part(self, batch: Any) -> _Part:
         """What the running replica has of a batch."""
