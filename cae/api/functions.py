@@ -46,9 +46,7 @@ def load(run: StrPath, *, tell: Callable[[str], None] = print) -> TrainedAutoenc
     Raises:
         UserError: there is no such run, or it is damaged.
     """
-    found = TrainedAutoencoder.load(Path(run), tell)
-    assert isinstance(found, TrainedAutoencoder)  # since `load` gives its own class
-    return found
+    return TrainedAutoencoder.load(Path(run), tell)
 
 
 @speaks_python
@@ -240,6 +238,11 @@ def train(
 def tune(
     config: Config,
     *,
+    images: Any = None,
+    optimizer: Any = None,
+    loss: Any = None,
+    encoder: Any = None,
+    decoder: Any = None,
     overrides: Sequence[str] = (),
     lowest: float = 1e-6,
     highest: float = 10.0,
@@ -256,6 +259,11 @@ def tune(
 
     Args:
         config: as for `train`, without a grid.
+        images: as for `train`; likewise the next four. Of an optimizer's schedule nothing is used.
+        optimizer: see `images`.
+        loss: see `images`.
+        encoder: see `images`.
+        decoder: see `images`.
         overrides: as for `train`.
         lowest: the rate of the first step.
         highest: the rate of the last step, which is not taken where the loss diverges before.
@@ -272,7 +280,9 @@ def tune(
     """
     from cae.workflows.training import TrainingJob, find_learning_rate
 
-    job = TrainingJob(_checked(config, overrides), _source(config), Path("runs"), tell=tell)
+    own = _own_models(config, encoder, decoder, overrides)
+    checked = _checked(config, [*_given({"images": images}, None), *_objects(optimizer, loss), *own, *overrides])
+    job = TrainingJob(checked, _source(config), Path("runs"), tell=tell)
     return find_learning_rate(job, lowest, highest, steps, lambda done, total: None)
 
 
@@ -648,7 +658,7 @@ def _run(command: str, tell: Callable[[str], None], **given: Any) -> list[str]:
 def _given(parts: Mapping[str, Any], labels: Any) -> list[str]:
     """Overrides for images that are handed over in the place of the configuration's own."""
     if parts["images"] is None:
-        if others := [name for name in ("validation_images", "test_images") if parts[name] is not None]:
+        if others := [name for name, given in parts.items() if given is not None]:
             raise ConfigError(f"`{others[0]}` needs `images`, those for training.")
         if labels is not None:
             raise ConfigError("`labels` needs `images`, whose they are.")

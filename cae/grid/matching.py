@@ -16,6 +16,7 @@ from cae.grid.combinations import ImageShape
 from cae.grid.step_time import HOW, TimedModel, match_times
 from cae.plan import PlanError, make_plan
 from cae.plan.matching import AMOUNTS, WIDEST_TOLERANCE, match_decoder, with_filters
+from cae.section import KerasObject
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -59,6 +60,8 @@ def match_models(
     image_shape_of: Callable[[DataSection], ImageShape],
     path: Path,
     before: Mapping[str, Match],
+    *,
+    here: bool = False,
 ) -> tuple[list[RunConfig], dict[str, Match]]:
     """Adjust each decoder's widths until its model has as much as the first one with the same encoder.
 
@@ -68,6 +71,7 @@ def match_models(
         image_shape_of: how to find the shape of the images; called for each configuration.
         path: the configuration file, for messages.
         before: what was found before, by names of runs; times are not measured twice.
+        here: measure times in this process, which alone has what the models need.
 
     Returns:
         The configurations, with `decoder.filters` where it was needed: each stands for itself; and each one's name to
@@ -91,7 +95,7 @@ def match_models(
         raise ConfigError("\n".join(problems))
     if word == "time":
         found = {one.model: one for one in before.values()}
-        found |= _time([job for job in jobs if job.digest not in found])
+        found |= _time([job for job in jobs if job.digest not in found], here)
     else:
         found = {job.digest: _count(job, word) for job in {job.digest: job for job in jobs}.values()}
         problems = [f"{path}: {problem}" for job in jobs if (problem := _problem(job, found[job.digest], word))]
@@ -111,6 +115,7 @@ class _Job:
     def timed(self) -> TimedModel:
         """The models, and what else decides how long a step takes: seeds, rates and epochs do not."""
         training = self.config.training
+        optimizer = training.optimizer.model_dump(mode="json", include={"name", *KerasObject.model_fields, "options"})
         return TimedModel(
             self.config.model.model_dump(mode="json"),
             self.first.model.model_dump(mode="json"),
@@ -118,7 +123,7 @@ class _Job:
             {
                 **training.model_dump(mode="json", include={"batch_size", "xla"}),
                 "precision": training.planned_precision,
-                "optimizer": training.optimizer.name,
+                "optimizer": optimizer if len(optimizer) > 1 else training.optimizer.name,
             },
             self.shape,
         )
@@ -134,9 +139,9 @@ class _Job:
         return self.config.model if found.filters == found.own else with_filters(self.config.model, found.filters)
 
 
-def _time(jobs: Sequence[_Job]) -> dict[str, Match]:
+def _time(jobs: Sequence[_Job], here: bool) -> dict[str, Match]:
     different = {job.digest: job for job in jobs}
-    timed = match_times([job.timed for job in different.values()])
+    timed = match_times([job.timed for job in different.values()], here=here)
     return {
         digest: Match(digest, tuple(job.config.model.decoder_outputs), filters, seconds, wanted, UNITS["time"])
         for (digest, job), (filters, seconds, wanted) in zip(different.items(), timed, strict=True)
@@ -157,11 +162,12 @@ def _problem(job: _Job, found: Match, word: str) -> str | None:
     if abs(found.amount - found.wanted) <= WIDEST_TOLERANCE / 2 * found.wanted:
         return None
     name, unit = job.config.name, UNITS[word]
-    if job.config.model.decoder.tied_weights:
+    decoder = job.config.model.decoder
+    if decoder.tied_weights or decoder.keras is not None:
+        why = "tied_weights takes the encoder's kernels" if decoder.tied_weights else "the decoder is one of your own"
         return (
-            f"{name}: match: {word}: tied_weights takes the encoder's kernels, so that no width brings its"
-            f" {found.amount:,.0f} {unit} to the {found.wanted:,.0f} of {job.first.name}. Leave `match` away, or one of"
-            " the two."
+            f"{name}: match: {word}: {why}, so that no width brings its {found.amount:,.0f} {unit} to the"
+            f" {found.wanted:,.0f} of {job.first.name}. Leave `match` away, or one of the two."
         )
     return (
         f"{name}: match: {word}: no decoder width comes within {WIDEST_TOLERANCE / 2:.0%} of the {found.wanted:,.0f}"

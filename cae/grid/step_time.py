@@ -49,8 +49,12 @@ class TimedModel:
 Timed = tuple[tuple[int, ...], float, float]
 
 
-def match_times(models: Sequence[TimedModel]) -> list[Timed]:
+def match_times(models: Sequence[TimedModel], *, here: bool) -> list[Timed]:
     """Find each decoder's widths, in another process, whose memory is given back.
+
+    Args:
+        models: those to be measured.
+        here: do it in this process, which alone has what they need.
 
     Raises:
         UserError: a step cannot be taken.
@@ -58,6 +62,8 @@ def match_times(models: Sequence[TimedModel]) -> list[Timed]:
     if not models:
         return []
     values = [asdict(model) for model in models]
+    if here:
+        return _find_widths(values)
     found = compute_elsewhere("cae.grid.step_time", values, failed="match: time: steps could not be measured")
     return [(tuple(filters), seconds, wanted) for filters, seconds, wanted in found]
 
@@ -147,15 +153,16 @@ def _measure(section: ModelSection, timed: TimedModel, first: _Take) -> tuple[fl
     return seconds_a_step(make_steps(section, timed), first)
 
 
-def _main() -> None:
+def _find_widths(models: Sequence[dict[str, Any]]) -> list[Timed]:
     from cae.config.model import ModelSection
-    from cae.engine import start_engine, start_quickly
+    from cae.config.registration import load_installed
+    from cae.engine import start_engine
 
-    start_quickly()
     start_engine()
+    load_installed((), [json.dumps(models)])
     firsts: dict[str, _Take] = {}
     found: list[Timed] = []
-    for values in json.load(sys.stdin):
+    for values in models:
         timed = TimedModel(**{**values, "shape": tuple(values["shape"])})
         section, first = (ModelSection.model_validate_json(json.dumps(one)) for one in (timed.model, timed.first))
         key = json.dumps({**values, "model": None})
@@ -167,7 +174,14 @@ def _main() -> None:
             found.append((tuple(section.decoder_outputs), seconds, seconds))
         else:
             found.append(match_time(section, timed.shape[2], partial(_measure, timed=timed, first=take_first)))
-    print(json.dumps(found))
+    return found
+
+
+def _main() -> None:
+    from cae.engine import start_quickly
+
+    start_quickly()
+    print(json.dumps(_find_widths(json.load(sys.stdin))))
 
 
 if __name__ == "__main__":

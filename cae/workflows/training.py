@@ -104,7 +104,8 @@ class TrainingJob:
         if word == "none":
             return configs, {}
         before = {} if self.overwrite else read_matching(self.experiment, word)
-        configs, widths = match_models(configs, word, self.image_shape_of, self.source, before)
+        here = self.has_what_only_this_process_has
+        configs, widths = match_models(configs, word, self.image_shape_of, self.source, before, here=here)
         for line in matching_in_words(word, widths, self.image_shape_of(configs[0].data)[2]):
             self.tell(line)
         return configs, widths

@@ -10,6 +10,7 @@ import pytest
 
 import cae
 from cae.commands.main import main
+from cae.grid import step_time
 from cae.kinds import own_model
 from tests.conftest import ROOT, make_images
 from tests.docs.pages import blocks
@@ -142,6 +143,52 @@ def test_built_in_decoders_stand_behind_one_encoder_in_a_grid_and_get_its_number
     assert [run.path.name for run in result] == ["resize", "subpixel"]
 
 
+@keras.saving.register_keras_serializable("tests")
+class Halved(keras.Model):
+    """An encoder written as a class, with a penalty of its own."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv = keras.layers.Conv2D(3, 3, strides=4, padding="same", kernel_regularizer=keras.regularizers.L2(0.5))
+
+    def call(self, images):
+        self.add_loss(keras.ops.convert_to_tensor(0.25))
+        return self.conv(images)
+
+
+def test_penalties_of_a_model_of_your_own_are_part_of_the_loss_and_a_class_says_how_often_it_halves(tmp_path):
+    encoder = Halved()
+    encoder(PIXELS[:1])
+    run = train(tmp_path, images=IMAGES, encoder=encoder).run  # one filter is named, and a factor of 4 takes two
+    (row,) = run.metrics
+    kernel = run.load().encoder.get_layer("own_encoder").get_weights()[0]
+    assert row["val_loss"] - row["val_mse"] == pytest.approx(0.25 + 0.5 * np.sum(kernel**2), rel=1e-4)
+    assert row["loss"] > 0.25
+
+
+def test_a_rate_is_found_and_times_are_measured_for_models_that_only_this_program_has(tmp_path, monkeypatch):
+    measured = []
+
+    def make_steps(section, timed):
+        measured.append(section.encoder.keras.name)
+        return lambda number: 1.0
+
+    monkeypatch.setattr(step_time, "make_steps", make_steps)
+    encoder = make_encoder()
+    job = train(
+        tmp_path,
+        config={"grid": {"model.decoder.upsampling": ["resize", "subpixel"]}, "experiment": "timed", "match": "time"},
+        images=IMAGES,
+        encoder=encoder,
+    )
+    assert len(job) == 2
+    assert measured == [encoder.name] * 2
+    quiet = {"encoder": encoder, "optimizer": keras.optimizers.SGD(), "steps": 30, "tell": lambda line: None}
+    found = cae.tune(CONFIG, images=IMAGES, loss="mae", **quiet)
+    assert 1e-7 <= found.suggestion <= 1
+    assert found.losses[0] == pytest.approx(np.abs(PIXELS - 0.5).mean(), abs=0.1)
+
+
 def describe(**options):
     """The plan for images of 12x10."""
     return cae.describe({**CONFIG, "data": {"source": "bundled", "image_size": [12, 10]}}, **options)
@@ -183,15 +230,36 @@ def _model(*layers, shape=(12, 10, 1)):
     return keras.Sequential([keras.layers.Input(shape), *layers])
 
 
+def _with_inputs(number, outputs=1, named=False, dtype="float32"):
+    inputs = [keras.layers.Input((12, 10, 1), dtype=dtype, name=f"image_{place}") for place in range(number)]
+    maps = keras.layers.Conv2D(2, 3)(sum(map(keras.layers.Rescaling(1.0), inputs)))
+    given = {one.name: one for one in inputs} if named else inputs
+    return keras.Model(given, [maps] * outputs if outputs > 1 else maps)
+
+
+def _of_weights(value):
+    model = make_encoder()
+    model.set_weights([np.full_like(weight, value) for weight in model.get_weights()])
+    return model
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"encoder": "resnet"}, "`encoder` must be a model of Keras. Received: 'resnet'"),
         ({"encoder": _model(Doubled())}, "register_keras_serializable"),
         ({"encoder": _model(keras.layers.Lambda(lambda maps: maps * 2))}, "Lambda"),
+        ({"encoder": _with_inputs(2)}, "takes 2 inputs"),
+        ({"encoder": _with_inputs(1, named=True)}, "takes a dict"),
+        ({"encoder": _with_inputs(1, dtype="uint8")}, r"takes uint8, and not float32 in \[0, 1\]"),
+        ({"encoder": _with_inputs(1, outputs=2)}, "gives a list of 2"),
+        ({"encoder": _of_weights(np.nan)}, "has NaN or infinity among its weights .*kernel"),
         ({"encoder": _model(keras.layers.Conv2D(2, 3), shape=(32, 32, 3))}, r"\(None, 12, 10, 1\).*takes.*32, 32, 3"),
         ({"encoder": _model(keras.layers.Reshape((12, 10)))}, r"map.*or vector.*gives \(None, 12, 10\)"),
-        ({"encoder": _model(keras.layers.Conv2D(2, 5, strides=2))}, "stages of the decoder enlarge.*maps of 4x3"),
+        (
+            {"encoder": _model(keras.layers.Conv2D(2, 5, strides=2))},
+            "decoder of 2 stages .* from maps of 3x3.*maps of 4x3",
+        ),
         ({"decoder": make_decoder()}, r"`decoder` must take codes of shape \(None, 6, 5, 16\).*takes.*3, 3, 3"),
         ({"encoder": make_encoder(), "decoder": make_encoder()}, "`decoder` must take codes"),
         ({"decoder": _model(keras.layers.Flatten(), shape=(6, 5, 16))}, "`decoder` must give images"),

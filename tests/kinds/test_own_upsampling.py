@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import cae
 from cae.config import check_config, registration
 from cae.errors import ConfigError, UserError
+from cae.grid import step_time
 from cae.kinds.catalogue import UPSAMPLINGS, Resize
 from cae.model import build_autoencoder
 from cae.plan import make_plan
@@ -176,6 +178,23 @@ def test_a_kind_of_an_installed_package_needs_its_name_only():
         for right in range(3)
     )
     np.testing.assert_allclose(autoencoder.decoder.get_layer("stage_1_blurred")(values), expected, atol=1e-6)
+
+
+@pytest.mark.usefixtures("installed")
+def test_steps_of_a_kind_of_an_installed_package_can_be_timed_in_a_process_that_has_not_read_the_configuration(
+    monkeypatch,
+):
+    monkeypatch.setattr(step_time, "make_steps", lambda section, timed: lambda number: 2.0)
+    mine, first = ({"decoder": {"upsampling": {"kind": kind}}} for kind in ("blurred", "resize"))
+    timed = {"model": mine, "first": first, "objective": {}, "training": {}, "shape": [8, 8, 1]}
+    assert step_time._find_widths([timed]) == [((32, 32), 2.0, 2.0)]
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_tests_of_the_package_to_copy_go_through():
+    tests = runpy.run_path(str(ROOT / "examples" / "own_upsampling" / "tests" / "test_blurred.py"))
+    for name in [name for name in tests if name.startswith("test_")]:
+        tests[name]()
 
 
 @pytest.mark.parametrize(

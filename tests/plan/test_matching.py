@@ -141,7 +141,7 @@ def test_a_models_step_is_really_measured():
 def test_times_that_were_measured_are_not_measured_again_and_seeds_rates_and_epochs_share_them(tmp_path, monkeypatch):
     asked = []
 
-    def match_times(models):
+    def match_times(models, here):
         asked.append(len(models))
         return [((7, 7) if timed.model != timed.first else (16, 16), 0.5, 0.5) for timed in models]
 
