@@ -109,6 +109,9 @@ def test_the_site_of_the_pages_can_be_built_and_each_link_in_it_leads_somewhere(
     build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path / "site"), strict=True))
     pages = list((tmp_path / "site").rglob("index.html"))
     assert "MaxUnpooling2D" in (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
+    tour = (tmp_path / "site" / "tour" / "index.html").read_text(encoding="utf-8")
+    assert tour.count("data:image/png;base64,") >= 6
+    assert "AUROC 0.9" in tour
     found = [(page, link) for page in pages for link in LINK.findall(page.read_text(encoding="utf-8"))]
     assert len(found) > 300
     assert [(page, link) for page, link in found if not (page.parent / link).exists()] == []
