@@ -4,6 +4,8 @@
 >>> cae.RunConfig().training.optimizer.learning_rate
 0.001
 
+`help(cae)` begins with the modules that the program is made of; what follows them is for you.
+
 What is named here is imported when it is first asked for: `import cae` alone waits for nothing. `load`, `train`,
 `tune`, `evaluate` and `layers` start TensorFlow.
 """
@@ -82,15 +84,17 @@ _ELSEWHERE = {
 _MODULES = {name: module for module, names in _ELSEWHERE.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    if name == "layers":
-        from cae.engine import start_engine
+if not TYPE_CHECKING:  # type checkers would let any name pass
 
-        start_engine()
-        return importlib.import_module("cae.layers")
-    if name not in __all__:
-        raise AttributeError(f"module 'cae' has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES.get(name, "cae.api.functions")), name)
+    def __getattr__(name: str) -> Any:
+        if name == "layers":
+            from cae.engine import start_engine
+
+            start_engine()
+            return importlib.import_module("cae.layers")
+        if name not in __all__:
+            raise AttributeError(f"module 'cae' has no attribute {name!r}")
+        return getattr(importlib.import_module(_MODULES.get(name, "cae.api.functions")), name)
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -74,17 +76,17 @@ class Run:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.directory = RunDirectory(Path(path))
+        self._directory = RunDirectory(Path(path))
 
     @property
     def path(self) -> Path:
         """Where it is: config.yaml, summary.json, metrics.jsonl, model.weights.h5, reconstructions.png and others."""
-        return self.directory.path
+        return self._directory.path
 
     @property
     def status(self) -> str | None:
         """`finished`, `stopped_early`, `interrupted` or `failed`; None while it is trained, or after it was killed."""
-        return self.directory.status
+        return self._directory.status
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -93,12 +95,12 @@ class Run:
         Raises:
             UserError: there is none yet, or it is damaged.
         """
-        return self.directory.read_summary()
+        return self._directory.read_summary()
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """One row for each epoch, as in metrics.jsonl: `epoch`, `loss`, `val_loss`, `val_psnr` and others."""
-        return self.directory.read_metrics()
+        return self._directory.read_metrics()
 
     @property
     def history(self) -> History:
@@ -115,7 +117,7 @@ class Run:
     @property
     def warnings(self) -> tuple[RunWarning, ...]:
         """What makes it doubtful: each with a `code` and a `message` that names the remedy; empty if nothing does."""
-        return tuple(self.directory.read_warnings())
+        return tuple(self._directory.read_warnings())
 
     def load(self) -> TrainedAutoencoder:
         """Load its best weights; see `cae.load`."""
@@ -142,7 +144,7 @@ class Run:
         return export(self, path, **options)
 
     def __dir__(self) -> list[str]:
-        return _public(self, "directory")
+        return _public(self)
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
@@ -299,7 +301,7 @@ class TrainedAutoencoder(inference.TrainedAutoencoder):
     @cached_property
     def run(self) -> Run:
         """The run that it was loaded from."""
-        return Run(self.directory.path)
+        return Run(self._directory.path)
 
     @property
     def history(self) -> History:
@@ -358,11 +360,13 @@ class TrainedAutoencoder(inference.TrainedAutoencoder):
         if not path.name.endswith((".keras", ".weights.h5")):
             raise UserError(f"`path` must end in .keras or .weights.h5. Received: {path}.")
         autoencoder = self._networks.autoencoder
-        with replacing(path) as temporary:
+        with replacing(path) as temporary, tempfile.TemporaryDirectory() as folder:
             if path.suffix == ".keras":
                 with_stock_layers(flatten(make_part(autoencoder, "autoencoder"))).save(temporary)
             else:
-                autoencoder.model.save_weights(temporary)
+                written = Path(folder, path.name)  # HDF5 locks its files, as `replacing` does
+                autoencoder.model.save_weights(written)
+                shutil.copyfile(written, temporary)
         return path
 
     def evaluate(self, split: Split = "test", **options: Any) -> dict[str, Any]:
@@ -378,10 +382,10 @@ class TrainedAutoencoder(inference.TrainedAutoencoder):
         return self.run.export(path, **options)
 
     def __dir__(self) -> list[str]:
-        return _public(self, *_INTERNAL)
+        return _public(self)
 
     def __repr__(self) -> str:
-        best = self.run.summary.get("best") or {} if self.directory.summary.exists() else {}
+        best = self.run.summary.get("best") or {} if self._directory.summary.exists() else {}
         psnr = f", {best['val_psnr']:.2f} dB validation PSNR" if "val_psnr" in best else ""
         return f"TrainedAutoencoder({os.fspath(self.run)!r}, images {self.image_shape}, code {self.code_shape}{psnr})"
 
@@ -389,13 +393,10 @@ class TrainedAutoencoder(inference.TrainedAutoencoder):
         return _in_a_cell(self.run, repr(self))
 
 
-_INTERNAL = ("at_any_size", "check_decodes", "check_pools", "directory", "encode_pixels", "load", "weights_digest")
-
-
-def _public(given: Any, *internal: str) -> list[str]:
+def _public(given: Any) -> list[str]:
     """What completion offers of an object."""
     names = {*vars(type(given)), *(name for base in type(given).__mro__[:-1] for name in vars(base)), *vars(given)}
-    return sorted(name for name in names if not name.startswith("_") and name not in internal)
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 def _in_a_cell(run: Run, line: str) -> str:
@@ -403,7 +404,7 @@ def _in_a_cell(run: Run, line: str) -> str:
     from cae.pages import data_uri, render
     from cae.runs.page import draw_epochs
 
-    file = run.directory.reconstructions
+    file = run._directory.reconstructions
     picture = data_uri(file.read_bytes()) if file.is_file() else None
     return render("cell.html", share=None, now=None, line=line, charts=draw_epochs(run.metrics), picture=picture)
 

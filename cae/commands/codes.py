@@ -56,14 +56,14 @@ def run_encode(options: argparse.Namespace) -> int:
     check_is_writable(options.out.absolute().parent)
     model = TrainedAutoencoder.load(directory, tell)
     try:
-        model.check_pools(options.pool)
+        model._check_pools(options.pool)
     except ValueError as error:
         raise ConfigError(f"--pool: {error}") from error
     inputs = open_given(model, options)
     shape = model.code_shape if options.pool == "none" else model.code_shape[-1:]
     description = Description(
         run=f"{directory.experiment}/{directory.name}",
-        weights=model.weights_digest,
+        weights=model._weights_digest,
         code_shape=shape,
         pool=options.pool,
         image_shape=model.image_shape,
@@ -94,7 +94,7 @@ def _encode(
     model: TrainedAutoencoder, inputs: Inputs, group: Group, pool: Pool, bad: BadImages, writer: CodesWriter
 ) -> None:
     try:
-        codes = model.encode_pixels(group.pixels, pool)
+        codes = model._encode_pixels(group.pixels, pool)
     except NonFiniteOutputError as error:
         raise error.named(printable(inputs.names[group.indices[error.index]])) from None
     except ValueError as error:  # all of a group have one size
@@ -113,7 +113,8 @@ def _next_step(model: TrainedAutoencoder, options: argparse.Namespace) -> str:
     read = f"In Python: {readers.get(out.suffix.lower(), 'h5py.File')}({str(out)!r})['codes']"
     if options.pool != "none" or model.has_switches:
         return read
-    decode = ["python", "-m", "cae", "decode", model.directory.path, out, "--out", out.with_name(f"{out.stem}-decoded")]
+    decoded = out.with_name(f"{out.stem}-decoded")
+    decode = ["python", "-m", "cae", "decode", model._directory.path, out, "--out", decoded]
     return f"{read}\n{next_steps(decode)}"
 
 
@@ -133,7 +134,7 @@ def run_decode(options: argparse.Namespace) -> int:
     check_is_writable(options.out)
     model = TrainedAutoencoder.load(directory, tell)
     try:
-        model.check_decodes()
+        model._check_decodes()
     except ValueError as error:
         raise UserError(f"{directory.path}: {error}") from error
     _check_is_for(codes, model, options.codes)
@@ -178,9 +179,9 @@ def _check_is_for(codes: Codes, model: TrainedAutoencoder, path: Path) -> None:
         )
     if description is None:
         tell(f"{printable(path)}: does not say which run made these codes; they are taken for this one's.")
-    elif description.weights != model.weights_digest:
+    elif description.weights != model._weights_digest:
         raise file_error(
             path,
             f"these codes were made by other weights, of the run {printable(description.run)}: they mean something else"
-            f" to {printable(model.directory.path)}. Encode the images again with it, or decode with that run.",
+            f" to {printable(model._directory.path)}. Encode the images again with it, or decode with that run.",
         )

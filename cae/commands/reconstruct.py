@@ -64,7 +64,7 @@ def run_reconstruct(options: argparse.Namespace) -> int:
     inputs = open_given(model, options)
     if options.format == "npy" and not inputs.is_array:
         raise ConfigError("--format npy needs an array as INPUT, since other images may differ in size.")
-    sizes = model.at_any_size(overlap_of(options))
+    sizes = model._at_any_size(overlap_of(options))
     bad = BadImages(options.on_bad_image)
     with filling_folder(options.out) as folder, _writing(folder, options, inputs, model.image_shape[2]) as keep:
         quality = _reconstruct_all(inputs, sizes, options, bad, keep)

@@ -134,7 +134,7 @@ def run_score(options: argparse.Namespace) -> int:
     if score.is_fitted and options.split is None and getattr(model.config.data, "fit", "stretch") != "stretch":
         inputs = AsTrained(inputs, model.image_shape[:2], model.config.data)
     is_whole = options.split is None and not score.is_fitted
-    sizes = model.at_any_size(overlap_of(options))
+    sizes = model._at_any_size(overlap_of(options))
     bad, bad_normal = BadImages(options.on_bad_image), BadImages(options.on_bad_image)
     threshold = _find_threshold(model, sizes, options, score, bad_normal, is_whole=is_whole)
     baselines = _find_baselines(model, options, is_whole=is_whole) if normal else None
@@ -271,7 +271,7 @@ def _find_masks(
     normal: Sequence[str],
 ) -> Masks | None:
     """The masks that were named, or that lie beside the test images."""
-    section = load_config(model.directory.config, options.overrides).data
+    section = load_config(model._directory.config, options.overrides).data
     images = options.input
     if options.split == "test" and isinstance(section, ImageFolderData):
         images = Path(section.test_path) if section.test_path else Path(section.path or "") / "test"

@@ -237,7 +237,7 @@ def open_part(
     """
     if splits.image_shape != model.image_shape:
         raise UserError(
-            f"{model.directory.path}: was trained on images of shape {model.image_shape}, and its data now have"
+            f"{model._directory.path}: was trained on images of shape {model.image_shape}, and its data now have"
             f" {splits.image_shape} (height, width, channels)."
         )
     images: ImageSet = getattr(splits, part)

@@ -98,13 +98,13 @@ def _why_not_fitted(model: TrainedAutoencoder, way: Way, is_own: bool) -> str:
 
 def _fit(model: TrainedAutoencoder, metric: str, open_training: Callable[[int], SetInputs]) -> ImageScore:
     def see(images: np.ndarray, reconstructions: np.ndarray) -> Seen:
-        return Seen(to_float(images), reconstructions, model.encode_pixels(images))
+        return Seen(to_float(images), reconstructions, model._encode_pixels(images))
 
     values = max(math.prod(model.image_shape), math.prod(model.code_shape))
     most = min(_MOST_NORMAL, max(_LEAST_SAMPLE, _MOST_NORMAL_VALUES // values))
     compared = compare_all(
         open_training(most),
-        model.at_any_size(),
+        model._at_any_size(),
         "auto",
         on_bad=lambda *_: None,
         tell=lambda _: None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -132,16 +132,16 @@ class TrainedAutoencoder:
         weights_digest: str,
         tell: Callable[[str], None] = print,
     ) -> None:
-        self.directory = directory
+        self._directory = directory
         self.config = config
-        self.weights_digest = weights_digest
+        self._weights_digest = weights_digest
         self._networks = networks
         self._tell = tell
         self._told: set[str] = set()
         self._fitted: dict[str, ImageScore] = {}
 
     @classmethod
-    def load(cls, run: str | Path | RunDirectory, tell: Callable[[str], None] = print) -> TrainedAutoencoder:
+    def load(cls, run: str | Path | RunDirectory, tell: Callable[[str], None] = print) -> Self:
         """Load a run's best weights; starts TensorFlow. Nothing in the run is executed.
 
         Args:
@@ -178,7 +178,7 @@ class TrainedAutoencoder:
         """Whether the decoder needs, besides the code, switches, or indices: where each image's values belong."""
         return bool(self._networks.own.plan.switches)
 
-    def at_any_size(self, overlap: int | None = None) -> AnySize:
+    def _at_any_size(self, overlap: int | None = None) -> AnySize:
         """How pictures of other sizes are reconstructed; see `cae.inference.any_size.AnySize`."""
         from cae.inference.any_size import AnySize
 
@@ -204,7 +204,7 @@ class TrainedAutoencoder:
             ValueError: the images are not as described, or `size` is not open to them.
         """
         given = self._take(images)
-        sizes = self.at_any_size(overlap)
+        sizes = self._at_any_size(overlap)
         return given.restore(sizes.reconstruct(given.pixels, _choose(sizes, size, given.pixels)))
 
     def encode(self, images: Any, *, pool: Pool = "none") -> np.ndarray:
@@ -227,7 +227,7 @@ class TrainedAutoencoder:
         step = self.config.training.images_at_once
         from cae.inference.any_size import in_parts
 
-        codes = in_parts(given.pixels, step, lambda batch: self.encode_pixels(batch, pool))
+        codes = in_parts(given.pixels, step, lambda batch: self._encode_pixels(batch, pool))
         return codes[0] if given.is_single else codes
 
     def decode(self, codes: Any) -> np.ndarray:
@@ -242,7 +242,7 @@ class TrainedAutoencoder:
         Raises:
             ValueError: the codes have another shape, are not finite, or the decoder needs switches.
         """
-        self.check_decodes()
+        self._check_decodes()
         array = np.asarray(codes, np.float32)
         is_single = array.shape == self.code_shape
         if is_single:
@@ -284,7 +284,7 @@ class TrainedAutoencoder:
             UserError: the metric is fitted, and the training images are not there any more, or fewer than eight.
         """
         given = self._take(images)
-        sizes = self.at_any_size(overlap)
+        sizes = self._at_any_size(overlap)
         chosen = _choose(sizes, size, given.pixels)
         found = self._find_score(metric, size)
         pixels = given.pixels
@@ -329,7 +329,7 @@ class TrainedAutoencoder:
                 self._tell(text)
         return given
 
-    def check_decodes(self) -> None:
+    def _check_decodes(self) -> None:
         """Refuse to decode where a code is not enough.
 
         Raises:
@@ -341,7 +341,7 @@ class TrainedAutoencoder:
                 " were or its indices say, and a code does not hold these switches. `reconstruct` does both steps."
             )
 
-    def check_pools(self, pool: Pool) -> None:
+    def _check_pools(self, pool: Pool) -> None:
         """Refuse to pool what has no places.
 
         Raises:
@@ -355,13 +355,13 @@ class TrainedAutoencoder:
                 f" Received: pool={pool!r}."
             )
 
-    def encode_pixels(self, pixels: np.ndarray, pool: Pool = "none") -> np.ndarray:
+    def _encode_pixels(self, pixels: np.ndarray, pool: Pool = "none") -> np.ndarray:
         """Encode a batch as `cae.data` reads it: (batch, height, width, channels), uint8 or float32.
 
         Raises:
             ValueError: as for `encode`.
         """
-        self.check_pools(pool)
+        self._check_pools(pool)
         if pixels.shape[1:] != self.image_shape:
             size = self.image_shape[:2]
             pixels = np.stack([fit_as_trained(image, size, self.config.data) for image in pixels])

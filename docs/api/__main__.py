@@ -8,7 +8,6 @@ Nothing of the package is imported: the source is read (with griffe, which mkdoc
 from __future__ import annotations
 
 import argparse
-import ast
 from pathlib import Path
 
 import griffe
@@ -86,17 +85,10 @@ def page() -> str:
     """Return the text of the page."""
     package = griffe.load("cae", search_paths=[ROOT], docstring_parser="google", resolve_aliases=True)
     blocks = [INTRODUCTION.rstrip()]
-    internal = ast.literal_eval(str(package["api.objects._INTERNAL"].value))
     for title, names in SECTIONS.items():
         blocks.append(f"## {title}")
         for name in names:
-            blocks += describe(
-                package[name],
-                f"cae.{name}",
-                3,
-                with_members=True,
-                hidden=internal if name == "TrainedAutoencoder" else (),
-            )
+            blocks += describe(package[name], f"cae.{name}", 3, with_members=True)
     layers = package["layers"]
     blocks += ["## Layers", layers.docstring.value]
     for name in sorted(layers.exports):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import griffe
 
@@ -12,9 +12,7 @@ WIDTH = 100
 _DOCTEST = re.compile(r"(?:^>>> .*\n?(?:^(?!\n).+\n?)*)+", re.MULTILINE)
 
 
-def describe(
-    obj: griffe.Object | griffe.Alias, name: str, level: int, *, with_members: bool, hidden: Collection[str] = ()
-) -> Iterator[str]:
+def describe(obj: griffe.Object | griffe.Alias, name: str, level: int, *, with_members: bool) -> Iterator[str]:
     """Yield the blocks of an object's description.
 
     Args:
@@ -22,7 +20,6 @@ def describe(
         name: As users write it.
         level: Of the heading.
         with_members: Whether a class's methods and properties follow, those of its bases in this package as well.
-        hidden: Names of members that are not shown.
     """
     if obj.is_alias:
         obj = obj.final_target
@@ -33,7 +30,7 @@ def describe(
         yield _fenced(_signature(obj, name.rpartition(".")[2]))
     yield from _docstring(obj)
     if with_members:
-        members = [member for member in obj.all_members.values() if _is_public(member) and member.name not in hidden]
+        members = [member for member in obj.all_members.values() if _is_public(member)]
         keys = [member for member in members if member.is_attribute and "property" not in member.labels]
         if keys:
             yield "\n".join(

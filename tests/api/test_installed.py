@@ -38,6 +38,9 @@ cae.load("run").encode([], pool="median")
 cae.train({}, runs_dirs="runs")
 cae.train({}).lod()
 cae.layers.MaxUnpooling3D()
+cae.evaluation
+cae.tarin
+cae.load("run").encode_pixels
 """
 CHECK_LARGE_PACKAGES_NOT = "tensorflow.*,keras.*,h5py.*,matplotlib.*,scipy.*,sklearn.*,tensorboard.*"
 
@@ -117,5 +120,5 @@ def test_the_types_of_a_users_program_are_checked_against_the_package(python, tm
     code, out, err = run_away(sys.executable, tmp_path, *map(str, mypy))
     wrong = [int(line.split(":")[1]) for line in out.splitlines() if "error:" in line and line.startswith("wrong.py")]
     assert code == 1, out + err
-    assert sorted(set(wrong)) == [4, 5, 6, 7, 8]
+    assert sorted(set(wrong)) == [4, 5, 6, 7, 8, 9, 10, 11]
     assert [line for line in out.splitlines() if "error:" in line and not line.startswith("wrong.py")] == []

@@ -104,6 +104,9 @@ def test_saved_models_open_in_plain_keras_and_give_the_same_numbers(script, tmp_
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, check=True, capture_output=True)
     np.testing.assert_allclose(np.load(tmp_path / "made.npy"), model.predict(images), atol=1e-5)
+    other = keras.models.clone_model(model.keras)
+    other.load_weights(model.save(tmp_path / "mine.weights.h5"))
+    np.testing.assert_array_equal(other.predict(images, verbose=0), model.keras.predict(images, verbose=0))
     codes = model.encoder.predict(images, verbose=0)
     np.testing.assert_allclose(model.encode(images), codes, atol=1e-5)
     np.testing.assert_allclose(model(images), np.clip(model.decoder.predict(codes, verbose=0), 0, 1), atol=1e-5)

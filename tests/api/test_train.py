@@ -154,7 +154,7 @@ def test_an_interrupt_is_a_keyboard_interrupt_after_which_training_goes_on(confi
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert run.status == "interrupted"
     assert run.summary["epochs"] >= 1
-    assert list(run.directory.checkpoints.iterdir())
+    assert list((run.path / "checkpoints").iterdir())
 
 
 def test_a_grid_gives_a_run_for_each_combination_and_skips_what_is_done(config, tmp_path):

@@ -47,7 +47,7 @@ def test_tiles_give_what_the_whole_picture_gives(tmp_path, monkeypatch, encoder,
     keras_model = model._networks.autoencoder.model
     keras_model.set_weights([2.5 * value if value.ndim == 4 else value for value in keras_model.get_weights()])
     monkeypatch.setattr(any_size, "_MOST_TILE_BYTES", 1)  # the smallest tiles that the overlap allows
-    sizes = model.at_any_size(overlap=2 * model.at_any_size().reach + 2)
+    sizes = model._at_any_size(overlap=2 * model._at_any_size().reach + 2)
     images = np.random.default_rng(1).integers(0, 256, (1, 96, 180, 3), np.uint8)
     whole = sizes.reconstruct(images, "native")
     tiled = sizes.reconstruct(images, "tile")
@@ -64,7 +64,7 @@ def test_tiles_that_overlap_too_little_differ_from_the_whole(convolutional, monk
 
 def test_a_larger_picture_goes_through_the_same_weights(convolutional):
     """Far from all borders, each part of a large picture becomes what it becomes in a picture of its own."""
-    sizes = convolutional.at_any_size()
+    sizes = convolutional._at_any_size()
     images = np.random.default_rng(2).integers(0, 256, (1, 160, 160, 1), np.uint8)
     large = sizes.reconstruct(images, "native")
     part = sizes.reconstruct(images[:, 16:144, 24:152], "native")
@@ -74,7 +74,7 @@ def test_a_larger_picture_goes_through_the_same_weights(convolutional):
 
 def test_the_reach_is_as_far_as_a_pixel_is_seen(convolutional):
     """A change of one pixel shows nowhere beyond the reach."""
-    sizes = convolutional.at_any_size()
+    sizes = convolutional._at_any_size()
     images = np.full((1, 96, 96, 1), 128, np.uint8)
     changed = images.copy()
     for row, column in [(48, 48), (49, 50), (51, 47)]:
@@ -116,11 +116,11 @@ def test_a_dense_bottleneck_refuses_another_size_as_it_is(dense):
 
 def test_tiles_of_a_fixed_size_cannot_overlap_wholly(dense):
     with pytest.raises(ConfigError, match=r"16x12 .* must overlap by 0 to 11 pixels. Received: 12"):
-        dense.at_any_size(overlap=12)
+        dense._at_any_size(overlap=12)
 
 
 def test_left_to_itself_a_model_keeps_to_the_scale_of_training(convolutional, dense):
-    for sizes in (convolutional.at_any_size(), dense.at_any_size()):
+    for sizes in (convolutional._at_any_size(), dense._at_any_size()):
         assert sizes.choose("auto", (16, 12)) == "native"
         assert sizes.choose("auto", (100, 100)) == "resize"
         assert sizes.choose("tile", (100, 100)) == "tile"
@@ -130,7 +130,7 @@ def test_what_training_cut_patches_of_is_not_shrunk(tmp_path):
     data = {"source": "image_folder", "path": "gone", "image_size": [16, 16], "fit": "patch"}
     models = {"dense": DENSE, "convolutional": CONVOLUTIONAL}
     sizes = {
-        name: TrainedAutoencoder.load(make_run(tmp_path / name, (16, 16, 3), model, data=data)).at_any_size()
+        name: TrainedAutoencoder.load(make_run(tmp_path / name, (16, 16, 3), model, data=data))._at_any_size()
         for name, model in models.items()
     }
     assert sizes["dense"].choose("auto", (100, 100)) == "tile"
@@ -144,7 +144,7 @@ def test_what_training_cropped_keeps_its_proportions_and_loses_no_border(tmp_pat
     """A picture twice as high as the model's size is scaled to its width; in the middle it is what training saw."""
     data = {"source": "image_folder", "path": "gone", "image_size": [64, 64], "fit": "crop"}
     model = TrainedAutoencoder.load(make_run(tmp_path / "run", (64, 64, 3), CONVOLUTIONAL, data=data))
-    sizes = model.at_any_size()
+    sizes = model._at_any_size()
     image = make_images(1, 192, 96, 3)
     seen, made = sizes.compare(image, sizes.choose("auto", (192, 96)))
     np.testing.assert_array_equal(seen[0], stretch(image[0], (128, 64)))
@@ -153,11 +153,11 @@ def test_what_training_cropped_keeps_its_proportions_and_loses_no_border(tmp_pat
     cropped = model.reconstruct(crop(image[0], (64, 64)))  # the middle: 32 pixels from the top, a whole cell
     np.testing.assert_allclose(made[0, 32:96][inner, inner], cropped[inner, inner], atol=0.02)
     dense = TrainedAutoencoder.load(make_run(tmp_path / "dense", (64, 64, 3), DENSE, data=data))
-    assert dense.at_any_size().compare(image, "resize")[0].shape == (1, 64, 64, 3)
+    assert dense._at_any_size().compare(image, "resize")[0].shape == (1, 64, 64, 3)
 
 
 def test_batches_shrink_as_pictures_grow(convolutional):
-    sizes = convolutional.at_any_size()
+    sizes = convolutional._at_any_size()
     own = convolutional.config.training.images_at_once
     assert sizes.batch_size((16, 12)) == own
     assert sizes.batch_size((160, 120)) == max(1, own // 100)

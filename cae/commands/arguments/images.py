@@ -181,7 +181,7 @@ def open_split(
     Raises:
         UserError: the data are not what the run was trained on.
     """
-    section: DataSection = load_config(model.directory.config, overrides).data
+    section: DataSection = load_config(model._directory.config, overrides).data
     splits = load_splits_with_progress(section.model_copy(update={"classes": None}) if all_classes else section)
     return open_part(model, splits, split, whole=whole, most=most)
 
