@@ -27,6 +27,7 @@ import cae
 from cae.anomaly.fitted_scores import Seen, fit_score
 from cae.anomaly.pixel_baselines import PixelBaselines
 from cae.anomaly.scores import score_images
+from cae.config.data import CLASS_NAMES
 from cae.data.image_set import ImageSet
 from cae.data.load import load_splits
 from cae.data.pixels import to_float
@@ -46,8 +47,8 @@ def runs(what: str, folder: str) -> Iterator[tuple[str, str, list[str]]]:
         for name in SURFACES:
             yield name, "anomaly_surfaces.yaml", [f"data.path={folder}/{name}"]
     elif what == "fashion_mnist":
-        for label in range(10):
-            yield str(label), "anomaly_fashion_mnist.yaml", [f"data.classes=[{label}]"]
+        for name in CLASS_NAMES["fashion_mnist"]:
+            yield name, "anomaly_fashion_mnist.yaml", [f"data.classes=[{name}]"]
     else:
         colour = ["data.source=image_folder", f"data.path={folder}", "data.channels=3", "data.image_size=[32,32]"]
         # There is a sixth of the images.
@@ -58,9 +59,7 @@ def runs(what: str, folder: str) -> Iterator[tuple[str, str, list[str]]]:
 def measure(name: str, config: str, overrides: list[str], runs_dir: str) -> dict[str, Any]:
     """Train a model and measure its scores, those of pixels, and the seconds of a core that training took."""
     begin = time.process_time()
-    trained = cae.train(
-        CONFIGS / config, overrides=[*overrides, f"name=normal_{name}"], runs_dir=runs_dir, overwrite=True
-    )
+    trained = cae.train(CONFIGS / config, overrides=[*overrides, "name=normal"], runs_dir=runs_dir, overwrite=True)
     seconds = time.process_time() - begin
     model = trained.load()
     section = model.config.data
@@ -70,6 +69,8 @@ def measure(name: str, config: str, overrides: list[str], runs_dir: str) -> dict
     tested = every.test.take(np.arange(0, len(every.test), 1 + len(every.test) // _MOST_TESTED))
     images = _pixels(tested)
     is_odd = np.array([one != normal for one in SetInputs(tested, every.class_names).classes or ()])
+    if is_odd.all() or not is_odd.any():
+        raise SystemExit(f"There must be images of {normal} and others. Classes: {', '.join(every.class_names)}.")
     scores = _scores(model, training, images)
     scores |= PixelBaselines([training], images.shape[1:3]).score(images)
     scores["one_class_svm"] = _one_class_svm(training, images)
