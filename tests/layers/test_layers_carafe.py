@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cae.layers import Carafe2D
+from cae.layers.windows import neighbours
 from tests.layers.layer_oracles import middle
 
 
@@ -42,3 +43,17 @@ def test_each_pixel_is_a_weighted_mean_of_its_neighbourhood(factor, side, size, 
     weights = [tf.cast(weight, tf.float64).numpy() for weight in layer.weights]
     expected = middle(reassembled(tf.cast(maps, tf.float64).numpy(), weights, factor, side), size)
     np.testing.assert_allclose(tf.cast(layer(maps), tf.float64), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("side", [1, 3])
+def test_gradients_of_neighbourhoods_go_back_to_the_pixels_that_these_were_read_from(side):
+    generator = np.random.default_rng(1)
+    padded = tf.constant(generator.normal(size=(2, 4 + side, 6 + side, 3)))
+    with tf.GradientTape() as tape:
+        tape.watch(padded)
+        found = neighbours(padded, side)
+    above, expected = generator.normal(size=tuple(found.shape)), np.zeros(tuple(padded.shape))
+    for i, j, a, b in np.ndindex(5, 7, side, side):
+        np.testing.assert_array_equal(found[:, i, j, side * a + b], padded[:, i + a, j + b])
+        expected[:, i + a, j + b] += above[:, i, j, side * a + b]
+    np.testing.assert_allclose(tape.gradient(found, padded, tf.constant(above)), expected, atol=1e-12)
