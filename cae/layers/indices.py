@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from cae.layers.switches import Shape, SwitchesOf, checked_switches, spread
-from cae.layers.windows import Size, compiled, crop, fill_windows, height_and_width, pad_to_windows, whole_number
+from cae.layers.windows import Size, compiled, crop, fill_windows, height_and_width, pad_to_windows, whole_number, wide
 
 Indices = Literal["soft", "hard"]
 
@@ -228,25 +228,21 @@ def _scores(inputs: tf.Tensor, kernel: tf.Tensor, pool_size: int, switches_of: S
 
 
 def _shares(
-    wide: tf.Tensor, kernel: tf.Tensor, pool_size: int, is_hard: bool, switches_of: SwitchesOf
+    inputs: tf.Tensor, kernel: tf.Tensor, pool_size: int, is_hard: bool, switches_of: SwitchesOf
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The softmax of the scores, and what pools: the same, or one for the first of the largest; in windows."""
-    scores = _scores(wide, tf.cast(kernel, wide.dtype), pool_size, switches_of)
+    scores = _scores(inputs, tf.cast(kernel, inputs.dtype), pool_size, switches_of)
     largest = functools.reduce(tf.maximum, _of_cells(scores))
     powers = tf.exp(scores - largest)
     soft = powers / tf.add_n(_of_cells(powers))
-    return soft, tf.cast(_first(scores, largest), wide.dtype) if is_hard else soft
-
-
-def _wide(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
+    return soft, tf.cast(_first(scores, largest), inputs.dtype) if is_hard else soft
 
 
 def _pool(inputs: tf.Tensor, kernel: tf.Tensor, pool_size: int, **options: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    wide = _wide(inputs)
-    _, shares = _shares(wide, kernel, pool_size, **options)
+    values = wide(inputs)
+    _, shares = _shares(values, kernel, pool_size, **options)
     batch, height, width, _ = keras.ops.shape(inputs)
-    pooled = _sums(shares * _windows(wide, pool_size), inputs)
+    pooled = _sums(shares * _windows(values, pool_size), inputs)
     return tf.cast(pooled, inputs.dtype), tf.cast(_as_map(shares, batch, (height, width)), inputs.dtype)
 
 
@@ -254,12 +250,12 @@ def _pool_gradient(
     inputs: tf.Tensor, kernel: tf.Tensor, of_pooled: tf.Tensor, of_indices: tf.Tensor, pool_size: int, **options: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The gradients of the inputs and of the kernel, which is that of soft indices whatever pools."""
-    wide, (batch, height, width, _) = _wide(inputs), keras.ops.shape(inputs)
-    values, (soft, shares) = _windows(wide, pool_size), _shares(wide, kernel, pool_size, **options)
-    above = _windows(_wide(of_pooled), 1)  # one cell a window
-    of_soft = _sum_to(above * values, shares) + _windows(_wide(of_indices), pool_size)
+    batch, height, width, _ = keras.ops.shape(inputs)
+    soft, shares = _shares(wide(inputs), kernel, pool_size, **options)
+    values, above = _windows(wide(inputs), pool_size), _windows(wide(of_pooled), 1)  # one cell a window
+    of_soft = _sum_to(above * values, shares) + _windows(wide(of_indices), pool_size)
     of_scores = soft * (of_soft - tf.add_n(_of_cells(soft * of_soft)))
-    weights = tf.unstack(tf.cast(kernel, wide.dtype)[None, :, None], axis=5)  # [1, P, 1, P, C] for each score
+    weights = tf.unstack(tf.cast(kernel, values.dtype)[None, :, None], axis=5)  # [1, P, 1, P, C] for each score
     slopes = [*zip(_of_cells(of_scores), weights, strict=True)]
     of_values = shares * above + tf.add_n([slope * weight for slope, weight in slopes])
     of_kernel = tf.stack([tf.reduce_sum(values * slope, axis=(0, 2)) for slope, _ in slopes], axis=3)

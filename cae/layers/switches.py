@@ -16,6 +16,7 @@ from cae.layers.windows import (
     pad_to_windows,
     restored_size,
     whole_number,
+    wide,
 )
 
 # A switch of each channel's own, or one that all channels of a place share.
@@ -84,8 +85,7 @@ def _max_pool(
     inputs: tf.Tensor, pool_size: int, rectify: bool, switches_of: SwitchesOf
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The maxima, where each was, and the switches that are recorded."""
-    # Comparing 16-bit floats as float32 changes nothing and is twice as fast.
-    comparable = tf.cast(inputs, tf.float32) if inputs.dtype.size < 4 else inputs
+    comparable = wide(inputs)
     if rectify:
         comparable = tf.nn.relu(comparable)
     maxima, maxima_at = _first_maxima(comparable, pool_size)

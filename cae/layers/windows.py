@@ -67,8 +67,14 @@ def neighbours(padded: tf.Tensor, side: int) -> tf.Tensor:
 def _put_back(above: tf.Tensor, side: int) -> tf.Tensor:
     """The gradient of `neighbours`: each pixel's sum over the neighbourhoods that it is in."""
     more = side - 1
-    places = zip(tf.unstack(above, axis=3), np.ndindex(side, side), strict=True)
-    return tf.add_n([tf.pad(part, [(0, 0), (a, more - a), (b, more - b), (0, 0)]) for part, (a, b) in places])
+    places = zip(tf.unstack(wide(above), axis=3), np.ndindex(side, side), strict=True)
+    parts = [tf.pad(part, [(0, 0), (a, more - a), (b, more - b), (0, 0)]) for part, (a, b) in places]
+    return tf.cast(tf.add_n(parts), above.dtype)
+
+
+def wide(tensor: tf.Tensor) -> tf.Tensor:
+    """Return 16-bit floats as float32, in which kernels are twice as fast and sums exacter; others as they are."""
+    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
 
 
 def compiled(kernel: Callable[..., Any], shape: tf.TensorShape, /, **options: Any) -> Callable[..., Any]:
