@@ -8,9 +8,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,17 +26,18 @@ class Child:
 
     Args:
         module: what `python -m` runs; must call `serve`.
+        environment: variables that it has beside those of this process.
         words: the worker's arguments, as JSON knows them.
     """
 
-    def __init__(self, module: str, **words: Any) -> None:
+    def __init__(self, module: str, environment: Mapping[str, str] = MappingProxyType({}), **words: Any) -> None:
         self.module = module
         # Closed with the process.
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=ROOT,
-            env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -54,7 +54,7 @@ def _describe() -> dict[str, Any]:
     return {
         **environment,
         "packages": environment["packages"] | _versions("torch"),
-        "cpu_flags": _cpu_flags(),
+        "cpu_flags": cpu_flags(),
         "memory_gigabytes": _memory_gigabytes(),
         "threads": {
             "tensorflow_intra_op": tf.config.threading.get_intra_op_parallelism_threads() or "one a core",
@@ -73,7 +73,7 @@ def _versions(*names: str) -> dict[str, str]:
     return versions
 
 
-def _cpu_flags() -> list[str]:
+def cpu_flags() -> list[str]:
     """Those of the telling instruction sets that the first core has."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:

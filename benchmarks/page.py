@@ -2,8 +2,8 @@
 
     python -m benchmarks.page [RESULTS_FOLDER] [PAGE]
 
-The page has `<!-- NAME -->` and `<!-- end of NAME -->` for `machine`, `training`, `layers`, `pipeline`, `comparison`
-and `program`; what is between them is replaced.
+The page has `<!-- NAME -->` and `<!-- end of NAME -->` for `machine`, `training`, `forms`, `layers`, `pipeline`,
+`comparison` and `program`; what is between them is replaced.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.children import ROOT
 from benchmarks.record import OURS, format_number, load
 from cae.atomic_files import write_text
 
-BENCHMARKS = ("training", "layers", "pipeline", "comparison", "program")
+BENCHMARKS = ("training", "forms", "layers", "pipeline", "comparison", "program")
 RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "speed.md"
 
 # Facts of a measurement that have a column, with its title.

@@ -57,23 +57,23 @@ def main(config: str, out: str) -> None:
         images.read(np.arange(len(images))).astype(np.float32) / 255.0 for images in (splits.train, splits.validation)
     )
     training = loaded.training
-    told = loaded.model.decoder.upsampling.model_dump(include={"kind", "interpolation", "kernel_size"})
-    kind = "_".join(str(value) for value in told.values() if value is not None)
+    upsampling = loaded.model.model_dump()["decoder"]["upsampling"]
+    kind = "_".join(str(upsampling[key]) for key in ("kind", "interpolation", "kernel_size") if upsampling.get(key))
     keras.utils.set_random_seed(loaded.seed)
     model = build_autoencoder(splits.image_shape, kind)
     wanted = make_plan(loaded.model, splits.image_shape).parameters
     if model.count_params() != wanted:
         raise SystemExit(f"{kind} has {wanted} parameters, not {model.count_params()}")
-    batches = -(-len(train) // training.images_at_once)
+    epochs, batches = int(training.epochs), -(-len(train) // training.images_at_once)
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, (training.epochs - 1) * batches, warmup_target=_RATE, warmup_steps=batches
+        0.0, (epochs - 1) * batches, warmup_target=_RATE, warmup_steps=batches
     )
     optimizer = keras.optimizers.AdamW(rate, _DECAY, global_clipnorm=1.0, use_ema=True, ema_momentum=0.99)
     model.compile(optimizer, negative_psnr, jit_compile=False if kind in UNKNOWN_TO_XLA else "auto")
     flip = keras.layers.RandomFlip("horizontal")
     data = tf.data.Dataset.from_tensor_slices(train).shuffle(len(train)).batch(training.images_at_once)
     data = data.map(lambda images: (flip(images, training=True),) * 2).prefetch(2)
-    model.fit(data, epochs=training.epochs, validation_data=(validation, validation), verbose=2)
+    model.fit(data, epochs=epochs, validation_data=(validation, validation), verbose=2)
     model.save(out)
 
 
