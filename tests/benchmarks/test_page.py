@@ -3,7 +3,8 @@
 import pytest
 
 from benchmarks.page import BENCHMARKS, PAGE, RESULTS, fill, format_tables, read_results
-from benchmarks.record import Measurement
+from benchmarks.record import Measurement, load
+from tests.conftest import ROOT
 
 MACHINE = {
     "cpu": "Some CPU",
@@ -26,6 +27,17 @@ def make_result(*measurements):
 def test_the_page_shows_the_committed_results():
     page = PAGE.read_text(encoding="utf-8")
     assert fill(page, read_results(RESULTS)) == page, "run python -m benchmarks.page"
+
+
+def test_the_page_on_exports_has_the_committed_results():
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    for measurement in load(RESULTS / "exports.json")["measurements"]:
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{measurement['case']['upsampling']}` |"))
+        for found in measurement["contestants"].values():
+            value = found["median"]
+            assert (
+                f"{value:.1f} dB" if measurement["unit"] == "dB" else f"| {value:.1e} |".replace("0.0e+00", "0")
+            ) in row
 
 
 def test_medians_quartiles_and_ratios_are_shown():
