@@ -22,7 +22,7 @@ from benchmarks.timing import take_turns
 from cae.config import RunConfig, expand_grid, load_config, save_config
 
 _CONFIG = ROOT / "configs" / "compare_decoders.yaml"
-_FEW_STEPS = ["training.steps=30", "training.schedule.warmup_epochs=0.1"]
+_FEW_STEPS = ["training.epochs=auto", "training.steps=30", "training.schedule.warmup_epochs=0.1"]
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
     options = parser.parse_args()
     changes = ["name=run", f"grid.seed={list(range(options.seeds))}"]
     if options.quick:
-        changes += ["grid.model.decoder.upsampling=[subpixel, max_unpool]", "training.epochs=1"]
+        changes += ["grid.model.decoder.upsampling=[subpixel, max_unpool]", "training.epochs=2"]
     measurements = []
     for part in options.parts:
         with tempfile.TemporaryDirectory(prefix="benchmark-") as name:

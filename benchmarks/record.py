@@ -89,7 +89,8 @@ def tell(measurement: Measurement) -> None:
 def save(benchmark: str, options: argparse.Namespace, measurements: Sequence[Measurement]) -> int:
     """Write the results and print their table; returns the exit code, 1 when a figure had to be refused."""
     kept = [measurement.as_dict() for measurement in measurements]
-    settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
+    # Of files and folders the name: where they lie on this machine says nothing to others.
+    settings = {name: value.name if isinstance(value, Path) else value for name, value in vars(options).items()}
     result = {"benchmark": benchmark, "settings": settings, "machine": describe_machine(), "measurements": kept}
     write_json(options.json, result)
     print(format_table(kept))

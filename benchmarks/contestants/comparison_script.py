@@ -1,7 +1,7 @@
 """One training of `configs/compare_decoders.yaml` as a plain Keras script: `python -m ... CONFIG OUT.keras`.
 
-The configuration says which images, which decoder, how many epochs and which seed; model, loss and training are written
-out here once more with stock layers, callbacks and `fit`. Pictures, histograms, metrics other than the loss, averaged
+The configuration says which images and which decoder, and the numbers of the training; model, loss and training are
+written out here once more with stock layers and `fit`. Pictures, histograms, metrics other than the loss, averaged
 weights in validation and going on after a kill, which the program has, are left out.
 """
 
@@ -20,8 +20,6 @@ from benchmarks.contestants.plain_layers import POOLINGS, upsample_and_convolve
 from cae.config import load_config
 from cae.data.load import load_splits
 from cae.plan import make_plan
-
-_RATE, _DECAY = 8e-3, 1e-4
 
 
 def build_autoencoder(image_shape: tuple[int, int, int], kind: str) -> keras.Model:
@@ -65,10 +63,18 @@ def main(config: str, out: str) -> None:
     if model.count_params() != wanted:
         raise SystemExit(f"{kind} has {wanted} parameters, not {model.count_params()}")
     epochs, batches = int(training.epochs), -(-len(train) // training.images_at_once)
+    given = training.model_dump()
+    warmup = round(given["schedule"]["warmup_epochs"] * batches)
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, (epochs - 1) * batches, warmup_target=_RATE, warmup_steps=batches
+        0.0, epochs * batches - warmup, warmup_target=given["optimizer"]["learning_rate"], warmup_steps=warmup
     )
-    optimizer = keras.optimizers.AdamW(rate, _DECAY, global_clipnorm=1.0, use_ema=True, ema_momentum=0.99)
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        given["optimizer"]["weight_decay"],
+        global_clipnorm=training.global_clipnorm,
+        use_ema=True,
+        ema_momentum=given["ema"]["momentum"],
+    )
     model.compile(optimizer, negative_psnr, jit_compile=False if kind in UNKNOWN_TO_XLA else "auto")
     flip = keras.layers.RandomFlip("horizontal")
     data = tf.data.Dataset.from_tensor_slices(train).shuffle(len(train)).batch(training.images_at_once)

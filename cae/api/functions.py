@@ -259,7 +259,7 @@ def tune(
 
     Args:
         config: as for `train`, without a grid.
-        images: as for `train`; likewise the next four. Of an optimizer's schedule nothing is used.
+        images: as for `train`; likewise the next four. An optimizer's schedule is not used.
         optimizer: see `images`.
         loss: see `images`.
         encoder: see `images`.
