@@ -162,6 +162,20 @@ class ReluBeforeOpening(Step):
 
 
 @dataclass(frozen=True)
+class GeluInOnePass(Step):
+    """GELU as one pass forward and one back, where TensorFlow takes some dozen; it keeps its inputs alone.
+
+    It takes 0.4 to 0.5 of the time in float32, and 0.2 to 0.3 in bfloat16. Other activations were tried: what is made
+    of `exp` and `tanh` is slower compiled.
+    """
+
+    @property
+    def form(self) -> str:
+        """One pass."""
+        return "gelu in one pass"
+
+
+@dataclass(frozen=True)
 class FewFilters(Step):
     """A convolution to few filters, several pixels at once.
 
@@ -325,6 +339,13 @@ def _relu_before_opening(waiting: Sequence[Operation], target: _Target) -> Step 
     return None
 
 
+def _gelu_in_one_pass(waiting: Sequence[Operation], target: _Target) -> Step | None:
+    match waiting:
+        case [Activation(function="gelu") as gelu, *_] if target.training and not target.device.is_gpu:
+            return GeluInOnePass((gelu,))
+    return None
+
+
 def _few_filters(waiting: Sequence[Operation], target: _Target) -> Step | None:
     match waiting:
         case [Convolution(strides=1, padding="same") as convolution, *_]:
@@ -375,6 +396,7 @@ _RULES: tuple[Callable[[Sequence[Operation], _Target], Step | None], ...] = (
     _rectify_transposed,
     _pool_before_relu,
     _relu_before_opening,
+    _gelu_in_one_pass,
     _few_filters,
     _branch,
     _by_itself,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import norm
 
 from cae.config.model import ModelSection
 from cae.kinds.convolutions import Convolution, TiedConvolution, TransposedConvolution
@@ -16,7 +17,7 @@ from cae.kinds.upsampling.resize import Resizing
 from cae.kinds.upsampling.subpixel import DepthToSpace
 from cae.model import build_autoencoder
 from cae.model.build import make_layer, make_tied_layer
-from cae.model.lowered import StepContext, compute_steps, fold_kernel
+from cae.model.lowered import StepContext, compute_steps, fold_kernel, gelu
 from cae.plan import make_plan
 from cae.plan.lowering import Device, Step, lower
 
@@ -47,11 +48,13 @@ def chain(kind, size, *, factor=2, kernel_size=3, cut=(0, 0), channels=5, filter
         return [DepthToSpace("up", wide_shape, large, factor), relu]
     if kind in ("pool", "switches"):
         return [relu, MaxPooling("pool", large, (*size, filters), factor, Switches() if kind == "switches" else None)]
+    if kind == "gelu":
+        return [Activation("gelu", large, large, "gelu")]
     assert kind == "few"
     return [Convolution("conv", small, (*size, 1), kernel_size, 1, True)]
 
 
-KINDS = ["nearest", "fixed_unpool", "transposed", "tied", "opening", "pool", "switches", "few"]
+KINDS = ["nearest", "fixed_unpool", "transposed", "tied", "opening", "pool", "switches", "gelu", "few"]
 
 
 def built(operations, dtype, seed=0):
@@ -126,7 +129,7 @@ def test_every_kernel_gives_what_the_layers_give(kind, kernel_size):
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "few"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("gelu", "few")])
 def test_every_residue_of_the_size_gives_what_the_layers_give(kind, factor):
     for residue in range(factor):
         assert_alike(chain(kind, (2, 3), factor=factor, cut=(residue, factor - 1 - residue)), "float64")
@@ -159,6 +162,21 @@ def test_what_changes_no_sum_changes_no_bit(kind):
         both = [values_and_gradients(compute, operations, model, inputs) for compute in (plainly, in_steps)]
         for one, other in zip(*both, strict=True):
             np.testing.assert_array_equal(tf.cast(one, tf.float64), tf.cast(other, tf.float64))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_gelu_is_what_the_normal_distribution_says(dtype):
+    """x times the share of a normal distribution below x (Hendrycks & Gimpel 2016), also far out and at 0."""
+    inputs = tf.cast(np.concatenate([np.linspace(-30, 30, 601), [-1e4, 1e4, -0.0, 0.0]])[None], dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = gelu(inputs)
+    x = tf.cast(inputs, tf.float64).numpy()
+    expected = {"outputs": x * norm.cdf(x), "gradient": norm.cdf(x) + x * norm.pdf(x)}
+    for found, wanted in zip((outputs, tape.gradient(outputs, inputs)), expected.values(), strict=True):
+        assert found.dtype == dtype
+        error = np.abs(tf.cast(found, tf.float64).numpy() - wanted) / np.maximum(1, np.abs(x))
+        assert error.max() < {"float64": 1e-12, "float32": 1e-6, "bfloat16": 4e-3, "float16": 5e-4}[dtype]
 
 
 @pytest.mark.parametrize("factor", [2, 3])

@@ -132,6 +132,17 @@ def test_rectifiers_join_their_neighbours_while_training(upsampling, options, to
     assert not any("relu" in name for step in names(activation="elu") for name in step)
 
 
+def test_gelu_takes_one_pass_while_training_on_a_processor():
+    plan = planned((16, 16), filters=[8], activation="gelu")
+
+    def number(*arguments, **options):
+        return sum(step.form == "gelu in one pass" for step in steps_of(plan, *arguments, **options))
+
+    assert number() == number(MATRIX_UNITS, "bfloat16") == 2
+    assert number(training=False) == number(GPU) == 0
+    assert steps_of(planned((16, 16), filters=[8], activation="silu"))[1].form == ""
+
+
 def test_matrix_units_are_read_from_the_processors_flags(tmp_path: Path):
     flags = tmp_path / "cpuinfo"
     flags.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n")
