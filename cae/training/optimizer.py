@@ -57,6 +57,22 @@ def expect_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
     inner._all_reduce_sum_gradients = list
 
 
+@contextlib.contextmanager
+def one_rate(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Within the block a schedule is computed once, and not again for each variable whose weight decays.
+
+    For a single replica: several would change one optimizer at the same time.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    given = inner._learning_rate
+    if isinstance(given, keras.optimizers.schedules.LearningRateSchedule):
+        inner._learning_rate = inner.learning_rate
+    try:
+        yield
+    finally:
+        inner._learning_rate = given
+
+
 def make_schedule(section: Schedule, rate: float, amount: Amount) -> Any:
     """The learning rate as a number, or as a Keras schedule over steps; that of a plateau starts from the number."""
     if isinstance(section, KerasSchedule):

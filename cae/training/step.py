@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from cae.data.batch_shares import Position, Shares
 from cae.measures.catalogue import metrics_while_training
 from cae.training.objective import corrupt
-from cae.training.optimizer import expect_summed_gradients
+from cae.training.optimizer import expect_summed_gradients, one_rate
 
 if TYPE_CHECKING:
     from cae.config.objective import Corruption
@@ -223,7 +224,8 @@ class Steps:
         norm = tf.linalg.global_norm(gradients) * tf.math.divide_no_nan(loss, scaled_loss)
         # An overflow of scaled float16 gradients is no news: the optimizer leaves the step out.
         norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
-        self.optimizer.apply(gradients, variables)
+        with one_rate(self.optimizer) if self.shares is None else contextlib.nullcontext():
+            self.optimizer.apply(gradients, variables)
         if self.average is not None:
             self.average.update(self.step.value)
         return tf.concat([sums, [norm, 1.0]], axis=0)
