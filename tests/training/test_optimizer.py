@@ -1,5 +1,6 @@
 """Optimizers and schedules, against the formulas they are named after."""
 
+import contextlib
 import math
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from cae.config.schema_walk import root_shape
 from cae.config.training import TrainingSection
 from cae.training.amount import Amount
 from cae.training.loop import Loop
-from cae.training.optimizer import lower_on_plateau, make_optimizer
+from cae.training.optimizer import lower_on_plateau, make_optimizer, one_rate
 from cae.training.state import Counters
 
 
@@ -64,6 +65,40 @@ def test_float16_scales_the_loss_and_bfloat16_needs_not():
     for precision, scaled in (("mixed_float16", True), ("mixed_bfloat16", False), ("float32", False)):
         optimizer = make_optimizer(TrainingSection.model_validate({"precision": precision}), Amount(1, 10, 100))
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer) is scaled
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_the_rate_of_a_step_is_computed_once_and_changes_no_bit(precision):
+    class Counting(keras.optimizers.schedules.CosineDecay):
+        calls = 0
+
+        def __call__(self, step):
+            type(self).calls += 1
+            return super().__call__(step)
+
+    def weights_after_steps(block):
+        optimizer = keras.optimizers.AdamW(Counting(0.0, 4, warmup_target=0.1, warmup_steps=2), weight_decay=0.1)
+        if precision == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        weights = [keras.Variable([1.0, -2.0]), keras.Variable([[3.0]]), keras.Variable(0.5)]
+        optimizer.build(weights)
+
+        @tf.function(autograph=False)
+        def step():
+            with block(optimizer):
+                optimizer.apply([0.3 * weight.value for weight in weights], weights)
+
+        for _ in range(4):
+            step()
+        return [weight.numpy() for weight in weights], float(optimizer.learning_rate)
+
+    expected = weights_after_steps(lambda optimizer: contextlib.nullcontext())
+    asked, Counting.calls = Counting.calls, 0
+    found = weights_after_steps(one_rate)
+    assert Counting.calls == asked - 3  # once for the step and three times for decay, and once by the last line
+    assert found[1] == expected[1]
+    for one, other in zip(found[0], expected[0], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_exponential_falls_by_the_factor_in_every_epochs_step_by_step():
