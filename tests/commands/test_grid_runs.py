@@ -18,6 +18,7 @@ from cae.grid.runner import Children
 from cae.machine import Machine
 from tests.conftest import run_process, start_process
 from tests.faults.runs import metrics, weights
+from tests.warm import WarmProcess
 
 PROGRAM = "cae.commands.main:main"
 BASE = """
@@ -219,7 +220,7 @@ def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, 
     alone = ["--set", "grid={}", "--set", "name=g-epochs=1", "--set", "training.epochs=1"]
     assert run_command("train", *command[1:], *alone)[0] == 0
     (runs[0] / "index.html").unlink()  # a kill between the summary and the page
-    process = start_process(*command, start_new_session=True)
+    process = WarmProcess(*command, start_new_session=True)
     wait_for((runs[1] / "metrics.jsonl").exists, process)
     # As from a terminal or a scheduler: every process gets it, and an impatient user sends more.
     for _ in range(3):
@@ -236,7 +237,7 @@ def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, 
     finished = (runs[0] / "metrics.jsonl").stat().st_mtime_ns
 
     # Interrupted by hand, in the grid's process alone, while the run's process is starting.
-    process = start_process(*command)
+    process = WarmProcess(*command)
     wait_for(lambda: process_ids_below(process.pid), process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -244,14 +245,14 @@ def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, 
     assert "Traceback" not in err
 
     # Both killed at once; nothing can be written any more.
-    process = start_process(*command)
+    process = WarmProcess(*command)
     wait_for(lambda: not (runs[1] / "summary.json").exists(), process)
     (child,) = process_ids_below(process.pid)
     os.kill(child, signal.SIGKILL)
     process.kill()
     process.communicate(timeout=60)
     assert not (runs[1] / "summary.json").exists()
-    process = start_process(*command)
+    process = WarmProcess(*command)
     out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert "Going on from step" in err
@@ -396,27 +397,13 @@ def test_a_run_has_the_same_bits_whatever_its_process_has_trained_before(write_c
     }
 
 
-def hold_more(words):
-    """A program for a process of runs: holds as many MiB more as it is told, and gives an exit code."""
-    held.append(bytearray(2**20 * int(words[1])))
-    return int(words[2])
-
-
-def wait_for_a_stop(words):
-    """A program for a process of runs, which says that it runs, and never ends by itself."""
-    Path(words[1]).touch()
-    while True:
-        time.sleep(0.01)
-
-
-held = []
-HERE = "tests.commands.test_grid_runs"
+HELD = "tests.commands.held"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each run has a process of its own")
 @pytest.mark.parametrize(("last", "code"), [(["600", "0"], 0), (["0", "1"], 1)])
 def test_a_process_trains_another_run_unless_it_has_grown_or_its_run_failed(last, code):
-    with Children(f"{HERE}:hold_more") as children:
+    with Children(f"{HELD}:hold_more") as children:
         assert children.train(["1", "0"]) == 0
         (process,) = children._waiting
         assert children.train(["100", "0"]) == 0
@@ -429,7 +416,7 @@ def test_a_process_trains_another_run_unless_it_has_grown_or_its_run_failed(last
 
 
 def test_a_process_that_was_killed_while_it_waited_is_replaced():
-    with Children(f"{HERE}:hold_more") as children:
+    with Children(f"{HELD}:hold_more") as children:
         assert children.train(["0", "0"]) == 0
         if process := next(iter(children._waiting), None):
             process.kill()
@@ -438,7 +425,7 @@ def test_a_process_that_was_killed_while_it_waited_is_replaced():
 
 
 def test_a_stop_ends_all_runs_that_are_side_by_side_and_starts_no_other(tmp_path):
-    with Children(f"{HERE}:wait_for_a_stop") as children, ThreadPoolExecutor(2) as threads:
+    with Children(f"{HELD}:wait_for_a_stop") as children, ThreadPoolExecutor(2) as threads:
         running = [threads.submit(children.train, [str(tmp_path / name)]) for name in "ab"]
         deadline = time.monotonic() + 60
         while len(list(tmp_path.iterdir())) < 2:

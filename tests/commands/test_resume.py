@@ -12,13 +12,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from cae.config import load_config
-from tests.conftest import start_process
 from tests.faults.runs import assert_curves_are_whole, assert_same_run, metrics, summary, wait_for_rows, weights
+from tests.warm import WarmProcess
 
 
 def test_an_interrupt_from_outside_writes_a_checkpoint_and_its_exit_code(write_config, tmp_path):
     config = write_config("training: {epochs: 100000}\nmodel: {encoder: {filters: [2]}}")
-    process = start_process("train.py", config, "--runs-dir", tmp_path)
+    process = WarmProcess("train.py", config, "--runs-dir", tmp_path)
     run = tmp_path / "default" / "run"
     wait_for_rows(run, 2, process)
     process.send_signal(signal.SIGINT)

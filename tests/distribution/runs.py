@@ -7,7 +7,7 @@ import socket
 import h5py
 import numpy as np
 
-from tests.conftest import start_process
+from tests.warm import WarmProcess
 
 # Losses and weights of one training on another number of devices differ by float32's rounding only.
 TOLERANCE = 1e-5
@@ -60,7 +60,7 @@ def free_ports(number):
 
 def start(arguments, **environment):
     """Start `python ARGUMENTS` with more environment variables."""
-    return start_process(*arguments, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment})
+    return WarmProcess(*arguments, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment})
 
 
 def start_workers(arguments_of_each, **environment):

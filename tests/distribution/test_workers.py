@@ -36,7 +36,7 @@ import sys
 from cae.engine import start_engine
 start_engine()
 from cae.training.distribution import strategy
-strategy.SECONDS_WITHOUT_SIGN_OF_LIFE = 10
+strategy.SECONDS_WITHOUT_SIGN_OF_LIFE = 6
 from cae.commands.main import main
 sys.exit(main(["train", *sys.argv[2:]]))
 """

@@ -11,8 +11,8 @@ import tempfile
 import pytest
 
 from cae.training.journal import Journal
-from tests.conftest import start_process
 from tests.faults.runs import wait_for_rows
+from tests.warm import WarmProcess
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def begin(folder, images):
         "model: {encoder: {filters: [8, 16], dropout: 0.5}}\n"
         "logging: {image_epochs: 100000}\n"
     )
-    process = start_process("train.py", config, "--runs-dir", folder / "runs", "--overwrite")
+    process = WarmProcess("train.py", config, "--runs-dir", folder / "runs", "--overwrite")
     wait_for_rows(folder / "runs" / "default" / "run", 3, process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)

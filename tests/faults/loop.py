@@ -1,9 +1,10 @@
 """`python -m tests.faults.loop FOLDER COMMAND ...` lets each command meet a fault at each of its steps.
 
 Runs with the shim before the C library (LD_PRELOAD). Whatever changes a file below FOLDER counts as a step. At each
-step in its turn the command, from the same start every time, meets each WAY: the step fails once (`once`), it and all
-that follow fail (`full`), or a process that was forked for it is killed there by SIGKILL (`kill`). After each fault
-every file must be whole or absent, and the same command must go through. Prints a line of JSON for each command.
+step in its turn, or with `--seed` at one of each kind, the command, from the same start every time, meets each WAY: the
+step fails once (`once`), it and all that follow fail (`full`), or a process that was forked for it is killed there by
+SIGKILL (`kill`). After each fault every file must be whole or absent, and the same command must go through. Prints a
+line of JSON for each command.
 
 TensorFlow starts once for all of this, and nothing is computed again: only the writing of files is tried.
 """
@@ -18,6 +19,7 @@ import gc
 import io
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -35,7 +37,9 @@ from tests.conftest import make_images
 
 COUNT, *_ = MODES = range(4)
 WAYS = dict(zip(("once", "full", "kill"), MODES[1:], strict=True))
-FEWEST = 15  # steps of a command that are too few, where it has more
+FEWEST = 16  # steps that a command meets, where it has so many
+# What differs between steps of one kind: random parts of names, numbers, the run.
+VARIABLE = re.compile(r"writing-.{8}|\.[0-9]+\.[^/]*|[0-9a-f]{32}|\d+|(?<=/e/)[^/ ]+")
 HIDDEN = re.compile(r"\.(writing-|whole|old-)")
 SECONDS = 60
 CONFIG = """
@@ -435,6 +439,13 @@ def read(path, size, time_changed):
     return ""
 
 
+def kind_of(step):
+    """What is done to what: the ending of the file, or its name, or that of the folder."""
+    operation, _, path = VARIABLE.sub("", step).partition(" ")
+    name = path.rpartition("/")[2]
+    return operation, Path(name).suffix or name
+
+
 def files_in(folder):
     """Paths of the files below a folder by their names, those alike whose names carry times; no hidden leftovers."""
     found = {}
@@ -471,11 +482,15 @@ class Loop:
         self.folders_after = {folder: set(files_in(folder)) for folder in self.case.folders}
         return len(self.steps)
 
-    def choose(self, every):
-        """Every so many steps, and the first of each kind: kinds differ in more than numbers and the run's name."""
-        names = re.compile(r"writing-.{8}|\.[0-9]+\.[^/]*|[0-9a-f]{32}|\d+|(?<=/e/)[^/ ]+")
-        kinds = [names.sub("", step) for step in self.steps]
-        return [1 + at for at, kind in enumerate(kinds) if at % every == 0 or kind not in kinds[:at]]
+    def choose(self, seed):
+        """One step of each kind, another with the next seed; more where these are few."""
+        kinds = {}
+        for number, step in enumerate(self.steps, start=1):
+            kinds.setdefault(kind_of(step), []).append(number)
+        chosen = {numbers[seed % len(numbers)] for numbers in kinds.values()}
+        others = sorted(set(range(1, 1 + len(self.steps))) - chosen)
+        more = min(len(others), max(0, FEWEST - len(chosen)))
+        return sorted(chosen | set(random.Random(seed).sample(others, more)))
 
     def meet(self, number, way):
         """Meet a fault, and then none; gives what is wrong on the way."""
@@ -545,12 +560,9 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("cases", nargs="+")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["once", "kill"])
+    parser.add_argument("--seed", type=int, help="one step of each kind only, with the next seed another one")
     parser.add_argument(
-        "--every",
-        type=int,
-        default=1,
-        metavar="N",
-        help="every Nth step, and one of each kind; more often where these are few",
+        "--in-turn", nargs="+", default=[], help="cases that meet one of the ways at a step, another one at the next"
     )
     options = parser.parse_args()
     shim.faults_name.restype, shim.faults_name.argtypes = ctypes.c_char_p, [ctypes.c_long]
@@ -567,12 +579,9 @@ def main():
         # What is there by now stays; forks need not copy what the garbage collector would touch.
         gc.collect()
         gc.freeze()
-        every, chosen = options.every, loop.choose(options.every)
-        while len(chosen) <= FEWEST and every > 1:
-            every //= 2
-            chosen = loop.choose(every)
-        for step in chosen:
-            for way in options.ways:
+        chosen = range(1, 1 + number) if options.seed is None else loop.choose(options.seed)
+        for at, step in enumerate(chosen, start=options.seed or 0):
+            for way in [options.ways[at % len(options.ways)]] if name in options.in_turn else options.ways:
                 found += [f"{name}, {problem}" for problem in loop.meet(step, way)]
         told = {
             "case": name,

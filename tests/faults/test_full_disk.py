@@ -5,8 +5,9 @@ import signal
 import pytest
 
 from cae.training.checkpoints import CheckpointFolder
-from tests.conftest import run_process, start_process
+from tests.conftest import start_process
 from tests.faults.runs import assert_curves_are_whole, metrics, stop, summary
+from tests.warm import run_warm
 
 
 def kilobytes(folder):
@@ -56,7 +57,7 @@ def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge, tr
     (events,) = run.glob("events*")
     # When the run is taken up, events are copied once.
     small_disk(run, kilobytes(run) + events.stat().st_size // 2048)
-    code, _, err = run_process("train.py", *command)
+    code, _, err = run_warm("train.py", *command)
     assert "events cannot be written" in assert_ended_well(code, err, run)
     enlarge(run)
     assert_goes_on(train, run, command)
@@ -65,7 +66,7 @@ def test_a_full_disk_while_events_are_written(resumable, small_disk, enlarge, tr
 def test_a_full_disk_while_metrics_are_written(resumable, small_disk, enlarge, train):
     run, command = resumable
     small_disk(run, kilobytes(run) + 1000)
-    code, _, err = run_process("-m", "tests.faults.filling", run / "metrics.jsonl", "train", *command)
+    code, _, err = run_warm("-m", "tests.faults.filling", run / "metrics.jsonl", "train", *command)
     assert_ended_well(code, err, run / "metrics.jsonl")
     assert not (run / "summary.json").exists(), "there was room for it"
     (run / "filler").unlink()

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from tests.conftest import run_process, start_process
 from tests.faults.runs import assert_curves_are_whole, assert_same_run, count_rows, metrics, wait_for_rows
+from tests.warm import WarmProcess, run_warm
 
 KILLS = int(os.environ.get("CAE_KILLS", "4"))
 SEED = int(os.environ.get("CAE_KILLS_SEED", "1"))
@@ -38,16 +38,16 @@ LARGE = (400_000, 640_000)
 def kill_once(way, generator, run, command):
     """Train until a kill of one kind; gives whether it struck while a checkpoint was being written."""
     if way == "moment":
-        process = start_process("train.py", *command)
+        process = WarmProcess("train.py", *command)
         if generator.random() < 0.25:  # any time from the start of the program on
-            time.sleep(generator.uniform(0.0, 8.0))
+            time.sleep(generator.uniform(0.0, 4.0))
         else:
             wait_for_rows(run, count_rows(run) + generator.randint(0, 3), process)
             time.sleep(generator.uniform(0.0, 0.5))
         process.kill()
     else:
         number = generator.randint(1, 60) if way == "operation" else generator.randint(*LARGE)
-        process = start_process("-m", "tests.faults.dying", run, way, number, "train", *command)
+        process = WarmProcess("-m", "tests.faults.dying", run, way, number, "train", *command)
     _, err = process.communicate(timeout=120)
     expected = -signal.SIGXFSZ if way == "bytes" else -signal.SIGKILL
     assert process.returncode == expected, err
@@ -59,7 +59,7 @@ def test_a_run_that_was_killed_again_and_again_equals_one_that_was_not_bit_for_b
     epochs = 12 + 3 * KILLS
     config = write_config(CONFIG.format(name="whole", epochs=epochs))
     seconds = 120 + 20 * KILLS  # the more kills, the more epochs
-    code, out, err = run_process("train.py", config, *AUGMENTATION, "--runs-dir", tmp_path, timeout=seconds)
+    code, out, err = run_warm("train.py", config, *AUGMENTATION, "--runs-dir", tmp_path, timeout=seconds)
     assert code == 0, err
     whole = tmp_path / "e" / "whole"
     assert out.splitlines()[-1] == str(whole)
@@ -75,7 +75,7 @@ def test_a_run_that_was_killed_again_and_again_equals_one_that_was_not_bit_for_b
     assert any(struck_writing), "no kill struck while a checkpoint was being written"
     assert not (killed / "summary.json").exists(), "the run ended before its last kill"
 
-    code, _, err = run_process("train.py", *command, timeout=seconds)
+    code, _, err = run_warm("train.py", *command, timeout=seconds)
     assert code == 0, err
     assert "Going on from step" in err
     assert_same_run(whole, killed)

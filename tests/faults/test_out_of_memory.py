@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from cae.errors import UserError
 from cae.training.outcome import naming_memory
-from tests.conftest import start_process
 from tests.faults.runs import summary
+from tests.warm import run_warm
 
 # As much address space as the program has when training begins, and so many megabytes more.
 LIMITED = """
@@ -39,9 +39,8 @@ def test_out_of_memory_names_batch_size_and_image_size(tmp_path):
         "data: {source: arrays, path: images.npy}\ntraining: {batch_size: 1000}\n"
         "model: {encoder: {filters: [2]}}\nlogging: {probe_images: 1}"
     )
-    process = start_process("-c", LIMITED.format(megabytes=1500), "train", config, "--runs-dir", tmp_path)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 1, err
+    code, _, err = run_warm("-c", LIMITED.format(megabytes=1500), "train", config, "--runs-dir", tmp_path)
+    assert code == 1, err
     assert "Traceback" not in err
     (message,) = [line for line in err.splitlines() if line.startswith("error: ")]
     assert "training.batch_size: 1000 and images of 1600x2000x1" in message

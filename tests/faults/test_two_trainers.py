@@ -10,8 +10,9 @@ import sys
 import pytest
 
 from cae.runs.lock import BusyError, RunLock
-from tests.conftest import ROOT, run_process, start_process
+from tests.conftest import ROOT, start_process
 from tests.faults.runs import count_rows, stop, summary, wait_for_rows, wait_until
+from tests.warm import WarmProcess, run_warm
 
 GRID = """
 experiment: e
@@ -43,7 +44,7 @@ sys.exit(main(["train", *sys.argv[2:]]))
 def trained_elsewhere(write_config, tmp_path):
     """The first run of a grid, which another process trains: that process, the run and the grid's command."""
     command = ["train.py", write_config(GRID), "--runs-dir", tmp_path / "runs"]
-    process = start_process("-c", RESTING, *command, *LONG)
+    process = WarmProcess("-c", RESTING, *command, *LONG)
     run = tmp_path / "runs" / "e" / "g-seed=0"
     wait_for_rows(run, 1, process)
     yield process, run, command
@@ -55,7 +56,7 @@ def test_the_second_trainer_is_refused_until_the_first_ends_or_is_killed(trained
     process, run, command = trained_elsewhere
     begun = (run / "config.yaml").stat().st_ino
     for mode in ([], ["--resume"], ["--overwrite"]):
-        code, out, err = run_process(*command, *LONG, *mode)
+        code, out, err = run_warm(*command, *LONG, *mode)
         assert (code, out) == (1, ""), err
         assert f"{run}: is being trained by process {process.pid} on '{socket.gethostname()}' since 2" in err
         assert "Traceback" not in err
@@ -70,7 +71,7 @@ def test_the_second_trainer_is_refused_until_the_first_ends_or_is_killed(trained
     assert process.poll() is None
 
     # A grid leaves the run alone, trains the others, and tells so.
-    code, out, err = run_process(*command)
+    code, out, err = run_warm(*command)
     assert code == 1, err
     assert out.splitlines() == [str(run.with_name("g-seed=1"))]
     assert summary(run.with_name("g-seed=1"))["status"] == "finished"
@@ -88,7 +89,7 @@ def test_the_second_trainer_is_refused_until_the_first_ends_or_is_killed(trained
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks ps for children in its Linux form")
 def test_a_run_of_a_grid_that_the_system_kills_is_told_as_such_and_the_others_are_trained(write_config, tmp_path):
-    process = start_process("train.py", write_config(GRID), "--runs-dir", tmp_path / "runs")
+    process = WarmProcess("train.py", write_config(GRID), "--runs-dir", tmp_path / "runs")
     wait_until(lambda: children_of(process.pid), process)
     os.kill(children_of(process.pid)[0], signal.SIGKILL)
     out, err = process.communicate(timeout=120)

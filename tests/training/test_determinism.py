@@ -12,6 +12,7 @@ from cae.model import build_autoencoder
 from cae.plan import make_plan
 from tests.conftest import make_images, run_process, start_process
 from tests.faults.runs import metrics, weights
+from tests.warm import WarmProcess
 
 # Every kind of upsampling in one model, and everything that draws random numbers.
 CONFIG = """
@@ -64,7 +65,8 @@ def digest_of_start(path):
 
 
 def test_two_processes_give_the_same_bits_with_every_kind_of_upsampling(config, tmp_path):
-    processes = [start_process("train.py", config, "--runs-dir", tmp_path / name) for name in ("one", "other")]
+    starts = {"one": start_process, "other": WarmProcess}
+    processes = [start("train.py", config, "--runs-dir", tmp_path / name) for name, start in starts.items()]
     errors = [process.communicate(timeout=240)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "".join(errors)
     one, other = (tmp_path / name / "default" / "run" for name in ("one", "other"))
