@@ -18,12 +18,13 @@ from cae.comparison.protocol import with_protocol
 from cae.comparison.record import Answer, Comparison, Contender, Exhibits, Floor, Pair, RateCurve, Verdict
 from cae.comparison.statistics import compare_pairs
 from cae.config import ConfigError, load_config
+from cae.config.registration import how_to_add
 from cae.data.pipeline import user_errors
 from cae.evaluation.evaluation_set import EvaluationSet
 from cae.evaluation.files import Evaluation
 from cae.evaluation.rate_curves import measure_rate_curves
+from cae.measures.catalogue import all_metrics, is_metric, metrics_of
 from cae.measures.catalogue import metric as find_metric
-from cae.measures.catalogue import metrics_of
 from cae.messages import counting
 from cae.runs import RunDirectory
 from cae.runs.read_back import describe_environment
@@ -157,7 +158,9 @@ def check_metric(metric: str, image_shape: tuple[int, int, int]) -> tuple[str, .
     """
     names = tuple(one.name for one in metrics_of(image_shape))
     if metric not in names:
-        raise ConfigError(f"--metric: must be one of {', '.join(names)}; received {metric}.")
+        added = None if is_metric(metric) else how_to_add(one.name for one in all_metrics())
+        hint = f"; {added}" if added else ""
+        raise ConfigError(f"--metric: must be one of {', '.join(names)}; received {metric}{hint}.")
     return names
 
 

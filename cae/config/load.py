@@ -12,7 +12,7 @@ from typing import Any
 from cae.config.grid import grid_problems
 from cae.config.overrides import Override, apply, merge
 from cae.config.problems import MAX_PROBLEMS, by_place
-from cae.config.registration import load_installed, where_it_was
+from cae.config.registration import IF_ADDED, load_installed, where_it_was
 from cae.config.run import RunConfig
 from cae.config.validation import validate
 from cae.config.yaml.files import PLACE, absolute_paths, read_files, read_mapping
@@ -103,9 +103,11 @@ def _check(layers: list[Node], problems: list[Problem], place: Place, overrides:
 
 def _with_origin(problem: Problem, root: Node, place: Place) -> Problem:
     """A problem; of a kind that is not there, with the package that had it when the run was trained."""
-    word = nearest(root, problem.path)[0].value
+    is_key = problem.message.startswith("unknown key")
+    word = problem.path[-1] if is_key else nearest(root, problem.path)[0].value
     found = where_it_was(word, pathlib.Path(place.source)) if isinstance(word, str) else None
-    return dataclasses.replace(problem, message=f"{problem.message}; {found}") if found else problem
+    message = problem.message.partition(f"; {IF_ADDED}")[0]
+    return dataclasses.replace(problem, message=f"{message}; {found}") if found else problem
 
 
 def _read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[Problem]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cae.config.registration import how_to_add
 from cae.config.schema_walk import Options, Shape, as_index, root_shape
 from cae.config.synonyms import EXPLAINED, KEYS, MEANT, letters
 from cae.config.yaml.nodes import Node, Path, Place, Problem, dotted, nearest, plain, resolve
@@ -156,10 +157,10 @@ def _advice(shape: Shape, value: Any) -> str | None:
         return f"write {mapping}"
     if value is None or isinstance(value, list):
         return None
-    is_text = isinstance(value, str)
-    return _advice_on_word(shape, value if is_text else shown(value), types) or (
-        _advice_on_number(shape, value, types) if is_text else None
-    )
+    if not isinstance(value, str):
+        return _advice_on_word(shape, shown(value), types)
+    advice = _advice_on_word(shape, value, types) or _advice_on_number(shape, value, types)
+    return advice or how_to_add(words_of(shape))
 
 
 def _as_mapping(shape: Shape, value: Any) -> str | None:
@@ -352,14 +353,27 @@ def _unknown_key(data: Any, path: Path) -> str:
     return "unknown key; " + (_suggestion(key, path[:-1], section, siblings) or _allowed(section, siblings))
 
 
+def _places_of(key: str) -> dict[str, tuple[Options | None, list[str]]]:
+    """The dotted keys that end with `key`; where one belongs to a choice, that, and the words that have it."""
+    known = root_shape()
+    found = {place: known.at(tuple(place.split(".")[:-1])) for place in known.places_of(key)}
+    options = {place: at.options if at else None for place, at in found.items()}
+    return {place: (choice, choice.owners(key) if choice else []) for place, choice in options.items()}
+
+
 def _without_effect(key: str, options: Options, owners: list[str], siblings: Any) -> str:
-    """Say for which other choice a key is, or where the same choice has it."""
+    """Say for which other choice a key is, here or in another section, or where the same choice has it."""
     usual = "" if options.by in siblings else " (the default)"
-    word, known = options.chosen(siblings), root_shape()
-    sections = {place: known.at(tuple(place.split(".")[:-1])) for place in known.places_of(key)}
-    meant = [place for place, at in sections.items() if at and at.options and word in at.options.owners(key)]
+    word, places = options.chosen(siblings), _places_of(key)
+    meant = [place for place, (_, words) in places.items() if word in words]
     instead = f"did you mean {' or '.join(meant)}? Here " if meant else ""
-    return f"{key} has no effect with {options.by}: {word}{usual}; {instead}it belongs to {in_words(owners)}"
+    others = [
+        f", and in {place.rpartition('.')[0]} to {in_words(words)}"
+        for place, (_, words) in places.items()
+        if words and not (meant or set(words) & set(owners))
+    ]
+    belongs = in_words(owners) + "".join(others)
+    return f"{key} has no effect with {options.by}: {word}{usual}; {instead}it belongs to {belongs}"
 
 
 def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | None:
@@ -371,14 +385,21 @@ def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | 
     meant = KEYS.get(letters(key), "")
     if meant.rpartition(".")[0] == dotted(parent) and meant.rpartition(".")[2] in _keys(section, siblings):
         return f"did you mean {meant.rpartition('.')[2]}?"
-    if close := closest(key, _keys(section, siblings), cutoff=0.65):
-        return f"did you mean {close}?"
+    close = closest(key, _keys(section, siblings), cutoff=0.65)
+    elsewhere = [_with_words(place, *found) for place, found in sorted(_places_of(key).items())]
+    elsewhere = elsewhere if len(elsewhere) <= 3 else []  # more are not meant by anybody
+    if close:
+        return f"did you mean {' or '.join([*elsewhere, f'{close} here' if elsewhere else close])}?"
     if as_index(key) is not None:
         return f"{dotted(parent)} is not a list"
     if meant:
         return f"did you mean {meant}?"
-    elsewhere = sorted(known.places_of(key))
-    return f"did you mean {' or '.join(elsewhere)}?" if 0 < len(elsewhere) <= 3 else None
+    return f"did you mean {' or '.join(elsewhere)}?" if elsewhere else None
+
+
+def _with_words(place: str, options: Options | None, words: list[str]) -> str:
+    """A dotted key, with the choices that have it where the usual one does not."""
+    return f"{place} ({options.by}: {in_words(words)})" if options and options.default not in words else place
 
 
 def _keys(section: Shape, siblings: Any) -> list[str]:
@@ -393,4 +414,5 @@ def _allowed(section: Shape, siblings: Any) -> str:
     keys = [key for key in _keys(section, siblings) if key != by]
     if by and section.options and not keys:
         return f"{by}: {section.options.chosen(siblings)} has no other keys"
-    return f"allowed are {', '.join(keys)}" + (f" and {by}" if by else "")
+    added = how_to_add(keys)
+    return f"allowed are {', '.join(keys)}" + (f" and {by}" if by else "") + (f"; {added}" if added else "")

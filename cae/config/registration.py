@@ -183,8 +183,8 @@ def register(sort: str, name: str, part: Any, factor: int = 2) -> Any:
     """
     if part is None:
         return lambda decorated: register(sort, name, decorated, factor)
-    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", str(name)) or name in _BUILT_IN[sort]:
-        what = "is built in" if name in _BUILT_IN[sort] else "is no name of small letters, digits and _"
+    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", str(name)) or name in BUILT_IN[sort]:
+        what = "is built in" if name in BUILT_IN[sort] else "is no name of small letters, digits and _"
         raise UserError(f"register_{sort}: the name must be a new word. Received: {name!r}, which {what}.")
     if not callable(part):
         raise UserError(f"register_{sort}: a class or a function is needed. Received: {part!r}.")
@@ -236,7 +236,7 @@ def load_installed_parts(sort: str, is_wanted: Callable[[str], bool]) -> None:
         is_wanted: whether one of a name is.
     """
     for entry in _installed(sort):
-        if (sort, entry.name) in _origins or entry.name in _BUILT_IN[sort] or not is_wanted(entry.name):
+        if (sort, entry.name) in _origins or entry.name in BUILT_IN[sort] or not is_wanted(entry.name):
             continue
         from cae.engine import start_engine
 
@@ -292,6 +292,23 @@ def _words(value: Any) -> Iterator[str]:
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
         yield from _words(inner)
+
+
+IF_ADDED = "if it comes with another package, install that"
+
+
+def how_to_add(words: Iterable[str]) -> str | None:
+    """For a word that is not there: how it may come to be known; None where nothing can be added.
+
+    >>> how_to_add(["resize"]) is None
+    True
+
+    Args:
+        words: those that are allowed in its place.
+    """
+    known = set(words)
+    sort = next((sort for sort, built_in in BUILT_IN.items() if built_in and built_in <= known), None)
+    return sort and f"{IF_ADDED}; if it is your own, call cae.register_{sort} before"
 
 
 def where_it_was(word: str, config: Path) -> str | None:
@@ -410,7 +427,8 @@ SORTS = {
     "metric": Sort(_add_metric, lambda: OWN_METRICS),
 }
 
-_BUILT_IN = {sort: frozenset(one.names()) for sort, one in SORTS.items()}
+BUILT_IN = {sort: frozenset(one.names()) for sort, one in SORTS.items()}
+"""The words of each sort that nothing can be registered by; `cae.measures.catalogue` adds those of metrics."""
 
 
 def _origin_of(part: Any) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cae.config.objective import MS_SSIM_LEAST_SIDE
-from cae.config.registration import OWN_METRICS, register
+from cae.config.registration import BUILT_IN, OWN_METRICS, register
 from cae.errors import UserError
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ METRICS = (
         "high_frequency_ratio", "high-frequency ratio", "one", ".3f", _high_frequency_ratio, in_graph=False, main=True
     ),
 )
+BUILT_IN["metric"] = frozenset(one.name for one in METRICS)
 LOSS = Metric("loss", "loss", "less", "#.4g", _loss)
 """What a run was trained for: measured with the metrics, by its own objective."""
 

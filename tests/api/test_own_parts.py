@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import cae
+from cae.commands.main import main
+from cae.comparison.compare import check_metric
 from cae.config import check_config, load_config, registration
 from cae.config.data import SOURCES
 from cae.config.objective import CORRUPTIONS, OWN_TERMS, Reconstruction
@@ -92,6 +94,52 @@ def test_names_that_are_taken_or_no_words_are_refused(sort):
             register(name, print)
     with pytest.raises(cae.UserError, match=r"is needed|must be a class"):
         register("mine", 3)
+
+
+UNKNOWN = {
+    "upsampling": {"model": {"decoder": {"upsampling": "zigzag"}}},
+    "downsampling": {"model": {"encoder": {"downsampling": {"kind": "zigzag"}}}},
+    "loss": {"objective": {"reconstruction": {"zigzag": 1.0}}},
+    "corruption": {"objective": {"corruption": "zigzag"}},
+    "optimizer": {"training": {"optimizer": {"name": "zigzag"}}},
+    "source": {"data": {"source": "zigzag"}},
+}
+
+
+@pytest.mark.parametrize("sort", UNKNOWN)
+def test_a_word_that_nothing_is_like_may_come_with_a_package_or_be_registered(sort, tmp_path):
+    hint = rf"zigzag.*if it comes with another package, install that; .*call cae\.register_{sort} before$"
+    with pytest.raises(cae.ConfigError, match=hint):
+        check_config(UNKNOWN[sort])
+    (tmp_path / "environment.json").write_text(json.dumps({"parts": {"zigzag": "own.Zigzag of own-parts 2.0"}}))
+    (tmp_path / "config.yaml").write_text(json.dumps(UNKNOWN[sort]))
+    with pytest.raises(cae.ConfigError, match=r"zigzag.*; the run was trained with own\.Zigzag of own-parts 2\.0: "):
+        load_config(tmp_path / "config.yaml")
+
+
+def test_words_that_are_near_one_or_stand_where_nothing_can_be_registered_get_no_such_hint():
+    for values in (
+        {"model": {"decoder": {"upsampling": "max_unpol"}}},
+        {"model": {"decoder": {"upsampling": 3}}},
+        {"model": {"bottleneck": "zigzag"}},
+        {"training": {"schedule": "zigzag"}},
+    ):
+        with pytest.raises(cae.ConfigError) as error:
+            check_config(values)
+        assert "another package" not in str(error.value)
+
+
+def test_an_unknown_metric_may_come_with_a_package_or_be_registered(capsys, tmp_path):
+    hint = "if it comes with another package, install that; if it is your own, call cae.register_metric before"
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(tmp_path), "--metric", "zigzag"])
+    assert hint in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(cae.ConfigError, match=f"zigzag'?; {hint}"):
+        cae.compare([tmp_path, tmp_path], metric="zigzag")
+    with pytest.raises(cae.ConfigError, match=f"received zigzag; {hint}"):
+        check_metric("zigzag", (16, 16, 1))
+    with pytest.raises(cae.ConfigError, match=r"received ms_ssim\.$"):  # of larger images
+        check_metric("ms_ssim", (16, 16, 1))
 
 
 def test_an_installed_package_is_imported_when_a_configuration_names_its_part_and_not_before(tmp_path, monkeypatch):

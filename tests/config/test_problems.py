@@ -151,6 +151,9 @@ def only(lines):
          "switches: per_place}}}",
          "1:97: model.decoder.upsampling.switches: switches has no effect with kind: learned_indices; "
          "did you mean model.encoder.downsampling.switches? Here it belongs to max_unpool"),
+        ("model: {encoder: {downsampling: {kind: max_pool, switches: per_place}}}",
+         "1:50: model.encoder.downsampling.switches: switches has no effect with kind: max_pool; "
+         "it belongs to learned_indices, and in model.decoder.upsampling to max_unpool"),
         ("data: {fit: crop}", "1:8: data.fit: fit has no effect with source: bundled (the default); "
          "it belongs to image_folder and tfrecord"),
         ("training: {optimizer: {name: sgd, beta_1: 0.5}}",
@@ -163,6 +166,18 @@ def only(lines):
         ("training: {learning_rate: 0.1}",
          "1:12: training.learning_rate: unknown key; did you mean training.optimizer.learning_rate?"),
         ("filters: [8]", "1:1: filters: unknown key; did you mean model.decoder.filters or model.encoder.filters?"),
+        ("model: {encoder: {downsampling: {kind: learned_indices, train_switches: shuffled}}}",
+         "1:57: model.encoder.downsampling.train_switches: unknown key; "
+         "did you mean model.decoder.upsampling.train_switches (kind: max_unpool and learned_indices) or switches "
+         "here?"),
+        ("model: {decoder: {interpolation: bilinear}}",
+         "1:19: model.decoder.interpolation: unknown key; "
+         "did you mean model.decoder.upsampling.interpolation (kind: resize)?"),
+        ("model: {decoder: {upsampling: {kind: resize, pool_size: 3}}}",
+         "1:46: model.decoder.upsampling.pool_size: unknown key; did you mean model.encoder.downsampling.pool_size?"),
+        ("training: {optimizer: {warmup_epochs: 2}}",
+         "1:24: training.optimizer.warmup_epochs: unknown key; "
+         "did you mean training.schedule.warmup_epochs (kind: cosine)?"),
         ("training.epochs: 3",
          "1:1: training.epochs: unknown key; dotted keys are for --set and grid; here mappings stand within mappings"),
         ("logging: {batch-size: 3}", "1:11: logging.batch-size: unknown key; "

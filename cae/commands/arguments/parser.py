@@ -58,6 +58,7 @@ class Parser(argparse.ArgumentParser):
         if found := _CHOICE.search(message):
             words = [word.strip("'\" ") for word in found["words"].split(",")]
             from cae.config.problems import closest  # imports the schema, which takes time
+            from cae.config.registration import how_to_add
 
             is_command = "COMMAND" in message
             meant = _meant_command(found["word"], words) if is_command else closest(found["word"], words, cutoff=0.5)
@@ -67,7 +68,8 @@ class Parser(argparse.ArgumentParser):
                 message = message.partition(" (choose")[0]
             elif not is_command:
                 message = message.replace(found[0], f"must be one of {', '.join(words)}; received {found['word']}")
-            message += f"; did you mean {meant}?" if meant else ""
+            advice = f"did you mean {meant}?" if meant else how_to_add(words)
+            message += f"; {advice}" if advice else ""
         for kind, wanted in (("int", "a whole number"), ("float", "a number")):
             message = message.replace(f"invalid {kind} value:", f"must be {wanted}; received")
         super().error(for_terminal(message))
