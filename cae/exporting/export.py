@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 
 from cae.atomic_files import replacing, replacing_folder, restore_folder
@@ -67,6 +68,12 @@ class Exporter:
             UserError: it cannot be converted, or does not compute what the run does; nothing is at `out` then, or
                 what was there before.
         """
+        narrow = sorted({layer.name for layer in _layers(part.model) if layer.compute_dtype.endswith("float16")})
+        if narrow and wanted.name != "keras":
+            raise UserError(
+                f"{out}: {wanted.name} is written in float32, and these layers of a model of your own compute in 16"
+                f" bits: {', '.join(narrow[:5])}. Export as keras, or train with a model whose dtype is float32."
+            )
         with placing(out, is_folder=not wanted.ending) as path:
             self._write(part, wanted, path, quantize=quantize)
             agreements = check_parity(
@@ -95,6 +102,12 @@ class Exporter:
             # Converters raise all kinds of errors, which are not the user's mistakes but must be reported.
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(f"The {part.name} cannot be converted to {wanted.name}: {first}") from error
+
+
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """A model's layers, and those of models in it."""
+    for layer in model.layers:
+        yield from _layers(layer) if isinstance(layer, keras.Model) else (layer,)
 
 
 @contextlib.contextmanager

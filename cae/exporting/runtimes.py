@@ -68,7 +68,7 @@ def load_keras(path: str) -> Served:
 
     def serve(inputs: Arrays) -> Arrays:
         (first, *others) = inputs.values()
-        outputs = model(inputs if others else first)
+        outputs = model(inputs if others else first, training=False)
         named = outputs if isinstance(outputs, dict) else {names[0]: outputs}
         return {name: np.asarray(value) for name, value in named.items()}
 

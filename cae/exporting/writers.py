@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from cae.config.data import PATH_KEYS
 from cae.exporting.parts import Part
@@ -114,7 +115,7 @@ class PlainGraph(tf.Module):
     def __init__(self, part: Part) -> None:
         super().__init__(name=part.name)
         self.weights = [weight.value for weight in part.model.weights]
-        self.input_signature = [
+        input_signature = [
             tf.TensorSpec(tensor.shape, tensor.dtype, name)
             for name, tensor in zip(part.inputs, part.model.inputs, strict=True)
         ]
@@ -128,7 +129,7 @@ class PlainGraph(tf.Module):
             _settle_shapes(graph)
             return outputs
 
-        self.serve = tf.function(serve, input_signature=self.input_signature, autograph=False)
+        self.serve = tf.function(serve, input_signature=input_signature, autograph=False)
 
 
 @contextlib.contextmanager
@@ -193,10 +194,18 @@ def write_onnx(part: Part, path: Path, metadata: dict[str, Any], quantize: bool 
     import onnx
     import tf2onnx
 
-    graph = PlainGraph(part)
-    # tf2onnx does not know it; GELU is made of it.
-    handlers: dict[str, Any] = {"Erfc": (_erfc_to_onnx, [])}
-    model, _ = tf2onnx.convert.from_function(graph.serve, graph.input_signature, custom_op_handlers=handlers)
+    # tf2onnx takes tensors that layers keep, of regularizers say, for inputs; as constants they are none.
+    serve = PlainGraph(part).serve.get_concrete_function()
+    frozen = convert_variables_to_constants_v2(serve, lower_control_flow=False, aggressive_inlining=True)
+    inputs = dict(zip((tensor.name for tensor in frozen.inputs), part.inputs, strict=True))
+    outputs = dict(zip((tensor.name for tensor in frozen.outputs), sorted(part.outputs), strict=True))
+    model, _ = tf2onnx.convert.from_graph_def(
+        frozen.graph.as_graph_def(add_shapes=True),
+        input_names=list(inputs),
+        output_names=sorted(outputs, key=lambda tensor: part.outputs.index(outputs[tensor])),
+        tensors_to_rename=inputs | outputs,
+        custom_op_handlers={"Erfc": (_erfc_to_onnx, [])},  # tf2onnx does not know it; GELU is made of it
+    )
     for tensor in (*model.graph.input, *model.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
     if quantize:
