@@ -369,8 +369,8 @@ def _without_effect(key: str, options: Options, owners: list[str], siblings: Any
     instead = f"did you mean {' or '.join(meant)}? Here " if meant else ""
     others = [
         f", and in {place.rpartition('.')[0]} to {in_words(words)}"
-        for place, (_, words) in places.items()
-        if words and not (meant or set(words) & set(owners))
+        for place, (choice, words) in places.items()
+        if choice and choice.by == options.by and not (meant or set(words) & set(owners))
     ]
     belongs = in_words(owners) + "".join(others)
     return f"{key} has no effect with {options.by}: {word}{usual}; {instead}it belongs to {belongs}"
