@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cae.api.objects import Report, Run, TrainedAutoencoder, TrainingResult
-from cae.api.spoken import collected, speaks_python
+from cae.api.spoken import all_in_python, collected, main_in_python, speaks_python
 from cae.config import RunConfig, check_config, load_config
+from cae.config.registration import how_to_add
 from cae.config.yaml.files import PLACE
 from cae.errors import ConfigError, UserError
 from cae.runs import RunDirectory
@@ -21,6 +22,7 @@ from cae.runs import RunDirectory
 if TYPE_CHECKING:
     import numpy as np
 
+    from cae.inference.any_size import Way
     from cae.training.range_test import RangeTest
     from cae.workflows.evaluation import Split
     from cae.workflows.training import TrainingJob
@@ -118,7 +120,7 @@ def evaluate(
         tell(note)
     (directory,) = directories
     folder = directory.evaluation if out is None else Path(out)
-    return evaluate_one(
+    results = evaluate_one(
         directory,
         folder,
         split=split,
@@ -128,6 +130,8 @@ def evaluate(
         again=again,
         tell=tell,
     )
+    said: dict[str, Any] = all_in_python(results)
+    return said
 
 
 Config = StrPath | Mapping[str, Any] | RunConfig
@@ -287,11 +291,10 @@ def tune(
 
 
 def _train_grid(job: TrainingJob) -> TrainingResult:
-    from cae.commands.main import main
     from cae.workflows.grid import find_grid, train_grid
 
     combinations = find_grid(job)
-    paths, exit_code = train_grid(job, program=main)
+    paths, exit_code = train_grid(job, program=main_in_python)
     _stop_if_told(exit_code)
     if exit_code:
         missing = [combination.config.name for combination in combinations if combination.directory.path not in paths]
@@ -490,9 +493,17 @@ def score(
     fpr: float | None = None,
     calibrate: StrPath | None = None,
     normal_classes: Sequence[str | int] = (),
+    labels: StrPath | None = None,
     masks: StrPath | None = None,
+    array: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    size: Way = "auto",
+    overlap: int | None = None,
+    on_bad_image: Literal["report", "error", "skip"] = "report",
+    overrides: Sequence[str] = (),
     out: StrPath | None = None,
     overwrite: bool = False,
+    save_maps: bool = False,
     tell: Callable[[str], None] = print,
 ) -> Report:
     """Score files by how unlike a run's training images they are; arrays are what `TrainedAutoencoder.score` takes.
@@ -505,9 +516,19 @@ def score(
         fpr: the share of further normal images that may lie above a threshold, which is found.
         calibrate: normal images to find the threshold with; None for the run's validation images.
         normal_classes: classes that are normal; the result then says how well scores tell the others from them.
+        labels: a file of the images' classes, where folders do not tell them: .csv with columns file and label, or
+            numbers in a .npy or IDX file.
         masks: a folder of masks of what is anomalous.
+        array: the name of the images in an .npz or .h5 file.
+        value_range: the values in the files that are black and white; None for the run's, where the type can hold it.
+        size: what becomes of images of another size; see `TrainedAutoencoder.reconstruct`.
+        overlap: pixels that tiles share.
+        on_bad_image: `report` names images that cannot be read, and raises at the end; `error` stops at the first;
+            `skip` names them only.
+        overrides: `data.KEY=VALUE` with `split`, for images that are elsewhere now.
         out: folder for scores.csv, results.json, index.html and heat maps; None writes nothing.
         overwrite: write into a folder that holds files already.
+        save_maps: write each image's error map as numbers, too.
         tell: is given a line for the user now and then.
 
     Returns:
@@ -519,11 +540,15 @@ def score(
     """
     import csv
 
+    from cae.inference.any_size import WAYS
+
+    if size not in WAYS:
+        raise ConfigError(f"`size` must be one of {', '.join(WAYS)}. Received: size={size!r}.")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "scored") if out is None else Path(out)
         lines = _run(
             "score",
-            tell,
+            lambda line: None if temporary in line else tell(line),  # it is gone when anybody looks
             run_directory=run,
             input=images,
             split=split,
@@ -531,9 +556,17 @@ def score(
             fpr=fpr,
             calibrate=calibrate,
             normal_classes=",".join(map(str, normal_classes)) or None,
+            labels=labels,
             masks=masks,
+            array=array,
+            value_range=value_range,
+            way=size,
+            tile=(-1 if overlap is None else overlap) if size == "tile" else None,
+            on_bad_image=on_bad_image,
+            overrides=list(overrides),
             out=folder,
             overwrite=overwrite,
+            save_maps=save_maps,
             no_heat_maps=out is None,
         )
         figures = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -646,7 +679,9 @@ def _run(command: str, tell: Callable[[str], None], **given: Any) -> list[str]:
         elif action.type is Path:
             value = [Path(one) for one in value] if isinstance(value, list) else Path(value)
         elif action.choices and value not in action.choices:
-            raise ConfigError(f"`{action.dest}` must be one of {', '.join(action.choices)}. Received: {value!r}.")
+            added = how_to_add(action.choices)
+            hint = f"; {added}" if added else ""
+            raise ConfigError(f"`{action.dest}` must be one of {', '.join(action.choices)}. Received: {value!r}{hint}.")
         setattr(options, action.dest, value)
     with collected(tell) as printed:
         exit_code = parser.get_default("run")(options)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cae import inference
+from cae.api.spoken import all_in_python, in_python
 from cae.errors import RunWarning, UserError
 from cae.runs import RunDirectory
 
@@ -35,10 +36,10 @@ class Report(dict[str, Any]):
     def __init__(
         self, figures: Mapping[str, Any], text: str, path: Path | None = None, markdown: str | None = None
     ) -> None:
-        super().__init__(figures)
-        self.text = text
+        super().__init__(all_in_python(dict(figures)))
+        self.text = in_python(text)
         self.path = path
-        self._markdown = markdown
+        self._markdown = markdown and in_python(markdown)
 
     def __repr__(self) -> str:
         return self.text
@@ -95,7 +96,8 @@ class Run:
         Raises:
             UserError: there is none yet, or it is damaged.
         """
-        return self._directory.read_summary()
+        summary: dict[str, Any] = all_in_python(self._directory.read_summary())
+        return summary
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -117,7 +119,8 @@ class Run:
     @property
     def warnings(self) -> tuple[RunWarning, ...]:
         """What makes it doubtful: each with a `code` and a `message` that names the remedy; empty if nothing does."""
-        return tuple(self._directory.read_warnings())
+        found = self._directory.read_warnings()
+        return tuple(RunWarning(warning.code, in_python(warning.message)) for warning in found)
 
     def load(self) -> TrainedAutoencoder:
         """Load its best weights; see `cae.load`."""

@@ -43,16 +43,16 @@ class Format:
             ConfigError: the ending is another.
         """
         if self.ending and out.suffix != self.ending:
-            raise ConfigError(f"--out: a file for --format {self.name} must end in {self.ending}. Received: {out}.")
+            raise ConfigError(f"{out}: a file for --format {self.name} must end in {self.ending}.")
         if not self.ending and out.suffix in {other.ending for other in FORMATS.values() if other.ending}:
-            raise ConfigError(f"--out: --format {self.name} makes a folder, not a {out.suffix} file. Received: {out}.")
+            raise ConfigError(f"{out}: --format {self.name} makes a folder, not a {out.suffix} file.")
 
     def show_loading(self, path: Path, inputs: Sequence[str]) -> str:
         """Python that loads an export and calls it.
 
         Example:
             >>> FORMATS["keras"].show_loading(Path("model.keras"), ["images"])
-            "import keras, cae.layers; model = keras.models.load_model('model.keras'); model(images)"
+            "import keras, cae.layers; model = keras.models.load_model('model.keras'); model(images, training=False)"
 
         Args:
             path: of the export.
@@ -130,7 +130,7 @@ FORMATS = {
             "Keras, with `cae.layers` imported for layers that Keras lacks",
             "`cae.json` in the ZIP archive that the file is",
             "",
-            "import keras, cae.layers; model = keras.models.load_model({path}); model({given})",
+            "import keras, cae.layers; model = keras.models.load_model({path}); model({given}, training=False)",
         ),
     )
 }

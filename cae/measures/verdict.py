@@ -39,8 +39,8 @@ def make_verdict(psnr: float, others: Mapping[str, Mapping[str, Any]], plan: Pla
 
     Returns:
         `psnr`; `above` and `below`, names to differences in dB, all of them positive or zero, the smallest first;
-        `exact`, names of what holds every image exactly, since the code has as many values; `try`, `KEY=VALUE` words
-        for the command line that fit the configuration, none where nothing is above the model; and `text`.
+        `exact`, names of what holds every image exactly, since the code has as many values; `try`, `KEY=VALUE` words,
+        for the command line and for `overrides`, none where nothing is above the model; and `text`.
     """
     exact = [name for name, other in others.items() if _is_exact(other)]
     margins = {name: psnr - other["psnr"] for name, other in others.items() if name not in exact}
@@ -54,7 +54,7 @@ def make_verdict(psnr: float, others: Mapping[str, Mapping[str, Any]], plan: Pla
             " a network: only a smaller code shows what a model is worth."
         )
     if to_try:
-        sentences.append(f"Try {_as_options(to_try)}")
+        sentences.append(f"Try {' '.join(to_try)}")
     return {
         "psnr": psnr,
         "above": above,
@@ -79,11 +79,6 @@ def _in_words(subject: str, above: Mapping[str, float], below: Mapping[str, floa
     return f"{subject} {'; '.join(parts)}."
 
 
-def _as_options(words: list[str]) -> str:
-    """As they can be pasted behind `train.py CONFIG`."""
-    return " ".join(f"--set {word}" for word in words)
-
-
 def below_floor(psnr: float, floors: Mapping[str, Mapping[str, Any]], config: RunConfig) -> list[RunWarning]:
     """Say whether a model reconstructs worse than transforms of blocks that need no training.
 
@@ -97,12 +92,8 @@ def below_floor(psnr: float, floors: Mapping[str, Mapping[str, Any]], config: Ru
     if not missing:
         return []
     message = _in_words(f"the mean PSNR, {psnr:.2f} dB, is", {}, missing).removesuffix(".")
-    return [
-        RunWarning(
-            "below_floor",
-            f"{message}, which a code of the same shape reaches without training. Try {_as_options(remedies(config))}",
-        )
-    ]
+    reached = "which a code of the same shape reaches without training"
+    return [RunWarning("below_floor", f"{message}, {reached}. Try {' '.join(remedies(config))}")]
 
 
 def below_block_klt(
@@ -132,7 +123,7 @@ def _mean_psnr(images: np.ndarray, reconstructions: np.ndarray) -> float:
 
 
 def remedies(config: RunConfig) -> list[str]:
-    """What to try when a model is below its floor: `KEY=VALUE` words for the command line, which fit together.
+    """What to try when a model is below its floor: `KEY=VALUE` words, which fit together.
 
     Those that the configuration has already, or cannot have, are left out.
 

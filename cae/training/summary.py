@@ -199,8 +199,8 @@ def not_converged(rows: Sequence[Mapping[str, Any]]) -> list[RunWarning]:
         RunWarning(
             "not_converged",
             f"validation was still improving when training ended: {gain:.2f} dB in the last"
-            f" {'epoch' if epochs == 1 else f'{epochs} epochs'}. Train for longer: the same command with --resume and a"
-            " higher training.epochs (or training.steps, where it is set) goes on.",
+            f" {'epoch' if epochs == 1 else f'{epochs} epochs'}. Train for longer: resume the run with a higher"
+            " training.epochs (or training.steps, where it is set).",
         )
     ]
 

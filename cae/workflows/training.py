@@ -99,7 +99,7 @@ class TrainingJob:
         if any(config.training.strategy == "multi_worker" for config in configs):
             raise ConfigError(
                 f"{self.source}: training.strategy: multi_worker trains a single run; a grid is divided between"
-                " machines by --shard I/N, see docs/scaling.md."
+                " machines by `python train.py CONFIG --shard I/N`, see docs/scaling.md."
             )
         if word == "none":
             return configs, {}

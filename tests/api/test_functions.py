@@ -59,7 +59,17 @@ def test_scores_of_files_are_the_errors_of_their_reconstructions(run, folder, tm
     found = [report["scores"][f"{number:02}.png"] for number in range(len(PIXELS))]
     np.testing.assert_allclose(found, errors, rtol=1e-4)
     assert (report.path / "scores.csv").exists()
-    assert cae.score(run, folder / "photos", metric="mse", tell=quiet).path is None
+    told = []
+    again = cae.score(run, folder / "photos", metric="mse", tell=told.append)
+    assert again.path is None
+    assert [line for line in told if "browser" in line or "tmp" in line] == []
+    with pytest.raises(cae.ConfigError, match=r"`size` must be one of auto, resize.*Received: size='big'"):
+        cae.score(run, folder / "photos", size="big")
+    np.save(tmp_path / "deep.npy", PIXELS.astype(np.uint16) * 16)
+    options = {"metric": "mse", "value_range": (0, 4080), "size": "native", "tell": told.append}
+    deep = cae.score(run, tmp_path / "deep.npy", save_maps=True, out=tmp_path / "maps", **options)
+    np.testing.assert_allclose([deep["scores"][str(number)] for number in range(len(PIXELS))], errors, rtol=1e-4)
+    assert len(list((tmp_path / "maps" / "maps").glob("*.npy"))) == len(PIXELS)
 
 
 def test_a_prepared_folder_gives_its_pictures_back(folder, tmp_path):
