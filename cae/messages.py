@@ -106,7 +106,9 @@ def reporting(begins: str) -> Iterator[None]:
         share = 0.0
         while not is_over.wait(_SILENCE_SECONDS / 10):
             now = time.monotonic()
-            if not _progress.waits and now - _progress.said >= _SILENCE_SECONDS:
+            # In a file every line stays: the longer it takes, the fewer there are.
+            silence = _SILENCE_SECONDS if sys.stderr.isatty() else max(_SILENCE_SECONDS, min((now - started) / 10, 60))
+            if not _progress.waits and now - _progress.said >= silence:
                 share = max(share, _progress.share())  # some parts go over their images more than once
                 minutes, seconds = divmod(round(now - started), 60)
                 _progress.show(f"  {share:.0%} done, {minutes}:{seconds:02} so far", stays=False)

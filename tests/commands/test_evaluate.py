@@ -58,6 +58,14 @@ def test_silence_lasts_less_than_two_seconds(capsys):
     assert capsys.readouterr().err == "Waiting\n  25% done, 0:02 so far\n"
 
 
+def test_in_a_file_lines_of_progress_become_rarer(capsys, monkeypatch):
+    monkeypatch.setattr(messages, "_SILENCE_SECONDS", 0.01)
+    with messages.reporting("Waiting"):
+        time.sleep(1)
+    # One each 0.01 seconds would be 100; here 10, and then each waits for a tenth of the time so far: 1.1^24 = 1 / 0.1.
+    assert 10 < capsys.readouterr().err.count("% done") < 45
+
+
 def table(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
