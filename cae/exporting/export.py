@@ -14,8 +14,9 @@ import numpy as np
 from cae.atomic_files import replacing, replacing_folder, restore_folder
 from cae.errors import UserError
 from cae.exporting.formats import Format
-from cae.exporting.parity import Agreement, Serve, check_parity, serve_in_fresh_process
+from cae.exporting.parity import Agreement, Serve, check_parity, serve_here, serve_in_fresh_process
 from cae.exporting.parts import Part
+from cae.exporting.stock import is_of_others
 from cae.exporting.writers import WRITERS, make_metadata
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Exporter:
                 f"{out}: {wanted.name} is written in float32, and these layers of a model of your own compute in 16"
                 f" bits: {', '.join(narrow[:5])}. Export as keras, or train with a model whose dtype is float32."
             )
+        # Classes of a Python program's own, or of other packages, are known here, and in no fresh process.
+        is_own = wanted.name == "keras" and any(map(is_of_others, _layers(part.model)))
         with placing(out, is_folder=not wanted.ending) as path:
             self._write(part, wanted, path, quantize=quantize)
             agreements = check_parity(
@@ -83,7 +86,7 @@ class Exporter:
                 self._images,
                 quantize=quantize,
                 write_encoder=lambda encoder, other: self._write(encoder, wanted, other, quantize=quantize),
-                serve=self._serve,
+                serve=serve_here if is_own else self._serve,
             )
             off = [agreement for agreement in agreements if not agreement.is_within]
             if off:

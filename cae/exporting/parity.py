@@ -20,6 +20,7 @@ from cae.data.load import load_splits
 from cae.data.pixels import to_float
 from cae.errors import UserError
 from cae.exporting.parts import Part, make_part
+from cae.exporting.runtimes import LOADERS, serve_twice
 from cae.kinds.downsampling import IndexedPooling
 from cae.kinds.operations import Pool
 from cae.layers.indices import window_sums
@@ -207,6 +208,15 @@ def serve_in_fresh_process(format_name: str, path: Path, inputs: Arrays) -> Arra
             raise UserError(f"The {format_name} export was written, but its own runtime does not run it: {last}")
         with np.load(taken) as arrays:
             return dict(arrays)
+
+
+def serve_here(format_name: str, path: Path, inputs: Arrays) -> Arrays:
+    """The same in this process, see `serve_in_fresh_process`."""
+    try:
+        return serve_twice(LOADERS[format_name](str(path)), inputs)
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"The {format_name} export was written, but cannot be run: {first}") from error
 
 
 def check_parity(

@@ -1,12 +1,11 @@
 """Run an exported file with its own runtime, away from everything that made it.
 
 `python -m cae.exporting.runtimes FORMAT PATH INPUTS.npz OUTPUTS.npz` is a fresh process that knows nothing but the
-file; only for `keras` does it import a part of this program, the layers, and those of installed packages that it has.
+file; only for `keras` does it import a part of this program, the layers.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import sys
 import zipfile
@@ -60,9 +59,6 @@ def load_keras(path: str) -> Served:
 
     with zipfile.ZipFile(path) as archive:
         about = archive.read("cae.json").decode("utf-8")
-    for entry in importlib.metadata.entry_points(group="cae.upsamplings"):
-        if f'"{entry.name}"' in about:
-            entry.load()  # registers the layers of its package
     model = keras.models.load_model(path)
     names = list(json.loads(about)["outputs"])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from cae.errors import UserError
 from cae.layers import Conv2DTransposeToSize, DepthToSpace2D, Resize2D, SpaceToDepth2D
 
 
@@ -21,8 +22,18 @@ def with_stock_layers(model: keras.Model) -> keras.Model:
         ['UpSampling2D', 'Cropping2D']
 
     Args:
-        model: functional, without models in it.
+        model: functional, without models in it but those of your own.
+
+    Raises:
+        UserError: a layer is of a class that Keras cannot find by its name.
     """
+    for layer in filter(is_of_others, model.layers):
+        name = keras.saving.get_registered_name(type(layer))
+        if keras.saving.get_registered_object(name) is None:
+            raise UserError(
+                f"The layer {type(layer).__name__} can be in a Keras file only if Keras finds its class: put"
+                " @keras.saving.register_keras_serializable() on it."
+            )
 
     def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         make = _MAKERS.get(type(layer))
@@ -36,6 +47,11 @@ def with_stock_layers(model: keras.Model) -> keras.Model:
     copied = keras.models.clone_model(model, clone_function=copy)
     copied.set_weights(model.get_weights())
     return copied
+
+
+def is_of_others(layer: keras.layers.Layer) -> bool:
+    """Whether a layer's class is neither Keras' nor this package's."""
+    return type(layer).__module__.partition(".")[0] not in ("keras", "cae")
 
 
 def _is_stock(model: keras.Model) -> bool:

@@ -7,10 +7,12 @@ import pytest
 from cae.config import RunConfig
 from cae.config.model import ModelSection
 from cae.errors import UserError
+from cae.exporting import parity
 from cae.exporting.export import Exporter
 from cae.exporting.formats import FORMATS
 from cae.exporting.parts import make_part
 from cae.exporting.runtimes import LOADERS, serve_twice
+from cae.exporting.stock import with_stock_layers
 from cae.kinds.own_model import keep
 from cae.model import build_autoencoder
 from cae.plan import make_plan
@@ -80,6 +82,24 @@ def test_what_only_training_uses_has_no_part_in_a_file(encoder, name, tmp_path):
     for part in ("autoencoder", "encoder"):
         (agreement,) = export(ENCODERS[encoder](), name, part, tmp_path).agreements
         assert agreement.largest <= 1e-4
+
+
+def test_a_class_that_only_this_program_knows_is_read_back_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(parity.subprocess, "run", lambda *words, **options: pytest.fail("a process was started"))
+    own = keep("encoder", of(Shifted(), conv(4), conv(3))).model_dump()
+    model = {"encoder": {"filters": [4, 6], "keras": own}, "bottleneck": "none", "decoder": {"upsampling": "resize"}}
+    part = make_part(build_autoencoder(make_plan(ModelSection.model_validate(model), SHAPE)), "autoencoder")
+    exporter = Exporter(RunConfig(), "0" * 64, make_batch(SHAPE))
+    (agreement,) = exporter.export(part, FORMATS["keras"], tmp_path / "model.keras").agreements
+    assert agreement.largest <= 1e-4
+
+
+def test_a_class_that_keras_cannot_find_by_its_name_is_no_part_of_a_keras_file():
+    class Nameless(keras.layers.UpSampling2D):
+        pass
+
+    with pytest.raises(UserError, match=r"The layer Nameless can be .*register_keras_serializable"):
+        with_stock_layers(keras.Sequential([keras.layers.Input(SHAPE), Nameless(2)]))
 
 
 def test_a_model_that_computes_in_16_bits_is_exported_for_keras_alone(tmp_path):
