@@ -186,6 +186,9 @@ def test_what_is_no_set_of_images_is_refused_with_what_was_received(tmp_path):
         ({"images": nameless}, "under `image` or `images`. Received: label, pixels"),
         ({"images": IMAGES.astype(np.float32)}, r"\[0, 1\]"),
         ({"images": IMAGES, "labels": LABELS[:5]}, "one integer for each of 72"),
+        ({"images": IMAGES.astype(np.float32)}, "^`images`: floating-point"),  # an argument, and no file
+        ({"images": (image for image in IMAGES)}, "array of numbers, or a data set. Received: generator"),
+        ({"images": np.array([IMAGES, "a"], object)}, "array of numbers, or a data set. Received: ndarray"),
         ({"images": np.zeros((3, 4, 5, 6, 7))}, "shape"),
         ({"validation_images": IMAGES}, "needs `images`"),
         ({"images": IMAGES, "callbacks": ["CSVLogger"]}, "Keras callbacks"),

@@ -126,6 +126,51 @@ def test_a_training_goes_on_with_the_models_of_its_run(tmp_path, data, elsewhere
     np.testing.assert_allclose(whole.history["val_loss"], losses, rtol=1e-4)
 
 
+class CutOff(keras.callbacks.Callback):
+    """Ends a training in its second epoch, as a crash would."""
+
+    steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        if self.steps == 5:
+            raise RuntimeError("cut off")
+
+
+def test_a_training_that_was_cut_off_ends_with_the_bits_of_one_that_was_not(tmp_path, data, elsewhere):
+    layers = keras.layers
+    inputs = layers.Input((12, 10, 1))
+    maps = layers.BatchNormalization(momentum=0.8)(layers.Conv2D(4, 3, strides=2, padding="same")(inputs))
+    maps = layers.GaussianNoise(0.1)(layers.SpatialDropout2D(0.3)(maps))
+    encoder = keras.Model(inputs, layers.Dropout(0.2)(layers.Conv2D(3, 3, strides=2, padding="same")(maps)))
+    config = {**data, "training": {"epochs": 3, "batch_size": 16, "deterministic": True}}
+    whole = train(tmp_path / "whole", config=config, encoder=encoder, decoder=make_decoder())
+    decoder = keras.models.load_model(whole.path / "decoder.keras")
+    with pytest.raises(RuntimeError, match="cut off"):
+        train(tmp_path / "cut", config=config, encoder=encoder, decoder=decoder, callbacks=[CutOff()])
+    own_model._kept.clear()  # as another program
+    file = tmp_path / "cut" / "default" / "run" / "config.yaml"
+    cut = cae.train(file, runs_dir=tmp_path / "cut", resume=True, tell=lambda line: None)
+    assert cut.history["val_loss"] == whole.history["val_loss"]
+    for one, other in zip(cut.load().keras.get_weights(), whole.load().keras.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_decoder_of_your_own_is_compared_with_built_in_ones_in_one_report(both, tmp_path, data):
+    config = {**data, "experiment": "side_by_side"}
+    encoder = make_encoder()
+    runs = [
+        train(tmp_path, config={**config, "name": "mine"}, encoder=encoder, decoder=make_decoder()),
+        train(tmp_path, config={**config, "name": "resize"}, encoder=encoder),
+        train(tmp_path, config={**config, "name": "plain", "model": {**CONFIG["model"], "bottleneck": "none"}}),
+    ]
+    report = cae.compare(tmp_path / "side_by_side", tell=lambda line: None)
+    assert "3 decoders, 3 runs" in report.text
+    for run in runs:
+        psnr = run.evaluate(tell=lambda line: None)["psnr"]
+        assert f"{psnr:.2f}" in report.text
+
+
 def test_first_weights_are_never_those_of_another_model_of_the_same_layers():
     first = own_model.keep("encoder", make_encoder())
     own_model._kept.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -74,9 +75,12 @@ def read_given(name: str, given: Any) -> tuple[np.ndarray, Any]:
     if batches is not None:
         return _read(name, batches)
     try:
-        return given if isinstance(given, np.ndarray) else np.asarray(given), labels
+        array = given if isinstance(given, np.ndarray) else np.asarray(given)
     except ValueError as error:
         raise UserError(f"`{name}` must be images of one shape: {error}") from error
+    if array.dtype.kind == "O":
+        raise UserError(f"`{name}` must be an array of numbers, or a data set. Received: {type(given).__name__}.")
+    return array, labels
 
 
 def load(section: MemoryData | OwnData, progress: Progress | None = None) -> Parts[ArraySet]:
@@ -90,9 +94,7 @@ def load(section: MemoryData | OwnData, progress: Progress | None = None) -> Par
     else:
         given = {part: getattr(section, name) for part, name in PARTS.items()}
         found = {part: _find(PARTS[part], one) for part, one in given.items() if one is not None}
-    parts = {
-        part: parts_of_array(Path(PARTS[part]), "", array, labels, section) for part, (array, labels) in found.items()
-    }
+    parts = {part: _as_part(PARTS[part], array, labels, section) for part, (array, labels) in found.items()}
     validation, test = (parts[part].train if part in parts else None for part in ("validation", "test"))
     return replace(
         parts["train"],
@@ -102,6 +104,14 @@ def load(section: MemoryData | OwnData, progress: Progress | None = None) -> Par
         notes=[note for part in parts.values() for note in part.notes],
         warnings=[warning for part in parts.values() for warning in part.warnings],
     )
+
+
+def _as_part(name: str, array: np.ndarray, labels: np.ndarray | None, section: MemoryData | OwnData) -> Parts[ArraySet]:
+    """Take an array as a part; an error names the argument, and no file."""
+    try:
+        return parts_of_array(Path(name), "", array, labels, section)
+    except UserError as error:
+        raise UserError(str(error).replace(os.path.abspath(name), f"`{name}`")) from error
 
 
 def find_shape(section: MemoryData | OwnData) -> tuple[int, int, int]:
