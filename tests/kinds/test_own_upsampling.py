@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import runpy
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import cae
+from cae.commands.main import main
 from cae.config import check_config, registration
 from cae.errors import ConfigError, UserError
 from cae.grid import step_time
@@ -21,6 +23,7 @@ from cae.model import build_autoencoder
 from cae.plan import make_plan
 from cae.plan.lowering import Device, FoldedConvolution, lower
 from cae.plan.table import format_plan
+from tests.conftest import make_images
 
 ROOT = Path(__file__).parents[2]
 
@@ -188,6 +191,35 @@ def test_steps_of_a_kind_of_an_installed_package_can_be_timed_in_a_process_that_
     mine, first = ({"decoder": {"upsampling": {"kind": kind}}} for kind in ("blurred", "resize"))
     timed = {"model": mine, "first": first, "objective": {}, "training": {}, "shape": [8, 8, 1]}
     assert step_time._find_widths([timed]) == [((32, 32), 2.0, 2.0)]
+
+
+def test_the_package_to_copy_is_compared_with_built_in_kinds_and_named_where_it_is_missing(
+    installed, tmp_path, monkeypatch, capsys
+):
+    for part in ("own_upsampling-0.1.0.dist-info", ROOT / "examples" / "own_upsampling" / "own_upsampling"):
+        shutil.copytree(tmp_path / part, tmp_path / "packages" / Path(part).name)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))  # for the processes that train
+    np.save(tmp_path / "images.npy", make_images(30, 12, 8))
+    config = model("resize") | {
+        "data": {"source": "arrays", "path": str(tmp_path / "images.npy")},
+        "training": {"epochs": 1, "batch_size": 16},
+        "grid": {"model.decoder.upsampling": ["blurred", "resize", "subpixel"]},
+    }
+    result = cae.train(config, runs_dir=tmp_path)
+    report = cae.compare(result)
+    assert report["answer"]["use"]
+    assert all(word in report.text for word in ("3 decoders", "blurred", "resize nearest", "subpixel"))
+
+    monkeypatch.undo()
+    UPSAMPLINGS[:] = [kind for kind in UPSAMPLINGS if kind.model_fields["kind"].default != "blurred"]
+    registration._origins.clear()
+    registration._read_lists_anew()
+    missing = "the run was trained with own_upsampling.Blurred of own-upsampling 0.1.0: install that package"
+    for function in (cae.load, cae.evaluate, cae.describe):
+        with pytest.raises(ConfigError, match=re.escape(missing)):
+            function(tmp_path / "default" / "blurred" / ("config.yaml" if function is cae.describe else ""))
+    assert main(["evaluate", str(tmp_path / "default")]) == 2
+    assert missing in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("installed")
