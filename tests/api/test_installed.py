@@ -88,6 +88,19 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     assert {name.split("/")[0] for name in packed} - {"cae"} == {f"{wheel.name.split('-py3')[0]}.dist-info"}
 
 
+def test_an_editable_install_is_a_path_which_type_checkers_follow(tmp_path):
+    for name in INGREDIENTS:
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "cae").mkdir()
+    shutil.copy(ROOT / "cae" / "__init__.py", tmp_path / "cae")
+    build = BUILD.replace("build_wheel", "build_editable")
+    subprocess.run([sys.executable, "-c", build, tmp_path / "out"], cwd=tmp_path, check=True, capture_output=True)
+    archive = zipfile.ZipFile(*(tmp_path / "out").glob("*.whl"))
+    (path,) = (name for name in archive.namelist() if ".dist-info/" not in name)
+    assert path.endswith(".pth")
+    assert archive.read(path).decode().strip() == str(tmp_path)
+
+
 def test_the_cae_command_is_the_program(wheel):
     archive = zipfile.ZipFile(wheel)
     (name,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
