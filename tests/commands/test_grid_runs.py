@@ -1,5 +1,7 @@
 """`train.py` with a grid: every combination is trained, whatever becomes of the others."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -13,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from cae.commands.main import main
 from cae.grid.jobs import Load, choose_jobs, threads_for
 from cae.grid.runner import Children
 from cae.machine import Machine
@@ -43,6 +46,17 @@ def grid(write_config, run_command, tmp_path):
     return run
 
 
+@pytest.fixture
+def train_here(monkeypatch):
+    """Have grids train their runs in this process, whose TensorFlow has been imported."""
+
+    def train(children, words):
+        with contextlib.redirect_stdout(io.StringIO()):
+            return main(["train", *map(str, words)])
+
+    return lambda: monkeypatch.setattr(Children, "train", train)
+
+
 def wait_for(condition, process, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -60,7 +74,9 @@ def process_ids_below(process_id):
     return [int(word) for word in found.stdout.split()]
 
 
-def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_runs_are_skipped(grid, tmp_path):
+def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_runs_are_skipped(
+    grid, train_here, tmp_path
+):
     # Momentum at a rate of 1e8 with linear layers diverges within the first steps.
     entries = "training.optimizer.learning_rate: [1.0e+8, 0.5, 0.001]"
     linear = [
@@ -100,6 +116,7 @@ def test_a_failing_run_and_a_foreign_folder_do_not_stop_the_rest_and_finished_ru
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*")} == before
 
     # More epochs are trained where that is said.
+    train_here()
     code, done, err = grid(entries, *linear, "--resume", epochs=2)
     assert (code, done) == (0, good)
     assert summary(runs / good[0])["epochs"] == 2
@@ -273,7 +290,8 @@ def test_a_run_whose_grid_has_gone_stops_by_itself(write_config, tmp_path):
     assert not (tmp_path / "runs" / "default" / "run" / "metrics.jsonl").exists()
 
 
-def test_matched_runs_have_equal_parameters_and_their_widths_stand_in_their_configurations(grid, tmp_path):
+def test_matched_runs_have_equal_parameters_and_their_widths_stand_in_their_configurations(grid, train_here, tmp_path):
+    train_here()
     kinds = "model.decoder.upsampling: [resize, {kind: conv_transpose, kernel_size: 5}]"
     wide = ("--set", "match=parameters", "--set", "model.encoder.filters=[24, 32]")
     code, names, err = grid(kinds, *wide)

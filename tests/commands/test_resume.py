@@ -11,6 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 
+from cae.commands.main import main
 from cae.config import load_config
 from tests.faults.runs import assert_curves_are_whole, assert_same_run, metrics, summary, wait_for_rows, weights
 from tests.warm import WarmProcess
@@ -33,12 +34,20 @@ def test_an_interrupt_from_outside_writes_a_checkpoint_and_its_exit_code(write_c
 SHORT = "training: {epochs: 3, batch_size: 64}\nmodel: {encoder: {filters: [2], dropout: 0.5}}\n"
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, image_file):
+    """A short run in its folder of runs; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "config.yaml").write_text(f"data: {{source: arrays, path: {image_file}}}\n{SHORT}")
+    assert main(["train", str(folder / "config.yaml"), "--runs-dir", str(folder / "runs")]) == 0
+    return folder / "runs"
+
+
 @pytest.fixture
-def half_finished(run_command, write_config, tmp_path):
+def half_finished(finished, write_config, tmp_path):
     """A run whose end was lost: its newest checkpoint is that of the second of three epochs."""
-    config = write_config(SHORT)
-    command = ("train", config, "--runs-dir", tmp_path)
-    assert run_command(*command)[0] == 0
+    command = ("train", write_config(SHORT), "--runs-dir", tmp_path)
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     run = tmp_path / "default" / "run"
     before = metrics(run)
     (run / "summary.json").unlink()

@@ -48,7 +48,14 @@ def train(run_command, tmp_path):
     return run
 
 
-@pytest.mark.parametrize(("downsampling", "bottleneck"), list(itertools.product(DOWNSAMPLING, BOTTLENECKS)))
+# Each way down and each bottleneck once: tests/model/test_build.py has all of them behind each other.
+OFTEN = [*zip(DOWNSAMPLING, BOTTLENECKS, strict=True)]
+SELDOM = [pair for pair in itertools.product(DOWNSAMPLING, BOTTLENECKS) if pair not in OFTEN]
+
+
+@pytest.mark.parametrize(
+    ("downsampling", "bottleneck"), [*OFTEN, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SELDOM)]
+)
 def test_every_allowed_combination_trains_real_steps_at_an_odd_size(
     train, write_config, tmp_path, downsampling, bottleneck
 ):

@@ -17,6 +17,7 @@ import ctypes
 import functools
 import gc
 import io
+import itertools
 import json
 import os
 import random
@@ -482,15 +483,16 @@ class Loop:
         self.folders_after = {folder: set(files_in(folder)) for folder in self.case.folders}
         return len(self.steps)
 
-    def choose(self, seed):
-        """One step of each kind, another with the next seed; more where these are few."""
+    def choose(self, seed, ways):
+        """One step of each kind with one of the ways, and with the next seed others; more steps where these are few."""
         kinds = {}
         for number, step in enumerate(self.steps, start=1):
             kinds.setdefault(kind_of(step), []).append(number)
-        chosen = {numbers[seed % len(numbers)] for numbers in kinds.values()}
-        others = sorted(set(range(1, 1 + len(self.steps))) - chosen)
-        more = min(len(others), max(0, FEWEST - len(chosen)))
-        return sorted(chosen | set(random.Random(seed).sample(others, more)))
+        # A kind of few steps meets each of them in every way, too: its steps change when its ways have all been.
+        chosen = [numbers[seed // len(ways) % len(numbers)] for numbers in kinds.values()]
+        others = sorted(set(range(1, 1 + len(self.steps))) - set(chosen))
+        chosen += random.Random(seed).sample(others, min(len(others), max(0, FEWEST - len(chosen))))
+        return [(step, ways[(seed + at) % len(ways)]) for at, step in enumerate(chosen)]
 
     def meet(self, number, way):
         """Meet a fault, and then none; gives what is wrong on the way."""
@@ -560,10 +562,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("cases", nargs="+")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["once", "kill"])
-    parser.add_argument("--seed", type=int, help="one step of each kind only, with the next seed another one")
-    parser.add_argument(
-        "--in-turn", nargs="+", default=[], help="cases that meet one of the ways at a step, another one at the next"
-    )
+    parser.add_argument("--seed", type=int, help="one step of each kind and one way each, with the next seed others")
     options = parser.parse_args()
     shim.faults_name.restype, shim.faults_name.argtypes = ctypes.c_char_p, [ctypes.c_long]
     shim.faults_count.restype = ctypes.c_long
@@ -579,10 +578,12 @@ def main():
         # What is there by now stays; forks need not copy what the garbage collector would touch.
         gc.collect()
         gc.freeze()
-        chosen = range(1, 1 + number) if options.seed is None else loop.choose(options.seed)
-        for at, step in enumerate(chosen, start=options.seed or 0):
-            for way in [options.ways[at % len(options.ways)]] if name in options.in_turn else options.ways:
-                found += [f"{name}, {problem}" for problem in loop.meet(step, way)]
+        if options.seed is None:
+            chosen = list(itertools.product(range(1, 1 + number), options.ways))
+        else:
+            chosen = loop.choose(options.seed, options.ways)
+        for step, way in chosen:
+            found += [f"{name}, {problem}" for problem in loop.meet(step, way)]
         told = {
             "case": name,
             "steps": number,

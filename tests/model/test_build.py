@@ -52,7 +52,10 @@ COMBINATIONS = [
 )
 def test_the_model_has_the_plans_shapes_and_parameters(upsampling, downsampling, bottleneck):
     only_2 = "haar" in (upsampling["kind"], downsampling)
-    for number, (shape, factor) in enumerate([((13, 22, 3), 2), ((19, 11, 1), 2 if only_2 else 3)]):
+    sizes = [((13, 22, 3), 2), ((19, 11, 1), 2 if only_2 else 3)]
+    # Both with each way down and up, in turn between the bottlenecks.
+    first = COMBINATIONS.index((upsampling, downsampling, bottleneck)) % 2
+    for number, (shape, factor) in [(first, sizes[first])]:
         size = {"strided_conv": {"strides": factor}, "haar": {}}.get(downsampling, {"pool_size": factor})
         filters = [factor**2, 2 * factor**2]  # divisible for the additive kind
         wanted = section(

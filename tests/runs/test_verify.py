@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from cae.commands.main import main
-from tests.conftest import run_process
+from tests.warm import run_warm
 
 CONFIG = "training: {epochs: 2, batch_size: 64}\nmodel: {encoder: {filters: [2]}}\nlogging: {probe_images: 2}\n"
 
@@ -19,7 +19,7 @@ def trained(tmp_path_factory, image_file):
     config = folder / "config.yaml"
     config.write_text(f"data: {{source: arrays, path: {image_file}}}\n" + CONFIG)
     assert main(["train", str(config), "--runs-dir", str(folder / "runs")]) == 0
-    code, _, err = run_process("evaluate.py", folder / "runs/default/run")
+    code, _, err = run_warm("evaluate.py", folder / "runs/default/run")
     assert code == 0, err
     return folder / "runs"
 
