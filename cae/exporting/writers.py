@@ -206,6 +206,9 @@ def write_onnx(part: Part, path: Path, metadata: dict[str, Any], quantize: bool 
         tensors_to_rename=inputs | outputs,
         custom_op_handlers={"Erfc": (_erfc_to_onnx, [])},  # tf2onnx does not know it; GELU is made of it
     )
+    for node in model.graph.node:
+        if node.op_type == "ConvTranspose":
+            _pad_behind(node)
     for tensor in (*model.graph.input, *model.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
     if quantize:
@@ -213,6 +216,19 @@ def write_onnx(part: Part, path: Path, metadata: dict[str, Any], quantize: bool 
     onnx.helper.set_model_props(model, {"cae": to_json(metadata)})
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def _pad_behind(node: Any) -> None:
+    """Say as `output_padding` what tf2onnx says as negative `pads`, where strides are longer than a kernel's side."""
+    import onnx
+
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    pads = list(attributes["pads"].ints) if "pads" in attributes else []
+    if any(pad < 0 for pad in pads):
+        sums = [before + after for before, after in zip(pads[:2], pads[2:], strict=True)]
+        kept = [pad if total >= 0 else 0 for pad, total in zip(pads, sums * 2, strict=True)]
+        attributes["pads"].ints[:] = kept
+        node.attribute.append(onnx.helper.make_attribute("output_padding", [max(0, -total) for total in sums]))
 
 
 def _erfc_to_onnx(graph: Any, node: Any, name: str, _: Any) -> None:

@@ -62,16 +62,17 @@ ENCODERS = {
 }
 
 
+def in_process(format_name, path, inputs):
+    """Serve a file here, which is quicker than elsewhere."""
+    return serve_twice(LOADERS[format_name](str(path)), inputs)
+
+
 def export(encoder, name, part, folder):
     """Export, which compares the file with the model on images; gives what it wrote."""
     own = keep("encoder", encoder).model_dump()
     model = {"encoder": {"filters": [4, 6], "keras": own}, "bottleneck": "none", "decoder": {"upsampling": "resize"}}
     autoencoder = build_autoencoder(make_plan(ModelSection.model_validate(model), SHAPE))
-
-    def serve(format_name, path, inputs):
-        return serve_twice(LOADERS[format_name](str(path)), inputs)
-
-    exporter = Exporter(RunConfig(), "0" * 64, make_batch(SHAPE), serve)
+    exporter = Exporter(RunConfig(), "0" * 64, make_batch(SHAPE), in_process)
     wanted = FORMATS[name]
     return exporter.export(make_part(autoencoder, part), wanted, folder / f"model{wanted.ending}")
 
@@ -82,6 +83,25 @@ def test_what_only_training_uses_has_no_part_in_a_file(encoder, name, tmp_path):
     for part in ("autoencoder", "encoder"):
         (agreement,) = export(ENCODERS[encoder](), name, part, tmp_path).agreements
         assert agreement.largest <= 1e-4
+
+
+@pytest.mark.parametrize(("kernel", "strides"), [(3, 4), ((1, 5), (3, 2)), ((5, 2), 4)])
+def test_transposed_convolutions_whose_strides_are_longer_than_their_kernels_are_exported_too(
+    kernel, strides, tmp_path
+):
+    inputs = layers.Input((3, 4, 2))
+    made = layers.Conv2DTranspose(3, kernel, strides=strides, padding="same", bias_initializer="ones")(inputs)
+    decoder = keras.Model(inputs, layers.Conv2D(2, 3, padding="same")(made))
+    shape = decoder.output_shape[1:]
+    encoder = keras.Sequential([layers.Input(shape), layers.Resizing(3, 4)])
+    own = {
+        part: {"keras": keep(part, model).model_dump()} for part, model in (("encoder", encoder), ("decoder", decoder))
+    }
+    plan = make_plan(ModelSection.model_validate({**own, "bottleneck": "none"}), shape)
+    exporter = Exporter(RunConfig(), "0" * 64, make_batch(shape), in_process)
+    part = make_part(build_autoencoder(plan), "autoencoder")
+    (agreement,) = exporter.export(part, FORMATS["onnx"], tmp_path / "model.onnx").agreements
+    assert agreement.largest <= 1e-5
 
 
 def test_a_class_that_only_this_program_knows_is_read_back_here(tmp_path, monkeypatch):
