@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from cae.api.objects import Report, Run, TrainedAutoencoder, TrainingResult
 from cae.api.spoken import all_in_python, collected, main_in_python, speaks_python
 from cae.config import RunConfig, check_config, load_config
+from cae.config.problems import closest
 from cae.config.registration import how_to_add
 from cae.config.yaml.files import PLACE
 from cae.errors import ConfigError, UserError
@@ -679,8 +680,9 @@ def _run(command: str, tell: Callable[[str], None], **given: Any) -> list[str]:
         elif action.type is Path:
             value = [Path(one) for one in value] if isinstance(value, list) else Path(value)
         elif action.choices and value not in action.choices:
-            added = how_to_add(action.choices)
-            hint = f"; {added}" if added else ""
+            meant = closest(str(value), action.choices, cutoff=0.5)
+            advice = f"did you mean {meant}?" if meant else how_to_add(action.choices)
+            hint = f"; {advice}" if advice else ""
             raise ConfigError(f"`{action.dest}` must be one of {', '.join(action.choices)}. Received: {value!r}{hint}.")
         setattr(options, action.dest, value)
     with collected(tell) as printed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
@@ -415,7 +416,15 @@ def _in_a_cell(run: Run, line: str) -> str:
 def _plot(runs: Sequence[Run]) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    class Shown(Figure):
+        """A notebook shows others only once `matplotlib.pyplot` is imported."""
+
+        def _repr_png_(self) -> bytes:
+            written = io.BytesIO()
+            self.savefig(written, format="png")
+            return written.getvalue()
+
+    figure = Shown(figsize=(9, 3.2), layout="constrained")
     for axis, name, unit in zip(figure.subplots(1, 2), ("loss", "psnr"), ("", " / dB"), strict=True):
         for run in runs:
             history, label = run.history, f"{run.path.name}, " if len(runs) > 1 else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,9 +45,9 @@ class RangeTest:
         suggestion: a tenth of that, to two digits.
     """
 
-    rates: list[float]
-    losses: list[float]
-    smoothed: list[float]
+    rates: list[float] = field(repr=False)
+    losses: list[float] = field(repr=False)
+    smoothed: list[float] = field(repr=False)
     lowest_at: float
     suggestion: float
 

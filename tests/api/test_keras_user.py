@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from IPython.core.formatters import PNGFormatter
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
 import cae
@@ -124,6 +125,7 @@ def test_what_is_trained_shows_itself_and_no_internals(script):
     assert internal == ["__version__"]
     assert not {"directory", "encode_pixels", "check_pools"} & {*dir(model), *dir(result.run)}
     assert len(result.plot().axes) == 2
+    assert PNGFormatter()(result.plot()).startswith(b"\x89PNG")  # as a notebook asks for it
     for shown in (result, result.run, model):
         html = shown._repr_html_()
         assert html.count("<svg") == 2

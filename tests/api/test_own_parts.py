@@ -136,6 +136,8 @@ def test_an_unknown_metric_may_come_with_a_package_or_be_registered(capsys, tmp_
     assert hint in " ".join(capsys.readouterr().err.split())
     with pytest.raises(cae.ConfigError, match=f"zigzag'?; {hint}"):
         cae.compare([tmp_path, tmp_path], metric="zigzag")
+    with pytest.raises(cae.ConfigError, match=r"'sim'; did you mean ssim\?"):
+        cae.compare([tmp_path, tmp_path], metric="sim")
     with pytest.raises(cae.ConfigError, match=f"received zigzag; {hint}"):
         check_metric("zigzag", (16, 16, 1))
     with pytest.raises(cae.ConfigError, match=r"received ms_ssim\.$"):  # of larger images
