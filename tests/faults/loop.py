@@ -38,7 +38,7 @@ from tests.conftest import make_images
 
 COUNT, *_ = MODES = range(4)
 WAYS = dict(zip(("once", "full", "kill"), MODES[1:], strict=True))
-FEWEST = 16  # steps that a command meets, where it has so many
+FEWEST = 20  # steps that a command meets, where it has so many
 # What differs between steps of one kind: random parts of names, numbers, the run.
 VARIABLE = re.compile(r"writing-.{8}|\.[0-9]+\.[^/]*|[0-9a-f]{32}|\d+|(?<=/e/)[^/ ]+")
 HIDDEN = re.compile(r"\.(writing-|whole|old-)")
@@ -62,7 +62,7 @@ class Case:
     """One command: what it is given, and what has to be there when it has gone through.
 
     `marks` are files that promise that all others of their folder are there, but for those whose names hold `later`;
-    `folders` are either old, new or absent.
+    `folders` are either old, new or absent. What `repeats` has hardly a step that other commands do not have.
     """
 
     arguments: list
@@ -70,6 +70,7 @@ class Case:
     folders: list = field(default_factory=list)
     prepare: object = None
     later: str = "\0"
+    repeats: bool = False
 
 
 def make_cases(root):
@@ -99,13 +100,16 @@ def make_cases(root):
             ["train", given / "a.yaml", "--runs-dir", root / "runs", "--overwrite"],
             [run / "summary.json"],
             later="index.html",
+            repeats=True,
         ),
-        "grid": Case(["train", given / "grid.yaml", "--runs-dir", root / "new", "--jobs", 1]),
+        "grid": Case(["train", given / "grid.yaml", "--runs-dir", root / "new", "--jobs", 1], repeats=True),
         "evaluate": Case(
             ["evaluate", run, "--projector", "--no-features"],
             [run / "evaluation/results.json", run / "evaluation/projector/projector_config.pbtxt"],
         ),
-        "compare": Case(["evaluate", run, other], [runs / "comparison/comparison.json"], later="tfevents"),
+        "compare": Case(
+            ["evaluate", run, other], [runs / "comparison/comparison.json"], later="tfevents", repeats=True
+        ),
         "visualize": Case(["visualize", run, "--maps", 0, "--top", 1], [run / "visualization/visualization.json"]),
         "reconstruct": Case(["reconstruct", run, given / "few", "--out", out, "--error-maps"], folders=[out]),
         "reconstruct over": Case(
@@ -484,12 +488,15 @@ class Loop:
         return len(self.steps)
 
     def choose(self, seed, ways):
-        """One step of each kind with one of the ways, and with the next seed others; more steps where these are few."""
+        """One step of each kind with one of the ways, and with the next seed others; more steps where these are few.
+
+        Of a command that repeats others, any few.
+        """
         kinds = {}
         for number, step in enumerate(self.steps, start=1):
             kinds.setdefault(kind_of(step), []).append(number)
         # A kind of few steps meets each of them in every way, too: its steps change when its ways have all been.
-        chosen = [numbers[seed // len(ways) % len(numbers)] for numbers in kinds.values()]
+        chosen = [] if self.case.repeats else [numbers[seed // len(ways) % len(numbers)] for numbers in kinds.values()]
         others = sorted(set(range(1, 1 + len(self.steps))) - set(chosen))
         chosen += random.Random(seed).sample(others, min(len(others), max(0, FEWEST - len(chosen))))
         return [(step, ways[(seed + at) % len(ways)]) for at, step in enumerate(chosen)]

@@ -6,6 +6,7 @@ the stages shrink by. This needs no training, and holds of a network at another 
 """
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from cae.inference import any_size
 from cae.plan import make_plan
 from tests.conftest import make_images
 
+DAY = int(time.time() // 86_400)
 DOWNSAMPLINGS = ("max_pool", "average_pool", "strided_conv")
 UPSAMPLINGS = {
     **{name: {"kind": "resize", "interpolation": name} for name in ("nearest", "bilinear", "bicubic", "lanczos3")},
@@ -35,7 +37,12 @@ def every_combination():
     both += [(down, up, True) for down, up in itertools.product(DOWNSAMPLINGS, TIED)]
     possible = [(down, up, tied) for down, up, tied in both if up != "max_unpool" or down == "max_pool"]
     turns = itertools.cycle(itertools.product((3, 4, 5), (2, 1, 3)))
-    return [(*combination, *turn) for combination, turn in zip(possible, turns, strict=False)]
+    found = [(*combination, *turn) for combination, turn in zip(possible, turns, strict=False)]
+    # A third of them each day, all with CAE_SLOW.
+    return [
+        pytest.param(*one, marks=[] if (number + DAY) % 3 == 0 else pytest.mark.slow)
+        for number, one in enumerate(found)
+    ]
 
 
 def make_config(down, up, tied, kernel_size, stages, **encoder):
