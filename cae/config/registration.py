@@ -194,6 +194,31 @@ def register(sort: str, name: str, part: Any, factor: int = 2) -> Any:
     return part
 
 
+def call_part(key: str, part: Callable[..., Any], *given: Any, **options: Any) -> Any:
+    """Call a part; its errors name the key of the configuration that chose it.
+
+    >>> call_part("data.source", len, 3)
+    Traceback (most recent call last):
+    cae.errors.UserError: data.source: the part that it names fails: TypeError: object of type 'int' has no len()
+
+    Args:
+        key: dotted.
+        part: a function or a class.
+        given: its arguments.
+        options: those by name.
+
+    Raises:
+        UserError: it has failed, in whatever way.
+    """
+    try:
+        return part(*given, **options)
+    except UserError:
+        raise
+    except Exception as error:
+        said = (str(error).strip().splitlines() or ["no message"])[0]
+        raise UserError(f"{key}: the part that it names fails: {type(error).__name__}: {said}") from error
+
+
 def own_parts() -> dict[str, str]:
     """The registered names, each with its class or function and package."""
     return {name: origin for (_, name), origin in _origins.items()}

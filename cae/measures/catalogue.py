@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cae.config.objective import MS_SSIM_LEAST_SIDE
-from cae.config.registration import BUILT_IN, OWN_METRICS, register
+from cae.config.registration import BUILT_IN, OWN_METRICS, call_part, register
 from cae.errors import UserError
 
 if TYPE_CHECKING:
@@ -66,10 +66,18 @@ class Metric:
         return {"more": "more is better", "less": "less is better", "one": "1 is best"}[self.better]
 
     def per_image(self, images: Any, reconstructions: Any) -> np.ndarray:
-        """Measure a batch: pixels in [0, 1], both (batch, height, width, channels), to (batch,)."""
+        """Measure a batch: pixels in [0, 1], both (batch, height, width, channels), to (batch,).
+
+        Raises:
+            UserError: one of your own fails, or gives something else.
+        """
         import numpy as np
 
-        return np.asarray(self.function(images, reconstructions))
+        values = np.asarray(call_part(self.name, self.function, images, reconstructions))
+        if values.shape != (len(images),):
+            rule = f"{self.name}: must give a value for each image, shape {(len(images),)}"
+            raise UserError(f"{rule}. Received: shape {values.shape}.")
+        return values
 
     def compared(self, figures: Figures) -> Figures:
         """The quantity by which decoders are sorted and compared: the figure of each image as it is.

@@ -21,6 +21,7 @@ from cae.config.objective import (
     OwnCorruption,
     SaltAndPepperCorruption,
 )
+from cae.config.registration import call_part
 from cae.data.batch_shares import Position
 from cae.errors import ConfigError, UserError
 from cae.measures.per_image import mae_per_image, ms_ssim_per_image, mse_per_image, psnr_from_mse, ssim_per_image
@@ -134,6 +135,25 @@ class Objective:
             )
         if problems:
             raise ConfigError("\n".join(problems))
+        self._try_own_parts(image_shape)
+
+    def _try_own_parts(self, image_shape: tuple[int, int, int]) -> None:
+        """Try functions of your own on two images, before any work is done."""
+        images, made = tf.zeros((2, *image_shape)), tf.fill((2, *image_shape), 0.5)
+        names = [name for name in self._section.reconstruction.weights if name in OWN_TERMS]
+        functions = {f"objective.reconstruction.{name}": _as_terms(OWN_TERMS[name]) for name in names}
+        for key, function in (functions if self._own is None else {"objective.loss": self._own}).items():
+            with tf.GradientTape() as tape:
+                tape.watch(made)
+                values = call_part(key, function, images, made)
+            if tuple(values.shape) not in ((), (2,)):
+                raise UserError(f"{key}: must give values for each image. Received: shape {values.shape} for 2 images.")
+            if tape.gradient(values, made) is None:
+                raise UserError(
+                    f"{key}: must depend on the reconstructions, its second argument, by Keras' operations."
+                )
+        if isinstance(self._section.corruption, OwnCorruption):
+            corrupt(images, self._section.corruption, tf.constant([0, 1]))
 
 
 def objective_to_measure(section: ObjectiveSection) -> Objective:
@@ -198,7 +218,11 @@ def corrupt(images: Any, section: Corruption, seed: Any, position: Position | No
     """
     images = tf.cast(images, tf.float32)
     if isinstance(section, OwnCorruption):
-        return tf.clip_by_value(type(section).part(images, seed, **section.options), 0.0, 1.0)
+        made = call_part("objective.corruption", type(section).part, images, seed, **section.options)
+        if not images.shape.is_compatible_with(tf.convert_to_tensor(made).shape):
+            rule = f"objective.corruption: {section.kind} must give images of the shape that it takes, {images.shape}"
+            raise UserError(f"{rule}. Received: shape {made.shape}.")
+        return tf.clip_by_value(made, 0.0, 1.0)
     if isinstance(section, GaussianCorruption):
         return _add_noise(images, section.stddev, seed, position)
     if isinstance(section, SaltAndPepperCorruption):

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cae.config.registration import call_part
 from cae.config.training import KerasOptimizer, KerasSchedule, OwnOptimizer
 from cae.training.from_keras.objects import class_of, make
 
@@ -36,7 +37,8 @@ def make_optimizer(section: TrainingSection, amount: Amount) -> keras.optimizers
         wanted["global_clipnorm"] = section.global_clipnorm
         wanted = {key: one for key, one in wanted.items() if one is not None}
         if isinstance(section.optimizer, OwnOptimizer):
-            optimizer = type(section.optimizer).part(**section.optimizer.options, **wanted)
+            own = section.optimizer
+            optimizer = call_part("training.optimizer", type(own).part, **own.options, **wanted)
         else:
             optimizer = make("optimizer", section.optimizer, wanted)
     else:

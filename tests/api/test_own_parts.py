@@ -3,7 +3,9 @@
 import importlib.metadata
 import json
 import os
+import re
 
+import keras
 import numpy as np
 import pytest
 
@@ -15,8 +17,11 @@ from cae.config.data import SOURCES
 from cae.config.objective import CORRUPTIONS, OWN_TERMS, Reconstruction
 from cae.config.training import OPTIMIZERS
 from cae.kinds.catalogue import DOWNSAMPLINGS, UPSAMPLINGS
-from tests.conftest import ROOT
+from cae.measures.catalogue import metrics_per_image
+from tests.conftest import ROOT, make_images
 from tests.docs.pages import blocks
+
+IMAGES = make_images(40, 12, 10)
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +99,52 @@ def test_names_that_are_taken_or_no_words_are_refused(sort):
             register(name, print)
     with pytest.raises(cae.UserError, match=r"is needed|must be a class"):
         register("mine", 3)
+
+
+def boom(*given, **options):
+    raise RuntimeError("boom")
+
+
+FAILING = [
+    ("loss", boom, {}, "objective.reconstruction.odd: the part that it names fails: RuntimeError: boom"),
+    ("loss", lambda images, made: images, {}, "objective.reconstruction.odd: must depend on the reconstructions"),
+    ("loss", lambda images, made: made[0], {}, "objective.reconstruction.odd: must give values for each image"),
+    (
+        "corruption",
+        lambda images, seed: images[:, 1:],
+        {},
+        "must give images of the shape that it takes, (2, 12, 10, 1)",
+    ),
+    ("corruption", lambda images, seed: images, {"options": {"least": 1}}, "objective.corruption: the part that it"),
+    ("source", lambda path: boom(), {}, "data.source: the part that it names fails: RuntimeError: boom"),
+    ("source", lambda path: IMAGES, {"options": {"nmber": 3}}, "data.source: the part that it names fails: TypeError"),
+    ("optimizer", keras.optimizers.SGD, {"options": {"momentm": 0.5}}, "training.optimizer: the part that it names"),
+    ("optimizer", boom, {}, "training.optimizer: the part that it names fails: RuntimeError: boom"),
+]
+
+
+@pytest.mark.parametrize(("sort", "part", "options", "message"), FAILING)
+def test_what_a_part_of_your_own_does_wrong_is_said_with_its_key(sort, part, options, message, tmp_path):
+    getattr(cae, f"register_{sort}")("odd", part)
+    values = {"objective": {}, "training": {"steps": 1, "batch_size": 8}, "model": {"encoder": {"filters": [2]}}}
+    given = {} if sort == "source" else {"images": IMAGES}
+    chosen = {"odd": 1.0} if sort == "loss" else {"name" if sort == "optimizer" else "kind": "odd", **options}
+    if sort == "loss":
+        values["objective"]["reconstruction"] = chosen
+    elif sort == "corruption":
+        values["objective"]["corruption"] = chosen
+    elif sort == "source":
+        values["data"] = {"source": "odd", **options}
+    else:
+        values["training"]["optimizer"] = chosen
+    with pytest.raises(cae.UserError, match=re.escape(message)):
+        cae.train(values, runs_dir=tmp_path, tell=lambda line: None, **given)
+
+
+def test_a_metric_of_your_own_must_give_a_value_for_each_image():
+    cae.register_metric("odd", lambda images, made: 3.0)
+    with pytest.raises(cae.UserError, match=re.escape("odd: must give a value for each image, shape (40,)")):
+        metrics_per_image(IMAGES / np.float32(255), IMAGES / np.float32(255))
 
 
 UNKNOWN = {

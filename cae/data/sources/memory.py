@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cae.config.data import GivenImages, MemoryData, OwnData
+from cae.config.registration import call_part
 from cae.data.dividing import Parts
 from cae.data.image_set import ArraySet, Progress
 from cae.data.pixels import batch_shape
@@ -125,7 +126,8 @@ def find_shape(section: MemoryData | OwnData) -> tuple[int, int, int]:
 
 def _read_own(section: OwnData) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
     """What a registered function gives, by part."""
-    given = type(section).part(None if section.path is None else Path(section.path), **section.options)
+    path = None if section.path is None else Path(section.path)
+    given = call_part("data.source", type(section).part, path, **section.options)
     parts = given if isinstance(given, Mapping) else {"train": given}
     if "train" not in parts or not set(parts) <= set(PARTS):
         raise UserError(f"data.source {section.source}: must give train, and may give validation and test images.")
