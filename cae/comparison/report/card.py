@@ -103,9 +103,9 @@ def statistics(comparison: Comparison) -> tuple[str, ...]:
         return figures
     band = (
         f"Two decoders are equivalent where the difference is within {_band(comparison)} by two one-sided tests,"
-        " adjusted likewise (`band` changes that)."
+        " adjusted likewise; you may state another band."
         if comparison.band
-        else "No band is known in which differences of this metric do not matter (`band` gives one), so that nothing"
+        else "No band is known in which differences of this metric do not matter; as long as you state none, nothing"
         " is called equivalent."
     )
     return (
