@@ -13,11 +13,11 @@ from itertools import islice
 from typing import Any
 
 from cae.config.overrides import Override, apply
-from cae.config.problems import MAX_PROBLEMS, closest
+from cae.config.problems import MAX_PROBLEMS, unknown_dotted
 from cae.config.run import LogRange, RunConfig, TuneSection
 from cae.config.schema_walk import root_shape
 from cae.config.validation import validate
-from cae.config.yaml.nodes import Node, Path, Place, Problem, dotted, from_plain, nearest, num_values, plain
+from cae.config.yaml.nodes import Node, Path, Place, Problem, from_plain, nearest, num_values, plain
 from cae.errors import ConfigError
 
 MAX_RUNS = 1000
@@ -148,8 +148,7 @@ def _tune_problems(root: Node) -> Iterator[Problem]:
         if any(_overlap(key, fixed) for fixed in _UNTUNED) and not key.startswith("data.augmentation"):
             yield problem("cannot be tuned: trials must differ in nothing that makes validation easier", *path)
         elif root_shape().at(tuple(key.split("."))) is None:
-            near = closest(key, [dotted(known) for known in root_shape().paths()], cutoff=0.8)
-            yield problem("unknown key" + (f"; did you mean {near}?" if near else ""), *path)
+            yield problem(unknown_dotted(key), *path)
         elif any(_overlap(key, axis) for axis in grid):
             yield problem("is an axis of the grid already, or has one in it", *path)
         elif key.split(".")[0] == "model" and _value(root, "match", "none") != "none":
@@ -240,8 +239,7 @@ def _entry_problems(key: str, values: Node) -> Iterator[Problem]:
     if parts[0] in _FIXED:
         yield Problem(place, path, f"{parts[0]} cannot vary within a grid")
     elif root_shape().at(tuple(parts)) is None:
-        near = closest(key, [dotted(known) for known in root_shape().paths()], cutoff=0.8)
-        yield Problem(place, path, "unknown key" + (f"; did you mean {near}?" if near else ""))
+        yield Problem(place, path, unknown_dotted(key))
     seen: set[str] = set()
     for index, item in enumerate(_items(values)):
         text = _as_json(item)

@@ -386,15 +386,32 @@ def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | 
     if meant.rpartition(".")[0] == dotted(parent) and meant.rpartition(".")[2] in _keys(section, siblings):
         return f"did you mean {meant.rpartition('.')[2]}?"
     close = closest(key, _keys(section, siblings), cutoff=0.65)
-    elsewhere = [_with_words(place, *found) for place, found in sorted(_places_of(key).items())]
-    elsewhere = elsewhere if len(elsewhere) <= 3 else []  # more are not meant by anybody
+    elsewhere = _places_in_words(key)
     if close:
         return f"did you mean {' or '.join([*elsewhere, f'{close} here' if elsewhere else close])}?"
     if as_index(key) is not None:
         return f"{dotted(parent)} is not a list"
-    if meant:
+    if meant and not any(place.startswith(f"{meant}.") for place in elsewhere):
         return f"did you mean {meant}?"
     return f"did you mean {' or '.join(elsewhere)}?" if elsewhere else None
+
+
+def unknown_dotted(key: str) -> str:
+    """What is wrong with a dotted key that there is none of, as in a grid.
+
+    >>> unknown_dotted("model.encoder.downsampling.interpolation")
+    'unknown key; did you mean model.decoder.upsampling.interpolation (kind: resize)?'
+    """
+    near = closest(key, [dotted(known) for known in root_shape().paths()], cutoff=0.8)
+    places = _places_in_words(key.rpartition(".")[2])
+    meant = [*places, *([near] if near and not any(place.startswith(near) for place in places) else [])]
+    return "unknown key" + (f"; did you mean {' or '.join(meant)}?" if meant else "")
+
+
+def _places_in_words(key: str) -> list[str]:
+    """The dotted keys that end with `key`, each with the choices that have it; none where there are many."""
+    places = [_with_words(place, *found) for place, found in sorted(_places_of(key).items())]
+    return places if len(places) <= 3 else []
 
 
 def _with_words(place: str, options: Options | None, words: list[str]) -> str:

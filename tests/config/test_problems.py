@@ -170,6 +170,13 @@ def only(lines):
          "1:57: model.encoder.downsampling.train_switches: unknown key; "
          "did you mean model.decoder.upsampling.train_switches (kind: max_unpool and learned_indices) or switches "
          "here?"),
+        ("model: {encoder: {downsampling: {kind: max_pool, unpool: repeat}}}",
+         "1:50: model.encoder.downsampling.unpool: unknown key; "
+         "did you mean model.decoder.upsampling.unpool (kind: max_unpool)?"),
+        ("grid: {model.encoder.downsampling.train_switches: [own]}",
+         "1:8: grid.model.encoder.downsampling.train_switches: unknown key; did you mean "
+         "model.decoder.upsampling.train_switches (kind: max_unpool and learned_indices) or "
+         "model.encoder.downsampling.switches?"),
         ("model: {decoder: {interpolation: bilinear}}",
          "1:19: model.decoder.interpolation: unknown key; "
          "did you mean model.decoder.upsampling.interpolation (kind: resize)?"),
