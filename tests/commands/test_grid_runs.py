@@ -146,7 +146,7 @@ def test_progress_tells_the_time_left_from_the_mean_of_the_runs_that_ended_well(
 
 
 def test_shards_share_the_grid_and_each_starts_from_any_folder_and_afresh_when_told(
-    write_config, run_command, tmp_path, monkeypatch
+    write_config, run_command, train_here, tmp_path, monkeypatch
 ):
     config = write_config(BASE % (1, "seed: [0, 1, 2]"))
     elsewhere = tmp_path / "elsewhere"
@@ -157,6 +157,7 @@ def test_shards_share_the_grid_and_each_starts_from_any_folder_and_afresh_when_t
     assert (code, out) == (0, "runs/e/g-seed=1\n")
     assert "[1/1] g-seed=1" in err
     written = (elsewhere / out.strip() / "metrics.jsonl").stat().st_mtime_ns
+    train_here()
     code, out, err = run_command("train", config, "--shard", "2/2", "--overwrite", "--set", "training.epochs=2")
     assert (code, out) == (0, "runs/e/g-seed=1\n")
     assert (elsewhere / out.strip() / "metrics.jsonl").stat().st_mtime_ns != written
@@ -506,7 +507,8 @@ def test_a_number_of_jobs_that_cannot_be_ends_with_2(grid, jobs):
     assert "auto, or a whole number" in err
 
 
-def test_one_command_trains_a_grid_and_compares_its_runs(write_config, run_command, tmp_path):
+def test_one_command_trains_a_grid_and_compares_its_runs(write_config, run_command, train_here, tmp_path):
+    train_here()
     config = write_config(BASE % (1, "model.decoder.upsampling: [resize, subpixel]"))
     words = ["train", config, "--runs-dir", tmp_path / "runs", "--then-evaluate"]
     code, out, err = run_command(*words)
