@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -45,6 +46,21 @@ class NonFiniteOutputError(UserError):
     def named(self, name: str) -> NonFiniteOutputError:
         """The same error with the image's name."""
         return NonFiniteOutputError(self._run, self._what, self.index, name)
+
+
+_STYLES = re.compile("\x1b" r"\[[0-9;]*m")
+
+
+def first_line(error: BaseException) -> str:
+    r"""What a library says in an error: its first line; where Keras tells of another error, that one's.
+
+    >>> first_line(ValueError("Exception encountered when calling B.call().\n\nError encountered:\n\nboom\n"))
+    'boom'
+    >>> first_line(MemoryError())
+    'MemoryError'
+    """
+    told = _STYLES.sub("", str(error)).rpartition("Error encountered:")[2]
+    return (told.strip().splitlines() or [type(error).__name__])[0]
 
 
 # A stranger's file may hold any number of words; a run has a handful.

@@ -23,7 +23,7 @@ from cae.config.run import RunConfig
 from cae.config.schema_walk import root_shape
 from cae.config.training import OPTIMIZERS, OwnOptimizer, TrainingSection
 from cae.config.yaml.nodes import Node
-from cae.errors import UserError
+from cae.errors import UserError, first_line
 from cae.kinds.catalogue import DOWNSAMPLINGS, UPSAMPLINGS
 from cae.kinds.downsampling import DownsamplingKind
 from cae.kinds.upsampling import UpsamplingKind
@@ -215,8 +215,7 @@ def call_part(key: str, part: Callable[..., Any], *given: Any, **options: Any) -
     except UserError:
         raise
     except Exception as error:
-        said = (str(error).strip().splitlines() or ["no message"])[0]
-        raise UserError(f"{key}: the part that it names fails: {type(error).__name__}: {said}") from error
+        raise UserError(f"{key}: the part that it names fails: {type(error).__name__}: {first_line(error)}") from error
 
 
 def own_parts() -> dict[str, str]:

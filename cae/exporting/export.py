@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from cae.atomic_files import replacing, replacing_folder, restore_folder
-from cae.errors import UserError
+from cae.errors import UserError, first_line
 from cae.exporting.formats import Format
 from cae.exporting.parity import Agreement, Serve, check_parity, serve_here, serve_in_fresh_process
 from cae.exporting.parts import Part
@@ -103,8 +103,7 @@ class Exporter:
             WRITERS[wanted.name](part, path, metadata, quantize)
         except Exception as error:
             # Converters raise all kinds of errors, which are not the user's mistakes but must be reported.
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"The {part.name} cannot be converted to {wanted.name}: {first}") from error
+            raise UserError(f"The {part.name} cannot be converted to {wanted.name}: {first_line(error)}") from error
 
 
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from cae.config.data import BundledData
 from cae.data.load import load_splits
 from cae.data.pixels import to_float
-from cae.errors import UserError
+from cae.errors import UserError, first_line
 from cae.exporting.parts import Part, make_part
 from cae.exporting.runtimes import LOADERS, serve_twice
 from cae.kinds.downsampling import IndexedPooling
@@ -215,8 +215,7 @@ def serve_here(format_name: str, path: Path, inputs: Arrays) -> Arrays:
     try:
         return serve_twice(LOADERS[format_name](str(path)), inputs)
     except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"The {format_name} export was written, but cannot be run: {first}") from error
+        raise UserError(f"The {format_name} export was written, but cannot be run: {first_line(error)}") from error
 
 
 def check_parity(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cae.engine import start_engine
-from cae.errors import UserError
+from cae.errors import UserError, first_line
 from cae.files import file_error, naming, open_regular
 from cae.kinds.operations import LayerOperation, Shape
 from cae.section import GivenModel
@@ -84,7 +84,7 @@ def keep(part: str, model: Any) -> GivenModel:
         raise UserError(
             f"`{part}`: {model.name} cannot be made again from what Keras writes of it, so that no run could be read"
             " later. Its own classes need `get_config` and @keras.saving.register_keras_serializable(), and Lambda"
-            f" layers must become such classes. Keras says: {_first_line(error)}"
+            f" layers must become such classes. Keras says: {first_line(error)}"
         ) from error
     weights = tuple(model.get_weights())
     for weight, values in zip(model.weights, weights, strict=True):
@@ -97,10 +97,6 @@ def keep(part: str, model: Any) -> GivenModel:
     )
     _remember(section, _Kept(architecture, weights))
     return section
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _digest(weights: Iterable[Any]) -> str:
@@ -158,7 +154,7 @@ def make(section: GivenModel, name: str | None = None) -> Any:
     except Exception as error:
         raise UserError(
             f"{kept.file or section.name}: Keras cannot make the model {section.name}: its own classes must be imported"
-            f" before, where @keras.saving.register_keras_serializable() is. {_first_line(error)}"
+            f" before, where @keras.saving.register_keras_serializable() is. {first_line(error)}"
         ) from error
     if name is not None:
         model.name = name
@@ -357,7 +353,8 @@ def _look_at(part: str, section: GivenModel, given: tuple[int, ...]) -> tuple[tu
             outputs = model(keras.KerasTensor((None, *given), dtype="float32"))
         except Exception as error:
             raise UserError(
-                f"{rule}. Received: the model {section.name}, which fails on them: {type(error).__name__}: {error}"
+                f"{rule}. Received: the model {section.name}, which fails on them: {type(error).__name__}:"
+                f" {first_line(error)}"
             ) from error
     shape = getattr(outputs, "shape", None)
     if shape is None or len(shape) not in (2, 4) or None in shape[1:]:

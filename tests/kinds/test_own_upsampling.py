@@ -245,6 +245,16 @@ def test_what_cannot_be_registered_is_refused(arguments, message):
         cae.register_upsampling(*arguments)
 
 
+def test_a_layer_that_fails_is_refused_with_what_it_says_in_one_line():
+    @cae.register_upsampling("broken")
+    class Broken(keras.layers.Layer):
+        def call(self, inputs):
+            raise RuntimeError("no such luck")
+
+    with pytest.raises(UserError, match=r"^broken: the layer Broken fails on maps of shape .*: no such luck$"):
+        plan_of("broken", filters=(4,))
+
+
 def test_a_layer_that_does_not_enlarge_as_it_was_registered_is_refused_with_both_shapes():
     @cae.register_upsampling("thrice", factor=2)
     class Thrice(keras.layers.UpSampling2D):

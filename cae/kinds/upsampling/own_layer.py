@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from cae.errors import UserError
+from cae.errors import UserError, first_line
 from cae.kinds.downsampling import DownsamplingKind
 from cae.kinds.operations import LayerOperation, Operation, Shape, Switches, Upsample
 from cae.kinds.upsampling import DOWNSAMPLING, Place, Stage, UpsamplingKind
@@ -144,7 +144,8 @@ def _look_at(
         shape = tuple(outputs.shape)
     except Exception as error:
         raise UserError(
-            f"{kind}: the layer {name} fails on maps of shape {(None, *given)}: {type(error).__name__}: {error}"
+            f"{kind}: the layer {name} fails on maps of shape {(None, *given)}: {type(error).__name__}:"
+            f" {first_line(error)}"
         ) from error
     sides, channels = wanted[:2], wanted[2]
     is_right = len(shape) == 4 and shape[1:3] == sides and isinstance(shape[3], int)
