@@ -135,9 +135,8 @@ class Objective:
             )
         if problems:
             raise ConfigError("\n".join(problems))
-        self._try_own_parts(image_shape)
 
-    def _try_own_parts(self, image_shape: tuple[int, int, int]) -> None:
+    def try_own_parts(self, image_shape: tuple[int, int, int]) -> None:
         """Try functions of your own on two images, before any work is done."""
         images, made = tf.zeros((2, *image_shape)), tf.fill((2, *image_shape), 0.5)
         names = [name for name in self._section.reconstruction.weights if name in OWN_TERMS]

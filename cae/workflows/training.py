@@ -296,7 +296,10 @@ def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> Non
     start_engine()
     from cae.training.objective import Objective
 
-    Objective(config.objective).check_image_shape(image_shape)
+    objective = Objective(config.objective)
+    objective.check_image_shape(image_shape)
+    if config.training.strategy != "multi_worker":  # whose processes must join before the first operation
+        objective.try_own_parts(image_shape)
 
 
 def find_warnings(config: RunConfig, plan: Plan, splits: Splits) -> list[RunWarning]:
