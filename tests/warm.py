@@ -29,6 +29,7 @@ class WarmProcess:
     """
 
     def __init__(self, *arguments, env=None, start_new_session=False):
+        self._said = None
         self._out, self._err = (tempfile.NamedTemporaryFile() for _ in range(2))  # noqa: SIM115
         # Programs start anew for an allocator of their own, and would find another command line than theirs.
         environment = {VARIABLE: "", **(os.environ if env is None else env)}
@@ -53,7 +54,11 @@ class WarmProcess:
 
     def communicate(self, timeout=None):
         self.wait(timeout)
-        return tuple(file.read().decode() for file in (self._out, self._err))
+        if self._said is None:
+            self._said = tuple(file.read().decode() for file in (self._out, self._err))
+            for file in (self._out, self._err):
+                file.close()
+        return self._said
 
     def send_signal(self, number):
         if self.poll() is None:
