@@ -137,11 +137,19 @@ class Objective:
             raise ConfigError("\n".join(problems))
 
     def try_own_parts(self, image_shape: tuple[int, int, int]) -> None:
-        """Try functions of your own on two images, before any work is done."""
-        images, made = tf.zeros((2, *image_shape)), tf.fill((2, *image_shape), 0.5)
+        """Try functions of your own on two images, before any work is done; without any, TensorFlow has nothing to do.
+
+        Raises:
+            UserError: one fails, or gives what cannot be trained with.
+        """
         names = [name for name in self._section.reconstruction.weights if name in OWN_TERMS]
         functions = {f"objective.reconstruction.{name}": _as_terms(OWN_TERMS[name]) for name in names}
-        for key, function in (functions if self._own is None else {"objective.loss": self._own}).items():
+        functions = functions if self._own is None else {"objective.loss": self._own}
+        corrupts = isinstance(self._section.corruption, OwnCorruption)
+        if not (functions or corrupts):
+            return
+        images, made = tf.zeros((2, *image_shape)), tf.fill((2, *image_shape), 0.5)
+        for key, function in functions.items():
             with tf.GradientTape() as tape:
                 tape.watch(made)
                 values = call_part(key, function, images, made)
@@ -151,7 +159,7 @@ class Objective:
                 raise UserError(
                     f"{key}: must depend on the reconstructions, its second argument, by Keras' operations."
                 )
-        if isinstance(self._section.corruption, OwnCorruption):
+        if corrupts:
             corrupt(images, self._section.corruption, tf.constant([0, 1]))
 
 

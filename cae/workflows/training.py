@@ -292,7 +292,7 @@ def _needs_this_process(config: RunConfig) -> bool:
 
 
 def check_objective(config: RunConfig, image_shape: tuple[int, int, int]) -> None:
-    """Start the engine, and refuse images that are too small for a term of the objective."""
+    """Start the engine; refuse images too small for a term of the objective, and parts of your own that fail."""
     start_engine()
     from cae.training.objective import Objective
 
