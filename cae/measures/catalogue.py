@@ -73,7 +73,10 @@ class Metric:
         """
         import numpy as np
 
-        values = np.asarray(call_part(self.name, self.function, images, reconstructions))
+        if self.name in OWN_METRICS:
+            values = np.asarray(call_part(self.name, self.function, images, reconstructions))
+        else:
+            values = np.asarray(self.function(images, reconstructions))
         if values.shape != (len(images),):
             rule = f"{self.name}: must give a value for each image, shape {(len(images),)}"
             raise UserError(f"{rule}. Received: shape {values.shape}.")
