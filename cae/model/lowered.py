@@ -247,9 +247,8 @@ def add_bias_and_rectify(outputs: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
 
 
 def _add_and_rectify(outputs: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    # Computed in float32 and rounded once, 16-bit sums are the same bits and take half as long.
-    wide = tf.float32 if outputs.dtype.size < 4 else outputs.dtype
-    return tf.cast(tf.nn.relu(tf.cast(outputs, wide) + tf.cast(bias, wide)), outputs.dtype)
+    # Computed in float32 and rounded once, 16-bit sums are the same bits.
+    return tf.cast(tf.nn.relu(wide(outputs) + wide(bias)), outputs.dtype)
 
 
 @tf.custom_gradient

@@ -88,7 +88,7 @@ def _docstring(obj: griffe.Object | griffe.Alias) -> Iterator[str]:
         elif section.kind is griffe.DocstringSectionKind.admonition:
             yield from _admonition(section.title or "", section.value.description)
         else:
-            raise NotImplementedError(f"{obj.path}: a section of the kind {section.kind}")
+            raise ValueError(f"{obj.path}: this page has no form for a section of the kind {section.kind}")
 
 
 def _admonition(title: str, text: str) -> Iterator[str]:

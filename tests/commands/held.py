@@ -7,7 +7,7 @@ held = []
 
 
 def hold_more(words):
-    """A program for a process of runs: holds as many MiB more as it is told, and gives an exit code."""
+    """Take memory and keep it, instead of training: words 1 and 2 are the MiB to take and the exit code to give."""
     held.append(bytearray(2**20 * int(words[1])))
     return int(words[2])
 
