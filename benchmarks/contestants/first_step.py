@@ -7,13 +7,14 @@ import sys
 from typing import Any
 
 from cae.commands.main import main
-from cae.engine import restart_with_huge_pages, start_engine
+from cae.engine import restart_with_huge_pages, start_engine, start_quickly
 
 DONE = "first step taken"
 
 
 def end_after_first_step() -> None:
     """Let the first call of the training step end the process."""
+    start_quickly()  # as commands do
     start_engine()
     from cae.training.step import Steps
 
