@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import random
@@ -65,7 +66,13 @@ def start_engine() -> None:
         # A program that has used the GPU before has decided how its memory is taken.
         with contextlib.suppress(RuntimeError, ValueError):
             tf.config.experimental.set_memory_growth(gpu, True)
-    if _hidden_from_keras and not gc.get_freeze_count():
+    if _hidden_from_keras:
+        _freeze_what_is_there()
+
+
+@functools.cache  # to count what is frozen takes as long as to look through it
+def _freeze_what_is_there() -> None:
+    if not gc.get_freeze_count():
         gc.collect()
         gc.freeze()
 
