@@ -160,8 +160,9 @@ def test_a_run_that_had_stopped_early_goes_on_for_longer_and_waits_for_improveme
     text = "training: {optimizer: {learning_rate: 1.0e-9}, early_stopping: {patience: 2, min_delta: 1.0}}"
     run, _ = train(text, "run", 9)
     assert (summary(run)["status"], summary(run)["epochs"]) == ("stopped_early", 3)
+    assert len(metrics(run)) == 3
     _, err = train(text, "run", 9, "--resume")
-    assert "nothing to resume" in err
+    assert "stopped_early already; nothing to resume" in err
     _, err = train(text, "run", 10, "--resume")
     assert "early stopping had ended this training" in err
     assert (summary(run)["status"], summary(run)["epochs"]) == ("stopped_early", 5)
