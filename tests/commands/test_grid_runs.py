@@ -238,7 +238,7 @@ def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, 
     alone = ["--set", "grid={}", "--set", "name=g-epochs=1", "--set", "training.epochs=1"]
     assert run_command("train", *command[1:], *alone)[0] == 0
     (runs[0] / "index.html").unlink()  # a kill between the summary and the page
-    process = WarmProcess(*command, start_new_session=True)
+    process = WarmProcess(*command, start_new_session=True, warm_children=True)
     wait_for((runs[1] / "metrics.jsonl").exists, process)
     # As from a terminal or a scheduler: every process gets it, and an impatient user sends more.
     for _ in range(3):
@@ -263,14 +263,14 @@ def test_a_grid_that_was_stopped_or_killed_goes_on_without_repeating(stoppable, 
     assert "Traceback" not in err
 
     # Both killed at once; nothing can be written any more.
-    process = WarmProcess(*command)
+    process = WarmProcess(*command, warm_children=True)
     wait_for(lambda: not (runs[1] / "summary.json").exists(), process)
     (child,) = process_ids_below(process.pid)
     os.kill(child, signal.SIGKILL)
     process.kill()
     process.communicate(timeout=60)
     assert not (runs[1] / "summary.json").exists()
-    process = WarmProcess(*command)
+    process = WarmProcess(*command, warm_children=True)
     out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert "Going on from step" in err
@@ -289,21 +289,6 @@ def test_a_run_whose_grid_has_gone_stops_by_itself(write_config, tmp_path):
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert not (tmp_path / "runs" / "default" / "run" / "metrics.jsonl").exists()
-
-
-def test_matched_runs_have_equal_parameters_and_their_widths_stand_in_their_configurations(grid, train_here, tmp_path):
-    train_here()
-    kinds = "model.decoder.upsampling: [resize, {kind: conv_transpose, kernel_size: 5}]"
-    wide = ("--set", "match=parameters", "--set", "model.encoder.filters=[24, 32]")
-    code, names, err = grid(kinds, *wide)
-    assert code == 0, err
-    counts = [summary(tmp_path / "runs" / "e" / name)["parameters"] for name in names]
-    assert max(counts) <= 1.02 * min(counts)
-    text = (tmp_path / "runs" / "e" / names[1] / "config.yaml").read_text()
-    assert yaml.safe_load(text)["model"]["decoder"]["filters"] is not None
-    code, again, err = grid(kinds, *wide)
-    assert (code, again) == (0, names)
-    assert err.count("finished already") == 2
 
 
 def test_a_grid_matched_by_time_that_is_killed_goes_on_with_the_widths_that_were_measured_first(
@@ -401,10 +386,14 @@ def test_runs_that_share_processes_side_by_side_have_the_bits_of_a_run_alone(wri
     }
 
 
-def test_a_run_has_the_same_bits_whatever_its_process_has_trained_before(write_config, grid, run_command, tmp_path):
+def test_a_run_has_the_same_bits_whatever_its_process_has_trained_before(write_config, run_command, tmp_path):
     # Names, seeds, precision: what a run leaves behind must not reach the next.
-    code, names, err = grid("training.precision: [mixed_bfloat16, float32]", *LEAVING, "--jobs", "1")
-    assert code == 0, err
+    config = write_config(BASE % (1, "training.precision: [mixed_bfloat16, float32]"))
+    words = ("train.py", config, "--runs-dir", tmp_path / "runs", *LEAVING, "--jobs", "1")
+    process = WarmProcess(*words, warm_children=True)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    names = [Path(line).name for line in out.splitlines()]
     after_another = tmp_path / "runs" / "e" / names[1]
     config = after_another / "config.yaml"
     assert run_command("train", config, "--runs-dir", tmp_path / "alone")[0] == 0
@@ -507,17 +496,27 @@ def test_a_number_of_jobs_that_cannot_be_ends_with_2(grid, jobs):
     assert "auto, or a whole number" in err
 
 
-def test_one_command_trains_a_grid_and_compares_its_runs(write_config, run_command, train_here, tmp_path):
+def test_one_command_trains_a_grid_of_equal_parameters_and_compares_its_runs(grid, train_here, tmp_path):
     train_here()
-    config = write_config(BASE % (1, "model.decoder.upsampling: [resize, subpixel]"))
-    words = ["train", config, "--runs-dir", tmp_path / "runs", "--then-evaluate"]
-    code, out, err = run_command(*words)
-    comparison = tmp_path / "runs" / "e" / "comparison"
+    kinds = "model.decoder.upsampling: [resize, {kind: conv_transpose, kernel_size: 5}]"
+    wide = ("--set", "match=parameters", "--set", "model.encoder.filters=[24, 32]")
+    code, out, err = grid(kinds, *wide, "--then-evaluate")
+    runs = tmp_path / "runs" / "e"
     assert code == 0, err
-    assert out.splitlines()[-1] == str(comparison)
-    assert {path.name for path in comparison.iterdir()} >= {"comparison.json", "comparison.html"}
+    names = out[:2]
+    assert out[-1] == "comparison"
+    assert {path.name for path in (runs / "comparison").iterdir()} >= {"comparison.json", "comparison.html"}
     assert "python -m cae evaluate" not in err  # it is done
 
+    # The widths stand in the runs' configurations.
+    counts = [summary(runs / name)["parameters"] for name in names]
+    assert max(counts) <= 1.02 * min(counts)
+    text = (runs / names[1] / "config.yaml").read_text()
+    assert yaml.safe_load(text)["model"]["decoder"]["filters"] is not None
+    code, again, err = grid(kinds, *wide)
+    assert (code, again) == (0, names)
+    assert err.count("finished already") == 2
+
     for word in ("--dry-run", "--shard=1/2"):
-        code, _, err = run_command(*words, word)
+        code, _, err = grid(kinds, *wide, "--then-evaluate", word)
         assert (code, "--then-evaluate" in err) == (2, True)

@@ -1,4 +1,4 @@
-"""The study's one command, on two decoders and bundled images."""
+"""The study's one command, on two decoders and a few small images."""
 
 import importlib.util
 import json
@@ -18,10 +18,10 @@ def run_here(command, check):
     return SimpleNamespace(returncode=main([script.removesuffix(".py").rpartition("/")[2], *words]))
 
 
-def test_the_study_trains_compares_and_writes_its_findings(tmp_path, monkeypatch, capsys):
+def test_the_study_trains_compares_and_writes_its_findings(tmp_path, monkeypatch, capsys, image_file):
     command = [ROOT / "docs" / "study" / "reproduce.py", "--runs-dir", "runs", "--out", "out"]
     grid = "grid={seed: [0], model.decoder.upsampling: [resize, max_unpool]}"
-    small = ["data={source: bundled}", "model.encoder.filters=[2]", "training.epochs=1", grid]
+    small = [f"data={{source: arrays, path: {image_file}}}", "model.encoder.filters=[2]", "training.epochs=1", grid]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [*map(str, command), *(f"--set={override}" for override in small)])
     monkeypatch.setattr(sys, "path", [*sys.path])
