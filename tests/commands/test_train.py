@@ -77,9 +77,7 @@ INTERPOLATIONS = {"max_pool": ["bilinear"], "average_pool": ["bicubic", "lanczos
 OBJECTIVES = {
     "max_pool": "reconstruction: {mae: 1.0, ssim: 0.5}, corruption: {kind: gaussian, stddev: 0.2}",
     "average_pool": "reconstruction: {bce: 1.0}, corruption: {kind: salt_and_pepper, fraction: 0.2}",
-    "strided_conv": (
-        "reconstruction: {huber: 1.0}, corruption: {kind: masked_patches, patch_size: 3, fraction: 0.3}"
-    ),
+    "strided_conv": ("reconstruction: {huber: 1.0}, corruption: {kind: masked_patches, patch_size: 3, fraction: 0.3}"),
 }
 
 
