@@ -25,7 +25,7 @@ from tests.conftest import make_images
 TEXT = """
 experiment: e
 model: {encoder: {filters: [4], downsampling: max_pool}, bottleneck: {kind: spatial, channels: 2}}
-training: {epochs: 2, batch_size: 16, optimizer: {learning_rate: 0.01}}
+training: {epochs: 2, batch_size: 16, optimizer: {name: sgd, learning_rate: 0.1}}
 """
 DECODERS = {"resize": "resize", "unpool": "max_unpool", "transposed": "{kind: conv_transpose, kernel_size: 3}"}
 

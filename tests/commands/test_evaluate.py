@@ -15,8 +15,11 @@ from PIL import Image
 from cae import messages
 from cae.commands.main import main
 from tests.conftest import make_images
+from tests.inference.runs import make_run
 
 MODEL = "model: {encoder: {filters: [4, 8]}, bottleneck: none, decoder: {upsampling: max_unpool}}\n"
+# Two things that change what is measured, in one run.
+DENOISING = "objective: {reconstruction: {mse: 0.5, mae: 2.0}, corruption: {kind: gaussian, stddev: 0.3}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,7 @@ def test_validation_figures_are_those_of_the_best_epoch(trained, run_command):
 
 
 def test_a_denoising_run_is_measured_on_corrupted_and_on_clean_inputs(trained, run_command):
-    run = trained(MODEL + "objective: {corruption: {kind: gaussian, stddev: 0.3}}\n")
+    run = trained(MODEL + DENOISING)
     evaluate(run_command, run, "--split", "validation")
     results = json.loads((run / "evaluation" / "results.json").read_text())
     best = json.loads((run / "summary.json").read_text())["best"]
@@ -137,27 +140,13 @@ def test_a_linear_output_is_measured_within_the_pixel_range(trained, run_command
     assert json.loads((run / "evaluation" / "results.json").read_text())["mae"] <= 1.0
 
 
-def test_out_names_another_folder(trained, run_command, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(trained(), run, ignore=shutil.ignore_patterns("evaluation"))
-    evaluate(run_command, run, "--out", tmp_path / "elsewhere")
-    assert (tmp_path / "elsewhere" / "results.json").exists()
-    assert not (run / "evaluation").exists()
-
-
 def test_files_are_named_in_per_image_csv(run_command, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, pixels in enumerate(make_images(30, 12, 9, 3)):
         Image.fromarray(pixels).save(folder / f"photo {number},ü.png")
-    config = tmp_path / "photos.yaml"
-    config.write_text(
-        "data: {source: image_folder, path: photos, image_size: [12, 9], channels: 3}\ntraining: {epochs: 1}\n"
-        "model: {encoder: {filters: [4]}}\n"
-    )
-    code, _, err = run_command("train", config, "--runs-dir", tmp_path / "runs")
-    assert code == 0, err
-    run = tmp_path / "runs" / "default" / "run"
+    data = {"source": "image_folder", "path": str(folder), "image_size": [12, 9], "channels": 3}
+    run = make_run(tmp_path / "runs" / "default" / "run", (12, 9, 3), {"encoder": {"filters": [4]}}, data=data)
     evaluate(run_command, run)
     names = {row["image"] for row in table(run / "evaluation" / "per_image.csv")}
     assert len(names) == 3
@@ -207,11 +196,15 @@ def test_help_says_that_files_of_another_split_are_replaced(run_command):
     assert "of any split, left there is replaced" in rest.partition("--metric")[0]
 
 
-def test_data_that_have_moved_can_be_named_and_others_are_refused(trained, run_command, image_file, tmp_path):
+def test_data_that_have_moved_can_be_named_with_another_folder_for_results_and_others_are_refused(
+    trained, run_command, image_file, tmp_path
+):
     np.save(tmp_path / "moved.npy", np.load(image_file))
     np.save(tmp_path / "wider.npy", make_images(30, 15, 12))
-    run = trained()
+    run = shutil.copytree(trained(), tmp_path / "run", ignore=shutil.ignore_patterns("evaluation"))
     evaluate(run_command, run, "--set", f"data.path={tmp_path / 'moved.npy'}", "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "results.json").exists()
+    assert not (run / "evaluation").exists()
     code, _, err = run_command("evaluate", run, "--set", f"data.path={tmp_path / 'wider.npy'}")
     assert code == 1
     assert "[15, 10, 1]" in err
@@ -221,7 +214,7 @@ def test_data_that_have_moved_can_be_named_and_others_are_refused(trained, run_c
 
 
 def test_the_loss_is_the_objective_the_run_was_trained_for(trained, run_command):
-    run = trained(MODEL + "objective: {reconstruction: {mse: 0.5, mae: 2.0}}\n")
+    run = trained(MODEL + DENOISING)
     evaluate(run_command, run)
     results = json.loads((run / "evaluation" / "results.json").read_text())
     assert results["loss"] == pytest.approx(0.5 * results["mse"] + 2.0 * results["mae"], rel=1e-5)

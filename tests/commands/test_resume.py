@@ -31,7 +31,10 @@ def test_an_interrupt_from_outside_writes_a_checkpoint_and_its_exit_code(write_c
     assert list((run / "checkpoints").glob("step-*.json"))
 
 
-SHORT = "training: {epochs: 3, batch_size: 64}\nmodel: {encoder: {filters: [2], dropout: 0.5}}\n"
+# Dropout and augmentation: whatever a training that goes on could lose.
+MODEL = "model: {encoder: {filters: [2], dropout: 0.5}}\n"
+SHORT = "training: {epochs: 3, batch_size: 64}\n" + MODEL
+FLIPPED = ("--set", "data.augmentation.horizontal_flip=true")
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +42,14 @@ def finished(tmp_path_factory, image_file):
     """A short run in its folder of runs; not to be changed."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "config.yaml").write_text(f"data: {{source: arrays, path: {image_file}}}\n{SHORT}")
-    assert main(["train", str(folder / "config.yaml"), "--runs-dir", str(folder / "runs")]) == 0
+    assert main(["train", str(folder / "config.yaml"), "--runs-dir", str(folder / "runs"), *FLIPPED]) == 0
     return folder / "runs"
 
 
 @pytest.fixture
 def half_finished(finished, write_config, tmp_path):
     """A run whose end was lost: its newest checkpoint is that of the second of three epochs."""
-    command = ("train", write_config(SHORT), "--runs-dir", tmp_path)
+    command = ("train", write_config(SHORT), "--runs-dir", tmp_path, *FLIPPED)
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     run = tmp_path / "default" / "run"
     before = metrics(run)
@@ -54,14 +57,6 @@ def half_finished(finished, write_config, tmp_path):
     for path in (run / "checkpoints").glob("step-0000000009*"):
         path.unlink()
     return run, command, before
-
-
-def test_another_run_in_the_same_process_can_be_resumed(half_finished, run_command):
-    run, command, before = half_finished
-    code, _, err = run_command(*command, "--resume")
-    assert code == 0, err
-    assert "Going on from step 6, after epoch 2" in err
-    assert metrics(run) == before
 
 
 def test_a_damaged_checkpoint_is_said_and_without_any_other_it_is_an_error(half_finished, run_command):
@@ -82,6 +77,7 @@ def test_damaged_by_products_do_not_stand_in_the_way_of_resuming(half_finished, 
         file.write(damage)
     code, _, err = run_command(*command, "--resume")
     assert code == 0, err
+    assert "Going on from step 6, after epoch 2" in err
     assert metrics(run) == before
 
 
@@ -105,12 +101,14 @@ def test_overwriting_goes_through_after_a_kill_in_its_middle(half_finished, run_
     assert not old.exists()
 
 
-# Dropout and augmentation: whatever a longer training could lose. No gain counts, so that a plateau is seen at once.
-LONGER = """
-model: {encoder: {filters: [2], dropout: 0.5}}
+# No gain counts, so that a plateau is seen at once.
+LONGER = (
+    MODEL
+    + """
 training: {batch_size: 64, optimizer: {learning_rate: 0.1}, schedule: %s,
            early_stopping: {patience: 50, min_delta: 9.0}}
 """
+)
 
 
 @pytest.fixture
@@ -118,8 +116,8 @@ def train(run_command, write_config, tmp_path):
     """Train a run of a name for so many epochs; gives its folder and what was said."""
 
     def run(text, name, epochs, *arguments):
-        changes = [f"name={name}", f"training.epochs={epochs}", "data.augmentation.horizontal_flip=true"]
-        options = [option for change in changes for option in ("--set", change)]
+        changes = [f"name={name}", f"training.epochs={epochs}"]
+        options = [*FLIPPED, *(option for change in changes for option in ("--set", change))]
         code, _, err = run_command("train", write_config(text), "--runs-dir", tmp_path, *options, *arguments)
         assert code == 0, err
         return tmp_path / "default" / name, err
@@ -127,21 +125,27 @@ def train(run_command, write_config, tmp_path):
     return run
 
 
-@pytest.mark.parametrize(("schedule", "num_rates"), [("constant", 1), ("{kind: plateau, patience: 1, factor: 0.5}", 2)])
-def test_a_run_that_goes_on_for_longer_equals_one_that_was_as_long_from_the_start(train, schedule, num_rates):
-    whole, _ = train(LONGER % schedule, "whole", 6)
-    run, _ = train(LONGER % schedule, "run", 3)
+PLATEAU = LONGER % "{kind: plateau, patience: 1, factor: 0.5}"
+
+
+@pytest.mark.parametrize(("text", "num_rates", "epochs"), [(SHORT, 1, (2, 3)), (PLATEAU, 2, (3, 6))])
+def test_a_run_that_goes_on_for_longer_equals_one_that_was_as_long_from_the_start(
+    train, finished, text, num_rates, epochs
+):
+    fewer, more = epochs
+    whole = finished / "default" / "run" if text == SHORT else train(text, "whole", more)[0]
+    run, _ = train(text, "run", fewer)
     assert len({row["learning_rate"] for row in metrics(run)}) >= num_rates
-    _, err = train(LONGER % schedule, "run", 6, "--resume")
-    assert "6 epochs instead of 3" in err
+    _, err = train(text, "run", more, "--resume")
+    assert f"{more} epochs instead of {fewer}" in err
     assert "warning" not in err
     assert_same_run(run, whole)
-    assert_curves_are_whole(run, [3, 6, 9, 12, 15, 18])
-    assert load_config(run / "config.yaml").training.epochs == 6
+    assert_curves_are_whole(run, [3 * epoch for epoch in range(1, more + 1)])
+    assert load_config(run / "config.yaml").training.epochs == more
     events = EventAccumulator(str(run)).Reload()
     session = events.SummaryMetadata(hparams_metadata.SESSION_START_INFO_TAG).plugin_data.content
     told = hparams_metadata.parse_session_start_info_plugin_data(session).hparams
-    assert told["training.epochs"].string_value == "6"
+    assert told["training.epochs"].string_value == str(more)
     assert summary(run)["best"]["epoch"] == summary(whole)["best"]["epoch"]
 
 
@@ -168,11 +172,11 @@ def test_a_run_that_had_stopped_early_goes_on_for_longer_and_waits_for_improveme
     assert (summary(run)["status"], summary(run)["epochs"]) == ("stopped_early", 5)
 
 
-def test_a_finished_run_without_its_checkpoints_does_not_go_on_and_is_left_as_it_is(train, run_command, tmp_path):
-    run, _ = train(SHORT, "run", 1)
+def test_a_finished_run_without_its_checkpoints_does_not_go_on_and_is_left_as_it_is(finished, run_command, tmp_path):
+    run = shutil.copytree(finished / "default" / "run", tmp_path / "default" / "run")
     shutil.rmtree(run / "checkpoints")
     before = weights(run)
-    config = ("train", run / "config.yaml", "--runs-dir", tmp_path, "--resume", "--set", "training.epochs=2")
+    config = ("train", run / "config.yaml", "--runs-dir", tmp_path, "--resume", "--set", "training.epochs=4")
     code, _, err = run_command(*config)
     assert code == 1
     assert "no checkpoint" in err
@@ -182,18 +186,18 @@ def test_a_finished_run_without_its_checkpoints_does_not_go_on_and_is_left_as_it
 
 
 @pytest.fixture
-def trained(train):
-    """A run of one epoch, at a rate at which its weights stay."""
-    return train("training: {optimizer: {learning_rate: 1.0e-30}}\nmodel: {encoder: {filters: [2]}}", "first", 1)[0]
+def trained(finished, tmp_path):
+    """A run to start from, called `first`."""
+    return shutil.copytree(finished / "default" / "run", tmp_path / "default" / "first")
 
 
 def test_a_training_starts_from_the_best_weights_of_another_run_and_says_which(trained, train, tmp_path):
-    # Another seed would give other weights, and dropout none.
+    # Another seed would give other weights, and at this rate they stay as they are.
     text = "seed: 1\ntraining: {start_from: default/first, optimizer: {learning_rate: 1.0e-30}}\n"
-    text += "model: {encoder: {filters: [2], dropout: 0.1}}"
+    text += "model: {encoder: {filters: [2], dropout: 0.1}}"  # which makes no other model
     run, _ = train(text, "second", 1)
     for name, weight in weights(trained).items():
-        # Biases start at 0, and a step at this rate is not nothing.
+        # A bias may be 0, and a step at this rate is not nothing.
         np.testing.assert_allclose(weights(run)[name], weight, rtol=0, atol=1e-20, err_msg=name)
     start = {
         "run": str(trained),
