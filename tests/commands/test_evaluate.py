@@ -196,7 +196,7 @@ def test_help_says_that_files_of_another_split_are_replaced(run_command):
     assert "of any split, left there is replaced" in rest.partition("--metric")[0]
 
 
-def test_data_that_have_moved_can_be_named_with_another_folder_for_results_and_others_are_refused(
+def test_data_that_have_moved_can_be_named_beside_another_out_and_others_are_refused(
     trained, run_command, image_file, tmp_path
 ):
     np.save(tmp_path / "moved.npy", np.load(image_file))
