@@ -47,9 +47,27 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish():
     """What was imported stays: those who look for garbage, of which models make much, need not look through it."""
+    _look_no_more()
+    gc.set_threshold(50_000, 10, 10)
+
+
+def pytest_runtest_logfinish():
+    """Nor through what has been imported and kept since."""
+    if _full_collections() >= _looked[0] + 20:
+        _look_no_more()
+
+
+_looked = [0]
+
+
+def _look_no_more():
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
+    _looked[0] = _full_collections()
+
+
+def _full_collections():
+    return gc.get_stats()[2]["collections"]
 
 
 def make_images(number, height, width, channels=1, seed=0):
