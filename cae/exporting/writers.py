@@ -169,7 +169,9 @@ Writer = Callable[[Part, Path, dict[str, Any], bool], None]
 def write_savedmodel(part: Part, path: Path, metadata: dict[str, Any], quantize: bool = False) -> None:
     """Write a SavedModel folder with the signature `serving_default`; weights stay variables, tied ones stay one."""
     graph = PlainGraph(part)
-    tf.saved_model.save(graph, str(path), signatures=graph.serve.get_concrete_function())
+    serve = graph.serve.get_concrete_function()
+    graph.serve = serve  # else saving would trace it once more
+    tf.saved_model.save(graph, str(path), signatures=serve)
     # TensorFlow says nothing where it cannot remove what it needed in between.
     shutil.rmtree(path / "variables" / "variables_temp", ignore_errors=True)
     # The folder that SavedModel keeps for what others wish to add.
