@@ -45,20 +45,20 @@ def of(*layers):
 
 layers = keras.layers
 ENCODERS = {
-    "penalties": lambda: of(conv(4, activity_regularizer="l1", kernel_regularizer="l2"), conv(3)),
-    "a penalty of the code": lambda: of(conv(4), conv(3), layers.Flatten(), layers.Dense(7, activity_regularizer="l1")),
-    "standardised": lambda: of(layers.Normalization(mean=[0.5, 0.25], variance=[0.1, 0.2]), conv(4), conv(3)),
-    "a tensor": lambda: of(Shifted(), conv(4), layers.ActivityRegularization(l1=0.1), conv(3)),
-    "random in training": lambda: of(
+    "maps": lambda: of(
+        layers.Normalization(mean=[0.5, 0.25], variance=[0.1, 0.2]),
         layers.Rescaling(2.0, -1.0),
         layers.RandomFlip(),
         layers.RandomTranslation(0.2, 0.2),
         layers.GaussianNoise(0.3),
-        conv(4),
+        Shifted(),  # a tensor and a penalty
+        conv(4, activity_regularizer="l1", kernel_regularizer="l2"),
+        layers.ActivityRegularization(l1=0.1),
         layers.BatchNormalization(),
         layers.SpatialDropout2D(0.5),
         conv(3),
     ),
+    "a penalty of the code": lambda: of(conv(4), conv(3), layers.Flatten(), layers.Dense(7, activity_regularizer="l1")),
 }
 
 
