@@ -70,7 +70,7 @@ def soak(folder: Path, seconds: float) -> tuple[list[dict[str, Any]], int]:
     command = [sys.executable, ROOT / "train.py", config, "--runs-dir", folder / "runs"]
     with open(folder / "log", "wb") as log, ended(subprocess.Popen(command, stderr=log, stdout=log)) as trainer:
         wait_for(run / "metrics.jsonl", trainer, folder / "log")
-        with tensorboard(folder / "runs") as address:
+        with tensorboard(folder / "runs", look_every=max(1, min(5, round(seconds / 12)))) as address:
             samples, end = [], time.monotonic() + seconds
             while time.monotonic() < end and trainer.poll() is None:
                 time.sleep(min(5.0, seconds / 40))
@@ -120,12 +120,13 @@ def directory_sizes(run: Path) -> dict[str, tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def tensorboard(folder: Path) -> Iterator[str]:
-    """TensorBoard over a folder; gives its address."""
+def tensorboard(folder: Path, look_every: int) -> Iterator[str]:
+    """TensorBoard over a folder, where it looks for what is new every few seconds; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     program = [sys.executable, "-m", "tensorboard.main", "--logdir", folder, "--host", "127.0.0.1", "--port", port]
+    program += ["--reload_interval", look_every]
     with ended(
         subprocess.Popen(list(map(str, program)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     ) as process:

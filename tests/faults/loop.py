@@ -163,6 +163,7 @@ def once(module, name, key=lambda *arguments, **options: None):
 
 def compute_once():
     """Keep what is computed from one call to the next, and let nothing wait for threads, which a fork does not have."""
+    os.cpu_count = lambda: 1  # fewer threads to read images, whose starts take longer than these
     os.environ["OMP_NUM_THREADS"] = "1"  # for scikit-learn, which comes with TensorFlow and finds neighbours for scores
     from cae.engine import start_engine
 

@@ -5,7 +5,6 @@ import signal
 import pytest
 
 from cae.training.checkpoints import CheckpointFolder
-from tests.conftest import start_process
 from tests.faults.runs import assert_curves_are_whole, metrics, stop, summary
 from tests.warm import run_warm
 
@@ -73,21 +72,22 @@ def test_a_full_disk_while_metrics_are_written(resumable, small_disk, enlarge, t
     assert_goes_on(train, run, command)
 
 
+# `python -m cae` in a process that may write files of so many bytes.
+LIMITED = """
+import resource, sys
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+from cae.commands.main import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on the size of files")
 def test_a_limit_on_the_size_of_files_ends_a_run_with_a_message_and_a_failed_summary(write_config, tmp_path):
-    import resource
-
     limit = 40_000
     config = write_config("training: {epochs: 3}\nmodel: {encoder: {filters: [32, 64]}}")
-    process = start_process(
-        "train.py",
-        config,
-        "--runs-dir",
-        tmp_path,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    _, err = process.communicate(timeout=90)
-    assert process.returncode == 1, err
+    code, _, err = run_warm("-c", LIMITED, limit, "train", config, "--runs-dir", tmp_path)
+    assert code == 1, err
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("error: ")
     assert "File too large" in err.splitlines()[-1]

@@ -13,7 +13,7 @@ import pytest
 from tests.faults.runs import assert_curves_are_whole, assert_same_run, count_rows, metrics, wait_for_rows
 from tests.warm import WarmProcess, run_warm
 
-KILLS = int(os.environ.get("CAE_KILLS", "4"))
+KILLS = int(os.environ.get("CAE_KILLS", "3"))
 SEED = int(os.environ.get("CAE_KILLS_SEED", "1"))
 
 # Everything that draws random numbers or counts: dropout, noise, augmentation, schedule, early stopping; and shared
@@ -56,7 +56,7 @@ def kill_once(way, generator, run, command):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs signals and limits of a POSIX system")
 def test_a_run_that_was_killed_again_and_again_equals_one_that_was_not_bit_for_bit(write_config, tmp_path):
-    epochs = 12 + 3 * KILLS
+    epochs = 9 + 3 * KILLS
     config = write_config(CONFIG.format(name="whole", epochs=epochs))
     seconds = 120 + 20 * KILLS  # the more kills, the more epochs
     code, out, err = run_warm("train.py", config, *AUGMENTATION, "--runs-dir", tmp_path, timeout=seconds)

@@ -32,18 +32,18 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 def test_out_of_memory_names_batch_size_and_image_size(tmp_path):
-    # Zeros that take no room on the disk. A batch takes 1.6 GB in one piece, and all else finds room.
-    np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (630, 1600, 2000)).flush()
+    # Zeros that take no room on the disk. A batch takes 1.0 GB in one piece, and all else finds room.
+    np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (340, 1600, 2000)).flush()
     config = tmp_path / "config.yaml"
     config.write_text(
-        "data: {source: arrays, path: images.npy}\ntraining: {batch_size: 500}\n"
+        "data: {source: arrays, path: images.npy, validation_fraction: 0.02, test_fraction: 0.02}\ntraining: {batch_size: 320}\n"
         "model: {encoder: {filters: [2]}}\nlogging: {probe_images: 1}"
     )
-    code, _, err = run_warm("-c", LIMITED.format(megabytes=1200), "train", config, "--runs-dir", tmp_path)
+    code, _, err = run_warm("-c", LIMITED.format(megabytes=900), "train", config, "--runs-dir", tmp_path)
     assert code == 1, err
     assert "Traceback" not in err
     (message,) = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert "training.batch_size: 500 and images of 1600x2000x1" in message
+    assert "training.batch_size: 320 and images of 1600x2000x1" in message
     assert summary(tmp_path / "default" / "run")["status"] == "failed"
     assert "Out of memory" in summary(tmp_path / "default" / "run")["error"]
 

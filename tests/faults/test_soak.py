@@ -6,12 +6,13 @@ import sys
 import pytest
 
 from tests.conftest import run_process
+from tests.warm import run_warm
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 def test_nothing_grows_while_a_training_goes_on_and_on(tmp_path):
     out = tmp_path / "soak.json"
-    code, printed, err = run_process("scripts/soak.py", "--minutes", 0.25, "--out", out, timeout=240)
+    code, printed, err = run_process("scripts/soak.py", "--minutes", 0.12, "--out", out, timeout=240)
     assert code == 0, printed + err
     found = json.loads(out.read_text())
     assert found["problems"] == []
@@ -44,7 +45,7 @@ print(memory() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at its process through /proc")
 def test_points_of_curves_are_written_and_not_kept_in_memory(tmp_path):
-    code, out, err = run_process("-c", CURVES, tmp_path / "e" / "run")
+    code, out, err = run_warm("-c", CURVES, tmp_path / "e" / "run")
     assert code == 0, err
     # 16,000 points; TensorFlow's tensors of them would take 10 MB.
     assert int(out) < 6000, "kilobytes"

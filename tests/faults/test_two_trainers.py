@@ -56,7 +56,7 @@ def test_the_second_trainer_is_refused_until_the_first_ends_or_is_killed(trained
     process, run, command = trained_elsewhere
     begun = (run / "config.yaml").stat().st_ino
     for mode in ([], ["--resume"], ["--overwrite"]):
-        code, out, err = run_warm(*command, *LONG, *mode)
+        code, out, err = run_command("train", *command[1:], *LONG, *mode)
         assert (code, out) == (1, ""), err
         assert f"{run}: is being trained by process {process.pid} on '{socket.gethostname()}' since 2" in err
         assert "Traceback" not in err
