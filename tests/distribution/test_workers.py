@@ -26,7 +26,7 @@ model: {{encoder: {{filters: [4, 8]}}}}
 objective: {{corruption: {{kind: gaussian, stddev: 0.2}}}}
 training: {{epochs: {epochs}, batch_size: 23, checkpoint_minutes: 0.002, optimizer: {{name: sgd, learning_rate: 0.05}},
             early_stopping: {{patience: 50}}, ema: {{}}, deterministic: true, strategy: multi_worker}}
-logging: {{image_epochs: 50}}
+logging: {{image_epochs: 50, tensorboard: {shown}}}
 """
 EPOCHS = 25
 
@@ -49,9 +49,9 @@ class Place:
         self.folder = folder
         self.images = images
 
-    def command(self, name, *more, epochs=EPOCHS, runs="runs"):
+    def command(self, name, *more, epochs=EPOCHS, runs="runs", shown="false"):
         config = self.folder / f"{name}-{epochs}.yaml"
-        config.write_text(TEXT.format(name=name, epochs=epochs, images=self.images))
+        config.write_text(TEXT.format(name=name, epochs=epochs, images=self.images, shown=shown))
         return ["train.py", config, "--runs-dir", self.folder / runs, *more]
 
     def run(self, name, runs="runs"):
@@ -82,7 +82,7 @@ def wait_for_rows(run, number, processes):
 
 def test_two_processes_train_what_one_trains_and_only_the_chief_writes(place, alone):
     # Without a common disk: the second process has its own folder for runs, and leaves it empty.
-    commands = [place.command("two"), place.command("two", runs="elsewhere")]
+    commands = [place.command("two", shown="true"), place.command("two", runs="elsewhere", shown="true")]
     chief, other = finish(start_workers(commands))
     assert chief[0] == 0, chief[2]
     assert other[0] == 0, other[2]

@@ -34,6 +34,7 @@ model:
       - resize
 objective: {{reconstruction: {{mse: 1.0, ssim: 0.1}}, corruption: {{kind: salt_and_pepper, fraction: 0.1}}}}
 training: {{epochs: 2, batch_size: 4, deterministic: true}}
+logging: {{tensorboard: false}}
 """
 
 START = """
