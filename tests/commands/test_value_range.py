@@ -13,7 +13,8 @@ from tests.conftest import make_images
 
 TINY = (
     "model: {encoder: {filters: [4]}, bottleneck: {kind: spatial, channels: 2}}\n"
-    "training: {epochs: 1, batch_size: 32}\n"
+    "training: {epochs: 1, batch_size: 32, optimizer: sgd}\n"
+    "logging: {tensorboard: false}\n"
 )
 
 
