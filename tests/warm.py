@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from types import SimpleNamespace
 
@@ -64,6 +65,16 @@ class WarmProcess:
             for file in (self._out, self._err):
                 file.close()
         return self._said
+
+    def first_line(self, timeout=120):
+        """The first line of stdout, once it is there; what there is of it if the process ends before."""
+        deadline = time.monotonic() + timeout
+        with open(self._out.name) as file:
+            while not (line := file.readline()).endswith("\n") and self.poll() is None:
+                assert time.monotonic() < deadline, "waited too long"
+                file.seek(0)
+                time.sleep(0.02)
+        return line
 
     def send_signal(self, number):
         if self.poll() is None:

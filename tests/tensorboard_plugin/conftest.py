@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from cae.commands.main import main
-from tests.conftest import start_process
 from tests.tensorboard_plugin.waiting import wait_for
+from tests.warm import WarmProcess
 
 SUBPIXEL, UNPOOL, NOISY = "decoders/subpixel", "decoders/unpool", "denoising"
 # Harmless only where names are shown and never parsed.
@@ -30,6 +30,15 @@ model: {{encoder: {{filters: [4, 8]}}, decoder: {{upsampling: {upsampling}}}}}
 training: {{epochs: 3, batch_size: 8, deterministic: true, optimizer: {{name: adam, learning_rate: 3.0e-3}}}}
 logging: {{probe_images: 12}}
 objective: {{corruption: {corruption}}}
+"""
+# `python -m cae`, whose TensorBoard looks for what is new each second; by itself it does every five.
+LOOKING_OFTEN = """
+import sys
+from tensorboard import program
+configure = program.TensorBoard.configure
+program.TensorBoard.configure = lambda board, **flags: configure(board, **flags, reload_interval=1)
+from cae.commands.main import main
+sys.exit(main(sys.argv[1:]))
 """
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER_ARGUMENTS = (
@@ -65,13 +74,13 @@ def runs(tmp_path_factory, image_file):
 
 @contextlib.contextmanager
 def serving(*folders_and_loading: tuple[Path, str]) -> Iterator[list[str]]:
-    """Start TensorBoards, all at once since each takes seconds; gives their addresses."""
+    """Start TensorBoards, all at once since each takes a while; gives their addresses."""
     processes = [
-        start_process("-m", "cae", "tensorboard", folder, "--port", "0", "--load-fast", loading)
+        WarmProcess("-c", LOOKING_OFTEN, "tensorboard", folder, "--port", "0", "--load-fast", loading)
         for folder, loading in folders_and_loading
     ]
     try:
-        yield [process.stdout.readline().removeprefix("TensorBoard: ").strip() for process in processes]
+        yield [process.first_line().removeprefix("TensorBoard: ").strip() for process in processes]
     finally:
         for process in processes:
             process.send_signal(signal.SIGINT)

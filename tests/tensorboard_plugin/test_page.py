@@ -38,7 +38,12 @@ def test_a_link_restores_the_whole_view(tab, browser, steps):
     assert other.complaints == []
 
 
+# After so long the page looks for what is new.
+REFRESH_MS = 5000
+
+
 def test_the_summary_is_the_report_in_the_colours_of_the_tab(tab, runs):
+    tab.page.clock.install()
     tab.open(view="summary")
     card = tab.frame.locator(".report .card .answer")
     card.wait_for()
@@ -62,6 +67,7 @@ def test_the_summary_is_the_report_in_the_colours_of_the_tab(tab, runs):
     whole = record.read_text()
     try:
         record.write_text(json.dumps({**json.loads(whole), "title": "made anew"}))
+        tab.page.clock.fast_forward(REFRESH_MS)
         tab.frame.locator(".report h1", has_text="made anew").wait_for()
     finally:
         record.write_text(whole)
@@ -102,13 +108,19 @@ def test_an_empty_log_directory_says_what_to_do_and_what_is_new_appears_by_itsel
     logdir = tmp_path / "not yet"
     images = np.zeros((2, 8, 8, 1))
     with serving((logdir, "auto")) as (address,):
-        tab = Tab(browser, address).open(runs=None)
+        tab = Tab(browser, address)
+        tab.page.clock.install()
+        tab.open(runs=None)
         tab.frame.locator(".notice", has_text="python train.py configs/compare_decoders.yaml").wait_for()
         writer = EventFileWriter(str(logdir / "mine" / "first" / "validation"))
         write(writer, 1, inputs_summary(images, ["a.png", "b.png"]), pictures_summary(images))
+        wait_for(lambda: ask(address, "runs")[1]["runs"])
+        tab.page.clock.fast_forward(REFRESH_MS)
         assert (tab.pixels(tab.cell("mine/first", 1, 1).locator("canvas")) == 0).all()
         assert tab.frame.locator("#step-text").inner_text() == "step 1 (last)"
         write(writer, 2, pictures_summary(images + 0.4))
+        wait_for(lambda: len(ask(address, "runs")[1]["runs"][0]["steps"]) == 2)
+        tab.page.clock.fast_forward(REFRESH_MS)
         assert (tab.pixels(tab.cell("mine/first", 1, 2).locator("canvas")) == 102).all()
         assert tab.frame.locator("#step-text").inner_text() == "step 2 (last)"
         writer.close()
