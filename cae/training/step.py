@@ -117,6 +117,10 @@ class Steps:
         self.average = average
         # The only counter of steps: with loss scaling the optimizer's own leaves out steps it had to skip.
         self.step = keras.Variable(0, dtype="int64", trainable=False, name="step")
+        # Traced once for however many images: those that are shown, and those that are looked at in the end.
+        images = tf.TensorSpec((None, *autoencoder.plan.image_shape))
+        numbers = [tf.TensorSpec((), tf.int32)] * 2
+        self._traced_reconstruct = tf.function(self._reconstruct, [images, *numbers], autograph=False)
         self._train_replica: Any = self._train_on_batch
         self._validate_replica: Any = self._validate_on_batch
         if shares is None:
@@ -184,7 +188,6 @@ class Steps:
         sums = self.strategy.run(function, arguments)
         return tf.cast(self.strategy.experimental_local_results(sums)[0], tf.float64)
 
-    @tf.function(autograph=False, reduce_retracing=True)
     def reconstruct(
         self, images: tf.Tensor, number: tf.Tensor, num_in_batch: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -195,6 +198,12 @@ class Steps:
             number: of the batch, from 0.
             num_in_batch: images in the whole batch.
         """
+        found: tuple[tf.Tensor, tf.Tensor, tf.Tensor] = self._traced_reconstruct(images, number, num_in_batch)
+        return found
+
+    def _reconstruct(
+        self, images: tf.Tensor, number: tf.Tensor, num_in_batch: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         noise_seed = tf.stack([VALIDATION_NOISE_SEED, number])
         corrupted = corrupt(images, self.corruption, noise_seed, Position(0, num_in_batch))
         latent, switches = self.autoencoder.encode(corrupted)

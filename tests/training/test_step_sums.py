@@ -9,7 +9,7 @@ import tensorflow as tf
 from cae.config.model import EncoderSection, ModelSection
 from cae.config.objective import ObjectiveSection
 from cae.config.training import Sgd, TrainingSection
-from cae.model import build_autoencoder
+from cae.model import Autoencoder, build_autoencoder
 from cae.plan import make_plan
 from cae.training.amount import Amount
 from cae.training.objective import Objective
@@ -44,3 +44,15 @@ def test_training_sums_ssim_over_every_eighth_image_and_all_else_over_all(steps,
     of_each = tf.image.ssim(images, reconstructions, max_val=1.0).numpy()
     assert exact[ssim] == pytest.approx(of_each.sum(), rel=1e-4, abs=1e-4)
     assert sums[ssim] == pytest.approx(of_each[::TRAINING_SAMPLE_EVERY].mean() * number, rel=1e-4, abs=1e-4)
+
+
+def test_pictures_are_made_by_one_graph_however_many_there_are(steps, monkeypatch):
+    """Tracing takes longer than the pictures of a small model."""
+    images = np.random.default_rng(0).random((5, *SHAPE), np.float32)
+    traced, encode = [], Autoencoder.encode
+    monkeypatch.setattr(Autoencoder, "encode", lambda model, images: traced.append(images) or encode(model, images))
+    made = [steps.reconstruct(tf.constant(images[:number]), tf.constant(0), tf.constant(5)) for number in (5, 2, 3)]
+    assert len(traced) == 1
+    for _, _, reconstructions in made:
+        expected = np.clip(steps.autoencoder.model(images[: len(reconstructions)]), 0, 1)
+        np.testing.assert_allclose(reconstructions, expected, atol=1e-5)
