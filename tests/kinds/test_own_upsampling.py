@@ -26,6 +26,7 @@ from cae.plan.table import format_plan
 from tests.conftest import make_images
 
 ROOT = Path(__file__).parents[2]
+NO_PICTURES = {"image_epochs": [9], "tensorboard": False}
 
 
 @pytest.fixture(autouse=True)
@@ -116,8 +117,14 @@ def test_a_registered_layer_trains_beside_others_and_its_run_says_whose_it_was(t
 
 def test_a_grid_whose_processes_would_not_know_a_kind_is_trained_in_this_one(tmp_path):
     cae.register_upsampling("blend", Blend)
-    grid = {"grid": {"model.decoder.upsampling": ["blend", "resize"]}, "training": {"steps": 1, "batch_size": 8}}
-    result = cae.train(model("resize") | grid, runs_dir=tmp_path, tell=lambda line: None)
+    np.save(tmp_path / "images.npy", make_images(30, 12, 8))  # those of a file are no reason to train here
+    config = model("resize") | {
+        "data": {"source": "arrays", "path": str(tmp_path / "images.npy")},
+        "grid": {"model.decoder.upsampling": ["blend", "resize"]},
+        "training": {"steps": 1, "batch_size": 8},
+        "logging": NO_PICTURES,
+    }
+    result = cae.train(config, runs_dir=tmp_path, tell=lambda line: None)
     assert [run.path.name for run in result] == ["blend", "resize"]
     assert [run.status for run in result] == ["finished", "finished"]
 
@@ -203,12 +210,13 @@ def test_the_package_to_copy_is_compared_with_built_in_kinds_and_named_where_it_
     config = model("resize") | {
         "data": {"source": "arrays", "path": str(tmp_path / "images.npy")},
         "training": {"epochs": 1, "batch_size": 16},
-        "grid": {"model.decoder.upsampling": ["blurred", "resize", "subpixel"]},
+        "logging": NO_PICTURES,
+        "grid": {"model.decoder.upsampling": ["blurred", "resize"]},
     }
     result = cae.train(config, runs_dir=tmp_path)
     report = cae.compare(result)
     assert report["answer"]["use"]
-    assert all(word in report.text for word in ("3 decoders", "blurred", "resize nearest", "subpixel"))
+    assert all(word in report.text for word in ("2 decoders", "blurred", "resize nearest"))
 
     monkeypatch.undo()
     UPSAMPLINGS[:] = [kind for kind in UPSAMPLINGS if kind.model_fields["kind"].default != "blurred"]
