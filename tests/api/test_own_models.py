@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 
 import keras
@@ -20,6 +21,7 @@ PIXELS = IMAGES / np.float32(255)
 CONFIG = {
     "model": {"encoder": {"filters": [4]}, "decoder": {"upsampling": "resize"}},
     "training": {"epochs": 1, "batch_size": 16},
+    "logging": {"image_epochs": [9], "tensorboard": False},
 }
 
 
@@ -62,7 +64,8 @@ def data(tmp_path_factory):
 def both(tmp_path_factory, data):
     """A run of an encoder that is not trained, and a decoder."""
     encoder, decoder = make_encoder(trainable=False), make_decoder()
-    return encoder, decoder, train(tmp_path_factory.mktemp("runs"), config=data, encoder=encoder, decoder=decoder)
+    config = {**data, "experiment": "side_by_side", "name": "mine"}
+    return encoder, decoder, train(tmp_path_factory.mktemp("runs"), config=config, encoder=encoder, decoder=decoder)
 
 
 @pytest.fixture
@@ -157,16 +160,16 @@ def test_a_training_that_was_cut_off_ends_with_the_bits_of_one_that_was_not(tmp_
 
 
 def test_a_decoder_of_your_own_is_compared_with_built_in_ones_in_one_report(both, tmp_path, data):
+    encoder, _, mine = both
+    shutil.copytree(mine.path, tmp_path / "side_by_side" / "mine")
     config = {**data, "experiment": "side_by_side"}
-    encoder = make_encoder()
     runs = [
-        train(tmp_path, config={**config, "name": "mine"}, encoder=encoder, decoder=make_decoder()),
         train(tmp_path, config={**config, "name": "resize"}, encoder=encoder),
         train(tmp_path, config={**config, "name": "plain", "model": {**CONFIG["model"], "bottleneck": "none"}}),
     ]
     report = cae.compare(tmp_path / "side_by_side", tell=lambda line: None)
     assert "3 decoders, 3 runs" in report.text
-    for run in runs:
+    for run in (cae.Run(tmp_path / "side_by_side" / "mine"), *runs):
         psnr = run.evaluate(tell=lambda line: None)["psnr"]
         assert f"{psnr:.2f}" in report.text
 
@@ -177,15 +180,6 @@ def test_first_weights_are_never_those_of_another_model_of_the_same_layers():
     own_model.keep("encoder", make_encoder())
     with pytest.raises(cae.UserError, match="is here with other weights than the configuration says"):
         own_model.first_weights(first)
-
-
-def test_built_in_decoders_stand_behind_one_encoder_in_a_grid_and_get_its_number_of_stages(tmp_path):
-    config = {"grid": {"model.decoder.upsampling": ["resize", "subpixel"]}, "experiment": "two"}
-    result = train(tmp_path, config=config, images=IMAGES, encoder=make_encoder())
-    assert [run.load().code_shape for run in result] == [(3, 3, 3)] * 2
-    names = [layer.name for layer in result.runs[0].load().decoder.layers]
-    assert {"stage_2_resize", "stage_1_resize"} <= set(names)
-    assert [run.path.name for run in result] == ["resize", "subpixel"]
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -211,7 +205,7 @@ def test_penalties_of_a_model_of_your_own_are_part_of_the_loss_and_a_class_says_
     assert row["loss"] > 0.25
 
 
-def test_a_rate_is_found_and_times_are_measured_for_models_that_only_this_program_has(tmp_path, monkeypatch):
+def test_built_in_decoders_behind_one_encoder_in_a_grid_get_its_number_of_stages_and_are_timed(tmp_path, monkeypatch):
     measured = []
 
     def make_steps(section, timed):
@@ -220,15 +214,17 @@ def test_a_rate_is_found_and_times_are_measured_for_models_that_only_this_progra
 
     monkeypatch.setattr(step_time, "make_steps", make_steps)
     encoder = make_encoder()
-    job = train(
-        tmp_path,
-        config={"grid": {"model.decoder.upsampling": ["resize", "subpixel"]}, "experiment": "timed", "match": "time"},
-        images=IMAGES,
-        encoder=encoder,
-    )
-    assert len(job) == 2
+    config = {"grid": {"model.decoder.upsampling": ["resize", "subpixel"]}, "experiment": "two", "match": "time"}
+    result = train(tmp_path, config=config, images=IMAGES, encoder=encoder)
     assert measured == [encoder.name] * 2
-    quiet = {"encoder": encoder, "optimizer": keras.optimizers.SGD(), "steps": 30, "tell": lambda line: None}
+    assert [run.load().code_shape for run in result] == [(3, 3, 3)] * 2
+    names = [layer.name for layer in result.runs[0].load().decoder.layers]
+    assert {"stage_2_resize", "stage_1_resize"} <= set(names)
+    assert [run.path.name for run in result] == ["resize", "subpixel"]
+
+
+def test_a_rate_is_found_for_a_model_that_only_this_program_has():
+    quiet = {"encoder": make_encoder(), "optimizer": keras.optimizers.SGD(), "steps": 30, "tell": lambda line: None}
     found = cae.tune(CONFIG, images=IMAGES, loss="mae", **quiet)
     assert 1e-7 <= found.suggestion <= 1
     assert found.losses[0] == pytest.approx(np.abs(PIXELS - 0.5).mean(), abs=0.1)
