@@ -265,7 +265,7 @@ def test_determinism_and_its_seeds_end_with_the_training(tmp_path, fails):
 
 
 def test_a_grid_with_what_only_this_program_has_is_trained_here_and_compared(tmp_path):
-    grid = {"model.decoder.upsampling": ["resize", "subpixel"], "seed": [0, 1]}
+    grid = {"model.decoder.upsampling": ["resize", "subpixel"]}
     config = {**CONFIG, "experiment": "two", "grid": grid, "training": {"epochs": 1, "batch_size": 64}}
     made = []
 
@@ -275,13 +275,13 @@ def test_a_grid_with_what_only_this_program_has_is_trained_here_and_compared(tmp
 
     result = cae.train(config, images=IMAGES, callbacks=callbacks, runs_dir=tmp_path, tell=quiet)
     assert sorted(made) == sorted(run.path.name for run in result)
-    assert len(made) == 4
+    assert len(made) == 2
     comparison = cae.compare(result, tell=quiet)
     assert comparison.path == tmp_path / "two" / "comparison"
     assert {"answer", "pairs"} <= set(comparison)
     assert "PSNR" in repr(comparison)
     assert result._repr_html_() is None  # several: a table
-    assert result._repr_markdown_().count(" dB |") == 4
+    assert result._repr_markdown_().count(" dB |") == 2
     with pytest.raises(cae.ConfigError, match="`features` is for one run at a time"):
         cae.evaluate(result, features=True)
     with pytest.raises(cae.ConfigError, match="a function that makes them"):
