@@ -36,8 +36,8 @@ def test_out_of_memory_names_batch_size_and_image_size(tmp_path):
     np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (340, 1600, 2000)).flush()
     config = tmp_path / "config.yaml"
     config.write_text(
-        "data: {source: arrays, path: images.npy, validation_fraction: 0.02, test_fraction: 0.02}\ntraining: {batch_size: 320}\n"
-        "model: {encoder: {filters: [2]}}\nlogging: {probe_images: 1}"
+        "data: {source: arrays, path: images.npy, validation_fraction: 0.02, test_fraction: 0.02}\n"
+        "training: {batch_size: 320}\nmodel: {encoder: {filters: [2]}}\nlogging: {probe_images: 1}"
     )
     code, _, err = run_warm("-c", LIMITED.format(megabytes=900), "train", config, "--runs-dir", tmp_path)
     assert code == 1, err

@@ -12,7 +12,7 @@ import pytest
 from cae.runs.lock import BusyError, RunLock
 from tests.conftest import ROOT, start_process
 from tests.faults.runs import count_rows, stop, summary, wait_for_rows, wait_until
-from tests.warm import WarmProcess, run_warm
+from tests.warm import WarmProcess
 
 GRID = """
 experiment: e
@@ -71,8 +71,9 @@ def test_the_second_trainer_is_refused_until_the_first_ends_or_is_killed(trained
     assert process.poll() is None
 
     # A grid leaves the run alone, trains the others, and tells so.
-    code, out, err = run_warm(*command)
-    assert code == 1, err
+    grid = WarmProcess(*command, warm_children=True)
+    out, err = grid.communicate(timeout=120)
+    assert grid.returncode == 1, err
     assert out.splitlines() == [str(run.with_name("g-seed=1"))]
     assert summary(run.with_name("g-seed=1"))["status"] == "finished"
     assert f"1 of 2 runs are left to the processes that train them:\n  {run}: is being trained by" in err
@@ -89,7 +90,7 @@ def test_the_second_trainer_is_refused_until_the_first_ends_or_is_killed(trained
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks ps for children in its Linux form")
 def test_a_run_of_a_grid_that_the_system_kills_is_told_as_such_and_the_others_are_trained(write_config, tmp_path):
-    process = WarmProcess("train.py", write_config(GRID), "--runs-dir", tmp_path / "runs")
+    process = WarmProcess("train.py", write_config(GRID), "--runs-dir", tmp_path / "runs", warm_children=True)
     wait_until(lambda: children_of(process.pid), process)
     os.kill(children_of(process.pid)[0], signal.SIGKILL)
     out, err = process.communicate(timeout=120)

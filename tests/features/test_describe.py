@@ -45,7 +45,10 @@ def trained(tmp_path_factory):
             labels = {"y_train": y_train, "y_test": y_test} if has_labels else {}
             np.savez(folder / "images.npz", x_train=x_train, x_test=x_test, **labels)
             config = folder / "config.yaml"
-            config.write_text(f"data: {{source: arrays, path: images.npz}}\ntraining: {{epochs: 2}}\n{model}")
+            config.write_text(
+                "data: {source: arrays, path: images.npz}\ntraining: {epochs: 1}\nlogging: {tensorboard: false}\n"
+                + model
+            )
             assert main(["train", str(config), "--runs-dir", str(folder / "runs")]) == 0
             made[key] = folder / "runs" / "default" / "run"
         return made[key]
