@@ -23,6 +23,7 @@ CONFIG = {
     "model": {"encoder": {"filters": [4]}, "bottleneck": {"channels": 2}, "decoder": {"upsampling": "resize"}},
     "training": {"epochs": 4, "batch_size": 32, "deterministic": True},
 }
+QUICK = {**CONFIG, "logging": {"image_epochs": [9], "tensorboard": False}}
 IMAGES, LABELS = make_images(72, 12, 10), np.arange(72) % 3
 TEST_IMAGES = make_images(9, 12, 10, seed=1)
 
@@ -209,7 +210,7 @@ def test_a_training_that_goes_on_has_its_callbacks_state_and_ends_with_the_same_
         stopping = keras.callbacks.EarlyStopping("loss", min_delta=10.0, patience=3, restore_best_weights=True)
         logger = keras.callbacks.CSVLogger(tmp_path / f"{name}.csv")
         result = cae.train(
-            {**CONFIG, "name": name, "training": {**CONFIG["training"], "epochs": epochs}},
+            {**QUICK, "name": name, "training": {**CONFIG["training"], "epochs": epochs}},
             images=IMAGES,
             loss=keras.losses.LogCosh(),
             optimizer=keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(0.1, 9), momentum=0.5),
@@ -254,7 +255,7 @@ def test_determinism_and_its_seeds_end_with_the_training(tmp_path, fails):
     draw()
     with pytest.raises(ZeroDivisionError) if fails else contextlib.nullcontext():
         cae.train(
-            {**CONFIG, "training": {**CONFIG["training"], "epochs": 1}},
+            {**QUICK, "training": {**CONFIG["training"], "epochs": 1}},
             images=IMAGES,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=see)],
             runs_dir=tmp_path,
@@ -266,7 +267,7 @@ def test_determinism_and_its_seeds_end_with_the_training(tmp_path, fails):
 
 def test_a_grid_with_what_only_this_program_has_is_trained_here_and_compared(tmp_path):
     grid = {"model.decoder.upsampling": ["resize", "subpixel"]}
-    config = {**CONFIG, "experiment": "two", "grid": grid, "training": {"epochs": 1, "batch_size": 64}}
+    config = {**QUICK, "experiment": "two", "grid": grid, "training": {"epochs": 1, "batch_size": 64}}
     made = []
 
     def callbacks(config):

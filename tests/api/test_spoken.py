@@ -96,6 +96,7 @@ def result(tmp_path_factory):
         "data": {"source": "arrays", "path": str(folder / "images.npy")},
         "model": {"encoder": {"filters": [4]}, "bottleneck": {"channels": 2}},
         "training": {"epochs": 4, "batch_size": 20},
+        "logging": {"image_epochs": [9], "tensorboard": False},
         "grid": {"model.decoder.upsampling": ["resize", "subpixel"]},
     }
     return cae.train(config, runs_dir=folder / "runs", tell=lambda line: None)

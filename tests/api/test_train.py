@@ -26,6 +26,7 @@ def config(image_file):
         "data": {"source": "arrays", "path": image_file},
         "model": TINY,
         "training": {"epochs": 2, "batch_size": 64},
+        "logging": {"image_epochs": [9], "tensorboard": False},
     }
 
 
