@@ -7,6 +7,7 @@ import itertools
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -183,7 +184,11 @@ def _make_stream(
     shares: Shares | None,
     size_of: Callable[[int], int],
 ) -> tf.data.Dataset:
-    read_step = guard_reads(read)
+    def table(step: int) -> np.ndarray:
+        assert shares is not None
+        return shares.table(size_of(step))
+
+    read_step, table_of_step = guard_reads(read), guard_reads(table)
     # A batch of no images tells the set's type without reading anything.
     dtype = tf.as_dtype(images.read(np.empty(0, np.int64)).dtype)
 
@@ -196,9 +201,9 @@ def _make_stream(
 
     def make_share(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         assert shares is not None
-        table = tf.numpy_function(lambda step: shares.table(size_of(int(step))), [step], tf.int64, stateful=False)
-        table.set_shape((shares.num_local, 4))
-        return make_batch(step, Position(table[0, 2], table[0, 3])), table
+        divided = tf.numpy_function(table_of_step, [step], tf.int64, stateful=False)
+        divided.set_shape((shares.num_local, 4))
+        return make_batch(step, Position(divided[0, 2], divided[0, 3])), divided
 
     options = tf.data.Options()
     # The tuner holds up the end of an iterator for as long as it sleeps, so parallelism and prefetch are fixed instead.
@@ -207,7 +212,9 @@ def _make_stream(
     parallel = min(_MOST_PARALLEL_BATCHES, max(2, os.cpu_count() or 1))
     # There is no Python in it to convert, and what is said of a failed conversion keeps every frame on the stack alive.
     make = tf.autograph.experimental.do_not_convert(make_batch if shares is None else make_share)
-    return steps.map(make, num_parallel_calls=parallel, deterministic=True).prefetch(2).with_options(options)
+    stream = steps.map(make, num_parallel_calls=parallel, deterministic=True).prefetch(2).with_options(options)
+    stream.called = read, table  # iterators hold their stream, and nothing else holds these two
+    return stream
 
 
 # How long no read may begin before the interpreter may shut down. A stream whose reads are refused fills its few
@@ -258,12 +265,20 @@ _numbers = itertools.count()
 
 
 def guard_reads(read: Callable[[int], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """Wrap a function for `tf.numpy_function`: `user_errors` will find its `UserError`, and the program may end."""
+    """Wrap a function for `tf.numpy_function`: `user_errors` will find its `UserError`, and the program may end.
+
+    TensorFlow keeps what it is given to call for as long as the program runs. Here it does not keep the function, which
+    holds all images: the caller must, while it may be called.
+    """
+    function = weakref.ref(read)
 
     def guarded(step: np.ndarray) -> np.ndarray:
         with counted_read():
+            found = function()
+            if found is None:
+                raise RuntimeError("the stream of batches is gone")
             try:
-                return read(int(step))
+                return found(int(step))
             except UserError as error:
                 word = f"<read failure {next(_numbers)}>"
                 _kept[word] = error

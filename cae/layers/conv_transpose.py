@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cae.layers.gradients import custom_gradient
 from cae.layers.windows import Size, height_and_width, restored_size, whole_number
 
 
@@ -35,7 +36,7 @@ def add_bias(outputs: tf.Tensor, bias: Any) -> tf.Tensor:
     """
     bias = tf.convert_to_tensor(bias)
 
-    @tf.custom_gradient
+    @custom_gradient
     def add(outputs: tf.Tensor, bias: tf.Tensor) -> Any:
         return tf.nn.bias_add(outputs, bias), lambda above: (above, bias_gradient(above))
 

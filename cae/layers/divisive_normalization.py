@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cae.layers.gradients import custom_gradient
+
 # Weights are kept as roots of what they stand for, moved a little so that the gradient at zero is not zero.
 _PEDESTAL = 2.0**-36
 _LEAST_BETA = 1e-6
@@ -75,7 +77,7 @@ def _squared(root: tf.Tensor, least: float) -> tf.Tensor:
     """The number that a root stands for, at least `least`; below that, gradients pass which would make it larger."""
     bound = tf.constant((least + _PEDESTAL) ** 0.5, root.dtype)
 
-    @tf.custom_gradient
+    @custom_gradient
     def bounded(root: tf.Tensor) -> Any:
         def gradient(above: tf.Tensor) -> tf.Tensor:
             return tf.where((root >= bound) | (above < 0), above, tf.zeros_like(above))

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import keras
 import tensorflow as tf
 
+from cae.layers.gradients import custom_gradient
 from cae.layers.switches import Shape, SwitchesOf, checked_switches, spread
 from cae.layers.windows import Size, compiled, crop, fill_windows, height_and_width, pad_to_windows, whole_number, wide
 
@@ -292,7 +293,7 @@ def _with_gradient(
 ) -> Any:
     """Compute a kernel of two tensors, and going back their gradients, both compiled: only the two are kept."""
 
-    @tf.custom_gradient
+    @custom_gradient
     def compute(first: tf.Tensor, second: tf.Tensor) -> Any:
         def gradient(*above: tf.Tensor) -> Any:
             return compiled(back, first.shape, **options)(first, second, *above)

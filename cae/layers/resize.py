@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cae.layers.gradients import custom_gradient
 from cae.layers.windows import (
     Size,
     cells,
@@ -99,7 +100,7 @@ def resize(inputs: tf.Tensor, factor: int, interpolation: str, output_size: Size
 def repeat_pixels(inputs: tf.Tensor, factor: int) -> tf.Tensor:
     """Repeat each pixel of (batch, height, width, channels) images `factor` times in either direction."""
 
-    @tf.custom_gradient
+    @custom_gradient
     def repeat(inputs: tf.Tensor) -> Any:
         def gradient(above: tf.Tensor) -> tf.Tensor:
             return compiled(_sum_windows, above.shape, factor=factor)(above)

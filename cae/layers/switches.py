@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import keras
 import tensorflow as tf
 
+from cae.layers.gradients import custom_gradient
 from cae.layers.windows import (
     Size,
     cells,
@@ -33,7 +34,7 @@ def max_pool(
     """
     size = keras.ops.shape(inputs)[1:3]
 
-    @tf.custom_gradient
+    @custom_gradient
     def pool(inputs: tf.Tensor) -> Any:
         kernel = compiled(_max_pool, inputs.shape, pool_size=pool_size, rectify=rectify, switches_of=switches_of)
         pooled, maxima_at, switches = kernel(inputs)
@@ -51,7 +52,7 @@ def max_pool(
 def unpool(values: tf.Tensor, switches: tf.Tensor, pool_size: int, output_size: Size | None) -> tf.Tensor:
     """Return zeros but for each value, which stands in its window where its switch, or the shared one, says."""
 
-    @tf.custom_gradient
+    @custom_gradient
     def place(values: tf.Tensor) -> Any:
         kernel = compiled(_unpool, values.shape, pool_size=pool_size, num_switches=switches.shape[-1])
         windows = kernel(values, switches)
@@ -68,7 +69,7 @@ def gather(grid: tf.Tensor, switches: tf.Tensor, pool_size: int) -> tf.Tensor:
     """Return what stands in each window where its switch, or the shared one, says."""
     size = keras.ops.shape(grid)[1:3]
 
-    @tf.custom_gradient
+    @custom_gradient
     def pick(grid: tf.Tensor) -> Any:
         kernel = compiled(_gather, grid.shape, pool_size=pool_size, num_switches=switches.shape[-1])
         values = kernel(grid, switches)

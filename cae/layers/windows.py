@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cae.layers.gradients import custom_gradient
+
 
 def cells(grid: tf.Tensor, side: int) -> list[tf.Tensor]:
     """Return the first cell of every window, the second of every window and so on, in row-major order.
@@ -54,7 +56,7 @@ def neighbours(padded: tf.Tensor, side: int) -> tf.Tensor:
     """
     height, width = (length - side + 1 for length in keras.ops.shape(padded)[1:3])
 
-    @tf.custom_gradient
+    @custom_gradient
     def take(padded: tf.Tensor) -> Any:
         def gradient(above: tf.Tensor) -> tf.Tensor:
             return compiled(_put_back, above.shape, side=side)(above)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from cae.kinds.operations import Operation, PartInput, Pool, Upsample
 from cae.layers.conv_transpose import add_bias, bias_gradient
+from cae.layers.gradients import custom_gradient
 from cae.layers.switches import max_pool
 from cae.layers.windows import compiled, wide
 from cae.plan.lowering import (
@@ -233,7 +234,7 @@ def add_bias_and_rectify(outputs: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         bias: (channels,), of the same type.
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def rectify(outputs: tf.Tensor, bias: tf.Tensor) -> Any:
         rectified = compiled(_add_and_rectify, outputs.shape)(outputs, bias)
 
@@ -251,7 +252,7 @@ def _add_and_rectify(outputs: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.nn.relu(wide(outputs) + wide(bias)), outputs.dtype)
 
 
-@tf.custom_gradient
+@custom_gradient
 def gelu(inputs: tf.Tensor) -> Any:
     """Compute `keras.activations.gelu`, the exact one, in one pass, and its gradient in another.
 
@@ -298,7 +299,7 @@ def convolve_to_few_filters(inputs: tf.Tensor, kernel: tf.Tensor, side: int) -> 
         (batch, height, width, filters).
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def convolve(inputs: tf.Tensor, kernel: tf.Tensor) -> Any:
         def gradient(above: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             of_inputs = tf.nn.conv2d_transpose(above, kernel, tf.shape(inputs), 1, "SAME")

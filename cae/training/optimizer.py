@@ -51,9 +51,10 @@ def make_optimizer(section: TrainingSection, amount: Amount) -> keras.optimizers
 
 
 def expect_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
-    """Let an optimizer of several replicas take gradients that are summed over them already.
+    """Let an optimizer take gradients that are summed over all replicas already.
 
-    Keras sums them after clipping and after the look for overflows, which both are right for the sum only.
+    Keras sums them after clipping and after the look for overflows, which both are right for the sum only. Where there
+    is a single replica it would trace the sum all the same, whose gradient would keep the step's graph for all time.
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     inner._all_reduce_sum_gradients = list

@@ -123,12 +123,12 @@ class Steps:
         self._traced_reconstruct = tf.function(self._reconstruct, [images, *numbers], autograph=False)
         self._train_replica: Any = self._train_on_batch
         self._validate_replica: Any = self._validate_on_batch
+        expect_summed_gradients(optimizer)
         if shares is None:
             self._train_replica = tf.function(self._train_on_batch, jit_compile=xla, autograph=False)
             self._validate_replica = tf.function(self._validate_on_batch, jit_compile=xla, autograph=False)
         else:
             # Replicas cannot exchange anything from inside a function of their own.
-            expect_summed_gradients(optimizer)
             self.spread_dropout_seeds()
 
     def spread_dropout_seeds(self) -> None:

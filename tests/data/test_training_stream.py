@@ -1,12 +1,14 @@
 """The streams of batches: order, resumption, scaling, errors, and the end of the process."""
 
 import contextlib
+import gc
 import hashlib
 import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -295,3 +297,17 @@ def test_deterministic_mode_gives_the_same_bits_and_a_process_ends_while_its_str
     assert done.returncode == 0
     assert done.stdout.strip() == hashlib.sha256(b"".join(batch.tobytes() for batch in here)).hexdigest()
     assert not [word for word in ("Traceback", "terminate", "Fatal") if word in done.stderr]
+
+
+@pytest.mark.parametrize("make", [make_batches, lambda *given: make_training_batches(*given, seed=0)])
+def test_images_go_with_their_stream_and_stay_as_long_as_an_iterator_does(make):
+    images = numbered(9)
+    seen = weakref.ref(images)
+    iterator = iter(make(images, 2).take(4).repeat(2))
+    del images
+    gc.collect()
+    assert [len(numbers(batch.numpy())) for batch in iterator] == [2] * 8
+    assert seen() is not None
+    del iterator
+    gc.collect()
+    assert seen() is None
