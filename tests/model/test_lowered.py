@@ -229,7 +229,7 @@ def test_encode_and_decode_are_the_keras_models(upsampling):
         np.testing.assert_allclose(found, autoencoder.decoder(expected, training=training), atol=1e-5)
 
 
-@pytest.mark.parametrize("upsampling", UPSAMPLING)
+@pytest.mark.parametrize("upsampling", [*UPSAMPLING, {"kind": "resize", "interpolation": "lanczos3"}], ids=str)
 def test_a_training_step_compiles_under_xla(upsampling):
     autoencoder = autoencoder_of(upsampling, (8, 7, 1), encoder={"filters": [4]})
     images = np.random.default_rng(0).random((2, 8, 7, 1), np.float32)
