@@ -134,6 +134,9 @@ def _run(arguments: Sequence[str]) -> int:
         tell(f"error: {str(not_text(error))[:_MOST_SAID]}")
         return 1
     except Exception as error:
+        stopped = _stop_behind(error)
+        if stopped is not None:
+            return stopped
         # An unexpected error; its traceback helps developers only.
         _show_traceback(is_debug)
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
@@ -251,6 +254,18 @@ class _ShowVersion(argparse.Action):
         packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras"))
         print(f"cae {__version__} ({packages}, Python {platform.python_version()})")
         parser.exit()
+
+
+def _stop_behind(error: BaseException | None) -> int | None:
+    """The exit code of a stop that came as a library was imported, whose C++ made an ImportError of it."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+            return 130
+        if isinstance(error, SystemExit):
+            return int(error.code or 0)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

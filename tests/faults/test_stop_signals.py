@@ -89,6 +89,21 @@ def test_a_stop_signal_ends_every_phase_soon_with_its_exit_code(config, run_comm
         assert not list(run.parent.glob(".lock-*"))
 
 
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupted")])
+def test_a_stop_signal_is_one_where_a_library_makes_an_error_of_it(run_command, monkeypatch, config, number, word):
+    def started():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+        except BaseException as stop:  # as pybind11 does while a module is imported
+            raise ImportError("initialization failed") from stop
+
+    monkeypatch.setattr("cae.workflows.training.start_engine", started)
+    code, _, err = run_command("train", config, "--dry-run")
+    assert code == 128 + number
+    assert err.splitlines()[-1] == word
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_while_tensorflow_starts_ends_at_once(config, tmp_path, number):
     process = start_process("train.py", config, "--runs-dir", tmp_path / "runs")
