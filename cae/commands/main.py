@@ -111,6 +111,8 @@ def _run(arguments: Sequence[str]) -> int:
         with contextlib.redirect_stdout(results_stream(sys.stdout)), messages:
             return int(options.run(options))
     except UserError as error:
+        if (stopped := _stop_behind(error)) is not None:
+            return stopped
         _show_traceback(is_debug)
         # A configuration's problems begin with file:line:column, where editors look for them.
         tell(str(error) if isinstance(error, ConfigError) else f"error: {error}")
@@ -134,8 +136,7 @@ def _run(arguments: Sequence[str]) -> int:
         tell(f"error: {str(not_text(error))[:_MOST_SAID]}")
         return 1
     except Exception as error:
-        stopped = _stop_behind(error)
-        if stopped is not None:
+        if (stopped := _stop_behind(error)) is not None:
             return stopped
         # An unexpected error; its traceback helps developers only.
         _show_traceback(is_debug)
@@ -256,14 +257,20 @@ class _ShowVersion(argparse.Action):
         parser.exit()
 
 
+class _Terminated(SystemExit):
+    """A stop that has been told of, with its exit code."""
+
+    code: int
+
+
 def _stop_behind(error: BaseException | None) -> int | None:
-    """The exit code of a stop that came as a library was imported, whose C++ made an ImportError of it."""
+    """The exit code of a stop that came while a library was imported, whose C++ made an ImportError of it."""
     while error is not None:
+        if isinstance(error, _Terminated):
+            return error.code
         if isinstance(error, KeyboardInterrupt):
             print("interrupted", file=sys.stderr)
             return 130
-        if isinstance(error, SystemExit):
-            return int(error.code or 0)
         error = error.__cause__ or error.__context__
     return None
 
@@ -271,4 +278,4 @@ def _stop_behind(error: BaseException | None) -> int | None:
 def _terminate(number: int, frame: FrameType | None) -> None:
     """End outside of training, where there is nothing to save."""
     print("terminated", file=sys.stderr)
-    raise SystemExit(128 + meaning(number))
+    raise _Terminated(128 + meaning(number))

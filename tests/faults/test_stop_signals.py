@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from cae.errors import UserError
 from cae.grid import runner
 from cae.messages import messages_stream
 from cae.stop_handler import stop_signals
@@ -89,19 +90,35 @@ def test_a_stop_signal_ends_every_phase_soon_with_its_exit_code(config, run_comm
         assert not list(run.parent.glob(".lock-*"))
 
 
+@pytest.mark.parametrize("answer", [ImportError, lambda said: UserError("a package is missing")])
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupted")])
-def test_a_stop_signal_is_one_where_a_library_makes_an_error_of_it(run_command, monkeypatch, config, number, word):
+def test_a_stop_signal_is_one_where_a_library_makes_an_error_of_it(
+    run_command, monkeypatch, config, number, word, answer
+):
     def started():
         try:
             os.kill(os.getpid(), number)
             time.sleep(1)
         except BaseException as stop:  # as pybind11 does while a module is imported
-            raise ImportError("initialization failed") from stop
+            raise answer("initialization failed") from stop
 
     monkeypatch.setattr("cae.workflows.training.start_engine", started)
     code, _, err = run_command("train", config, "--dry-run")
     assert code == 128 + number
     assert err.splitlines()[-1] == word
+
+
+def test_a_program_that_ended_itself_before_an_error_hides_none(run_command, monkeypatch, config):
+    def started():
+        try:
+            sys.exit(0)
+        except SystemExit:
+            raise ValueError("this is what went wrong") from None
+
+    monkeypatch.setattr("cae.workflows.training.start_engine", started)
+    code, _, err = run_command("train", config, "--dry-run")
+    assert code == 1
+    assert "this is what went wrong" in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
