@@ -39,10 +39,11 @@ def kill_once(way, generator, run, command):
     """Train until a kill of one kind; gives whether it struck while a checkpoint was being written."""
     if way == "moment":
         process = WarmProcess("train.py", *command)
-        if generator.random() < 0.25:  # any time from the start of the program on
+        rows = count_rows(run)
+        if rows and generator.random() < 0.25:  # any time from the start of the program on
             time.sleep(generator.uniform(0.0, 4.0))
-        else:
-            wait_for_rows(run, count_rows(run) + generator.randint(0, 3), process)
+        else:  # the first one leaves something to go on from, however slow the machine is
+            wait_for_rows(run, rows + generator.randint(0 if rows else 1, 3), process)
             time.sleep(generator.uniform(0.0, 0.5))
         process.kill()
     else:
