@@ -19,20 +19,10 @@ from cae.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cae import layers as layers
-    from cae.api.functions import (
-        compare,
-        describe,
-        evaluate,
-        export,
-        load,
-        load_images,
-        prepare,
-        score,
-        train,
-        tune,
-        visualize,
-    )
+    from cae.api.images import load_images, prepare
     from cae.api.objects import Report, Run, TrainedAutoencoder, TrainingResult
+    from cae.api.trained import compare, evaluate, export, load, score, visualize
+    from cae.api.training import describe, train, tune
     from cae.config import RunConfig
     from cae.config.registration import (
         register_corruption,
@@ -75,7 +65,10 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "cae.api.images": ("load_images", "prepare"),
     "cae.api.objects": ("Report", "Run", "TrainedAutoencoder", "TrainingResult"),
+    "cae.api.trained": ("compare", "evaluate", "export", "load", "score", "visualize"),
+    "cae.api.training": ("describe", "train", "tune"),
     "cae.config": ("RunConfig",),
     "cae.config.registration": tuple(name for name in __all__ if name.startswith("register_")),
     "cae.measures.catalogue": ("register_metric",),
@@ -94,7 +87,7 @@ if not TYPE_CHECKING:  # type checkers would let any name pass
             return importlib.import_module("cae.layers")
         if name not in __all__:
             raise AttributeError(f"module 'cae' has no attribute {name!r}")
-        return getattr(importlib.import_module(_MODULES.get(name, "cae.api.functions")), name)
+        return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

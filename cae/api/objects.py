@@ -125,25 +125,25 @@ class Run:
 
     def load(self) -> TrainedAutoencoder:
         """Load its best weights; see `cae.load`."""
-        from cae.api.functions import load
+        from cae.api.trained import load
 
         return load(self)
 
     def evaluate(self, split: Split = "test", **options: Any) -> dict[str, Any]:
         """Measure it; see `cae.evaluate` also for the options."""
-        from cae.api.functions import evaluate
+        from cae.api.trained import evaluate
 
         return evaluate(self, split=split, **options)
 
     def visualize(self, **options: Any) -> Path:
         """Show what its feature maps respond to; see `cae.visualize`."""
-        from cae.api.functions import visualize
+        from cae.api.trained import visualize
 
         return visualize(self, **options)
 
     def export(self, path: str | os.PathLike[str], **options: Any) -> Path:
         """Write it as a file that others can serve; see `cae.export`."""
-        from cae.api.functions import export
+        from cae.api.trained import export
 
         return export(self, path, **options)
 
@@ -227,7 +227,7 @@ class TrainingResult:
 
     def evaluate(self, split: Split = "test", **options: Any) -> dict[str, Any]:
         """Measure the run, or compare several; see `cae.evaluate`."""
-        from cae.api.functions import evaluate
+        from cae.api.trained import evaluate
 
         return evaluate([run.path for run in self.runs], split=split, **options)
 

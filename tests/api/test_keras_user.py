@@ -16,6 +16,7 @@ from IPython.core.formatters import PNGFormatter
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
 import cae
+from cae.config import load_config
 from cae.data.sources import memory
 from tests.conftest import make_images
 
@@ -77,7 +78,7 @@ def test_callbacks_see_each_epoch_and_each_step_as_metrics_have_them(script):
 
 
 def test_objects_of_keras_and_images_are_recorded(script):
-    config = cae.api.functions.load_config(script[1].path / "config.yaml")
+    config = load_config(script[1].path / "config.yaml")
     optimizer, given = config.training.optimizer, config.data.images
     assert (optimizer.class_name, optimizer.learning_rate, optimizer.custom) == ("Lion", 0.01, False)
     assert (optimizer.config["beta_1"], optimizer.config["clipnorm"]) == (0.8, 1.0)
