@@ -2,9 +2,12 @@
 
 Runs with the shim before the C library (LD_PRELOAD). Whatever changes a file below FOLDER counts as a step. At each
 step in its turn, or with `--seed` at one of each kind, the command, from the same start every time, meets each WAY: the
-step fails once (`once`), it and all that follow fail (`full`), or a process that was forked for it is killed there by
-SIGKILL (`kill`). After each fault every file must be whole or absent, and the same command must go through. Prints a
-line of JSON for each command.
+step fails once (`once`), it and all that follow fail (`full`), or the process is killed there by SIGKILL (`kill`).
+After each fault every file must be whole or absent, and the same command must go through. Prints a line of JSON for
+each command.
+
+All kills of a command share one process, forked for it, since what a kill leaves is what is there when it comes: the
+process stops at each step, a copy of the files is taken, and at the last of the steps it is killed indeed.
 
 TensorFlow starts once for all of this, and nothing is computed again: only the writing of files is tried.
 """
@@ -16,6 +19,7 @@ import csv
 import ctypes
 import functools
 import gc
+import hashlib
 import io
 import itertools
 import json
@@ -36,8 +40,8 @@ from PIL import Image
 
 from tests.conftest import make_images
 
-COUNT, *_ = MODES = range(4)
-WAYS = dict(zip(("once", "full", "kill"), MODES[1:], strict=True))
+COUNT, ONCE, FULL, STOP = range(4)
+WAYS = {"once": ONCE, "full": FULL, "kill": STOP}
 FEWEST = 20  # steps that a command meets, where it has so many
 # What differs between steps of one kind: random parts of names, numbers, the run.
 VARIABLE = re.compile(r"writing-.{8}|\.[0-9]+\.[^/]*|[0-9a-f]{32}|\d+|(?<=/e/)[^/ ]+")
@@ -179,6 +183,8 @@ def compute_once():
     import cae.comparison.measuring
     import cae.comparison.report.page
     import cae.config.yaml.files
+    import cae.data.dividing
+    import cae.data.lossy
     import cae.evaluation.results
     import cae.exporting.export
     import cae.features.describe
@@ -207,12 +213,15 @@ def compute_once():
     once(cae.comparison.report.page, "render_page")
     once(cae.comparison.events.write, "comparison_picture")
     once(cae.plan_figure.draw, "draw_plan")
+    once(cae.data.dividing, "find_shared")
+    once(cae.data.lossy, "warn_of_loss")
     once(cae.training.train, "describe_environment")
     once(cae.comparison.report.page, "render_markdown")
     once(cae.visualization.results, "make_page")
     once(cae.config.yaml.files, "to_yaml", repr)
     once(cae.commands.main, "_make_parser", lambda arguments: arguments[0])
     encode_pictures_once()
+    draw_plan_once()
     # Gives back the memory of models, of which there are no new ones here.
     cae.comparison.measuring.keras = cae.comparison.measuring.gc = SimpleNamespace(
         backend=SimpleNamespace(clear_session=int), collect=int
@@ -242,6 +251,23 @@ def encode_pictures_once():
         return None
 
     Image.Image.save = save_bytes
+
+
+def draw_plan_once():
+    import cae.plan_figure.draw
+
+    class Canvas(cae.plan_figure.draw.FigureCanvasSVG):
+        kept = None
+
+        def print_svg(self, path, **options):
+            if self.kept is None:
+                drawn = io.StringIO()
+                super().print_svg(drawn, **options)
+                Canvas.kept = drawn.getvalue().splitlines(keepends=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.writelines(self.kept)
+
+    cae.plan_figure.draw.FigureCanvasSVG = Canvas
 
 
 def evaluate_once():
@@ -374,10 +400,12 @@ def check(called):
 
 
 @contextlib.contextmanager
-def faults(root, number, mode):
+def faults(root, number, mode, stops=()):
     """Gives a list that holds, after the block, the steps that were taken."""
     steps = []
     shim.faults_arm(os.fsencode(root), ctypes.c_long(number), mode)
+    for stop in stops:
+        shim.faults_stop_at(ctypes.c_long(stop))
     try:
         yield steps
     finally:
@@ -385,31 +413,40 @@ def faults(root, number, mode):
         shim.faults_arm(b"", 0, COUNT)
 
 
-def call_and_kill(root, number, arguments):
-    """Run a command in a process of its own that is killed at a step; gives the exit code, -9 for the kill."""
+def fork_that_stops(root, numbers, arguments):
+    """Begin a command in a process of its own that stops at these steps."""
     child = os.fork()
     if not child:
         code = 1
         try:
-            with faults(root, number, WAYS["kill"]):
+            with faults(root, 0, STOP, numbers):
                 code = call(*arguments)[0]
         finally:
             os._exit(code if isinstance(code, int) else 1)
+    return child
+
+
+def wait_for_stop(child):
+    """Wait until a process stops; gives why it does not."""
     deadline = time.monotonic() + SECONDS
-    while True:
-        found, status = os.waitpid(child, os.WNOHANG)
+    while time.monotonic() < deadline:
+        found, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
         if found:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return "does not end"
+            return "" if os.WIFSTOPPED(status) else f"ended with {os.waitstatus_to_exitcode(status)}"
         time.sleep(0.001)
+    kill(child)
+    return "does not end"
+
+
+def kill(child):
+    """Kill a process; gives its exit code, -9 for the kill."""
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @functools.cache
-def read(path, size, time_changed):
-    """Read a file back with another program's eyes; gives what is wrong."""
+def read(path, digest):
+    """Read a file back with another program's eyes, once for the same bytes; gives what is wrong."""
     try:
         if path.suffix == ".json":
             json.loads(path.read_text())
@@ -502,10 +539,48 @@ class Loop:
         chosen += random.Random(seed).sample(others, min(len(others), max(0, FEWEST - len(chosen))))
         return [(step, ways[(seed + at) % len(ways)]) for at, step in enumerate(chosen)]
 
-    def meet(self, number, way):
-        """Meet a fault, and then none; gives what is wrong on the way."""
+    def meet(self, chosen):
+        """Meet faults, and after each of them none; gives what is wrong on the way."""
+        problems = []
+        for number, way in chosen:
+            if way != "kill":
+                self.reset()
+                problems += self.recover(number, way, self.suffer(number, way))
+        kills = sorted(number for number, way in chosen if way == "kill")
+        copies, ending = self.kill_at(kills) if kills else ([], "")
+        for number, copy in zip(kills, copies, strict=False):  # fewer where it ended before
+            shutil.rmtree(self.root)
+            copy.rename(self.root)
+            problems += self.recover(number, "kill", [])
+        return problems + ([f"not killed at {kills[len(copies)]}: {ending}"] if ending else [])
+
+    def suffer(self, number, way):
+        with faults(self.root, number, WAYS[way]):
+            code, _, err = call(*self.case.arguments)
+        if "Traceback" in err or "--debug shows where" in err:
+            return [f"an error that nobody thought of: {err[-1500:]}"]
+        if code not in (0, 1):
+            return [f"exit code {code}: {err[-300:]}"]
+        return [] if code == 0 or "error:" in err or "failed" in err else [f"no reason: {err[-300:]}"]
+
+    def kill_at(self, numbers):
+        """What kills at these steps leave: copies of all files, and why there are fewer."""
         self.reset()
-        problems = self.suffer(number, way) + self.look()
+        copies, child = [], fork_that_stops(self.root, numbers, self.case.arguments)
+        for number in numbers:
+            if ending := wait_for_stop(child):
+                return copies, ending
+            if number == numbers[-1] and (code := kill(child)) != -signal.SIGKILL:
+                return copies, f"ended with {code}"
+            copies.append(self.root.with_name(f"left-{number}"))
+            shutil.copytree(self.root, copies[-1], symlinks=True)
+            if number != numbers[-1]:
+                os.kill(child, signal.SIGCONT)
+        return copies, ""
+
+    def recover(self, number, way, problems):
+        """Look at what a fault has left, and go on from there; gives these problems and what is wrong besides."""
+        problems = problems + self.look()
         code, _, err = call(*self.case.arguments)
         # What is there whole need not be made again.
         if code != 0 and not ("already" in err and self.is_done()):
@@ -517,18 +592,6 @@ class Loop:
             problems.append(f"left: {left}")
         problems += [f"not as its checksum says: {finding}" for finding in self.verify()]
         return [f"step {number} ({self.steps[number - 1]}), {way}: {problem}" for problem in problems]
-
-    def suffer(self, number, way):
-        if way == "kill":
-            code = call_and_kill(self.root, number, self.case.arguments)
-            return [] if code == -signal.SIGKILL else [f"not killed there: {code}"]
-        with faults(self.root, number, WAYS[way]):
-            code, _, err = call(*self.case.arguments)
-        if "Traceback" in err or "--debug shows where" in err:
-            return [f"an error that nobody thought of: {err[-1500:]}"]
-        if code not in (0, 1):
-            return [f"exit code {code}: {err[-300:]}"]
-        return [] if code == 0 or "error:" in err or "failed" in err else [f"no reason: {err[-300:]}"]
 
     def verify(self):
         """Files that are not what the checksums of their folder say."""
@@ -549,8 +612,7 @@ class Loop:
         found, problems = files_in(self.root), []
         for name, path in found.items():
             if "tfevents" not in name:
-                status = path.stat()
-                problems.append(read(path, status.st_size, status.st_mtime_ns))
+                problems.append(read(path, hashlib.sha256(path.read_bytes()).digest()))
         for mark in self.case.marks:
             if mark.exists() and '"status": "failed"' not in mark.read_text():
                 here, *others = (f"{one.parent.relative_to(self.root)}/" for one in self.marks_from(mark))
@@ -582,7 +644,7 @@ def main():
     root.rename(template)
     for name in options.cases:
         loop = Loop(root, template, make_cases(root)[name])
-        before, number, found = cpu_seconds(), loop.count(), []
+        before, number = cpu_seconds(), loop.count()
         # What is there by now stays; forks need not copy what the garbage collector would touch.
         gc.collect()
         gc.freeze()
@@ -590,8 +652,7 @@ def main():
             chosen = list(itertools.product(range(1, 1 + number), options.ways))
         else:
             chosen = loop.choose(options.seed, options.ways)
-        for step, way in chosen:
-            found += [f"{name}, {problem}" for problem in loop.meet(step, way)]
+        found = [f"{name}, {problem}" for problem in loop.meet(chosen)]
         told = {
             "case": name,
             "steps": number,

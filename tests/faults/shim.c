@@ -1,6 +1,6 @@
 /* Stands between a program and the C library (LD_PRELOAD), counts what changes files below a folder, and lets the
-   N-th such call fail once, or it and all that follow, or kills the program there. Python, HDF5 and TensorFlow all
-   come through here. */
+   N-th such call fail once, or it and all that follow, or stops the program at chosen ones, where others may kill it.
+   Python, HDF5 and TensorFlow all come through here. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,12 +16,12 @@
 #include <unistd.h>
 
 enum { PASS, FAIL };
-enum { COUNT, ONCE, FULL, KILL };
+enum { COUNT, ONCE, FULL, STOP, MOST = 20000 };
 
 static char root[4096];
 static long count, at;
 static int mode;
-static char names[20000][200];
+static char names[MOST][200], stops[MOST + 1];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* From now on calls below `folder` count; an empty one ends it. */
@@ -29,8 +29,11 @@ void faults_arm(const char *folder, long number, int how) {
   pthread_mutex_lock(&mutex);
   snprintf(root, sizeof root, "%s", folder);
   count = 0, at = number, mode = how;
+  memset(stops, 0, sizeof stops);
   pthread_mutex_unlock(&mutex);
 }
+/* Of an armed program: one of the calls at which it stops. */
+void faults_stop_at(long number) { stops[number] = 1; }
 long faults_count(void) { return count; }
 const char *faults_name(long number) { return names[number - 1]; }
 
@@ -52,17 +55,18 @@ static int path_of(int fd, char *path, size_t size) {
   return 1;
 }
 
-/* Decides about one call. A write that is cut in two, by a kill or a disk that is full, is `half`. */
+/* Decides about one call. A write that is cut in two, by a stop or a disk that is full, is `half`. */
 static int decide(const char *what, const char *path, int *half) {
   if (!root[0] || !is_below(path)) return PASS;
   pthread_mutex_lock(&mutex);
   long number = ++count;
-  if (number <= 20000) snprintf(names[number - 1], sizeof names[0], "%s %.180s", what, path + strlen(root));
-  int hit = mode != COUNT && (number == at || (mode == FULL && number > at));
+  if (number <= MOST) snprintf(names[number - 1], sizeof names[0], "%s %.180s", what, path + strlen(root));
+  int stop = mode == STOP && number <= MOST && stops[number];
+  int hit = stop || (mode != COUNT && (number == at || (mode == FULL && number > at)));
   pthread_mutex_unlock(&mutex);
   if (!hit) return PASS;
-  if (half) *half = number == at && mode != ONCE;
-  if (mode == KILL && !(half && *half)) kill(getpid(), SIGKILL);
+  if (half) *half = stop || (number == at && mode == FULL);
+  if (stop && !half) return raise(SIGSTOP), PASS;
   errno = !strcmp(what, "rename") || !strcmp(what, "unlink") || !strcmp(what, "fsync") ? EIO : ENOSPC;
   return FAIL;
 }
@@ -110,14 +114,18 @@ OPENAT(openat) OPENAT(openat64)
   }
 FOPEN(fopen) FOPEN(fopen64)
 
-static void die_if_half(int half) { if (half && mode == KILL) kill(getpid(), SIGKILL); }
+/* Who is not killed between the halves of a write goes on with the other. */
+static int stops_between(int half) { return half && mode == STOP && !raise(SIGSTOP); }
 
 ssize_t write(int fd, const void *data, size_t size) {
   REAL(ssize_t, "write", int, const void *, size_t);
   int half = 0;
   if (!decide_fd("write", fd, &half)) return real(fd, data, size);
-  if (half && size > 1) real(fd, data, size / 2);
-  die_if_half(half);
+  ssize_t done = half && size > 1 ? real(fd, data, size / 2) : 0;
+  if (done >= 0 && stops_between(half)) {
+    ssize_t rest = real(fd, (const char *)data + done, size - done);
+    return rest < 0 ? rest : done + rest;
+  }
   return errno = ENOSPC, -1;
 }
 
@@ -126,8 +134,11 @@ ssize_t write(int fd, const void *data, size_t size) {
     REAL(ssize_t, #name, int, const void *, size_t, off_t); \
     int half = 0; \
     if (!decide_fd("write", fd, &half)) return real(fd, data, size, place); \
-    if (half && size > 1) real(fd, data, size / 2, place); \
-    die_if_half(half); \
+    ssize_t done = half && size > 1 ? real(fd, data, size / 2, place) : 0; \
+    if (done >= 0 && stops_between(half)) { \
+      ssize_t rest = real(fd, (const char *)data + done, size - done, place + done); \
+      return rest < 0 ? rest : done + rest; \
+    } \
     return errno = ENOSPC, -1; \
   }
 PWRITE(pwrite) PWRITE(pwrite64)
