@@ -53,39 +53,34 @@ def export(autoencoder, format_name, folder, part="autoencoder", quantize=False,
 
 # Sides that no stage halves evenly.
 SHAPE = (37, 35, 3)
-# Each kind at one stage. Batch normalisation is in the tied model further down.
+# Each kind at one stage; what a converter meets at each stage anew is in models of few. Batch normalisation is in the
+# tied model further down.
 MODELS = {
-    "plain": ["conv_transpose 4 blur", "resize lanczos5", "bilinear_additive", "subpixel", "learned_indices"],
+    "plain": ["conv_transpose 4 blur", "resize lanczos5", "bilinear_additive", "subpixel"],
     "switches": ["max_unpool", "conv_transpose 3", "max_unpool per_place blur", "conv_transpose 4", "resize bicubic"],
     "smooth": ["resize bilinear", "fixed_unpool", "resize nearest", "fixed_unpool blur", "carafe", "resize lanczos3"],
     "read": ["dysample", "haar", "dysample dynamic_scope"],
     "repeated": ["max_unpool repeat", "subpixel blur"],
+    "soft": ["learned_indices"],
     "hard": ["learned_indices"],
 }
 ENCODERS = {
-    "plain": {
-        "normalization": "gdn",
-        "activation": "gelu",
-        "stem": 2,
-        "residual_blocks_at_code": 1,
-        "downsampling": "learned_indices",
-    },
-    "switches": {
-        "bottleneck": {"kind": "spatial", "channels": 3},
-        "normalization": "layer",
-        "shortcut": "space_to_channel",
-    },
-    "smooth": {
-        "bottleneck": {"kind": "dense", "units": 5},
+    "plain": {"activation": "gelu", "stem": 2, "residual_blocks_at_code": 1},
+    "switches": {"bottleneck": {"kind": "spatial", "channels": 3}, "shortcut": "space_to_channel"},
+    "smooth": {"bottleneck": {"kind": "dense", "units": 5}},
+    "read": {"downsampling": "haar"},
+    "repeated": {
         "normalization": {"kind": "group", "groups": 2},
         "activation": "silu",
         "residual_blocks": 1,
         "padding": "reflect",
         "dropout": 0.3,
     },
-    "read": {"downsampling": "haar"},
-    "repeated": {},
-    "hard": {"downsampling": {"kind": "learned_indices", "indices": "hard", "switches": "per_place"}},
+    "soft": {"normalization": "gdn", "activation": "gelu", "downsampling": "learned_indices"},
+    "hard": {
+        "normalization": "layer",
+        "downsampling": {"kind": "learned_indices", "indices": "hard", "switches": "per_place"},
+    },
 }
 
 
