@@ -1,6 +1,5 @@
 """Runs that were begun, and a small disk to put them on."""
 
-import fcntl
 import os
 import shutil
 import signal
@@ -12,24 +11,14 @@ import pytest
 
 from cae.training.journal import Journal
 from tests.faults.runs import wait_for_rows
+from tests.sharing import made_once
 from tests.warm import WarmProcess
 
 
 @pytest.fixture(scope="session")
 def begun(tmp_path_factory, image_file):
     """A run that was interrupted after a few epochs, in a folder that holds its configuration, too."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:  # which has a folder of its own in the one of all workers
-        folder = folder.parent
-    folder = folder / "begun"
-    folder.mkdir(exist_ok=True)
-    # The first worker that needs it makes it, and the others wait.
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "made").exists():
-            begin(folder, image_file)
-            (folder / "made").touch()
-    return folder
+    return made_once(tmp_path_factory, "begun", lambda folder: begin(folder, image_file))
 
 
 def begin(folder, images):

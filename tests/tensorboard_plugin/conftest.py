@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cae.commands.main import main
+from tests.sharing import made_once
 from tests.tensorboard_plugin.waiting import wait_for
 from tests.warm import WarmProcess
 
@@ -61,7 +62,13 @@ def train(folder: Path, image_file: Path, name: str, upsampling: str, *, seed: i
 @pytest.fixture(scope="package")
 def runs(tmp_path_factory, image_file):
     """A log directory with two decoders, compared, the run of one also under a hostile name, and a denoising run."""
-    folder = tmp_path_factory.mktemp("tab")
+    trained = made_once(tmp_path_factory, "tab", lambda folder: train_all(folder, image_file))
+    # Tests write to it for a while: each process has a copy.
+    return shutil.copytree(trained / "runs", tmp_path_factory.mktemp("tab") / "runs")
+
+
+def train_all(folder: Path, image_file: Path) -> None:
+    """Make what `runs` shows."""
     subpixel = train(folder, image_file, "subpixel", "subpixel")
     train(folder, image_file, "unpool", "max_unpool", seed=1)
     experiment = subpixel.parent
@@ -69,7 +76,6 @@ def runs(tmp_path_factory, image_file):
     noisy = train(folder, image_file, "noisy", "{kind: resize, interpolation: bilinear}", corruption=NOISE)
     shutil.move(noisy, experiment.parent / "denoising")
     shutil.copytree(subpixel, experiment / HOSTILE)
-    return folder / "runs"
 
 
 @contextlib.contextmanager
