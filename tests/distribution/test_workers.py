@@ -94,38 +94,35 @@ def test_two_processes_train_what_one_trains_and_only_the_chief_writes(place, al
     assert json.loads((place.run("two") / "summary.json").read_text())["status"] == "finished"
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_other_with_a_message_and_the_run_goes_on(place, alone, victim):
-    name = f"killed-{victim}"
-    processes = start_workers([["-c", IMPATIENT, *place.command(name)]] * 2)
-    wait_for_rows(place.run(name), 3, processes)
-    processes[victim].kill()
-    killed = time.monotonic()
-    ended = finish(processes, 60)
-    print(f"the other process ended after {time.monotonic() - killed:.1f} s")
-    code, _, err = ended[1 - victim]
-    assert code == 1, err
-    assert "Another process of this training has stopped" in err
-    assert "--resume" in err
-    assert "Traceback" not in err
-    assert 3 <= len(rows_of(place.run(name))) < EPOCHS
-    # As many processes go on, or fewer.
-    number = (2, 1)[victim]
-    for code, _, err in finish(start_workers([place.command(name, "--resume")] * number)):
-        assert code == 0, err
-    assert_same(alone, place.run(name))
-
-
-def test_a_stop_signal_to_one_process_stops_all_at_the_same_step(place, alone):
-    processes = start_workers([place.command("stopped")] * 2)
-    wait_for_rows(place.run("stopped"), 3, processes)
+def test_a_stopped_or_killed_process_ends_the_others_and_the_run_goes_on(place, alone):
+    run = place.run("ended")
+    # A signal to one process stops all at the same step.
+    processes = start_workers([place.command("ended")] * 2)
+    wait_for_rows(run, 3, processes)
     processes[1].send_signal(signal.SIGTERM)
     for code, _, err in finish(processes, 60):
         assert code == 143, err
-    summary = json.loads((place.run("stopped") / "summary.json").read_text())
+    summary = json.loads((run / "summary.json").read_text())
     assert summary["status"] == "interrupted"
-    checkpoints = place.run("stopped") / "checkpoints"
-    assert (checkpoints / f"step-{summary['steps']:010d}.npz").exists()
+    assert (run / "checkpoints" / f"step-{summary['steps']:010d}.npz").exists()
+    for victim in (0, 1):
+        before = len(rows_of(run))
+        processes = start_workers([["-c", IMPATIENT, *place.command("ended", "--resume")]] * 2)
+        wait_for_rows(run, before + 3, processes)
+        processes[victim].kill()
+        killed = time.monotonic()
+        ended = finish(processes, 60)
+        print(f"the other process ended after {time.monotonic() - killed:.1f} s")
+        code, _, err = ended[1 - victim]
+        assert code == 1, err
+        assert "Another process of this training has stopped" in err
+        assert "--resume" in err
+        assert "Traceback" not in err
+        assert before + 3 <= len(rows_of(run)) < EPOCHS
+    # After that of the chief, two went on; now it is one.
+    for code, _, err in finish(start_workers([place.command("ended", "--resume")])):
+        assert code == 0, err
+    assert_same(alone, run)
 
 
 def test_processes_that_would_not_train_the_same_refuse(place, tmp_path):
