@@ -37,6 +37,7 @@ def trained(tmp_path_factory):
         f"data: {{source: arrays, path: {folder / 'images.npy'}}}\n"
         "model: {encoder: {filters: [4, 8]}, decoder: {upsampling: max_unpool}}\n"
         "training: {epochs: 1, batch_size: 16, precision: mixed_bfloat16}\n"
+        "logging: {tensorboard: false}\n"
     )
     assert main(["train", str(config), "--runs-dir", str(folder)]) == 0
     (folder / "images.npy").rename(folder / "moved.npy")

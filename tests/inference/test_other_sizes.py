@@ -207,7 +207,7 @@ def test_trained_networks_shift_nothing_at_any_size(monkeypatch, down, up, kerne
     keras.utils.set_random_seed(0)
     config = make_config(down, up, False, kernel_size, stages, filters=[12, 12], activation="elu")
     networks = networks_for(config, own, scale=1.0)
-    images = make_images(2000, *own).astype(np.float32) / 255
+    images = make_images(800, *own).astype(np.float32) / 255
     model = networks.autoencoder.model
     model.compile(keras.optimizers.Adam(5e-3), "mse")
     model.fit(images, images, batch_size=16, epochs=2, verbose=0)
