@@ -87,7 +87,7 @@ class TensorBoardWriter:
     """
 
     def __init__(self, run: RunDirectory, *, writes: bool = True) -> None:
-        self._folder = run.path
+        self._folder, self._writes = run.path, writes
         # TensorBoard shows 15 letters of it, and puts trials of the same name together.
         self._trial = f"{run.name}, {run.experiment}"
         with naming_event_failures(self._folder):
@@ -109,6 +109,8 @@ class TensorBoardWriter:
 
     def write_model(self, plan_text: str, autoencoder: Autoencoder) -> None:
         """Plan and Keras graph; once, at the beginning of a run."""
+        if not self._writes:  # the graph would be traced for nobody
+            return
         with self._at(0):
             tf.summary.text("plan", _as_code(plan_text))
             _write_graphs(autoencoder)

@@ -11,6 +11,8 @@ from tensorboard.plugins.graph.keras_util import keras_model_to_graph_def
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from cae.commands.main import main
+from cae.runs import RunDirectory
+from cae.training.tensorboard import TensorBoardWriter
 
 TEXT = """
 seed: 3
@@ -101,6 +103,12 @@ def test_the_keras_graph_is_one_that_tensorboard_can_draw(run):
     graph = keras_model_to_graph_def(config)
     names = {node.name for node in graph.node}
     assert {"autoencoder/encoder/stage_1_conv_1", "autoencoder/decoder/stage_1_max_unpool"} <= names
+
+
+def test_no_graph_is_traced_for_a_run_without_tensorboard(tmp_path):
+    writer = TensorBoardWriter(RunDirectory(tmp_path), writes=False)
+    writer.write_model("plan", autoencoder=None)  # of which a graph cannot be traced
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_hyperparameters_let_runs_be_sorted_by_upsampling_kind(run):
