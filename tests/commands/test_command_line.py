@@ -130,6 +130,12 @@ def test_a_wrong_key_or_value_is_answered_with_the_right_one(run_command, typed,
     assert (code, meant in err) == (2, True), err
 
 
+def test_a_name_that_is_no_folder_is_shown_once_as_it_was_typed(run_command):
+    code, _, err = run_command("describe", ROOT / "configs" / "quickstart.yaml", "--name", "my run/üñ *")
+    assert code == 2
+    assert err.count("my run") == err.count("my run/üñ *") == 1
+
+
 def test_a_file_of_another_ending_is_found(run_command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text("")

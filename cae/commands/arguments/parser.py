@@ -270,8 +270,13 @@ class _Short(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, value: Any, *_: object) -> None:
         # A name may look like a number.
-        value = json.dumps(value) if self.const == "name" else value
+        value = _quoted(value) if self.const == "name" else value
         options.overrides = [*options.overrides, f"{self.const}={value}"]
+
+
+def _quoted(text: str) -> str:
+    """A text for YAML, as messages show it: letters of all languages as they are."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 class _Data(argparse.Action):
@@ -282,7 +287,7 @@ class _Data(argparse.Action):
         options.overrides = [
             *options.overrides,
             f"data.source={source}",
-            *([f"data.path={json.dumps(path)}"] if path else []),
+            *([f"data.path={_quoted(path)}"] if path else []),
         ]
 
 

@@ -97,8 +97,11 @@ class Problem:
     def __str__(self) -> str:
         """Return `place: dotted.key: message`, without the key where the place already shows it."""
         key = dotted(self.path)
-        named = "" if key in ("", self.place.key) else f"{key}: "
-        return _one_line(f"{self.place}: {named}{self.message}")
+        named, message = "" if key in ("", self.place.key) else f"{key}: ", self.message
+        typed = self.place.source.partition("=")[2]
+        if key == self.place.key and typed.startswith('"'):  # a text, maybe a long one, which the place shows
+            message = message.replace(f"; received {typed}", "", 1)
+        return _one_line(f"{self.place}: {named}{message}")
 
 
 def _one_line(text: str) -> str:
