@@ -21,6 +21,7 @@ R = TypeVar("R")
 _FLAGS = re.compile(r"--(resume|overwrite|again|quantize)\b")
 _VALUE = r"\{.*?\}+|\[.*?\]|[^\s,;]*[^\s,;.:]"
 _SETTING = rf"--set ([\w.]+=(?:{_VALUE}))"
+_QUOTED = re.compile(r"--set '([\w.]+=[^']*)'")  # for a shell
 _SETTINGS = re.compile(rf"{_SETTING}(?: {_SETTING})*")
 # In front of a problem, where a value may be of several words.
 _PLACE = re.compile(r"^--set ([\w.]+=(?:\{.*?\}|\[.*?\]|.*?))(?=: )")
@@ -52,6 +53,7 @@ def _line_in_python(line: str) -> str:
 
 
 def _in_python(line: str) -> str:
+    line = _QUOTED.sub(r"--set \1", line)
     line = _PLACE.sub(_overrides, line)
     line = _SETTINGS.sub(_overrides, _FLAGS.sub(r"\1=True", line))
     line = _JOBS.sub(r"jobs=\1", line)

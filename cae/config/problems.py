@@ -281,12 +281,42 @@ def explain(error: ValidationError, root: Node) -> list[Problem]:
         found.setdefault(_path(item["loc"], data), item["type"])
     # Of a choice between types each type is an error of its own; the one that got furthest says most.
     above = {path[:length] for path in found for length in range(len(path))}
+    unknown = [path for path, kind in found.items() if kind == _UNKNOWN]
+    unmade = {path[:-1] for path in unknown if _leaves_a_choice_open(data, path)}
+    found = {path: kind for path, kind in found.items() if kind != _UNKNOWN or not _follows(path, unmade)}
     placed = [(_place(root, path, kind), path, kind) for path, kind in found.items() if path not in above]
     placed.sort(key=lambda item: by_place(item[0]))
     return [
         Problem(place, path, _unknown_key(data, path) if kind == _UNKNOWN else _wrong_value(data, path))
         for place, path, kind in placed[: MAX_PROBLEMS + 1]
     ]
+
+
+def meant_key(path: Path) -> str | None:
+    """Return the key of the same section that a misspelt one was probably meant for.
+
+    >>> meant_key(("data", "sorce")), meant_key(("training", "lr"))
+    ('source', None)
+    """
+    section, key = root_shape().at(path[:-1]), str(path[-1])
+    if section is None:
+        return None
+    choices = section.options.shapes.values() if section.options else [section]
+    keys = dict.fromkeys(one for choice in choices for one in choice.keys)
+    parent, _, synonym = KEYS.get(letters(key), "").rpartition(".")
+    return synonym if parent == dotted(path[:-1]) and synonym in keys else closest(key, keys, cutoff=0.5)
+
+
+def _leaves_a_choice_open(data: Any, path: Path) -> bool:
+    """Whether a key is the misspelt one that makes the choice of its section, whose default then counts."""
+    section, siblings = _inside(data, path[:-1])
+    by = section.options.by if section and section.options else None
+    return by is not None and by not in siblings and meant_key(path) == by and root_shape().at(path) is None
+
+
+def _follows(path: Path, unmade: set[Path]) -> bool:
+    """Whether an unknown key is so only because the choice of its section is not made."""
+    return path[:-1] in unmade and root_shape().at(path) is not None
 
 
 def by_place(place: Place) -> tuple[Any, ...]:

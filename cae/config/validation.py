@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from typing import Any
 
 from pydantic import ValidationError
 
 from cae.config.checks import conflicts
-from cae.config.problems import closest, explain
+from cae.config.problems import explain, meant_key, shown
 from cae.config.run import RunConfig
 from cae.config.schema_walk import root_shape
-from cae.config.yaml.nodes import Node, Path, Problem, nearest, plain
+from cae.config.yaml.nodes import Node, Path, Problem, dotted, nearest, plain
+from cae.section import Section
 
 
 def validate(root: Node) -> tuple[RunConfig | None, list[Problem]]:
@@ -58,7 +60,33 @@ def _located(root: Node, paths: tuple[Path, ...], message: str) -> Problem:
     written = [(path, node) for path, node, depth in found if depth == len(path)]
     newest = [(path, node) for path, node in written if node.place.key is not None]
     path, node = (newest or written or [(paths[0], found[0][1])])[0]
+    if newest:
+        message = _with_others(message, paths[0], path, [(one, other) for one, other in written if one != path])
     return Problem(node.place, path, message)
+
+
+def _with_others(message: str, idle: Path, blamed: Path, others: list[tuple[Path, Node]]) -> str:
+    """Of a key without effect, say where the keys stand that the command line did not give, and what to add."""
+    _, has_no_effect, why = message.partition("has no effect")
+    others = [(path, node) for path, node in others if node.place.key is None]
+    if not has_no_effect or not others:
+        return message
+    where = {path: str(node.place) for path, node in others}
+    if blamed == idle:
+        named = {path: place for path, place in where.items() if str(path[-1]) in why} or where
+        return f"{message}; {', '.join(f'{dotted(path)} is set in {place}' for path, place in named.items())}"
+    if idle not in where:
+        return message
+    subject = f"{dotted(idle)}, set in {where[idle]}, has no effect{why}"
+    return f"{subject}; add --set {shlex.quote(f'{dotted(idle)}={shown(_default_of(idle))}')}"
+
+
+def _default_of(path: Path) -> Any:
+    """The value of a key that is not given, without what a section has by default anyway; None in other choices."""
+    value: Any = RunConfig()
+    for key in path:
+        value = getattr(value, str(key), None)
+    return value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, Section) else value
 
 
 def _overlap(path: Path, other: Path) -> bool:
@@ -75,10 +103,13 @@ def _doubtful(path: Path) -> list[Path]:
     section = root_shape().at(parent)
     if section is None:
         return [path]
-    if section.options is not None and key == section.options.by:
+    by = section.options.by if section.options is not None else None
+    if key == by:
         return [parent]
-    meant = closest(str(key), section.keys, cutoff=0.5)
-    return [path] if root_shape().at(path) or meant is None else [path, (*parent, meant)]
+    meant = None if root_shape().at(path) else meant_key(path)
+    if meant is None:
+        return [path]
+    return [path, parent if meant == by else (*parent, meant)]
 
 
 def _without(data: Any, wrong: set[Path]) -> RunConfig | None:

@@ -67,6 +67,7 @@ def test_each_option_in_a_message_is_an_argument_of_a_function_and_said_as_one(p
     [
         ("Use --resume to go on, --overwrite to start.", "Use resume=True to go on, overwrite=True to start."),
         ("Try --set a.b=c --set d={kind: dense, units: 3}", 'Try overrides=["a.b=c", "d={kind: dense, units: 3}"]'),
+        ("add --set 'a.b={c: 1.0}'", 'add overrides=["a.b={c: 1.0}"]'),
         ("--set data.path=My Pictures: no such folder", 'overrides=["data.path=My Pictures"]: no such folder'),
         ("--set a={b: {c: 1}}: a.b: unknown key", 'overrides=["a={b: {c: 1}}"]: a.b: unknown key'),
         ("use --set data.value_range=[LOW,HIGH].", 'use overrides=["data.value_range=[LOW,HIGH]"].'),

@@ -379,6 +379,29 @@ def test_the_override_is_blamed_when_it_disagrees_with_the_file(problems):
     ]
 
 
+def test_of_a_key_without_effect_beside_an_override_the_place_in_the_file_and_what_to_add_are_said(problems, load):
+    text = "objective: {reconstruction: {psnr: 1}}\nmodel: {decoder: {filters: [8, 8]}}"
+    assert problems(text, "objective.loss=mse") == [
+        "--set objective.loss=mse: objective.reconstruction, set in a.yaml:1:29, has no effect with objective.loss; "
+        "add --set 'objective.reconstruction={mse: 1.0}'"
+    ]
+    load(text, "objective.loss=mse", "objective.reconstruction={mse: 1.0}")
+    (line,) = problems(text, "model.decoder.tied_weights=true")
+    assert "model.decoder.filters, set in a.yaml:2:28, has no effect with tied_weights" in line
+    assert line.endswith("add --set model.decoder.filters=null")
+    load(text, "model.decoder.tied_weights=true", "model.decoder.filters=null")
+    assert problems("objective: {loss: mse}", "objective.reconstruction={psnr: 1}") == [
+        "--set objective.reconstruction={psnr: 1}: reconstruction has no effect with objective.loss; "
+        "objective.loss is set in a.yaml:1:19"
+    ]
+    text = "data: {source: arrays, path: a.npy, test_path: b.npy}"
+    assert problems(text, "data.test_fraction=0.3")[0].endswith("test_path; data.test_path is set in a.yaml:1:48")
+    # Both from the command line: there is nothing to look for.
+    assert problems("", "objective.loss=mse", "objective.reconstruction={psnr: 1}") == [
+        "--set objective.reconstruction={psnr: 1}: reconstruction has no effect with objective.loss"
+    ]
+
+
 def test_a_key_without_effect_may_be_stated_at_its_default(load):
     load("data: {source: mnist, test_path: null, test_fraction: 0.1}\nobjective: {huber_delta: null}")
     load("data: {source: image_folder, path: a, fit: stretch, random_patches: false}")

@@ -242,6 +242,14 @@ def test_one_mistake_is_one_problem(problems):
     text = "model: {encoder: {filtrs: [8, 16, 32]}, decoder: {upsampling: [resize, resize, resize]}}"
     assert len(problems(text)) == 1
     assert len(problems("data: {source: mnit, test_fraction: 0.2}")) == 1
+    # The source of which the path has no effect is the default, which a misspelt key leaves in place.
+    for source in ("sorce: image_folder", "Source: image_folder"):
+        assert problems(f"data: {{{source}, path: photos, fit: crop}}") == [
+            f"a.yaml:1:8: data.{source.partition(':')[0]}: unknown key; did you mean source?"
+        ]
+    assert len(problems("data: {source: image_folder, pth: photos}")) == 1
+    assert len(problems("training: {optimizer: {nmae: sgd, nesterov: true}}")) == 1
+    assert len(problems("data: {source: mnist, sorce: image_folder, fit: crop}")) == 2
     assert (
         len(problems("model: {encoder: {filters: [8, x, 32]}, decoder: {upsampling: [resize, resize, resize]}}")) == 1
     )
