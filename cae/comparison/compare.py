@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from cae.comparison.arms import divide_budgets, make_budgets, make_tuning, make_widths, read_tuning, with_arms
 from cae.comparison.contenders import RunRecord, group_runs, with_times_that_compare
 from cae.comparison.fairness import check_terms
-from cae.comparison.fairness_report import Sizes
+from cae.comparison.fairness_report import Sizes, listed_runs
 from cae.comparison.figures import make_budget, make_contender, sort_groups
 from cae.comparison.measuring import LoadSplits, Measuring, make_exhibits
 from cae.comparison.protocol import with_protocol
@@ -20,6 +21,7 @@ from cae.comparison.statistics import compare_pairs
 from cae.config import ConfigError, load_config
 from cae.config.registration import how_to_add
 from cae.data.pipeline import user_errors
+from cae.errors import from_json
 from cae.evaluation.evaluation_set import EvaluationSet
 from cae.evaluation.files import Evaluation
 from cae.evaluation.rate_curves import measure_rate_curves
@@ -91,7 +93,8 @@ def compare_runs(
     chosen = find_metric(metric)
     band = chosen.band if band is None else band
     pairs = compare_pairs(figures, band=band, less_is_better=chosen.better != "more")
-    terms = check_terms(groups, {contender.label: _sizes(contender) for contender in contenders}, left_out)
+    sizes = {contender.label: _sizes(contender) for contender in contenders}
+    terms = check_terms(groups, sizes, [*left_out, *_other_images(measured)])
     tuning, widths = make_tuning(groups, tuned), make_widths(groups)
     terms = with_arms(terms, contenders, tuning, widths, images.image_shape[2])
     used = {"images": {"split": split, "number": len(images), "sha256": measuring.images.digest}}
@@ -195,6 +198,16 @@ def _sizes(contender: Contender) -> Sizes:
 def _baselines(best: Evaluation, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Means over images, and the number of values that each baseline's code has."""
     return {name: {key: found[key] for key in (*names, "values")} for name, found in best.results["baselines"].items()}
+
+
+def _other_images(measured: Mapping[Path, Evaluation]) -> list[str]:
+    """A sentence for each way in which runs were trained on other images than those that are there now."""
+    found: dict[str, list[str]] = {}
+    for path, evaluation in measured.items():
+        for warning in from_json(evaluation.results.get("warnings", [])):
+            if warning.code == "other_images":
+                found.setdefault(warning.message, []).append(path.name)
+    return [f"{listed_runs(names)}: {message}" for message, names in found.items()]
 
 
 def _codecs(measured_on: EvaluationSet, tell: Callable[[str], None]) -> dict[str, RateCurve]:

@@ -25,6 +25,7 @@ from cae.measures.verdict import below_floor, make_verdict
 from cae.pictures import best_median_worst
 from cae.runs import check_is_writable
 from cae.runs.events import replace_events
+from cae.runs.images import warn_of_other_images
 from cae.runs.probe_images import FIGURES, SimpleCode, simple_codes_summary
 from cae.training.objective import objective_to_measure
 from cae.training.summary import Spread, below_mean_image
@@ -177,7 +178,7 @@ def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False, change:
 def _warnings(directory: RunDirectory, measured_on: EvaluationSet) -> list[RunWarning]:
     """What makes the run and its images doubtful; what is measured here anew is left out."""
     of_the_run = [warning for warning in directory.read_warnings() if warning.code not in _MEASURED_HERE]
-    return [*of_the_run, *measured_on.splits.warnings]
+    return [*of_the_run, *measured_on.splits.warnings, *warn_of_other_images(directory, measured_on.splits)]
 
 
 def _check_is_finite(directory: RunDirectory, measured: Measured, images: ImageSet) -> None:
@@ -190,8 +191,9 @@ def _check_is_finite(directory: RunDirectory, measured: Measured, images: ImageS
 
 
 def _digest(weights: str, config: RunConfig, measured_on: EvaluationSet, directory: RunDirectory) -> str:
-    # Warnings of the run stand in its results.
-    images = f"{measured_on.split} {measured_on.digest} {directory.read_warnings()}"
+    # Warnings of the run, and of its images, stand in its results.
+    doubts = [*directory.read_warnings(), *warn_of_other_images(directory, measured_on.splits)]
+    images = f"{measured_on.split} {measured_on.digest} {doubts}"
     return digest_evaluation(weights, config, images, len(measured_on.splits.train))
 
 

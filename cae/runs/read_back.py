@@ -128,6 +128,13 @@ def _are_versions(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
+def _are_known_parts(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(part, dict) and part.keys() == {"number", "digest"} and _is_count(part["number"])
+        for part in value.values()
+    )
+
+
 _COUNT: _Rule = ("a whole number from 0 on", _is_count)
 _ROW: _Rule = ("an object with a whole `epoch` and `step`", _is_row)
 _TEXT: _Rule = ("text", _is_text)
@@ -151,6 +158,7 @@ _ENVIRONMENT: dict[str, _Rule] = {
     "gpus": ("a list of names", lambda value: isinstance(value, list) and all(map(_is_text, value))),
     "packages": ("an object of versions", _are_versions),
     "git_revision": ("text or null", lambda value: value is None or _is_text(value)),
+    "images": ("an object of parts, each with `number` and `digest`", _are_known_parts),
 }
 
 _PACKAGES = ("tensorflow", "keras", "tensorboard", "numpy", "pillow", "pydantic", "h5py")

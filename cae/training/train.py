@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -16,6 +17,7 @@ from cae.atomic_files import write_json
 from cae.config import RunConfig, load_config, save_config
 from cae.config.data import PATH_KEYS
 from cae.config.training import ConstantSchedule
+from cae.data.identity import identify_parts
 from cae.data.pipeline import make_training_batches, user_errors
 from cae.errors import UserError
 from cae.model import build_autoencoder
@@ -127,6 +129,10 @@ class Training:
                     state.steps.optimizer.learning_rate = rate
                 sums = state.steps.train(batches, tf.constant(1, tf.int64), state.steps.zero_sums()).numpy()
                 yield Sums.of(sums.tolist()).means["loss"]
+
+    @functools.cached_property
+    def _images(self) -> dict[str, dict[str, Any]]:
+        return identify_parts(self.splits)
 
     def _warnings(self) -> list[RunWarning]:
         """What makes the run doubtful whatever comes out."""
@@ -243,7 +249,7 @@ class Training:
             # Where the images lie, and what is kept of them, is each one's own business.
             exclude={"data": {*PATH_KEYS, "cache"}, "training": {"start_from"}},
         )
-        images = {part: len(getattr(self.splits, part)) for part in ("train", "validation")}
+        images = {part: self._images[part] for part in ("train", "validation")}
         return json.dumps({**sections, "images": images, "image_shape": list(self.plan.image_shape)})
 
     def _open_run(self, checkpoints: CheckpointFolder, resume: bool) -> tuple[Checkpoint | None, bool]:
@@ -308,7 +314,7 @@ class Training:
         if state.step == 0:
             save_own_models(state.steps.autoencoder, self.run)
         if checkpoint is None:
-            write_json(self.run.environment, {**describe_environment(), **start, **self.notes})
+            write_json(self.run.environment, {**describe_environment(), "images": self._images, **start, **self.notes})
         # Only ends of epochs are written down; the running epoch's will be written when it ends.
         last_written = state.counters.last_metrics.get("step", 0)
         self.run.cut_metrics(last_written)

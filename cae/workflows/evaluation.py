@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from cae.config.registration import load_installed_parts
 from cae.engine import start_engine
@@ -14,9 +14,6 @@ from cae.errors import UserError
 from cae.messages import counting_lines, tell
 from cae.runs import RunDirectory, check_is_writable
 from cae.workflows.planning import load_splits_with_progress
-
-if TYPE_CHECKING:
-    from cae.data.image_set import Splits
 
 Split = Literal["test", "validation", "train"]
 
@@ -53,8 +50,6 @@ def evaluate_one(
 
     config = load_config(directory.config, overrides)
     splits = load_splits_with_progress(config.data, tell)
-    if not overrides:
-        _tell_of_other_parts(directory, splits, tell)
     measured_on = EvaluationSet(splits, split, config.logging.probe_images)
     check_metric(metric, measured_on.images.image_shape)
     load = cache(lambda: load_trained_run(directory, lambda _: splits, overrides))
@@ -94,14 +89,3 @@ def _log_figures(directory: RunDirectory, results: Mapping[str, Any]) -> None:
     best = directory.read_summary().get("best") or {} if directory.summary.exists() else {}
     figures = {name: value for name, value in results.items() if is_metric(name)}
     write_figures(directory.path, results["split"], figures, best.get("epoch", 0))
-
-
-def _tell_of_other_parts(directory: RunDirectory, splits: Splits, tell: Callable[[str], None]) -> None:
-    """Say that images were divided in another way when the run was trained: what is measured may have been seen."""
-    trained_on = directory.read_summary().get("images") if directory.summary.exists() else None
-    if trained_on and any(trained_on[part] != number for part, number in splits.numbers.items()):
-        numbers = ", ".join(f"{part} {trained_on[part]:,}" for part in splits.numbers)
-        tell(
-            f"Warning: {directory.path} was trained when its images were {numbers}. They are not these any more, or are"
-            " divided in another way, so that what is measured here may have been trained on."
-        )

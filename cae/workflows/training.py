@@ -28,6 +28,7 @@ from cae.messages import tell
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.runs.begun import as_begun, check_start, has_ended, is_done
+from cae.runs.images import check_same_images
 from cae.training.amount import Amount
 from cae.training.distribution.cluster import Cluster, find_cluster
 from cae.training.outcome import Outcome
@@ -168,6 +169,8 @@ def _prepare_and_train(job: TrainingJob, cluster: Cluster | None) -> JobResult:
     job, plan, splits = prepare(job, is_chief=is_chief)
     if not is_chief:
         return _train(job, plan, splits, cluster)
+    if job.resume and directory.has_checkpoint:
+        check_same_images(directory, splits)
     with directory.lock.held(job.tell):
         # Looked at again, since another process may have trained the run while this one read its images.
         if _is_done(job):

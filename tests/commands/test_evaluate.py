@@ -69,6 +69,34 @@ def test_in_a_file_lines_of_progress_become_rarer(capsys, monkeypatch):
     assert 10 < capsys.readouterr().err.count("% done") < 45
 
 
+def test_images_that_are_not_those_of_training_are_told_last_in_the_results_and_on_the_page(
+    trained, run_command, image_file, tmp_path
+):
+    run = tmp_path / "e" / "run"
+    shutil.copytree(trained(), run)
+    np.save(tmp_path / "reversed.npy", np.load(image_file)[::-1])
+    for out, path, is_told in (("same", image_file, False), ("others", tmp_path / "reversed.npy", True)):
+        said = evaluate(run_command, run, "--set", f"data.path={path}", "--out", tmp_path / out)
+        warnings = json.loads((tmp_path / out / "results.json").read_text())["warnings"]
+        assert ("other_images" in [warning["code"] for warning in warnings]) == is_told
+        assert ("images have changed since the training" in said) == is_told
+    shutil.copy(tmp_path / "reversed.npy", tmp_path / "images.npy")
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace(str(image_file), str(tmp_path / "images.npy")))
+    assert run_command("evaluate", run)[0] == 0
+    assert "images have changed since the training" in (run / "index.html").read_text()
+    other = run.with_name("other")
+    shutil.copytree(run, other)
+    (other / "config.yaml").write_text(config.read_text().replace("seed: 0", "seed: 1"))
+    code, _, err = run_command("evaluate", run, other)
+    assert code == 0, err
+    comparison = json.loads((run.parent / "comparison" / "comparison.json").read_text())
+    (told,) = [
+        warning for warning in comparison["terms"]["warnings"] if "images have changed since the training" in warning
+    ]
+    assert told.startswith("run and other: ")
+
+
 def table(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))

@@ -81,14 +81,32 @@ def test_damaged_by_products_do_not_stand_in_the_way_of_resuming(half_finished, 
     assert metrics(run) == before
 
 
-def test_changed_data_are_refused(half_finished, run_command, image_file, tmp_path):
-    run, _, _ = half_finished
-    np.save(tmp_path / "fewer.npy", np.load(image_file)[:100])
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (slice(100), "162 training images then, 81 now, 18 validation images then, 9 now"),
+        (slice(None, None, -1), "as many training images, 162, but not the same ones in the same order"),
+    ],
+)
+def test_changed_data_are_refused(half_finished, run_command, image_file, tmp_path, chosen, expected):
+    run, _, before = half_finished
+    np.save(tmp_path / "others.npy", np.load(image_file)[chosen])
     config = run / "config.yaml"
-    config.write_text(config.read_text().replace(str(image_file), str(tmp_path / "fewer.npy")))
+    config.write_text(config.read_text().replace(str(image_file), str(tmp_path / "others.npy")))
     code, _, err = run_command("train", config, "--runs-dir", tmp_path, "--resume")
     assert code == 1
-    assert "162 training images then, 81 now" in err
+    assert f"{run}: the data have changed since this run was begun: {expected}" in err
+    assert "--overwrite" in err
+    assert metrics(run) == before
+
+
+def test_the_same_images_may_lie_elsewhere(half_finished, run_command, image_file, tmp_path):
+    run, _, before = half_finished
+    shutil.copy(image_file, tmp_path / "moved.npy")
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace(str(image_file), str(tmp_path / "moved.npy")))
+    assert run_command("train", config, "--runs-dir", tmp_path, "--resume")[0] == 0
+    assert metrics(run) == before
 
 
 def test_overwriting_goes_through_after_a_kill_in_its_middle(half_finished, run_command):

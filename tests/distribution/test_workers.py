@@ -13,9 +13,11 @@ import tensorflow as tf
 
 from cae.commands.main import main
 from cae.config import RunConfig
+from cae.data.image_set import ArraySet, Splits
 from cae.errors import UserError
 from cae.training.distribution.coordination import Together
 from cae.training.train import Training
+from tests.conftest import make_images
 from tests.distribution.runs import assert_same, finish, free_ports, rows_of, start, start_workers
 
 TEXT = """
@@ -136,16 +138,18 @@ def test_processes_that_would_not_train_the_same_refuse(place, tmp_path):
     shutil.rmtree(place.run("unlike"))
 
 
-def test_the_same_is_trained_from_anywhere_but_not_from_other_data_settings():
-    def terms(**changes):
+def test_the_same_is_trained_from_anywhere_but_not_from_other_data_settings_or_images():
+    def terms(seed=0, **changes):
         data = {"source": "image_folder", "path": "here", "image_size": [8, 8], **changes}
-        splits = SimpleNamespace(train=range(9), validation=range(3))
+        images = ArraySet(make_images(15, 8, 8, seed=seed))
+        splits = Splits(*(images.take(np.arange(first, last)) for first, last in ((0, 9), (9, 12), (12, 15))))
         plan = SimpleNamespace(image_shape=(8, 8, 3))
         return Training(RunConfig.model_validate({"data": data}), plan, splits, run=None, tell=print)._terms()
 
     assert terms(path="elsewhere", test_path="there", cache="memory") == terms()
     for changes in ({"augmentation": {"vertical_flip": True}}, {"fit": "crop"}, {"classes": ["cat"]}):
         assert terms(**changes) != terms()
+    assert terms(seed=1) != terms()
 
 
 def test_a_lost_process_is_told_of_even_where_the_engine_gives_no_reason():
