@@ -178,7 +178,7 @@ def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False, change:
 def _warnings(directory: RunDirectory, measured_on: EvaluationSet) -> list[RunWarning]:
     """What makes the run and its images doubtful; what is measured here anew is left out."""
     of_the_run = [warning for warning in directory.read_warnings() if warning.code not in _MEASURED_HERE]
-    return [*of_the_run, *measured_on.splits.warnings, *warn_of_other_images(directory, measured_on.splits)]
+    return [*of_the_run, *measured_on.splits.warnings, *warn_of_other_images(directory, measured_on.training_images)]
 
 
 def _check_is_finite(directory: RunDirectory, measured: Measured, images: ImageSet) -> None:
@@ -192,7 +192,7 @@ def _check_is_finite(directory: RunDirectory, measured: Measured, images: ImageS
 
 def _digest(weights: str, config: RunConfig, measured_on: EvaluationSet, directory: RunDirectory) -> str:
     # Warnings of the run, and of its images, stand in its results.
-    doubts = [*directory.read_warnings(), *warn_of_other_images(directory, measured_on.splits)]
+    doubts = [*directory.read_warnings(), *warn_of_other_images(directory, measured_on.training_images)]
     images = f"{measured_on.split} {measured_on.digest} {doubts}"
     return digest_evaluation(weights, config, images, len(measured_on.splits.train))
 

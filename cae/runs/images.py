@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cae.data.identity import identify
@@ -18,7 +19,7 @@ def check_same_images(directory: RunDirectory, splits: Splits) -> None:
     Raises:
         UserError: those for training or validation are others, or others in number.
     """
-    changes = [_change(directory, part, splits) for part in ("train", "validation")]
+    changes = [_change(directory, part, identify(getattr(splits, part))) for part in ("train", "validation")]
     if any(changes):
         raise UserError(
             f"{directory.path}: the data have changed since this run was begun: {', '.join(filter(None, changes))}."
@@ -27,9 +28,14 @@ def check_same_images(directory: RunDirectory, splits: Splits) -> None:
         )
 
 
-def warn_of_other_images(directory: RunDirectory, splits: Splits) -> list[RunWarning]:
-    """Say that a run was trained on other images than those that are for training now."""
-    change = _change(directory, "train", splits)
+def warn_of_other_images(directory: RunDirectory, training_images: Mapping[str, Any]) -> list[RunWarning]:
+    """Say that a run was trained on other images than those that are for training now.
+
+    Args:
+        directory: of the run.
+        training_images: from `cae.data.identity.identify`.
+    """
+    change = _change(directory, "train", training_images)
     if not change:
         return []
     message = (
@@ -39,9 +45,9 @@ def warn_of_other_images(directory: RunDirectory, splits: Splits) -> list[RunWar
     return [RunWarning("other_images", message)]
 
 
-def _change(directory: RunDirectory, part: str, splits: Splits) -> str:
+def _change(directory: RunDirectory, part: str, now: Mapping[str, Any]) -> str:
     """How a part differs from the run's, in words; empty where it does not, or where the run does not say."""
-    begun, now = _images_of(directory).get(part, {}), identify(getattr(splits, part))
+    begun = _images_of(directory).get(part, {})
     if all(now[key] == value for key, value in begun.items()):
         return ""
     title = "training" if part == "train" else part

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cae.config import check_config
-from cae.data.identity import identify_parts
+from cae.data.identity import identify, identify_parts
 from cae.data.image_set import ArraySet, Splits
 from cae.data.load import load_splits
 from cae.errors import UserError
@@ -49,11 +49,11 @@ def replace_content(folder):
 @pytest.mark.parametrize("change", [swap, replace_content])
 def test_as_many_other_images_are_told(folder, run, change):
     check_same_images(run, splits_of(folder))
-    assert warn_of_other_images(run, splits_of(folder)) == []
+    assert warn_of_other_images(run, identify(splits_of(folder).train)) == []
     change(folder)
     with pytest.raises(UserError, match=r"as many training images, .*--overwrite"):
         check_same_images(run, splits_of(folder))
-    (warning,) = warn_of_other_images(run, splits_of(folder))
+    (warning,) = warn_of_other_images(run, identify(splits_of(folder).train))
     assert warning.code == "other_images"
 
 
@@ -61,13 +61,13 @@ def test_a_file_more_divides_the_folder_in_another_way_and_is_told(folder, run):
     shutil.copy(folder / "00.png", folder / "a.png")
     with pytest.raises(UserError, match="24 training images then, 25 now"):
         check_same_images(run, splits_of(folder))
-    assert "24 training images then, 25 now" in warn_of_other_images(run, splits_of(folder))[0].message
+    assert "24 training images then, 25 now" in warn_of_other_images(run, identify(splits_of(folder).train))[0].message
 
 
 def test_a_folder_may_move(folder, run):
     folder = folder.rename(folder.with_name("moved"))
     check_same_images(run, splits_of(folder))
-    assert warn_of_other_images(run, splits_of(folder)) == []
+    assert warn_of_other_images(run, identify(splits_of(folder).train)) == []
 
 
 def test_other_test_images_are_no_reason_to_end_a_training():
@@ -84,7 +84,7 @@ def test_a_run_that_says_nothing_of_its_images_goes_on(folder, run, environment)
     run.environment.write_text(environment)
     swap(folder)
     check_same_images(run, splits_of(folder))
-    assert warn_of_other_images(run, splits_of(folder)) == []
+    assert warn_of_other_images(run, identify(splits_of(folder).train)) == []
 
 
 def test_of_runs_of_earlier_versions_numbers_are_compared(folder, run):
