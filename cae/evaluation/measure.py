@@ -54,14 +54,18 @@ class Measured:
 
 
 def best_median_worst(psnr: np.ndarray, number: int) -> dict[str, list[int]]:
-    """Indices of the images with the highest, the middle and the lowest values, at most `number` of each.
+    """Indices of the images with the highest, the middle and the lowest values, at most `number` of each, each once.
 
     Example:
         >>> best_median_worst(np.array([20.0, 25.0, 30.0, 22.0, 21.0, 29.0]), 2)
         {'best': [2, 5], 'median': [1, 3], 'worst': [4, 0]}
+        >>> best_median_worst(np.array([20.0, 25.0]), 2)
+        {'best': [1], 'worst': [0]}
     """
+    if len(psnr) < 3:
+        return {title: [index] for title, index in zip(("best", "worst"), np.argsort(-psnr).tolist(), strict=False)}
     order = np.argsort(-psnr, kind="stable")
-    number = min(number, max(1, len(order) // 3))
+    number = min(number, len(order) // 3)
     middle = (len(order) - number) // 2
     return {
         "best": order[:number].tolist(),

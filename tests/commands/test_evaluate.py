@@ -15,7 +15,7 @@ from PIL import Image
 from cae import messages
 from cae.commands.main import main
 from tests.conftest import make_images
-from tests.inference.runs import make_run
+from tests.inference.runs import CONVOLUTIONAL, make_run
 
 MODEL = "model: {encoder: {filters: [4, 8]}, bottleneck: none, decoder: {upsampling: max_unpool}}\n"
 # Two things that change what is measured, in one run.
@@ -95,6 +95,24 @@ def test_images_that_are_not_those_of_training_are_told_last_in_the_results_and_
         warning for warning in comparison["terms"]["warnings"] if "images have changed since the training" in warning
     ]
     assert told.startswith("run and other: ")
+
+
+def test_the_pictures_show_each_test_image_once_however_few_there_are(run_command, tmp_path):
+    pixels = make_images(9, 12, 10)
+    np.save(tmp_path / "images.npy", pixels)
+    heights = []
+    for number in (1, 2, 3):
+        np.save(tmp_path / f"test_{number}.npy", pixels[:number])
+        data = {"path": str(tmp_path / "images.npy"), "test_path": str(tmp_path / f"test_{number}.npy")}
+        run = tmp_path / "runs" / "few" / f"run_{number}"
+        make_run(run, (12, 10, 1), CONVOLUTIONAL, data={"source": "arrays", "validation_fraction": 0.4, **data})
+        code, _, err = run_command("evaluate", run)
+        assert code == 0, err
+        assert f"measuring {number} test image{'s' * (number > 1)}\n" in err
+        with Image.open(run / "evaluation" / "reconstructions.png") as picture:
+            heights.append(picture.height)
+    # A block for each image.
+    assert heights[1] - heights[0] == heights[2] - heights[1] > 0
 
 
 def table(path):
