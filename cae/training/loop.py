@@ -125,13 +125,18 @@ class Loop:
         started, images_before = time.perf_counter(), Sums.of(counters.sums).images
         sums = self.steps.train(batches, tf.constant(number, tf.int64), self.state.sums).numpy()
         if not math.isfinite(sums[0]):
-            raise NonFiniteLossError(self.state.step, counters.epoch + 1)
+            raise self._not_finite()
         counters.sums = sums.tolist()
         seconds = time.perf_counter() - started
         counters.epoch_seconds += seconds
         taken = Sums.of(counters.sums)
         self.journal.steps_taken(self.state, number, taken.images - images_before, seconds)
         self.state.callbacks.batch_ended(batch, taken.means)
+
+    def _not_finite(self) -> NonFiniteLossError:
+        kept = next(iter(self.checkpoints.steps()), None) if self.checkpoints is not None else None
+        rate = getattr(self.section.optimizer, "learning_rate", None)
+        return NonFiniteLossError(self.state.step, self.state.counters.epoch + 1, kept, rate)
 
     def _end_epoch(self) -> None:
         counters, started = self.state.counters, time.perf_counter()
@@ -141,7 +146,7 @@ class Loop:
         validation = self._validate()
         self.state.callbacks.validation_ended(validation)
         if not math.isfinite(validation["loss"]):
-            raise NonFiniteLossError(self.state.step, counters.epoch + 1)
+            raise self._not_finite()
         training_seconds = counters.epoch_seconds
         counters.epoch += 1
         seconds = training_seconds + time.perf_counter() - started

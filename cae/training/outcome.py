@@ -27,14 +27,31 @@ NOT_FINITE = "The loss is no longer finite"
 
 
 class NonFiniteLossError(UserError):
-    """The loss is NaN or infinite."""
+    """The loss is NaN or infinite.
 
-    def __init__(self, step: int, epoch: int) -> None:
+    Args:
+        step: after which it was seen.
+        epoch: that was under way, from 1.
+        kept: the step of the last checkpoint; None where none was written yet.
+        rate: the learning rate that the configuration states; None of an optimizer that has none.
+    """
+
+    def __init__(self, step: int, epoch: int, kept: int | None = None, rate: float | None = None) -> None:
+        lower = None if rate is None else f"{min(rate / 10, _USUAL_RATE):.2g}"
+        such_as = f", such as --set training.optimizer.learning_rate={lower}" if lower else ""
+        checkpoint = (
+            "No checkpoint was written yet." if kept is None else f"The last checkpoint, of step {kept:,}, is kept."
+        )
         super().__init__(
-            f"{NOT_FINITE} at step {step} (epoch {epoch}). The last checkpoint is kept."
-            " A lower training.optimizer.learning_rate, training.global_clipnorm or another precision may help."
+            f"{NOT_FINITE} at step {step:,} (epoch {epoch}). {checkpoint}"
+            f" Start again with a lower learning rate{such_as} (`python -m cae tune` finds one);"
+            " training.global_clipnorm or another training.precision may help, too."
         )
         self.step = step
+
+
+# What optimizers have by default: a tenth of a rate that is far too high may be so as well.
+_USUAL_RATE = 0.001
 
 
 class StopSignals(StopHandler):

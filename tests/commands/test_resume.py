@@ -13,6 +13,7 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from cae.commands.main import main
 from cae.config import load_config
+from cae.training.outcome import NonFiniteLossError
 from tests.faults.runs import assert_curves_are_whole, assert_same_run, metrics, summary, wait_for_rows, weights
 from tests.warm import WarmProcess
 
@@ -67,6 +68,21 @@ def test_a_damaged_checkpoint_is_said_and_without_any_other_it_is_an_error(half_
     assert code == 1
     assert arrays.name in err
     assert "--overwrite" in err
+
+
+def test_a_loss_that_is_not_finite_says_which_checkpoint_is_kept_if_any_and_a_lower_rate(
+    run_command, write_config, tmp_path
+):
+    command = ("train", write_config(SHORT), "--runs-dir", tmp_path, "--lr", "1e30", "training.optimizer.name=sgd")
+    for more in ((), ("--resume",)):
+        code, _, err = run_command(*command, *more)
+        assert code == 1
+        assert "No checkpoint was written yet. Start again with a lower learning rate, such as --set " in err
+        assert "is kept" not in err
+    assert "training.optimizer.learning_rate=0.001 (" in str(NonFiniteLossError(7, 1, None, 1e6))
+    message = str(NonFiniteLossError(1200, 3, 800, 0.004))
+    assert "The last checkpoint, of step 800, is kept." in message
+    assert "training.optimizer.learning_rate=0.0004 (" in message
 
 
 @pytest.mark.parametrize("damage", ["{", "[1]", ""])
