@@ -22,6 +22,7 @@ from cae.measures.meter import ArtefactMeter
 from cae.measures.per_image import PSNR_CAP
 from cae.measures.stages import stage_unevenness
 from cae.measures.verdict import below_floor, make_verdict
+from cae.messages import number_of
 from cae.pictures import best_median_worst
 from cae.runs import check_is_writable
 from cae.runs.events import replace_events
@@ -64,7 +65,7 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     images = measured_on.images
     measurer = make_measurer(trained)
     corruption = trained.config.objective.corruption
-    tell(f"{trained.directory.path}: measuring {len(images):,} {measured_on.split} images")
+    tell(f"{trained.directory.path}: measuring {number_of(len(images), f'{measured_on.split} image')}")
     meter, spread, bit_meter = ArtefactMeter(), Spread(), BitMeter(trained.plan)
     keeps, kept = 4 * len(images) * math.prod(images.image_shape) <= _MOST_KEPT, list[np.ndarray]()
 
@@ -88,12 +89,13 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     tell(f"{trained.directory.path}: measuring how many bits its code needs")
     bits = bit_meter.measure(lambda change: make_measurer(trained, change=change), images, means["psnr"])
     clean = means if corruption.kind == "none" else make_measurer(trained, on_clean_inputs=True).measure(images).means()
-    verdict = make_verdict(clean["psnr"], {**floors, **baselines}, trained.plan, trained.config)
+    num_training = len(measured_on.splits.train)
+    verdict = make_verdict(clean["psnr"], {**floors, **baselines}, trained.plan, trained.config, num_training)
     warnings = [
         *_warnings(trained.directory, measured_on),
         *spread.doubts(),
         *below_mean_image(mse, baselines["mean_image"]["mse"]),
-        *below_floor(clean["psnr"], floors, trained.config),
+        *below_floor(clean["psnr"], floors, trained.config, trained.plan, num_training),
     ]
     results: dict[str, Any] = {
         "images": len(images),

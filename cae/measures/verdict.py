@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.config import check_config
+from cae.data.batch_shares import steps_per_epoch
 from cae.errors import ConfigError, RunWarning
+from cae.kinds.convolutions import flat
+from cae.kinds.normalization import BatchNormalizing
 from cae.measures.linear_codes import choose_block, fit_block_klt
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
+    from cae.config.training import TrainingSection
     from cae.plan import Plan
+
+# Adam's first hundreds of steps go into leaving the initial weights behind, whatever the images are.
+FEW_STEPS = 300
+# What is left of the first moving mean and variance by then; more makes validation another network than training.
+MOST_OF_FIRST_STATISTICS = 0.01
 
 TITLES = {
     "block_klt": "block KLT",
@@ -28,7 +37,9 @@ TITLES = {
 }
 
 
-def make_verdict(psnr: float, others: Mapping[str, Mapping[str, Any]], plan: Plan, config: RunConfig) -> dict[str, Any]:
+def make_verdict(
+    psnr: float, others: Mapping[str, Mapping[str, Any]], plan: Plan, config: RunConfig, num_images: int | None = None
+) -> dict[str, Any]:
     """Say which floors and baselines a model is above and below, by how much, and if below what to try.
 
     Args:
@@ -36,6 +47,7 @@ def make_verdict(psnr: float, others: Mapping[str, Mapping[str, Any]], plan: Pla
         others: floors and baselines of the same code, by the names in `TITLES`, with `psnr` and notes.
         plan: of the model.
         config: of the run.
+        num_images: for training; None where nobody knows.
 
     Returns:
         `psnr`; `above` and `below`, names to differences in dB, all of them positive or zero, the smallest first;
@@ -46,7 +58,7 @@ def make_verdict(psnr: float, others: Mapping[str, Mapping[str, Any]], plan: Pla
     margins = {name: psnr - other["psnr"] for name, other in others.items() if name not in exact}
     above = {name: margin for name, margin in sorted(margins.items(), key=lambda one: one[1]) if margin >= 0}
     below = {name: -margin for name, margin in sorted(margins.items(), key=lambda one: -one[1]) if margin < 0}
-    to_try = _smaller_code(plan, config) if exact else remedies(config) if below else []
+    to_try = _smaller_code(plan, config) if exact else remedies(config, plan, num_images) if below else []
     sentences = [_in_words(f"the mean PSNR, {psnr:.2f} dB, is", above, below)]
     if exact:
         sentences.append(
@@ -79,13 +91,21 @@ def _in_words(subject: str, above: Mapping[str, float], below: Mapping[str, floa
     return f"{subject} {'; '.join(parts)}."
 
 
-def below_floor(psnr: float, floors: Mapping[str, Mapping[str, Any]], config: RunConfig) -> list[RunWarning]:
+def below_floor(
+    psnr: float,
+    floors: Mapping[str, Mapping[str, Any]],
+    config: RunConfig,
+    plan: Plan | None = None,
+    num_images: int | None = None,
+) -> list[RunWarning]:
     """Say whether a model reconstructs worse than transforms of blocks that need no training.
 
     Args:
         psnr: mean over images, of the model's reconstructions of clean images, in dB.
         floors: as for `make_verdict`, without baselines.
         config: of the run.
+        plan: of the model, as `remedies` needs it.
+        num_images: likewise.
     """
     missing = {name: floor["psnr"] - psnr for name, floor in floors.items() if not _is_exact(floor)}
     missing = {name: gap for name, gap in missing.items() if gap > 0}
@@ -93,11 +113,16 @@ def below_floor(psnr: float, floors: Mapping[str, Mapping[str, Any]], config: Ru
         return []
     message = _in_words(f"the mean PSNR, {psnr:.2f} dB, is", {}, missing).removesuffix(".")
     reached = "which a code of the same shape reaches without training"
-    return [RunWarning("below_floor", f"{message}, {reached}. Try {' '.join(remedies(config))}")]
+    return [RunWarning("below_floor", f"{message}, {reached}. Try {' '.join(remedies(config, plan, num_images))}")]
 
 
 def below_block_klt(
-    images: np.ndarray, reconstructions: np.ndarray, training: np.ndarray, plan: Plan, config: RunConfig
+    images: np.ndarray,
+    reconstructions: np.ndarray,
+    training: np.ndarray,
+    plan: Plan,
+    config: RunConfig,
+    num_images: int | None = None,
 ) -> list[RunWarning]:
     """Compare reconstructions with a block KLT of the code's shape, unless the inputs of the model were corrupted.
 
@@ -107,13 +132,14 @@ def below_block_klt(
         training: images that the block KLT is fitted on.
         plan: of the model.
         config: of the run.
+        num_images: for training, of which `training` may be a part.
     """
     block, channels = choose_block(plan.image_shape, plan.latent_shape)
     if config.objective.corruption.kind != "none" or channels >= math.prod(block) * plan.image_shape[2]:
         return []
     floor = fit_block_klt([training], block, channels).reconstruct(images)
     floors = {"block_klt": {"psnr": _mean_psnr(images, floor)}}
-    return below_floor(_mean_psnr(images, reconstructions), floors, config)
+    return below_floor(_mean_psnr(images, reconstructions), floors, config, plan, num_images)
 
 
 def _mean_psnr(images: np.ndarray, reconstructions: np.ndarray) -> float:
@@ -122,8 +148,37 @@ def _mean_psnr(images: np.ndarray, reconstructions: np.ndarray) -> float:
     return float(np.mean(psnr_from_mse(mse_per_image(images, np.clip(reconstructions, 0.0, 1.0)))))
 
 
-def remedies(config: RunConfig) -> list[str]:
-    """What to try when a model is below its floor: `KEY=VALUE` words, which fit together.
+def longer(section: TrainingSection, plan: Plan | None = None, num_images: int | None = None) -> int | None:
+    """How many epochs to try next, or steps where these are stated; None of a number that is left open.
+
+    Three times as many, and enough to leave the first weights and the first statistics of batch normalisation behind.
+
+    >>> from cae.config import RunConfig
+    >>> longer(RunConfig.model_validate({"training": {"epochs": 10}}).training)
+    30
+
+    Args:
+        section: the `training` section.
+        plan: of the model; without it, or
+        num_images: for training, nothing is known of what is enough.
+    """
+    number = section.epochs if section.steps is None else section.steps
+    if not isinstance(number, int):
+        return None
+    if plan is None or num_images is None or section.batch_size == "auto":
+        return 3 * number
+    per_epoch = steps_per_epoch(num_images, section.batch_size) if section.steps is None else 1
+    return max(3 * number, -(-max(FEW_STEPS, steps_of_statistics(plan)) // per_epoch))
+
+
+def steps_of_statistics(plan: Plan) -> int:
+    """Steps after which moving mean and variance have left behind what they started from."""
+    momentum = max((one.momentum for one in flat(plan.operations) if isinstance(one, BatchNormalizing)), default=0.0)
+    return math.ceil(math.log(MOST_OF_FIRST_STATISTICS) / math.log(momentum)) if 0.0 < momentum < 1.0 else 0
+
+
+def remedies(config: RunConfig, plan: Plan | None = None, num_images: int | None = None) -> list[str]:
+    """What to try when a model is below its floor: `KEY=VALUE` words, which fit together; for the last see `longer`.
 
     Those that the configuration has already, or cannot have, are left out.
 
@@ -146,9 +201,8 @@ def remedies(config: RunConfig) -> list[str]:
     if model.encoder.activation == "relu":
         rows.append([("model.encoder.activation=gelu",)])
     length = "epochs" if config.training.steps is None else "steps"
-    number = getattr(config.training, length)
-    if isinstance(number, int):
-        rows.append([(f"training.{length}={3 * number}",)])
+    if number := longer(config.training, plan, num_images):
+        rows.append([(f"training.{length}={number}",)])
     return _fitting(config, rows)
 
 

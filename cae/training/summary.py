@@ -13,7 +13,8 @@ from cae.errors import RunWarning, UserError, as_json
 from cae.kinds.convolutions import flat
 from cae.kinds.normalization import BatchNormalizing
 from cae.kinds.operations import Activation
-from cae.measures.verdict import below_block_klt
+from cae.measures.verdict import FEW_STEPS, MOST_OF_FIRST_STATISTICS, below_block_klt, longer
+from cae.messages import number_of
 from cae.runs.checksums import write_last
 from cae.runs.read_back import peak_memory_bytes
 from cae.training.amount import Amount
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from cae.training.step import Steps
 
 
-# Adam's first hundreds of steps go into leaving the initial weights behind, whatever the images are.
-FEW_STEPS = 300
-# What is left of the first moving mean and variance by then; more makes validation another network than training.
-_MOST_OF_FIRST_STATISTICS = 0.01
 # Outputs vary if they do so by a hundredth of what images do.
 _LEAST_SPREAD = 0.01
 # What is looked at when training has ended.
@@ -64,39 +61,38 @@ def foreseen(section: TrainingSection, plan: Plan, num_images: int) -> list[RunW
         num_images: for training.
     """
     amount = Amount.of(section, num_images)
-    return [*_few_steps(section, amount, num_images), *_unconverged_statistics(section, plan, amount)]
+    remedy = _for_steps(section, plan, num_images)
+    return [*_few_steps(amount, num_images, remedy), *_unconverged_statistics(plan, amount, remedy)]
 
 
-def _few_steps(section: TrainingSection, amount: Amount, num_images: int) -> Iterable[RunWarning]:
+def _few_steps(amount: Amount, num_images: int, remedy: str) -> Iterable[RunWarning]:
     if amount.steps < FEW_STEPS:
         yield RunWarning(
             "few_steps",
-            f"the whole training has {amount.steps} step{'s' * (amount.steps != 1)}, too few to learn much:"
-            f" {num_images:,} images in batches of {amount.batch_size} make {amount.steps_per_epoch} an epoch."
-            f" {_for_steps(section, amount, FEW_STEPS)}",
+            f"the whole training has {number_of(amount.steps, 'step')}, too few to learn much:"
+            f" {number_of(num_images, 'image')} in batches of {amount.batch_size} make {amount.steps_per_epoch} an"
+            f" epoch. {remedy}",
         )
 
 
-def _unconverged_statistics(section: TrainingSection, plan: Plan, amount: Amount) -> Iterable[RunWarning]:
+def _unconverged_statistics(plan: Plan, amount: Amount, remedy: str) -> Iterable[RunWarning]:
     momentum = max((one.momentum for one in flat(plan.operations) if isinstance(one, BatchNormalizing)), default=0.0)
     left = momentum**amount.steps
-    if left > _MOST_OF_FIRST_STATISTICS:
-        needed = math.ceil(math.log(_MOST_OF_FIRST_STATISTICS) / math.log(momentum)) if momentum < 1.0 else 0
+    if left > MOST_OF_FIRST_STATISTICS:
         yield RunWarning(
             "unconverged_statistics",
             f"batch normalisation with momentum {momentum:g} keeps {left:.0%} of its first mean and variance after"
-            f" {amount.steps} steps, so that validation is much worse than training. Lower"
-            f" model.encoder.normalization.momentum to 0.9, or train for more steps."
-            f" {_for_steps(section, amount, needed)}",
+            f" {number_of(amount.steps, 'step')}, so that validation is much worse than training. Lower"
+            f" model.encoder.normalization.momentum to 0.9, or train for more steps. {remedy}",
         )
 
 
-def _for_steps(section: TrainingSection, amount: Amount, needed: int) -> str:
-    """The remedy for too few steps."""
+def _for_steps(section: TrainingSection, plan: Plan, num_images: int) -> str:
+    """The remedy for too few steps, with the number that a verdict tells to try, too."""
+    number = longer(section, plan, num_images)
     if section.steps is not None:
-        return f"Raise training.steps to {needed} or more."
-    enough = -(-needed // amount.steps_per_epoch)
-    return f"Raise training.epochs to {enough} or more, or set it and training.batch_size to `auto`."
+        return f"Raise training.steps to {number} or more."
+    return f"Raise training.epochs to {number} or more, or set it and training.batch_size to `auto`."
 
 
 class Spread:
@@ -231,7 +227,7 @@ def measured(splits: Splits, steps: Steps, config: RunConfig, batch_size: int) -
         *spread.doubts(),
         *_dead_layer(steps.autoencoder, inputs[:_IMAGES_FOR_UNITS]),
         *below_mean_image(mse, mse_of_mean),
-        *below_block_klt(images, reconstructions, training, steps.autoencoder.plan, config),
+        *below_block_klt(images, reconstructions, training, steps.autoencoder.plan, config, len(splits.train)),
     ]
 
 

@@ -7,8 +7,11 @@ import pytest
 
 import cae
 from cae.api.spoken import in_python
+from cae.config import RunConfig
 from cae.errors import RunWarning, from_json
-from cae.training.summary import Spread, below_mean_image, not_converged
+from cae.measures.verdict import below_floor
+from cae.plan import make_plan
+from cae.training.summary import Spread, below_mean_image, foreseen, not_converged
 from tests.conftest import make_images
 
 SMALL = (
@@ -40,7 +43,34 @@ def test_few_steps_are_told_before_and_after_training_in_the_summary_and_by_eval
     code, out, _ = run_command("evaluate", run)
     assert code == 0
     assert f"Warning: {warning['message']}" in out
-    assert warning in json.loads((run / "evaluation" / "results.json").read_text())["warnings"]
+    results = json.loads((run / "evaluation" / "results.json").read_text())
+    assert warning in results["warnings"]
+    # 300 steps are 100 epochs; three times as many as there were would be 6.
+    assert "Raise training.epochs to 100 or more" in warning["message"]
+    assert "training.epochs=100" in results["verdict"]["try"]
+    (floor,) = [one for one in summary["warnings"] if one["code"] == "below_floor"]
+    assert floor["message"].endswith(" training.epochs=100")
+
+
+@pytest.mark.parametrize(
+    ("training", "normalization", "number"),
+    [
+        ({"epochs": 6, "batch_size": 8}, "none", 43),  # 7 steps an epoch
+        ({"epochs": 20, "batch_size": 8}, "none", 60),
+        ({"epochs": 6, "batch_size": 8}, "batch", 66),  # 459 steps leave 1% of the first statistics
+        ({"steps": 20, "batch_size": 8}, "none", 300),
+    ],
+)
+def test_every_warning_tells_the_same_number_of_epochs_or_steps_to_train_for(training, normalization, number):
+    settings = {"model": {"encoder": {"normalization": normalization}}, "training": training}
+    config = RunConfig.model_validate(settings)
+    plan = make_plan(config.model, (28, 28, 1))
+    key = "training.steps" if "steps" in training else "training.epochs"
+    told = foreseen(config.training, plan, num_images=50)
+    assert told
+    assert all(f"Raise {key} to {number} or more" in warning.message for warning in told)
+    (floor,) = below_floor(20.0, {"block_klt": {"psnr": 21.0}}, config, plan, num_images=50)
+    assert floor.message.endswith(f"{key}={number}")
 
 
 def test_python_gives_warnings_with_code_and_message(write_config, tmp_path):
