@@ -48,6 +48,15 @@ def next_steps(*commands: Sequence[object], shown: str = "the tab Decoders has t
     return f"{told}\nIn TensorBoard, {shown}." if has_board else told
 
 
+def number_of(number: int, noun: str) -> str:
+    """A number of things, of which there may be one.
+
+    >>> number_of(1, "test image"), number_of(1200, "value")
+    ('1 test image', '1,200 values')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def as_word(word: object) -> str:
     """A word of a command line; a Path is never taken for an option, whatever it begins with."""
     return f".{os.sep}{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)

@@ -19,7 +19,7 @@ from cae.atomic_files import table_cell
 from cae.data.formats.array_files import NpyFile, read_idx
 from cae.errors import RunWarning, UserError, as_json
 from cae.files import file_error, naming, printable, read_bytes, why
-from cae.messages import align
+from cae.messages import align, number_of
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
         UserError: labels do not fit what is normal, as `measure_detection` says.
     """
     scores = scored.scores
-    lines = [f"{_counted(len(scores), 'image')}, {scored.metric} from {scores.min():.4g} to {scores.max():.4g}"]
+    lines = [f"{number_of(len(scores), 'image')}, {scored.metric} from {scores.min():.4g} to {scores.max():.4g}"]
     numbers: dict[str, Any] = {"images": len(scores), "metric": scored.metric, "mean_score": float(scores.mean())}
     is_normal = None
     if scored.normal and scored.classes is not None:
@@ -304,10 +304,10 @@ def _threshold_in_words(scored: Scored, threshold: Threshold, is_normal: np.ndar
     above = scored.scores > threshold.value
     lines = [
         f"threshold {threshold.value:.4g}: at most {100 * threshold.false_positive_rate:.3g}% of further normal images"
-        f" are expected above it (found on {_counted(threshold.images, 'normal image')})"
+        f" are expected above it (found on {number_of(threshold.images, 'normal image')})"
     ]
     if is_normal is None:
-        lines.append(f"{_counted(int(above.sum()), 'image')} above it")
+        lines.append(f"{number_of(int(above.sum()), 'image')} above it")
     else:
         lines.append(f"above it: {_share(above[is_normal])} normal images, {_share(above[~is_normal])} others")
     return lines
@@ -356,7 +356,3 @@ def _share(above: np.ndarray) -> str:
     if not len(above):
         return "0 of 0"
     return f"{int(above.sum()):,} of {len(above):,} ({above.mean():.2%})"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -22,7 +22,7 @@ from cae.inference.codes_file import ENDINGS, Codes, CodesWriter, Description, c
 from cae.inference.inputs import Group, Inputs, read_groups
 from cae.inference.output_folder import OutputFolder, check_is_usable
 from cae.inference.trained_autoencoder import Pool
-from cae.messages import next_steps, progress_bar, tell
+from cae.messages import next_steps, number_of, progress_bar, tell
 from cae.runs import check_is_writable, open_run
 
 
@@ -146,7 +146,7 @@ def run_decode(options: argparse.Namespace) -> int:
                 pictures.save(place, image)
             show(min(first + step, len(codes.codes)), len(codes.codes))
     count = len(codes.codes)
-    print(f"{count:,} image{'s' * (count != 1)}")
+    print(f"{number_of(count, 'image')}")
     print(options.out)
     return 0
 

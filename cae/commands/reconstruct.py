@@ -26,7 +26,7 @@ from cae.errors import ConfigError
 from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import Inputs
 from cae.inference.output_folder import OutputFolder, check_is_usable, compare_all
-from cae.messages import progress_bar, tell
+from cae.messages import number_of, progress_bar, tell
 from cae.runs import check_is_writable, open_run
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def run_reconstruct(options: argparse.Namespace) -> int:
         exit_code = bad.exit_code(len(inputs.names))
     count = len(quality["psnr"])
     print(
-        f"{count:,} image{'s' * (count != 1)}: PSNR {np.mean(quality['psnr']):.2f} dB,"
+        f"{number_of(count, 'image')}: PSNR {np.mean(quality['psnr']):.2f} dB,"
         f" SSIM {np.mean(quality['ssim']):.4f} (means; each image's in {options.out / 'scores.csv'})"
     )
     print(options.out)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cae.errors import UserError
 from cae.files import printable
-from cae.messages import tell
+from cae.messages import number_of, tell
 from cae.runs import RunDirectory
 from cae.runs.checksums import NAME, Finding, verify
 
@@ -61,7 +61,7 @@ def _look(directory: RunDirectory) -> int:
     config = load_config(directory.config)
     directory.read_environment()
     rows = directory.read_metrics()
-    found = [f"{len(rows):,} epochs in {directory.metrics.name}"]
+    found = [f"{number_of(len(rows), 'epoch')} in {directory.metrics.name}"]
     shape = directory.read_summary().get("image_shape") if directory.summary.exists() else None
     start_engine()
     if directory.weights.exists() and shape:

@@ -382,7 +382,8 @@ class TrainingSection(Section):
     @property
     def length(self) -> str:
         """How long training lasts, in words."""
-        return f"{self.epochs} epochs" if self.steps is None else f"{self.steps} steps"
+        number, noun = (self.epochs, "epoch") if self.steps is None else (self.steps, "step")
+        return f"{number} {noun}{'s' * (number != 1)}"
 
     @property
     def images_at_once(self) -> int:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from cae.kinds.operations import Operation
-from cae.messages import align
+from cae.messages import align, number_of
 from cae.plan.matching import match_bits
 from cae.plan.memory import StepMemory
 from cae.plan.plan import Plan, grouped
@@ -79,8 +79,8 @@ def _code_lines(plan: Plan) -> list[str]:
     code, values = plan.code, math.prod(plan.image_shape)
     latent = _shape(plan.latent_shape) if plan.latent_shape[:2] != (1, 1) else str(plan.latent_shape[2])
     lines = [
-        f"image  {_shape(plan.image_shape)}: {values:,} values, {code.image_bits:,} bits",
-        f"code   {latent}: {code.values:,} values, {code.values * code.bits_per_value:,} bits in float32,"
+        f"image  {_shape(plan.image_shape)}: {number_of(values, 'value')}, {code.image_bits:,} bits",
+        f"code   {latent}: {number_of(code.values, 'value')}, {code.values * code.bits_per_value:,} bits in float32,"
         f" {code.ratio:.3g} times the image's bits",
     ]
     if code.switch_bits:
@@ -93,7 +93,7 @@ def _code_lines(plan: Plan) -> list[str]:
             lines.append(f"{rule}: {control['words']}")
     if code.values >= values:
         lines.append(
-            f"NOTE: the code is not smaller than the image ({code.values:,} values against {values:,}): the network"
-            " can learn to copy instead of to compress."
+            f"NOTE: the code is not smaller than the image ({number_of(code.values, 'value')} against {values:,}): the"
+            " network can learn to copy instead of to compress."
         )
     return lines

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from cae.messages import number_of
 from cae.plan_figure.steps import Link, Row, Step, as_text, make_links, make_rows, make_steps
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def head_lines(plan: Plan) -> tuple[Line, ...]:
     code = plan.code
     totals = (
         f"{plan.parameters:,} parameters, {plan.macs:,} MACs for each image",
-        f"code of {code.values:,} values: {code.values * code.bits_per_value:,} bits,"
+        f"code of {number_of(code.values, 'value')}: {code.values * code.bits_per_value:,} bits,"
         f" {code.ratio:.3g} times the image's {code.image_bits:,} bits",
     )
     switches = (

@@ -13,7 +13,7 @@ from cae.atomic_files import write_text
 from cae.config import load_config
 from cae.errors import UserError
 from cae.files import PARSING_ERRORS, read_bytes
-from cae.messages import next_steps
+from cae.messages import next_steps, number_of
 from cae.pages import render
 from cae.pages.charts import Chart, draw_lines
 from cae.plan import Plan, make_plan
@@ -69,7 +69,7 @@ def make_run_page(directory: RunDirectory) -> str:
         pictures=_pictures(directory),
         charts=draw_epochs(directory.read_metrics()),
         plan=_plan_rows(plan),
-        code=f"code: {_shape(plan.latent_shape)}, {plan.code.values:,} values",
+        code=f"code: {_shape(plan.latent_shape)}, {number_of(plan.code.values, 'value')}",
         ends=(f"image {_shape(plan.image_shape)}", f"reconstruction {_shape(plan.image_shape)}"),
         files=[(name, what) for name, what in _FILES.items() if (directory.path / name).is_file()],
         commands=_commands(directory),
@@ -89,7 +89,7 @@ def _results(path: Path) -> Mapping[str, Any]:
 def _setting(summary: Mapping[str, Any], plan: Plan) -> str:
     status = str(summary.get("status", "")).replace("_", " ")
     return (
-        f"{status} after {summary.get('epochs', 0):,} epochs and {summary.get('wall_seconds', 0):,.0f} s;"
+        f"{status} after {number_of(summary.get('epochs', 0), 'epoch')} and {summary.get('wall_seconds', 0):,.0f} s;"
         f" {plan.parameters:,} parameters, {plan.macs / 1e6:,.1f} million multiply-accumulates an image"
     )
 
@@ -104,7 +104,7 @@ def _facts(summary: Mapping[str, Any], results: Mapping[str, Any]) -> Iterator[t
         yield "Validation PSNR", f"{best['val_psnr']:.2f} dB at the best epoch, {best.get('epoch')}"
     code = summary.get("code") or {}
     if "ratio" in code:
-        yield "Code", f"{code['values']:,} values, {code['ratio']:.3g} of the image's bits"
+        yield "Code", f"{number_of(code['values'], 'value')}, {code['ratio']:.3g} of the image's bits"
         if code.get("switch_bits"):
             yield "Switches", f"{code['switch_bits']:,} bits an image bypass the code"
     prominence = (results.get("artefacts") or {}).get("prominence_db") or {}

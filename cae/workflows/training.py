@@ -24,7 +24,7 @@ from cae.grid import (
     write_matching,
 )
 from cae.kinds.own_model import PARTS
-from cae.messages import tell
+from cae.messages import number_of, tell
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.runs.begun import as_begun, check_start, has_ended, is_done
@@ -313,9 +313,10 @@ def find_warnings(config: RunConfig, plan: Plan, splits: Splits) -> list[RunWarn
 
 
 def _headline(config: RunConfig, plan: Plan) -> str:
+    code = number_of(plan.code.values, "value")
     return (
-        f"Training {config.experiment}/{config.name}: an image becomes a code of {plan.code.values:,} values and comes"
-        f" back; upsampling by {config.model.upsampling_kinds}; {plan.parameters:,} parameters,"
+        f"Training {config.experiment}/{config.name}: an image becomes a code of {code} and comes back;"
+        f" upsampling by {config.model.upsampling_kinds}; {plan.parameters:,} parameters,"
         f" {plan.macs / 1e6:,.1f} million multiply-accumulates an image."
     )
 
@@ -324,6 +325,6 @@ def amount_in_words(config: RunConfig, num_images: int) -> str:
     """How much is to be done, for people."""
     amount = Amount.of(config.training, num_images)
     return (
-        f"{amount.steps:,} step{'s' * (amount.steps != 1)} of {amount.batch_size} images: {amount.epochs:,}"
-        f" {'epoch' if amount.epochs == 1 else 'epochs'} of {num_images:,} training images"
+        f"{number_of(amount.steps, 'step')} of {number_of(amount.batch_size, 'image')}:"
+        f" {number_of(amount.epochs, 'epoch')} of {number_of(num_images, 'training image')}"
     )
