@@ -153,7 +153,7 @@ def _forget_custom_gradients(graph: tf.Graph) -> None:
 def _settle_shapes(graph: tf.Graph) -> None:
     """Let each reshaping say its result's shape, where layers compute it from their inputs' shapes.
 
-    Converters do not see through such a computation, and some operations of theirs need to know height and width.
+    Converters do not see through such a computation: maps of theirs would have no height and width until they run.
     """
     for operation in graph.get_operations():
         if operation.type == "Reshape" and operation.inputs[1].op.type != "Const":

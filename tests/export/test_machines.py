@@ -108,3 +108,11 @@ def test_an_encoder_without_switches_opens_in_keras_without_this_program(tmp_pat
     """
     subprocess.run([sys.executable, "-I", "-c", program], cwd=tmp_path, check=True, capture_output=True, timeout=120)
     np.testing.assert_allclose(np.load(tmp_path / "latent.npy"), autoencoder.encode(images)[0], atol=1e-5)
+
+
+def test_every_reshaping_in_a_graph_says_its_shape():
+    part = make_part(build("max_unpool", (15, 10, 1)), "autoencoder")
+    operations = PlainGraph(part).serve.get_concrete_function().graph.get_operations()
+    reshapings = [operation for operation in operations if operation.type == "Reshape"]
+    assert reshapings
+    assert {operation.inputs[1].op.type for operation in reshapings} == {"Const"}
