@@ -201,7 +201,7 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:
             hint = f"did you mean {path.parent}?" if RunDirectory(path.parent).exists else "`train` makes runs."
             raise UserError(f"{path}: is a file, and a run is a folder; {hint}")
         missing = "config.yaml in it" if path.is_dir() else "such folder"
-        raise UserError(f"{path}: is not a run (there is no {missing}).{_runs_near(path)}")
+        raise UserError(f"{path}: is not a run (there is no {missing}).{runs_near(path)}")
     if not run.weights.exists():
         raise UserError(f"{path}: has no model.weights.h5 yet; it is written after the first epoch.")
     if not run.has_ended:
@@ -209,7 +209,7 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:
     return run
 
 
-def _runs_near(path: Path) -> str:
+def runs_near(path: Path) -> str:
     """Runs in a folder, as one that holds experiments, or beside a name that was mistyped."""
     folder = path if path.is_dir() else path.parent
     found = [config.parent for pattern in ("*", "*/*") for config in folder.glob(f"{pattern}/config.yaml")]

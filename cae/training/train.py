@@ -303,7 +303,7 @@ class Training:
         """Bring the run directory to where its newest checkpoint is, or to the beginning."""
         if checkpoint is not None:
             self.tell(f"Going on from step {state.step:,}, after epoch {state.counters.epoch}.")
-        elif resume:
+        elif resume and self.run.exists:
             self.tell("There is no checkpoint to go on from: starting at the beginning.")
         self.run.summary.unlink(missing_ok=True)
         self.run.page.unlink(missing_ok=True)

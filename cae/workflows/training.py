@@ -28,6 +28,7 @@ from cae.messages import number_of, tell
 from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.runs.begun import as_begun, check_start, has_ended, is_done
+from cae.runs.directory import runs_near
 from cae.runs.images import check_same_images
 from cae.training.amount import Amount
 from cae.training.distribution.cluster import Cluster, find_cluster
@@ -160,8 +161,15 @@ def train_one(job: TrainingJob) -> JobResult:
             return JobResult(0)
         check_is_text(directory.path)
         check_is_writable(directory.path)
+    others = ""
+    if is_chief and job.resume and not directory.exists:
+        others = runs_near(directory.path)
+        job.tell(f"There is no run {directory.path} to go on with: starting at the beginning.{others}")
     with determinism(job.config.training.deterministic):
-        return _prepare_and_train(job, cluster)
+        result = _prepare_and_train(job, cluster)
+    if others and result.outcome:  # the name may be misspelt, and hours have gone by since that was said
+        job.tell(f"There was no run {directory.path} to go on with: it was trained from the beginning.{others}")
+    return result
 
 
 def _prepare_and_train(job: TrainingJob, cluster: Cluster | None) -> JobResult:

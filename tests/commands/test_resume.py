@@ -135,6 +135,23 @@ def test_overwriting_goes_through_after_a_kill_in_its_middle(half_finished, run_
     assert not old.exists()
 
 
+def test_resuming_what_is_not_there_begins_it_and_names_first_and_last_the_runs_that_are(
+    finished, run_command, write_config, tmp_path
+):
+    begins = f"There is no run {tmp_path / 'default' / 'first'} to go on with: starting at the beginning."
+    command = ("train", write_config(SHORT), "--runs-dir", tmp_path, "--resume", "--epochs", "1")
+    code, _, err = run_command(*command, "--name", "first")
+    assert code == 0, err
+    assert err.splitlines()[0] == begins
+    assert err.count("to go on") == 1
+    code, _, err = run_command(*command, "--name", "frist")
+    assert code == 0, err
+    runs = f" Runs in {tmp_path / 'default'}: {tmp_path / 'default' / 'first'}."
+    first, last = (line for line in err.splitlines() if line.endswith(runs))
+    assert first == err.splitlines()[0] == begins.replace("first", "frist") + runs
+    assert last in err.partition("epoch 1/1")[2]
+
+
 # No gain counts, so that a plateau is seen at once.
 LONGER = (
     MODEL
