@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cae.commands.arguments.parser import source_of
 from cae.config import RunConfig, check_config, load_config
 from cae.config.yaml.files import PLACE
 from cae.engine import start_engine
@@ -16,6 +17,45 @@ from cae.runs import RunDirectory
 
 StrPath = str | os.PathLike[str]
 Config = StrPath | Mapping[str, Any] | RunConfig
+
+
+def path_of(name: str, given: Any, wanted: str = "a run directory, or what `train` gave", instead: str = "") -> Path:
+    """Take an argument as a path.
+
+    >>> path_of("run", None)
+    Traceback (most recent call last):
+    cae.errors.ConfigError: `run` must be a run directory, or what `train` gave. Received: NoneType.
+
+    Args:
+        name: of the argument.
+        given: what it is.
+        wanted: what it must be, to follow "must be".
+        instead: a sentence about what else may have been meant.
+
+    Raises:
+        ConfigError: it is no path.
+    """
+    if not isinstance(given, str | os.PathLike):
+        advice = f" {instead}" if instead else ""
+        raise ConfigError(f"`{name}` must be {wanted}. Received: {_kind_of(given)}.{advice}")
+    return Path(given)
+
+
+def paths_of(name: str, given: Any) -> list[Path]:
+    """Take an argument as one path or several.
+
+    Raises:
+        ConfigError: it is none, or one of them is none.
+    """
+    wanted = "a run directory, an experiment, what `train` gave, or a list of runs"
+    several = isinstance(given, Iterable) and not isinstance(given, str | os.PathLike | Mapping)
+    several = several and not hasattr(given, "shape")  # an array of images
+    return [path_of(name, one, wanted) for one in (given if several else [given])]
+
+
+def _kind_of(given: Any) -> str:
+    shape = getattr(given, "shape", None)
+    return type(given).__name__ if shape is None else f"{type(given).__name__} of shape {tuple(shape)}"
 
 
 def given_images(parts: Mapping[str, Any], labels: Any) -> list[str]:
@@ -51,7 +91,23 @@ def given_again(directories: Sequence[RunDirectory], parts: Mapping[str, Any], l
     return []
 
 
+def _check_is_no_path(name: str, given: Any) -> None:
+    """Refuse the place of files, and say which keys of the configuration take it."""
+    if not isinstance(given, str | os.PathLike):
+        return
+    source, path = source_of(os.fspath(given))
+    settings = {"source": source, **({"path": path} if path else {})}
+    if name != "images":
+        settings = {PATHS[name]: os.fspath(given)}
+    raise ConfigError(
+        f"`{name}` takes arrays and data sets. Received: the path {given}. Files are named in the configuration:"
+        f" {json.dumps({'data': settings}, ensure_ascii=False)}."
+    )
+
+
 def _keep(parts: Mapping[str, Any], labels: Any) -> dict[str, Any]:
+    for name, given in parts.items():
+        _check_is_no_path(name, given)
     start_engine()  # data sets are TensorFlow's and Keras'
     from cae.data.sources.memory import keep
 
@@ -97,13 +153,19 @@ def given_models(config: Config, encoder: Any, decoder: Any, overrides: Sequence
     return [f"{key}={json.dumps(value)}" for key, value in found.items()]
 
 
+# Where the configuration names files in the place of an argument.
+PATHS = {"validation_images": "validation_path", "test_images": "test_path"}
+_FORMS = "a configuration: a YAML file, a dictionary or a RunConfig"
+_ELSEWHERE = "Images go in `images`: cae.train(config, images=...)."
+
+
 def check(config: Config, overrides: Sequence[str]) -> RunConfig:
     """Read and check a configuration in any of its forms."""
     if isinstance(config, RunConfig):
         return check_config(config.model_dump(), overrides)
     if isinstance(config, Mapping):
         return check_config(config, overrides)
-    return load_config(os.fspath(config), overrides)
+    return load_config(path_of("config", config, _FORMS, _ELSEWHERE), overrides)
 
 
 def source_of_config(config: Config) -> Path:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cae.api.command import run_command
-from cae.api.given import Config, StrPath, check
+from cae.api.given import Config, StrPath, check, path_of
 from cae.api.spoken import speaks_python
+from cae.config import RunConfig
 from cae.errors import ConfigError
 from cae.runs import RunDirectory
 
@@ -59,6 +60,8 @@ def load_images(
         elif path.suffix not in (".yaml", ".yml"):
             source, place = source_of(os.fspath(data))
             data = {"data": {"source": source, **({"path": place} if place else {})}}
+    elif not isinstance(data, Mapping | RunConfig):
+        path_of("data", data, "a run, a configuration, a folder of images, an array file or a word such as mnist")
     images = getattr(load_splits_with_progress(check(data, ()).data, tell), part)
     indices = np.arange(len(images) if most is None else min(most, len(images)))
     return images.read(indices), None if images.labels is None else images.labels[indices]
@@ -98,8 +101,8 @@ def prepare(
     run_command(
         "prepare",
         tell,
-        folder=folder,
-        out=out,
+        folder=path_of("folder", folder, "an image folder"),
+        out=path_of("out", out, "a folder"),
         image_size=image_size and list(image_size),
         fit=fit,
         channels=channels,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cae import inference
+from cae.api.given import path_of
 from cae.api.spoken import all_in_python, in_python
 from cae.errors import RunWarning, UserError
 from cae.runs import RunDirectory
@@ -78,7 +79,7 @@ class Run:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._directory = RunDirectory(Path(path))
+        self._directory = RunDirectory(path_of("path", path))
 
     @property
     def path(self) -> Path:

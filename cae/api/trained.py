@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cae.api.command import run_command
-from cae.api.given import StrPath, given_again
+from cae.api.given import StrPath, given_again, path_of, paths_of
 from cae.api.objects import Report, TrainedAutoencoder
 from cae.api.spoken import all_in_python, speaks_python
 from cae.errors import ConfigError, UserError
@@ -18,6 +17,10 @@ from cae.errors import ConfigError, UserError
 if TYPE_CHECKING:
     from cae.inference.any_size import Way
     from cae.workflows.evaluation import Split
+
+
+_FILES = "an image, a folder of images or an array file"
+_ARRAYS = "Arrays are what `cae.load(run).score` takes."
 
 
 @speaks_python
@@ -38,7 +41,7 @@ def load(run: StrPath, *, tell: Callable[[str], None] = print) -> TrainedAutoenc
     Raises:
         UserError: there is no such run, or it is damaged.
     """
-    return TrainedAutoencoder.load(Path(run), tell)
+    return TrainedAutoencoder.load(path_of("run", run), tell)
 
 
 @speaks_python
@@ -97,10 +100,10 @@ def evaluate(
     if split not in get_args(Split):
         raise ConfigError(f"`split` must be one of {', '.join(get_args(Split))}. Received: split={split!r}.")
     check_data_overrides(overrides)
-    paths = [run] if isinstance(run, str | os.PathLike) else list(run)
+    paths = paths_of("run", run)
     given = {"images": images, "validation_images": validation_images, "test_images": test_images}
     notes: list[str] = []
-    directories, _ = find_runs([Path(path) for path in paths], notes.append)
+    directories, _ = find_runs(paths, notes.append)
     overrides = [*given_again(directories, given, labels), *overrides]
     if len(directories) > 1:
         if features:
@@ -155,7 +158,7 @@ def compare(
         ConfigError: there is no such split or metric.
         UserError: runs have other images, or are too few.
     """
-    paths = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
+    paths = paths_of("runs", runs)
     lines = run_command(
         "evaluate", tell, runs=paths, split=split, out=out, metric=metric, band=band, overrides=overrides, again=again
     )
@@ -200,12 +203,12 @@ def visualize(
         run_command(
             "visualize",
             tell,
-            run_directory=run,
+            run_directory=path_of("run", run),
             layer=layer,
             maps=maps,
             method=method,
             top=top,
-            images=images,
+            images=None if images is None else path_of("images", images, _FILES),
             out=out,
             overrides=overrides,
         )[-1]
@@ -243,12 +246,12 @@ def export(
     """
     from cae.exporting.formats import FORMATS
 
-    ending = Path(path).suffix
+    ending = path_of("path", path, "a file or folder").suffix
     named = next((name for name, one in FORMATS.items() if one.ending and one.ending == ending), "savedmodel")
     run_command(
         "export",
         tell,
-        run_directory=run,
+        run_directory=path_of("run", run),
         out=path,
         format=format or named,
         part=part,
@@ -324,8 +327,8 @@ def score(
         lines = run_command(
             "score",
             lambda line: None if temporary in line else tell(line),  # it is gone when anybody looks
-            run_directory=run,
-            input=images,
+            run_directory=path_of("run", run),
+            input=None if images is None else path_of("images", images, _FILES, _ARRAYS),
             split=split,
             metric=metric,
             fpr=fpr,

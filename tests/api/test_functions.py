@@ -80,3 +80,52 @@ def test_a_prepared_folder_gives_its_pictures_back(folder, tmp_path):
     assert found == sorted(pixels.tobytes() for pixels in PIXELS)
     with pytest.raises(cae.UserError, match="overwrite"):
         cae.prepare(folder / "photos", out, tell=quiet)
+
+
+@pytest.mark.parametrize("given", [PIXELS, None, 3, ["a.yaml"]])
+@pytest.mark.parametrize("function", [cae.train, cae.tune, cae.describe])
+def test_what_is_no_configuration_is_refused_with_the_place_for_images(function, given):
+    with pytest.raises(cae.ConfigError, match=r"^`config` must be a configuration: .* Received: .*`images`"):
+        function(given)
+    with pytest.raises(cae.ConfigError, match=r"Received: ndarray of shape \(12, 12, 10, 1\)"):
+        function(PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        *((function, "run") for function in (cae.load, cae.evaluate, cae.visualize, cae.score)),
+        (lambda given: cae.export(given, "model.onnx"), "run"),
+        (lambda given: cae.evaluate([given]), "run"),
+        (cae.compare, "runs"),
+        (lambda given: cae.compare([given, given]), "runs"),
+        (lambda given: cae.score("run", images=given), "images"),
+        (lambda given: cae.visualize("run", images=given), "images"),
+        (lambda given: cae.export("run", given), "path"),
+        (lambda given: cae.prepare(given, "out"), "folder"),
+        (lambda given: cae.prepare("photos", given), "out"),
+        (cae.load_images, "data"),
+        (cae.Run, "path"),
+    ],
+)
+def test_what_is_no_path_is_refused_by_the_name_of_its_argument(function, name):
+    for given in (PIXELS, 3):
+        with pytest.raises(cae.ConfigError, match=rf"^`{name}` must be .* Received: {type(given).__name__}"):
+            function(given)
+
+
+def test_a_path_in_the_place_of_images_is_answered_with_the_keys_that_take_it(folder):
+    for argument, given, keys in (
+        ("images", "photos", '{"data": {"source": "image_folder", "path": "photos"}}'),
+        ("images", "x.npy", '{"data": {"source": "arrays", "path": "x.npy"}}'),
+        ("images", "mnist", '{"data": {"source": "mnist"}}'),
+        ("test_images", "more", '{"data": {"test_path": "more"}}'),
+    ):
+        with pytest.raises(cae.ConfigError) as caught:
+            cae.train({}, **{"images": PIXELS, argument: given})
+        assert str(caught.value) == (
+            f"`{argument}` takes arrays and data sets. Received: the path {given}. Files are named in the"
+            f" configuration: {keys}."
+        )
+    with pytest.raises(cae.UserError, match="`images` must be an array of numbers"):
+        cae.train({}, images=["a.png", "b.png"])

@@ -79,7 +79,7 @@ def read_given(name: str, given: Any) -> tuple[np.ndarray, Any]:
         array = given if isinstance(given, np.ndarray) else np.asarray(given)
     except ValueError as error:
         raise UserError(f"`{name}` must be images of one shape: {error}") from error
-    if array.dtype.kind == "O":
+    if array.dtype.kind in "OUS":
         raise UserError(f"`{name}` must be an array of numbers, or a data set. Received: {type(given).__name__}.")
     return array, labels
 
