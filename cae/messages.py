@@ -67,6 +67,24 @@ def tell(line: str) -> None:
     _progress.show(for_terminal(line))
 
 
+def telling_once(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Pass each line on when it comes for the first time.
+
+    >>> say = telling_once(print)
+    >>> say("one"), say("one")
+    one
+    (None, None)
+    """
+    said: set[str] = set()
+
+    def tell_new(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            tell(line)
+
+    return tell_new
+
+
 class _Progress:
     """How far a command is, and when it has last said something."""
 

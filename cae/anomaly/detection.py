@@ -16,7 +16,7 @@ import numpy as np
 from cae.anomaly.pixel_baselines import TITLES
 from cae.anomaly.scores import METRICS
 from cae.atomic_files import table_cell
-from cae.data.formats.array_files import NpyFile, read_idx
+from cae.data.formats.array_files import NpyFile, read_idx, read_idx_shape
 from cae.errors import RunWarning, UserError, as_json
 from cae.files import file_error, naming, printable, read_bytes, why
 from cae.messages import align, number_of
@@ -180,7 +180,7 @@ def read_classes(path: Path, names: Sequence[str]) -> list[str]:
     if path.suffix.lower() == ".csv":
         return _from_table(path, names)
     with naming(path):
-        labels = NpyFile(path).load("") if path.suffix.lower() == ".npy" else read_idx(path)
+        labels = NpyFile(path).load("") if path.suffix.lower() == ".npy" else _from_idx(path)
     if labels.dtype.kind not in "iu" or labels.shape not in ((len(names),), (len(names), 1)):
         raise file_error(
             path,
@@ -188,6 +188,17 @@ def read_classes(path: Path, names: Sequence[str]) -> list[str]:
             f" {labels.shape}.",
         )
     return [str(label) for label in labels.reshape(-1)]
+
+
+def _from_idx(path: Path) -> np.ndarray:
+    try:
+        read_idx_shape(path)
+    except UserError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        kinds = "a .csv with the columns file and label, or whole numbers in a .npy or an IDX file"
+        raise file_error(path, f"labels must be in {kinds}. Received: a file that is none of these.") from error
+    return read_idx(path)
 
 
 def _from_table(path: Path, names: Sequence[str]) -> list[str]:
@@ -231,8 +242,9 @@ class Scored:
         threshold: above which an image counts as anomalous, or None.
         normal: the classes that are normal, or none.
         baselines: scores of the same images that need no model, by the names in `cae.anomaly.pixel_baselines.TITLES`.
+        doubts: what speaks against the threshold.
         again: the command that scored them, without `--metric`.
-        recipe: the command that trains a model for anomalies on the same data.
+        recipe: the command that trains a model for anomalies on the same data; empty where the run is one.
     """
 
     names: Sequence[str]
@@ -242,6 +254,7 @@ class Scored:
     threshold: Threshold | None = None
     normal: Collection[str] = ()
     baselines: Mapping[str, np.ndarray] = field(default_factory=dict)
+    doubts: Sequence[RunWarning] = ()
     again: str = "python -m cae score RUN INPUT"
     recipe: str = "python train.py configs/anomaly_surfaces.yaml data.path=FOLDER"
 
@@ -272,12 +285,13 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
         lines += _threshold_in_words(scored, scored.threshold, is_normal)
         numbers["threshold"] = asdict(scored.threshold)
         numbers["above_threshold"] = int((scores > scored.threshold.value).sum())
+        numbers["warnings"] = as_json(scored.doubts)
     if is_normal is not None and scored.classes is not None:
         overall, each = measure_detection(scores, scored.classes, scored.normal)
         baselines = {
             name: measure_detection(found, scored.classes, scored.normal)[0] for name, found in scored.baselines.items()
         }
-        warnings = _doubts(scored, overall, baselines)
+        warnings = [*scored.doubts, *_doubts(scored, overall, baselines)]
         lines += [*_detection_table(overall, each, scored.normal, baselines), *map(str, warnings)]
         numbers |= {
             "normal_classes": sorted(scored.normal),
@@ -296,7 +310,7 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
                 "true_positive_rate": float(above[~is_normal].mean()),
             }
     else:
-        lines += _highest(scored)
+        lines += [*_highest(scored), *map(str, scored.doubts)]
     return lines, numbers
 
 
@@ -318,9 +332,18 @@ def _doubts(scored: Scored, overall: Detection, baselines: Mapping[str, Detectio
     metric, found = scored.metric, []
     other = "another metric" if metric == "combined" else "the combined score"
     again = f"{scored.again} --metric {'place_nearest' if metric == 'combined' else 'combined'}"
-    to_try = f"Try {other}: `{again}`. Or train with a small code on noisy images: `{scored.recipe}`."
+    to_try = f"Try {other}: `{again}`."
+    if scored.recipe:
+        to_try += f" Or train with a small code on noisy images: `{scored.recipe}`."
     better = {name: one.auroc for name, one in baselines.items() if one.auroc >= overall.auroc}
-    if better:
+    if better and overall.auroc == 1:
+        message = (
+            f"{metric} tells all anomalous images from the normal ones, but so does what needs no model:"
+            f" {' and '.join(TITLES[name] for name in better)}. These images are too easy to show what a model is good"
+            " for; try anomalies that are harder to see."
+        )
+        found.append(RunWarning("too_easy", message))
+    elif better:
         theirs = ", ".join(f"{TITLES[name]} has {auroc:.4f}" for name, auroc in better.items())
         finds = f"{metric} finds no more than what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}."
         found.append(RunWarning("below_pixel_baselines", f"{finds} {to_try}"))

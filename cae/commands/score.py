@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cae.anomaly.calibration import CalibrationImages
 from cae.anomaly.detection import Scored, Threshold, calibrate, check_normal, read_classes, report
 from cae.anomaly.localization import GROUND_TRUTH, Masks, PixelMeter, find_masks, localization_lines
 from cae.anomaly.page import Gallery, make_scores_page
@@ -39,7 +40,7 @@ from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import AsTrained, Inputs, fit_as_trained, read_groups
 from cae.inference.output_folder import OutputFolder, check_is_usable, compare_all
 from cae.inference.scoring import ALL_METRICS, ImageScore, find_score
-from cae.messages import progress_bar, tell
+from cae.messages import progress_bar, tell, telling_once
 from cae.runs import check_is_writable, open_run
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 HEAT_MAPS, MAPS, PAGE = "heat_maps", "maps", "index.html"
 _PIXEL_BATCH = 64
+# Training images that those for the threshold are compared with.
+_MOST_COMPARED = 10_000
 _USUAL_RATE = 0.01
 _DENOISING = ("model.bottleneck={kind: dense, units: 16}", "objective.corruption={kind: gaussian, stddev: 0.2}")
 
@@ -117,7 +120,8 @@ def run_score(options: argparse.Namespace) -> int:
     directory = open_run(options.run_directory, tell)
     model = TrainedAutoencoder.load(directory, tell)
     # Of a run that was trained on some classes, the others are what is to be found.
-    inputs = open_given(model, options, all_classes=True)
+    once = telling_once(tell)  # the same images are opened for this and that
+    inputs = open_given(model, options, all_classes=True, tell=once)
     classes = inputs.classes if options.labels is None else read_classes(options.labels, inputs.names)
     normal = _normal_classes(model, options, classes)
     score = find_score(
@@ -125,7 +129,7 @@ def run_score(options: argparse.Namespace) -> int:
         options.metric,
         way_of(options),
         is_own=options.split is not None,
-        open_training=lambda most: open_split(model, "train", options.overrides, most=most),
+        open_training=lambda most: open_split(model, "train", options.overrides, most=most, tell=once),
         refuse=lambda reason: ConfigError(f"--metric {reason}"),
     )
     if score.said:
@@ -136,14 +140,17 @@ def run_score(options: argparse.Namespace) -> int:
     is_whole = options.split is None and not score.is_fitted
     sizes = model._at_any_size(overlap_of(options))
     bad, bad_normal = BadImages(options.on_bad_image), BadImages(options.on_bad_image)
-    threshold = _find_threshold(model, sizes, options, score, bad_normal, is_whole=is_whole)
-    baselines = _find_baselines(model, options, is_whole=is_whole) if normal else None
+    threshold, calibrated_on = _find_threshold(
+        model, sizes, options, score, bad_normal, normal, once, is_whole=is_whole
+    )
+    baselines = _find_baselines(model, options, once, is_whole=is_whole) if normal else None
     masks, meter, gallery = _find_masks(model, options, inputs, classes, normal), PixelMeter(), Gallery()
     with contextlib.nullcontext() if options.out is None else filling_folder(options.out) as folder:
         with _writing(folder, options, inputs, classes, threshold) as write:
 
             def keep(index: int, image: np.ndarray, seen: Pair, errors: np.ndarray, score: float) -> None:
                 write(index, image, seen, errors, score)
+                calibrated_on.look(image)
                 if folder is not None:
                     gallery.add(score, *seen, errors)
                 if masks is not None:
@@ -160,6 +167,7 @@ def run_score(options: argparse.Namespace) -> int:
             threshold,
             normal,
             others,
+            calibrated_on.doubts(),
             *_what_to_try(model, options),
         )
         lines, numbers = report(scored)
@@ -221,26 +229,54 @@ def _find_threshold(
     options: argparse.Namespace,
     score: ImageScore,
     bad: BadImages,
+    normal_classes: Sequence[str],
+    once: Callable[[str], None],
     *,
     is_whole: bool,
-) -> Threshold | None:
+) -> tuple[Threshold | None, CalibrationImages]:
+    seen = CalibrationImages()
     if options.calibrate is None and options.fpr is None:
-        return None
+        return None, seen
     # The guarantee holds where normal images come to the model as those that are scored: whole, or as in training.
     if options.calibrate is None:
-        normal: Inputs = open_split(model, "validation", options.overrides, whole=is_whole)
+        normal: Inputs = open_split(model, "validation", options.overrides, whole=is_whole, tell=once)
     else:
         normal = open_path(options.calibrate, model, value_range=options.value_range)
         if not is_whole:
             normal = AsTrained(normal, model.image_shape[:2], model.config.data)
-    _, scores, _ = _score_all(normal, sizes, options, score, bad, "calibrating", lambda *_: None)
-    return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr)
+        seen = CalibrationImages(normal.classes, normal_classes)
+    _, scores, _ = _score_all(
+        normal, sizes, options, score, bad, "calibrating", lambda index, image, *_: seen.add(image)
+    )
+    if options.calibrate is not None:
+        _look_at_training_images(seen, model, options, once, is_whole=is_whole)
+    return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr), seen
 
 
-def _find_baselines(model: TrainedAutoencoder, options: argparse.Namespace, *, is_whole: bool) -> PixelBaselines | None:
+def _look_at_training_images(
+    seen: CalibrationImages,
+    model: TrainedAutoencoder,
+    options: argparse.Namespace,
+    once: Callable[[str], None],
+    *,
+    is_whole: bool,
+) -> None:
+    """Find calibration images that were trained on, where training images are still there."""
+    try:
+        inputs = open_split(model, "train", options.overrides, whole=is_whole, most=_MOST_COMPARED, tell=once)
+        for group in read_groups(inputs, lambda size: _PIXEL_BATCH, lambda name, reason: None):
+            for image in group.pixels:
+                seen.look_at_trained(image)
+    except (UserError, ValueError):  # they have gone: nothing can be said of them
+        return
+
+
+def _find_baselines(
+    model: TrainedAutoencoder, options: argparse.Namespace, once: Callable[[str], None], *, is_whole: bool
+) -> PixelBaselines | None:
     """Fit on the run's training images what scores have to beat; None where they are not there any more."""
     try:
-        inputs = open_split(model, "train", options.overrides, whole=is_whole, most=MOST_IMAGES)
+        inputs = open_split(model, "train", options.overrides, whole=is_whole, most=MOST_IMAGES, tell=once)
         groups = read_groups(inputs, lambda size: _PIXEL_BATCH, lambda name, reason: None)
         return PixelBaselines((group.pixels for group in groups), model.image_shape[:2])
     except (UserError, ValueError) as error:  # they have gone, or none of them can be read
@@ -249,7 +285,10 @@ def _find_baselines(model: TrainedAutoencoder, options: argparse.Namespace, *, i
 
 
 def _what_to_try(model: TrainedAutoencoder, options: argparse.Namespace) -> tuple[str, str]:
-    """The command that scores the same images again, and the one that trains for anomalies on the run's data."""
+    """The command that scores the same images again, and the one that trains for anomalies on the run's data.
+
+    The second is empty where the run was trained so already: with a small code, on noisy images.
+    """
     data = model.config.data
     run = str(options.run_directory)
     again = ["python", "-m", "cae", "score", run]
@@ -260,7 +299,8 @@ def _what_to_try(model: TrainedAutoencoder, options: argparse.Namespace) -> tupl
     recipe = ["python", "train.py", "configs/anomaly_surfaces.yaml", f"data.path={data.path}"]
     if data.source != "image_folder":
         recipe = ["python", "train.py", f"{run}/config.yaml", "name=denoising", *_DENOISING]
-    return shlex.join(again), shlex.join(recipe)
+    is_one = model.config.model.bottleneck.kind != "none" and model.config.objective.corruption.kind != "none"
+    return shlex.join(again), "" if is_one else shlex.join(recipe)
 
 
 def _find_masks(

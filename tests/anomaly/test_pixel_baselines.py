@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -58,6 +60,17 @@ def test_a_model_that_is_not_above_pixels_is_told_with_what_to_try():
     assert lines[-1] == f"Warning: {warning['message']}"
     _, better = report(scored(nearest_neighbour=useless))
     assert better["warnings"] == []
+    _, trained_so = report(replace(scored(pca_error=perfect), recipe=""))
+    assert "Or train" not in trained_so["warnings"][0]["message"]
+
+
+def test_where_no_model_is_needed_no_other_one_is_advised():
+    perfect = np.repeat([0.0, 1.0], 10)
+    _, numbers = report(replace(scored(pca_error=perfect), scores=perfect))
+    (warning,) = numbers["warnings"]
+    assert warning["code"] == "too_easy"
+    assert "Try another" not in warning["message"]
+    assert "train.py" not in warning["message"]
 
 
 def test_anomalies_that_are_reconstructed_as_well_as_normal_images_are_told():

@@ -6,6 +6,7 @@ import html
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from sklearn.metrics import roc_auc_score
 import cae
 from cae.anomaly.fitted_scores import Seen, fit_score
 from cae.commands.arguments.images import open_split
+from cae.config import check_config
+from cae.data.identity import identify_parts
+from cae.data.load import load_splits
 from cae.data.pixels import crop, cut_patch, stretch, to_float
 from cae.inference import TrainedAutoencoder
 from tests.comparison.report.parsed import Page
@@ -104,6 +108,20 @@ def test_the_threshold_is_a_score_of_a_validation_image(run, labelled, run_comma
     assert f"found on {len(scores)} normal images" in stdout
 
 
+def test_images_are_told_once_and_that_they_are_not_those_of_training_any_more(tmp_path, run_command):
+    np.save(tmp_path / "images.npy", make_images(40, 15, 10))
+    data = {"source": "arrays", "path": str(tmp_path / "images.npy")}
+    run = make_run(tmp_path / "run", (15, 10, 1), CONVOLUTIONAL, data=data)
+    parts = identify_parts(load_splits(check_config({"data": data}).data))
+    (run / "environment.json").write_text(json.dumps({"images": parts}))
+    for is_told in (False, True):
+        code, _, stderr = run_command("score", run, "--split", "test", "--fpr", "0.5")
+        assert code == 0, stderr
+        assert stderr.count("Images: train ") == 1
+        assert stderr.count("The training images have changed since the training") == is_told
+        np.save(tmp_path / "images.npy", make_images(40, 15, 10)[::-1])
+
+
 @pytest.mark.parametrize("fit", ["patch", "crop", "stretch"])
 def test_a_threshold_is_found_on_images_that_reach_the_model_as_those_it_is_for(tmp_path, run_command, fit):
     """Else normal images would lie above it more often, or less, than was promised."""
@@ -118,19 +136,29 @@ def test_a_threshold_is_found_on_images_that_reach_the_model_as_those_it_is_for(
     arguments = ["--fpr", "0.5", "--out", tmp_path / "out", "--overwrite", "--no-heat-maps"]
 
     def threshold_of(*others):
-        code, _, stderr = run_command("score", run, *others, *arguments)
+        code, stdout, stderr = run_command("score", run, *others, *arguments)
         assert code == 0, stderr
-        return json.loads((tmp_path / "out" / "results.json").read_text())["threshold"]["value"]
+        results = json.loads((tmp_path / "out" / "results.json").read_text())
+        codes = [warning["code"] for warning in results["warnings"]]
+        assert all(f"Warning: {warning['message']}" in stdout for warning in results["warnings"])
+        return results["threshold"]["value"], codes
 
     whole = np.median(model.score(validation))  # the 3rd of 5
     for way in ("native", "resize"):
         expected = np.median(model.score(validation, size=way))
-        assert threshold_of(tmp_path / "all" / "val", f"--{way}") == pytest.approx(expected, rel=1e-5)
-    assert threshold_of(tmp_path / "all" / "train") == pytest.approx(whole, rel=1e-5)
+        found, doubts = threshold_of(tmp_path / "all" / "val", f"--{way}")
+        assert found == pytest.approx(expected, rel=1e-5)
+        assert doubts == ["calibrated_on_scored"]
+    found, doubts = threshold_of(tmp_path / "all" / "train")
+    assert (found, doubts) == (pytest.approx(whole, rel=1e-5), [])
+    # Images that were trained on, as files and as training has them.
+    for others in ([tmp_path / "all" / "val"], ["--split", "validation"]):
+        assert threshold_of(*others, "--calibrate", tmp_path / "all" / "train")[1] == ["calibrated_on_trained"]
     changes = {"patch": cut_patch, "crop": crop, "stretch": stretch}
     fitted = np.median(model.score(np.stack([changes[fit](image, (15, 10)) for image in validation])))
-    assert threshold_of("--split", "test") == pytest.approx(fitted, rel=1e-5)
-    assert threshold_of("--split", "test", "--calibrate", tmp_path / "all" / "val") == pytest.approx(fitted, rel=1e-5)
+    for others in ([], ["--calibrate", tmp_path / "all" / "val"]):
+        found, doubts = threshold_of("--split", "test", *others)
+        assert (found, doubts) == (pytest.approx(fitted, rel=1e-5), [])
 
 
 def test_class_folders_are_scored_against_a_normal_folder_with_heat_maps(run, folders, run_command, tmp_path):
@@ -224,6 +252,19 @@ def test_too_few_normal_images_for_a_rate_are_told(run, folders, run_command):
     assert "rate of 0.01 needs at least 99 normal images" in stderr
 
 
+@pytest.mark.parametrize(("normal", "is_told"), [(None, True), ("good", True), ("good,bad", False)])
+def test_a_threshold_that_was_found_on_several_classes_is_doubtful(run, folders, run_command, normal, is_told):
+    (folders / "odd").mkdir()
+    shutil.copy(folders / "bad" / "2.png", folders / "odd" / "9.png")
+    calibration = folders.with_name("calibration")
+    for name in ("good", "bad"):
+        shutil.copytree(folders / name, calibration / name)
+    arguments = [] if normal is None else ["--normal-classes", normal]
+    code, stdout, stderr = run_command("score", run, folders, "--calibrate", calibration, "--fpr", "0.2", *arguments)
+    assert code == 0, stderr
+    assert ("classes that may not be normal: bad 3, good 4. If one is not" in stdout) == is_told
+
+
 def test_labels_may_stand_in_a_table(run, folders, run_command, tmp_path):
     (tmp_path / "labels.csv").write_text("file,label\n0.png,ok\n1.png,ok\n2.png,odd\n3.png,odd\n")
     arguments = ["score", run, folders / "good", "--labels", tmp_path / "labels.csv", "--normal-classes", "ok"]
@@ -265,6 +306,7 @@ def test_without_labels_the_highest_scores_are_named(run, folders, run_command):
         (["--masks", "nowhere"], 1, "there is no such folder"),
         (["--normal-classes", "fine"], 1, "must be classes of the images: bad, good. Received: fine"),
         (["--metric", "psnr"], 2, "received psnr"),
+        (["--labels", __file__], 1, "test_score.py: labels must be in a .csv with the columns file and label, or"),
     ],
 )
 def test_mistakes_are_told(run, folders, run_command, arguments, code, message):

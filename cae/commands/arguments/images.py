@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cae.commands.arguments.parser import add_data_override_argument
 from cae.config import load_config
+from cae.data.dividing import keep_classes
 from cae.data.formats.image_lists import left_out_in_words
+from cae.data.identity import identify
 from cae.errors import ConfigError, UserError
 from cae.files import file_error, printable
 from cae.inference.inputs import (
@@ -23,6 +25,7 @@ from cae.inference.inputs import (
     open_part,
 )
 from cae.messages import tell
+from cae.runs.images import warn_of_other_images
 from cae.workflows.planning import check_data_overrides, load_splits_with_progress
 
 if TYPE_CHECKING:
@@ -133,17 +136,24 @@ def check_image_arguments(options: argparse.Namespace) -> None:
         raise file_error(options.input, "there is no such file or folder.")
 
 
-def open_given(model: TrainedAutoencoder, options: argparse.Namespace, *, all_classes: bool = False) -> Inputs:
+def open_given(
+    model: TrainedAutoencoder,
+    options: argparse.Namespace,
+    *,
+    all_classes: bool = False,
+    tell: Callable[[str], None] = tell,
+) -> Inputs:
     """Open INPUT, or the part of the run's own data.
 
     Args:
         model: the run's.
         options: with what `add_image_arguments` declares.
         all_classes: also those that `data.classes` kept out of training.
+        tell: is given a line for the user now and then.
     """
     if options.input is not None:
         return open_path(options.input, model, options.array, options.value_range)
-    return open_split(model, options.split, options.overrides, all_classes=all_classes)
+    return open_split(model, options.split, options.overrides, all_classes=all_classes, tell=tell)
 
 
 def open_path(
@@ -167,8 +177,9 @@ def open_split(
     all_classes: bool = False,
     whole: bool = False,
     most: int | None = None,
+    tell: Callable[[str], None] = tell,
 ) -> SetInputs:
-    """Open a part of the run's own data.
+    """Open a part of the run's own data; says so where they are not those of training any more.
 
     Args:
         model: the run's.
@@ -177,12 +188,16 @@ def open_split(
         all_classes: also those that `data.classes` kept out of training.
         whole: at their own size, as images that are given are; not brought to the model's.
         most: how many images at most, all over the part.
+        tell: is given a line for the user now and then.
 
     Raises:
         UserError: the data are not what the run was trained on.
     """
     section: DataSection = load_config(model._directory.config, overrides).data
-    splits = load_splits_with_progress(section.model_copy(update={"classes": None}) if all_classes else section)
+    splits = load_splits_with_progress(section.model_copy(update={"classes": None}) if all_classes else section, tell)
+    trained_on = splits if section.classes is None or not all_classes else keep_classes(splits, section.classes)
+    for warning in warn_of_other_images(model._directory, identify(trained_on.train)):
+        tell(str(warning))
     return open_part(model, splits, split, whole=whole, most=most)
 
 

@@ -1,0 +1,87 @@
+"""The images that a threshold is found on: whether its guarantee can hold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+
+import numpy as np
+
+from cae.errors import RunWarning
+from cae.files import printable
+
+
+class CalibrationImages:
+    """Remembers images by their pixels, and says what speaks against a threshold that was found on them.
+
+    >>> image = np.zeros((4, 4, 1), np.uint8)
+    >>> images = CalibrationImages(classes=["good", "good", "hole"])
+    >>> for level in range(3):
+    ...     images.add(image + level)
+    >>> images.look(image + 1)
+    >>> images.look_at_trained(image + 9)
+    >>> [doubt.code for doubt in images.doubts()]
+    ['calibrated_on_scored', 'calibrated_on_classes']
+
+    Args:
+        classes: of the images, where they have classes.
+        normal: the classes that are normal, where that is known.
+    """
+
+    def __init__(self, classes: Sequence[str | None] | None = None, normal: Collection[str] = ()) -> None:
+        self._classes = Counter(name for name in classes or () if name)
+        self._normal = normal
+        self._images: Counter[bytes] = Counter()
+        self._scored: set[bytes] = set()
+        self._trained: set[bytes] = set()
+
+    def add(self, image: np.ndarray) -> None:
+        """Remember an image that the threshold is found on, (height, width, channels)."""
+        self._images[_digest(image)] += 1
+
+    def look(self, image: np.ndarray) -> None:
+        """Look whether an image that is scored is one of them."""
+        if self._images and (digest := _digest(image)) in self._images:
+            self._scored.add(digest)
+
+    def look_at_trained(self, image: np.ndarray) -> None:
+        """Look whether an image that was trained on is one of them."""
+        if (digest := _digest(image)) in self._images:
+            self._trained.add(digest)
+
+    def doubts(self) -> list[RunWarning]:
+        """What speaks against the threshold."""
+        return [RunWarning(f"calibrated_on_{code}", message) for code, message in self._find_doubts()]
+
+    def _find_doubts(self) -> Iterator[tuple[str, str]]:
+        if self._trained:
+            yield (
+                "trained",
+                f"{self._share(self._trained)} the threshold was found on were trained on. Their scores are too low,"
+                " and so is the threshold: more normal images will lie above it. Give others, or leave out"
+                " --calibrate: then the run's validation images are taken.",
+            )
+        if self._scored:
+            yield (
+                "scored",
+                f"{self._share(self._scored)} the threshold was found on are scored, too: how many of them lie above it"
+                " says nothing of further images. Give each image to one of both.",
+            )
+        others = [name for name in self._classes if name not in self._normal]
+        if others and (self._normal or len(self._classes) > 1):
+            counts = ", ".join(f"{printable(name)} {number:,}" for name, number in sorted(self._classes.items()))
+            yield (
+                "classes",
+                f"the images that the threshold was found on have classes that may not be normal: {counts}. If one is"
+                " not, the threshold is too high: give the folder of a normal class to --calibrate.",
+            )
+
+    def _share(self, found: Collection[bytes]) -> str:
+        number = sum(self._images[digest] for digest in found)
+        return f"{number:,} of {self._images.total():,} images that"
+
+
+def _digest(image: np.ndarray) -> bytes:
+    shape = f"{image.shape} {image.dtype}".encode()
+    return hashlib.blake2b(shape + np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
