@@ -87,6 +87,12 @@ class Group(NamedTuple):
     """(batch, height, width, channels)"""
 
 
+_COLORS_LEFT_OUT = (
+    "{} has colours, perhaps others too, and this model was trained on gray images: it sees them in gray. Where colours"
+    " matter, train with data.channels=3."
+)
+
+
 class PictureInputs:
     """Image files, read as those of an image folder are: upright, transparent pixels over the background.
 
@@ -111,6 +117,7 @@ class PictureInputs:
         self._given_range, self._own_range = value_range, given_range(section)
         self.warnings: list[RunWarning] = []
         self._seen: dict[Pair | None, ValuesSeen] = {}
+        self._has_colors = False
         self._section = section if isinstance(section, PictureData) else ImageFolderData()
 
     def read(self, index: int) -> np.ndarray:
@@ -124,6 +131,9 @@ class PictureInputs:
             whose = printable(self.names[0]) + " and the like" * (len(self.names) > 1)
             self._seen[value_range] = ValuesSeen(whose, value_range, warnings=self.warnings)
         pixels = decode(path, section.max_pixels, section.background, value_range, self._seen[value_range].note)
+        if self._channels == 1 and not self._has_colors and np.ptp(pixels, axis=-1).any():
+            self._has_colors = True
+            self.warnings.append(RunWarning("colors_left_out", _COLORS_LEFT_OUT.format(printable(self.names[index]))))
         return to_channels(pixels, self._channels)
 
 

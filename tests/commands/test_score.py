@@ -122,6 +122,15 @@ def test_images_are_told_once_and_that_they_are_not_those_of_training_any_more(t
         np.save(tmp_path / "images.npy", make_images(40, 15, 10)[::-1])
 
 
+def test_colours_that_a_model_of_gray_images_does_not_see_are_told_once(run, folders, run_command):
+    assert "in gray" not in run_command("score", run, folders)[2]
+    for name in ("1.png", "2.png"):
+        Image.fromarray(make_images(1, 15, 10, 3)[0]).save(folders / "bad" / name)
+    _, _, stderr = run_command("score", run, folders)
+    assert stderr.count("bad/1.png has colours, perhaps others too, and this model was trained on gray images") == 1
+    assert stderr.count("in gray") == 1
+
+
 @pytest.mark.parametrize("fit", ["patch", "crop", "stretch"])
 def test_a_threshold_is_found_on_images_that_reach_the_model_as_those_it_is_for(tmp_path, run_command, fit):
     """Else normal images would lie above it more often, or less, than was promised."""
