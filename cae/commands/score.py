@@ -37,7 +37,7 @@ from cae.data.dividing import class_name
 from cae.errors import ConfigError, UserError
 from cae.files import file_error, printable
 from cae.inference import TrainedAutoencoder
-from cae.inference.inputs import AsTrained, Inputs, fit_as_trained, read_groups
+from cae.inference.inputs import AsTrained, Inputs, fit_as_trained, in_options, read_groups
 from cae.inference.output_folder import OutputFolder, check_is_usable, compare_all
 from cae.inference.scoring import ALL_METRICS, ImageScore, find_score
 from cae.messages import progress_bar, tell, telling_once
@@ -157,7 +157,7 @@ def run_score(options: argparse.Namespace) -> int:
                     meter.add(at_size(errors, image.shape[:2]), masks.read(index, image.shape[:2]))
 
             indices, scores, others = _score_all(inputs, sizes, options, score, bad, "scoring", keep, baselines)
-            tell_warnings(inputs, options)
+            tell_warnings(inputs, options, once)
             exit_code = max(bad.exit_code(len(inputs.names)), 1 if bad_normal.is_failure else 0)
         scored = Scored(
             [inputs.names[index] for index in indices],
@@ -249,6 +249,8 @@ def _find_threshold(
         normal, sizes, options, score, bad, "calibrating", lambda index, image, *_: seen.add(image)
     )
     if options.calibrate is not None:
+        for warning in normal.warnings:
+            once(in_options(str(warning)))
         _look_at_training_images(seen, model, options, once, is_whole=is_whole)
     return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr), seen
 

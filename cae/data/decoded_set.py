@@ -14,7 +14,7 @@ from cae.config.data import PictureData
 from cae.data.formats.image_files import BadImageError, Compression, decode, find_compression
 from cae.data.image_set import WHOLE_BATCH
 from cae.data.pixel_cache import PixelCache
-from cae.data.pixels import crop, cut_patch, stretch, to_channels, to_float
+from cae.data.pixels import crop, cut_patch, has_colors, stretch, to_channels, to_float
 from cae.data.value_range import ValuesSeen, given_range
 from cae.errors import UserError
 from cae.files import printable
@@ -63,6 +63,8 @@ class DecodedSet(ABC):
         self._cache = cache
         self._seen = seen
         self._value_range = given_range(section)
+        self.loses_colors = False
+        """Whether an image that was decoded has colours and is read in gray."""
 
     @property
     @abstractmethod
@@ -176,7 +178,10 @@ class DecodedSet(ABC):
                 self._seen.note(values, int(self._numbers[index]))
 
         section = self._section
-        return decode(self._source(index), section.max_pixels, section.background, self._value_range, watch)
+        pixels = decode(self._source(index), section.max_pixels, section.background, self._value_range, watch)
+        if self.image_shape[2] == 1 and not self.loses_colors:
+            self.loses_colors = has_colors(pixels)
+        return pixels
 
     def _unreadable(self, index: int, reason: str) -> UserError:
         title = printable(self._title(index))

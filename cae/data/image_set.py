@@ -161,6 +161,11 @@ class ArraySet:
         height, width = image_size or array.shape[1:3]
         self.image_shape = (height, width, channels or (1 if len(array.shape) == 3 else array.shape[3]))
 
+    @property
+    def loses_colors(self) -> bool:
+        """Whether images with channels of colour are read in gray."""
+        return self.image_shape[2] == 1 and len(self._array.shape) == 4 and self._array.shape[3] == 3
+
     def __len__(self) -> int:
         return len(self._rows)
 

@@ -56,6 +56,12 @@ def look_at_values(splits: Splits) -> None:
             part.look()
 
 
+def loses_colors(splits: Splits) -> bool:
+    """Whether images with colours are read in gray, as far as images were looked at."""
+    parts = map(pictures_of, (splits.train, splits.validation, splits.test))
+    return any(part.loses_colors for part in parts if isinstance(part, ArraySet | DecodedSet))
+
+
 def _divide(section: DataSection, progress: Progress | None) -> Splits:
     parts: Parts[Any] = source_of(section).load(section, progress)
     splits = divide(parts, section.validation_fraction, section.test_fraction)

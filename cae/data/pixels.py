@@ -132,6 +132,18 @@ def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     return np.minimum(pixels @ _LUMA, np.float32(1.0))[..., np.newaxis]
 
 
+def has_colors(pixels: np.ndarray) -> bool:
+    """Whether anything is not gray.
+
+    >>> has_colors(np.array([[[7, 7, 7]]], np.uint8)), has_colors(np.array([[[7, 7, 8]]], np.uint8))
+    (False, True)
+
+    Args:
+        pixels: (..., 1 or 3).
+    """
+    return pixels.shape[-1] == 3 and bool((pixels[..., :1] != pixels[..., 1:]).any())
+
+
 Size = tuple[int, int]
 
 

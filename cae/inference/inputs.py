@@ -16,7 +16,7 @@ from cae.data.formats.image_files import BadImageError, decode, read_header
 from cae.data.formats.image_lists import EXTENSIONS, FileList, list_images
 from cae.data.image_set import ArraySet
 from cae.data.patch_set import pictures_of
-from cae.data.pixels import Size, crop, cut_patch, stretch, to_channels
+from cae.data.pixels import Size, crop, cut_patch, has_colors, stretch, to_channels
 from cae.data.sources.arrays import load_given
 from cae.data.value_range import Pair, ValuesSeen, given_range, range_for
 from cae.errors import RunWarning, UserError
@@ -88,9 +88,18 @@ class Group(NamedTuple):
 
 
 _COLORS_LEFT_OUT = (
-    "{} has colours, perhaps others too, and this model was trained on gray images: it sees them in gray. Where colours"
-    " matter, train with data.channels=3."
+    "{}, and this model was trained on gray images: it sees them in gray. Where colours matter, train with"
+    " data.channels=3."
 )
+
+
+def colors_left_out(what: str) -> RunWarning:
+    """Say that a model of gray does not see colours.
+
+    Args:
+        what: has colours, in words.
+    """
+    return RunWarning("colors_left_out", _COLORS_LEFT_OUT.format(what))
 
 
 class PictureInputs:
@@ -131,9 +140,9 @@ class PictureInputs:
             whose = printable(self.names[0]) + " and the like" * (len(self.names) > 1)
             self._seen[value_range] = ValuesSeen(whose, value_range, warnings=self.warnings)
         pixels = decode(path, section.max_pixels, section.background, value_range, self._seen[value_range].note)
-        if self._channels == 1 and not self._has_colors and np.ptp(pixels, axis=-1).any():
+        if self._channels == 1 and not self._has_colors and has_colors(pixels):
             self._has_colors = True
-            self.warnings.append(RunWarning("colors_left_out", _COLORS_LEFT_OUT.format(printable(self.names[index]))))
+            self.warnings.append(colors_left_out(f"{printable(self.names[index])} has colours, perhaps others too"))
         return to_channels(pixels, self._channels)
 
 
@@ -227,7 +236,8 @@ def open_inputs(
         return PictureInputs(FileList(path.parent, [path.name]), channels, section, value_range)
     taken: dict[str, Any] = {"path": os.path.abspath(path), "channels": channels, "value_range": value_range or "type"}
     parts = _open_array(ending, taken, array, given_range(section))
-    return SetInputs(parts.train, is_array=True, notes=parts.notes, warnings=parts.warnings)
+    gray = [colors_left_out(f"{printable(path)} has images with colours")] if parts.train.loses_colors else []
+    return SetInputs(parts.train, is_array=True, notes=parts.notes, warnings=[*parts.warnings, *gray])
 
 
 def open_part(

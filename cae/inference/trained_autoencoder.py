@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 
-from cae.data.pixels import batch_shape, is_pixel_type, to_channels, to_float, to_pixels, unusual_reading
+from cae.data.pixels import batch_shape, has_colors, is_pixel_type, to_channels, to_float, to_pixels, unusual_reading
 from cae.data.value_range import TOLERANCE, Pair, ValuesSeen, given_range, in_words, range_for, suggest
 from cae.engine import start_engine
 from cae.errors import RunWarning
 from cae.files import printable
-from cae.inference.inputs import SetInputs, fit_as_trained, open_part
+from cae.inference.inputs import SetInputs, colors_left_out, fit_as_trained, open_part
 from cae.plan import make_plan
 from cae.runs import RunDirectory, open_run
 
@@ -323,6 +323,8 @@ class TrainedAutoencoder:
         said = [str(one).replace("Set data.", "Scale them, or train with data.") for one in warnings]
         if not given.is_single and (reading := unusual_reading(np.shape(images))):
             said.append(f"`images`: {reading}")
+        if self.image_shape[2] == 1 and batch_shape(np.shape(images))[3] == 3 and has_colors(np.asarray(images)):
+            said.append(str(colors_left_out("`images` have colours")))
         for text in said:
             if text not in self._told:
                 self._told.add(text)

@@ -97,7 +97,7 @@ def load_splits_with_progress(section: DataSection, tell: Callable[[str], None] 
     """Load the images' splits, and say what they are; a scan of many files shows a bar on a terminal."""
     # Imports NumPy, which takes time.
     from cae.data.dividing import parts_in_words
-    from cae.data.load import load_splits, look_at_values
+    from cae.data.load import load_splits, look_at_values, loses_colors
     from cae.data.lossy import LOSSY, warn_of_loss
 
     with progress_bar("reading headers", "file") as show:
@@ -105,7 +105,8 @@ def load_splits_with_progress(section: DataSection, tell: Callable[[str], None] 
         look_at_values(splits)
         splits.warnings.extend(warn_of_loss(splits.train))
     lossy = "; compressed with loss" * any(warning.code == LOSSY for warning in splits.warnings)
-    tell(f"Images: {parts_in_words(splits.numbers, splits.origins, splits.all_left_out)}{lossy}")
+    gray = "; colours are read in gray (data.channels: 1)" * loses_colors(splits)
+    tell(f"Images: {parts_in_words(splits.numbers, splits.origins, splits.all_left_out)}{lossy}{gray}")
     for note in splits.notes:
         tell(note)
     return splits

@@ -392,3 +392,54 @@ def test_normal_classes_need_classes(run, folders, run_command):
     code, _, stderr = run_command("score", run, folders / "good", "--normal-classes", "good")
     assert code == 2
     assert "needs images in class folders, or --labels" in stderr
+
+
+def test_colours_of_arrays_and_of_calibration_images_are_told_too_and_in_python(run, run_command, tmp_path):
+    colored, gray = make_images(2, 15, 10, channels=3, seed=5), make_images(3, 15, 10, seed=6)
+    equal = gray.repeat(3, axis=-1)  # three equal channels have no colours
+    (tmp_path / "mixed").mkdir()
+    for number, image in enumerate([*equal, *colored]):
+        Image.fromarray(image).save(tmp_path / "mixed" / f"{number}.png")
+    np.save(tmp_path / "colored.npy", colored)
+    np.save(tmp_path / "plain.npy", gray)
+    said = "has images with colours, and this model was trained on gray images: it sees them in gray"
+    for command, *arguments in (
+        ("score", "--metric", "mse", "--out", tmp_path / "scored"),
+        ("reconstruct", "--out", tmp_path / "made"),
+        ("encode", "--out", tmp_path / "codes.npz"),
+    ):
+        code, _, stderr = run_command(command, run, tmp_path / "colored.npy", *arguments)
+        assert (code, stderr.count(f"colored.npy {said}")) == (0, 1), stderr
+        code, _, stderr = run_command(command, run, tmp_path / "plain.npy", *arguments, "--overwrite")
+        assert (code, "gray" in stderr) == (0, False), stderr
+    arguments = ["--calibrate", tmp_path / "mixed", "--fpr", "0.25"]
+    for scored in ("plain.npy", "mixed"):
+        code, _, stderr = run_command("score", run, tmp_path / scored, *arguments)
+        assert (code, stderr.count("3.png has colours, perhaps others too")) == (0, 1), stderr
+    told = []
+    model = TrainedAutoencoder.load(run, tell=told.append)
+    for images in (gray, equal, colored, colored[:1]):
+        model.score(images, metric="mse")
+    assert ["gray" in line for line in told] == [True]
+
+
+@pytest.mark.parametrize("kind", ["folder", "array"])
+def test_the_line_about_a_run_s_images_says_that_their_colours_are_not_read(run_command, tmp_path, kind):
+    from cae.config.data import ArrayData, ImageFolderData
+    from cae.workflows.planning import load_splits_with_progress
+
+    images = make_images(12, 15, 10, channels=3, seed=5)
+    np.save(tmp_path / "images.npy", images)
+    (tmp_path / "images").mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
+
+    def line_for(channels):
+        kinds = {"folder": (ImageFolderData, "images"), "array": (ArrayData, "images.npy")}
+        section, name = kinds[kind]
+        lines = []
+        load_splits_with_progress(section(path=str(tmp_path / name), channels=channels), lines.append)
+        return lines[0]
+
+    assert line_for(1).endswith("; colours are read in gray (data.channels: 1)")
+    assert "gray" not in line_for(3)

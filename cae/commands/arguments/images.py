@@ -201,7 +201,7 @@ def open_split(
     return open_part(model, splits, split, whole=whole, most=most)
 
 
-def tell_warnings(inputs: Inputs, options: argparse.Namespace) -> None:
+def tell_warnings(inputs: Inputs, options: argparse.Namespace, tell: Callable[[str], None] = tell) -> None:
     """Say what makes images doubtful, once they are read."""
     for warning in inputs.warnings:
         tell(str(warning) if options.input is None else in_options(str(warning)))
