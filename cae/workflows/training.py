@@ -29,7 +29,6 @@ from cae.plan import Plan
 from cae.runs import RunDirectory, check_is_writable
 from cae.runs.begun import as_begun, check_start, has_ended, is_done
 from cae.runs.directory import runs_near
-from cae.runs.images import check_same_images
 from cae.training.amount import Amount
 from cae.training.distribution.cluster import Cluster, find_cluster
 from cae.training.outcome import Outcome
@@ -173,6 +172,8 @@ def train_one(job: TrainingJob) -> JobResult:
 
 
 def _prepare_and_train(job: TrainingJob, cluster: Cluster | None) -> JobResult:
+    from cae.runs.images import check_same_images
+
     directory, is_chief = job.directory, cluster is None or cluster.is_chief
     job, plan, splits = prepare(job, is_chief=is_chief)
     if not is_chief:
