@@ -7,14 +7,14 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from cae.config.registration import how_to_add
 from cae.config.schema_walk import Options, Shape, as_index, root_shape
-from cae.config.synonyms import EXPLAINED, KEYS, MEANT, letters
+from cae.config.synonyms import CHOICE_KEYS, EXPLAINED, KEYS, MEANT, letters
 from cae.config.yaml.nodes import Node, Path, Place, Problem, dotted, nearest, plain, resolve
 from cae.section import MOST
 
@@ -303,8 +303,15 @@ def meant_key(path: Path) -> str | None:
         return None
     choices = section.options.shapes.values() if section.options else [section]
     keys = dict.fromkeys(one for choice in choices for one in choice.keys)
-    parent, _, synonym = KEYS.get(letters(key), "").rpartition(".")
-    return synonym if parent == dotted(path[:-1]) and synonym in keys else closest(key, keys, cutoff=0.5)
+    return _other_name(key, path[:-1], section, keys) or closest(key, keys, cutoff=0.5)
+
+
+def _other_name(key: str, parent: Path, section: Shape, keys: Container[str]) -> str | None:
+    """Return which of a section's keys other libraries call `key`."""
+    meant_in, _, meant = KEYS.get(letters(key), "").rpartition(".")
+    if meant_in == dotted(parent) and meant in keys:
+        return meant
+    return section.options.by if section.options and letters(key) in CHOICE_KEYS else None
 
 
 def _leaves_a_choice_open(data: Any, path: Path) -> bool:
@@ -412,9 +419,10 @@ def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | 
         return "dotted keys are for --set and grid; here mappings stand within mappings"
     if (name := key.partition(":")[0]) != key and name in _keys(section, siblings):
         return f"write a space behind the colon of {name}"
+    other = _other_name(key, parent, section, _keys(section, siblings))
+    if other and other not in siblings:
+        return f"did you mean {other}?"
     meant = KEYS.get(letters(key), "")
-    if meant.rpartition(".")[0] == dotted(parent) and meant.rpartition(".")[2] in _keys(section, siblings):
-        return f"did you mean {meant.rpartition('.')[2]}?"
     close = closest(key, _keys(section, siblings), cutoff=0.65)
     elsewhere = _places_in_words(key)
     if close:

@@ -114,6 +114,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
 }
 KEYS = {other: key for key, others in _KEYS.items() for other in others}
 
+# What makes a section's choice elsewhere; here that is `kind`, `name` or `source`.
+CHOICE_KEYS = {"type", "kind", "name", "class", "classname", "method", "mode"}
+
 # What there is none of here, and why.
 EXPLAINED = {
     "unet": "a U-Net's skip connections would carry the image past the code; of what bypasses it max_unpool has least,"

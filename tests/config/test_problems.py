@@ -237,6 +237,23 @@ def test_long_values_and_keys_are_shortened(problems):
     assert len(line) < 300
 
 
+def test_a_choice_by_another_key_is_told_of_the_key_here(problems):
+    for text, key, meant in (
+        ("data: {type: image_folder, path: photos, fit: crop}", "data.type", "source"),
+        ("model: {bottleneck: {type: dense, units: 8}}", "model.bottleneck.type", "kind"),
+        ("training: {optimizer: {kind: sgd, nesterov: true}}", "training.optimizer.kind", "name"),
+        (
+            "model: {decoder: {upsampling: {name: resize, interpolation: bicubic}}}",
+            "model.decoder.upsampling.name",
+            "kind",
+        ),
+    ):
+        line = only(problems(text))
+        assert line.endswith(f" {key}: unknown key; did you mean {meant}?")
+    # Where the choice is made, another word for its key is no help.
+    assert "did you mean kind" not in only(problems("model: {bottleneck: {kind: dense, units: 8, type: dense}}"))
+
+
 def test_one_mistake_is_one_problem(problems):
     # The list is as long as the filters that were meant, and the source that was meant needs no path.
     text = "model: {encoder: {filtrs: [8, 16, 32]}, decoder: {upsampling: [resize, resize, resize]}}"
