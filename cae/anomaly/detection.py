@@ -226,8 +226,8 @@ def _missing_error(path: Path, missing: Sequence[str], total: int) -> UserError:
 
 
 _SHOWN_IMAGES = 5
-# An AUROC below this is hardly better than chance.
-_CHANCE = 0.6
+# An AUROC below this is hardly better than chance, and one from this on leaves little to be found.
+_CHANCE, _EASY = 0.6, 0.99
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
     if scored.normal and scored.classes is not None:
         is_normal = np.isin(np.asarray(scored.classes, np.str_), list(scored.normal))
     if scored.threshold is not None:
-        lines += _threshold_in_words(scored, scored.threshold, is_normal)
+        lines += [*_threshold_in_words(scored, scored.threshold, is_normal), *map(str, scored.doubts)]
         numbers["threshold"] = asdict(scored.threshold)
         numbers["above_threshold"] = int((scores > scored.threshold.value).sum())
         numbers["warnings"] = as_json(scored.doubts)
@@ -291,8 +291,8 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
         baselines = {
             name: measure_detection(found, scored.classes, scored.normal)[0] for name, found in scored.baselines.items()
         }
-        warnings = [*scored.doubts, *_doubts(scored, overall, baselines)]
-        lines += [*_detection_table(overall, each, scored.normal, baselines), *map(str, warnings)]
+        doubts = _doubts(scored, overall, baselines)
+        lines += [*_detection_table(overall, each, scored.normal, baselines), *map(str, doubts)]
         numbers |= {
             "normal_classes": sorted(scored.normal),
             "normal_images": int(is_normal.sum()),
@@ -301,7 +301,7 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
             "anomalous_images": overall.images,
             "classes": {name: asdict(one) for name, one in each.items()},
             "baselines": {name: asdict(one) for name, one in baselines.items()},
-            "warnings": as_json(warnings),
+            "warnings": as_json([*scored.doubts, *doubts]),
         }
         if scored.threshold is not None:
             above = scores > scored.threshold.value
@@ -310,7 +310,7 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
                 "true_positive_rate": float(above[~is_normal].mean()),
             }
     else:
-        lines += [*_highest(scored), *map(str, scored.doubts)]
+        lines += _highest(scored)
     return lines, numbers
 
 
@@ -336,15 +336,15 @@ def _doubts(scored: Scored, overall: Detection, baselines: Mapping[str, Detectio
     if scored.recipe:
         to_try += f" Or train with a small code on noisy images: `{scored.recipe}`."
     better = {name: one.auroc for name, one in baselines.items() if one.auroc >= overall.auroc}
-    if better and overall.auroc == 1:
+    theirs = ", ".join(f"{TITLES[name]} has {auroc:.4f}" for name, auroc in better.items())
+    if better and overall.auroc >= _EASY:
         message = (
-            f"{metric} tells all anomalous images from the normal ones, but so does what needs no model:"
-            f" {' and '.join(TITLES[name] for name in better)}. These images are too easy to show what a model is good"
-            " for; try anomalies that are harder to see."
+            f"{metric} tells anomalous images from normal ones (AUROC {overall.auroc:.4f}), but so does what needs no"
+            f" model: {theirs}. These images are too easy to show what a model is good for; try anomalies that are"
+            " harder to see."
         )
         found.append(RunWarning("too_easy", message))
     elif better:
-        theirs = ", ".join(f"{TITLES[name]} has {auroc:.4f}" for name, auroc in better.items())
         finds = f"{metric} finds no more than what needs no model: its AUROC is {overall.auroc:.4f}, {theirs}."
         found.append(RunWarning("below_pixel_baselines", f"{finds} {to_try}"))
     if overall.auroc < _CHANCE:

@@ -12,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from cae.anomaly import Threshold
 from cae.anomaly.detection import Scored, report
 from cae.anomaly.pixel_baselines import PixelBaselines
+from cae.errors import RunWarning
 
 
 def test_scores_are_those_of_scikit_learn_s_pca_and_nearest_neighbours():
@@ -71,6 +72,29 @@ def test_where_no_model_is_needed_no_other_one_is_advised():
     assert warning["code"] == "too_easy"
     assert "Try another" not in warning["message"]
     assert "train.py" not in warning["message"]
+
+
+def test_one_pair_in_the_wrong_order_makes_images_hardly_less_easy():
+    perfect = np.repeat([0.0, 1.0], 20)
+    nearly = np.arange(40.0)
+    nearly[[19, 20]] = nearly[[20, 19]]  # of 400 pairs of a normal and an anomalous image, one is wrong
+    easy = Scored(list(map(str, nearly)), nearly, "mse", ["good"] * 20 + ["bad"] * 20, None, ["good"])
+    _, numbers = report(replace(easy, baselines={"pca_error": perfect}))
+    (warning,) = numbers["warnings"]
+    assert warning["code"] == "too_easy"
+    assert "(AUROC 0.9975)" in warning["message"]
+    assert report(easy)[1]["warnings"] == []
+
+
+def test_what_speaks_against_a_threshold_stands_beside_it():
+    doubt = RunWarning("calibrated_on_scored", "these images are scored, too.")
+    for classes in (None, ["good"] * 10 + ["bad"] * 10):
+        found = replace(scored(), classes=classes, threshold=Threshold(3.0, 0.1, 9), doubts=[doubt])
+        lines, numbers = report(found)
+        assert lines.count(str(doubt)) == 1
+        before = lines[: lines.index(str(doubt))]
+        assert all("threshold" in line or "above it" in line for line in before[1:])
+        assert doubt.code in [one["code"] for one in numbers["warnings"]]
 
 
 def test_anomalies_that_are_reconstructed_as_well_as_normal_images_are_told():
