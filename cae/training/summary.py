@@ -123,8 +123,8 @@ class Spread:
         return [
             RunWarning(
                 "output_constant",
-                f"{found}: the model has learned nothing of the images. {_OTHER_RATE}, set model.encoder.activation to"
-                " leaky_relu or gelu, or train for more steps.",
+                f"{found}: the model has learned nothing of the images. {_OTHER_RATE}, take leaky_relu or gelu"
+                " as an activation (model.encoder.activation), or train for more steps.",
             )
         ]
 
@@ -257,7 +257,8 @@ def _dead_layer(autoencoder: Autoencoder, images: np.ndarray) -> Iterable[RunWar
                 yield RunWarning(
                     "dead_layer",
                     f"every unit of {name} gives the same for every image: nothing of an image gets through. Lower"
-                    " training.optimizer.learning_rate, or set model.encoder.activation to leaky_relu or gelu.",
+                    " training.optimizer.learning_rate, or take leaky_relu or gelu as an activation"
+                    " (model.encoder.activation).",
                 )
                 return
 
