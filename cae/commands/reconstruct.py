@@ -90,7 +90,7 @@ class ReconstructedImage(NamedTuple):
     reconstruction: np.ndarray
     quality: dict[str, float]
     score: float
-    """What `score` gives unless another metric is chosen, at the scale at which it compares."""
+    """The mean squared error at the size that the model works at: what `score --metric mse` gives."""
 
 
 Keep = Callable[[ReconstructedImage], None]

@@ -68,7 +68,7 @@ def test_a_folder_is_reconstructed_with_its_names_and_sizes(runs, photos, run_co
         np.testing.assert_array_equal(made, np.rint(expected * 255).astype(np.uint8))
         mse = np.mean((image / 255.0 - expected) ** 2)
         assert float(row["mse"]) == pytest.approx(mse, rel=1e-4)
-        assert float(row["score"]) == pytest.approx(model.score(image), rel=1e-4)
+        assert float(row["score"]) == pytest.approx(model.score(image, metric="mse"), rel=1e-4)
         assert float(row["psnr"]) == pytest.approx(-10 * np.log10(mse), abs=1e-3)
         map_colors = error_colors(image[np.newaxis] / 255.0, expected[np.newaxis])[0]
         np.testing.assert_allclose(picture(out / "error_maps" / f"{name}.png"), map_colors, atol=1)
