@@ -50,10 +50,10 @@ def run_describe(options: argparse.Namespace) -> int:
         print(json.dumps({**plan.as_dict(), "batch_size": batch_size, "step_memory_bytes": asdict(memory)}, indent=2))
         return 0
     print(format_plan(plan))
-    print(format_step_memory(memory, batch_size, config.training.precision))
+    print(format_step_memory(memory, batch_size, config.training.planned_precision))
     if options.debug:
         print("\nwhile training on this machine's processor, computed together or in other forms:")
-        dtype = config.training.precision.removeprefix("mixed_")
+        dtype = config.training.planned_precision.removeprefix("mixed_")
         print("\n".join(format_steps(lower(plan.operations, this_cpu(), dtype, training=True))))
     if figure is not None:
         print(f"\n{figure}")
