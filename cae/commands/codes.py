@@ -15,6 +15,7 @@ from cae.commands.arguments.images import (
     open_given,
     tell_warnings,
 )
+from cae.commands.arguments.parser import add_device_argument
 from cae.errors import ConfigError, NonFiniteOutputError, UserError
 from cae.files import file_error, printable
 from cae.inference import TrainedAutoencoder
@@ -124,6 +125,7 @@ def add_decode_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("codes", type=Path, metavar="CODES", help="a file that `encode` has written")
     parser.add_argument("--out", type=Path, required=True, help="folder for the images")
     parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds files already")
+    add_device_argument(parser)
 
 
 def run_decode(options: argparse.Namespace) -> int:

@@ -158,6 +158,19 @@ def parsed(*arguments):
     return command_line._make_parser(arguments).parse_args(arguments)
 
 
+def test_whatever_computes_can_be_given_a_device(monkeypatch):
+    given = {"decode": ["run", "codes.npz", "--out", "out"], "encode": ["run", "photos", "--out", "codes.npz"]}
+    given |= {name: ["run"] for name in ("evaluate", "visualize")}
+    given |= {name: ["run", "photos", "--out", "out"] for name in ("score", "reconstruct")}
+    given |= {name: ["a.yaml"] for name in ("train", "tune", "protocol", "doctor", "describe")}
+    given["export"] = ["run", "--format", "keras", "--out", "model.keras"]
+    for command, words in given.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+        monkeypatch.delenv("CAE_DEVICE", raising=False)
+        parsed(command, *words, "--device", "cpu")
+        assert (os.environ["CAE_DEVICE"], os.environ["CUDA_VISIBLE_DEVICES"]) == ("cpu", "-1"), command
+
+
 def test_words_and_short_options_set_keys_in_the_order_in_which_they_are_typed(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     monkeypatch.delenv("CAE_DEVICE", raising=False)

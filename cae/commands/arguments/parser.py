@@ -256,13 +256,7 @@ def add_override_argument(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="a folder of images, an array file, or a source such as mnist: short for data.source and data.path",
     )
-    group.add_argument(
-        "--device",
-        action=_Device,
-        metavar="NAME",
-        default=argparse.SUPPRESS,
-        help="cpu, gpu, or gpu:0 and so on; default: all GPUs that there are",
-    )
+    add_device_argument(parser)
 
 
 class _Short(argparse.Action):
@@ -316,6 +310,17 @@ def source_of(word: str) -> tuple[str, str | None]:
 _DEVICE = re.compile(r"cpu|gpu(:\d+)?")
 
 
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--device`, for a command that computes."""
+    parser.add_argument_group("where it is computed").add_argument(
+        "--device",
+        action=_Device,
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="cpu, gpu, or gpu:0 and so on; default: all GPUs that there are",
+    )
+
+
 class _Device(argparse.Action):
     """`--device`: decided before TensorFlow is loaded, for this process and those that it starts."""
 
@@ -340,3 +345,4 @@ def add_data_override_argument(parser: argparse.ArgumentParser) -> None:
         dest="overrides",
         help="override a key of the data section, for images that are elsewhere now, e.g. data.path=FOLDER",
     )
+    add_device_argument(parser)
