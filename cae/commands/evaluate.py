@@ -16,7 +16,7 @@ from cae.config.registration import load_installed_parts
 from cae.engine import start_engine
 from cae.errors import ConfigError, UserError, from_json
 from cae.grid import TRIALS
-from cae.measures.catalogue import METRICS, all_metrics
+from cae.measures.catalogue import all_metrics
 from cae.messages import align, next_steps, reporting, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.workflows.evaluation import Split, evaluate_one
@@ -26,8 +26,6 @@ from cae.workflows.training import TrainingJob
 
 if TYPE_CHECKING:
     from cae.comparison.record import Comparison
-
-_METRICS = [one.name for one in METRICS]
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +50,6 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--metric",
         choices=[one.name for one in all_metrics()],
-        default="psnr",
         metavar="METRIC",
         help="what a comparison is sorted by: mse, mae, psnr (default), ssim, high_frequency_ratio, or ms_ssim of"
         " images of 161 pixels a side or more",
@@ -130,6 +127,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
         raise ConfigError("--band: is for comparisons; one run was given.")
     if left_out:
         tell(f"{directories[0].path}: the only run that is left; it is measured alone, and nothing is compared.")
+    if options.metric is not None:
+        tell("--metric is what a comparison is sorted by; of one run all figures are in results.json.")
     _evaluate(directories[0], options)
     return 0
 
@@ -152,7 +151,7 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
             directory,
             out,
             split=options.split,
-            metric=options.metric,
+            metric=options.metric or "psnr",
             overrides=options.overrides,
             again=options.again,
             features=options.features,
@@ -235,7 +234,7 @@ def _compare(
             directories,
             title=experiments[0].name if experiment else out.resolve().name,
             split=options.split,
-            metric=options.metric,
+            metric=options.metric or "psnr",
             band=options.band,
             load_splits=load_splits_with_progress,
             overrides=options.overrides,
@@ -307,13 +306,14 @@ def format_results(path: Path, results: dict[str, Any]) -> str:
 
 def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    load_installed_parts("metric", lambda name: True)
     parser.add_argument("config", type=Path, help="YAML file with a grid")
     add_override_argument(parser)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept; default: runs")
     parser.add_argument("--split", choices=get_args(Split), default="test", help="images that measure; default: test")
     parser.add_argument(
         "--metric",
-        choices=_METRICS,
+        choices=[one.name for one in all_metrics()],
         default="psnr",
         metavar="METRIC",
         help="what decoders are compared by; default: psnr",

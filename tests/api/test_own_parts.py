@@ -180,11 +180,18 @@ def test_words_that_are_near_one_or_stand_where_nothing_can_be_registered_get_no
         assert "another package" not in str(error.value)
 
 
+def test_a_protocol_can_name_a_metric_of_your_own(capsys, tmp_path):
+    cae.register_metric("odd", lambda images, made: np.zeros(len(images)))
+    assert main(["protocol", str(tmp_path / "none.yaml"), "--metric", "odd"]) == 2
+    assert "none.yaml" in capsys.readouterr().err  # the metric is known, and the file is looked for
+
+
 def test_an_unknown_metric_may_come_with_a_package_or_be_registered(capsys, tmp_path):
     hint = "if it comes with another package, install that; if it is your own, call cae.register_metric before"
-    with pytest.raises(SystemExit):
-        main(["evaluate", str(tmp_path), "--metric", "zigzag"])
-    assert hint in " ".join(capsys.readouterr().err.split())
+    for command in ("evaluate", "protocol"):
+        with pytest.raises(SystemExit):
+            main([command, str(tmp_path), "--metric", "zigzag"])
+        assert hint in " ".join(capsys.readouterr().err.split())
     with pytest.raises(cae.ConfigError, match=f"zigzag'?; {hint}"):
         cae.compare([tmp_path, tmp_path], metric="zigzag")
     with pytest.raises(cae.ConfigError, match=r"'sim'; did you mean ssim\?"):
