@@ -1,4 +1,4 @@
-"""`score`: tell images that are unlike a run's training images, by how badly they are reconstructed."""
+"""`score`: how unlike a run's training images others are."""
 
 from __future__ import annotations
 

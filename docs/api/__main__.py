@@ -31,7 +31,7 @@ model = result.load()  # later, and elsewhere: cae.load("runs/quickstart/conv_tr
 `import cae` alone waits for nothing; what trains, loads and measures starts TensorFlow. Errors you can fix raise
 `cae.UserError`, or `cae.ConfigError` for the configuration; their messages are for people.
 All functions work in notebooks, as [the tour](tour.ipynb) shows; type hints are shipped. `overrides` are what `--set`
-is on the command line. What the command line does with trained runs is in [Using what was trained](using.md).
+is on the command line. What the command line does is in [Using the program](using.md).
 
 With what you have in Keras:
 
