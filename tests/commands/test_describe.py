@@ -23,6 +23,14 @@ def test_the_last_line_says_where_the_picture_is_and_the_table_stays_the_same(
     assert picture.stat().st_size > 1000
 
 
+def test_a_precision_that_is_chosen_before_training_is_described_as_float32(run_command, write_config):
+    for options in ([], ["-v"]):
+        _, chosen, _ = run_command("describe", write_config("training: {precision: auto}\n"), *options)
+        code, stated, _ = run_command("describe", write_config("training: {precision: float32}\n"), *options)
+        assert (code, chosen) == (0, stated)
+    assert "in float32" in chosen
+
+
 def test_overrides_are_drawn(run_command, write_config, tmp_path):
     config, one, three = write_config(), tmp_path / "one.png", tmp_path / "three.png"
     for filters, picture in (("[4]", one), ("[4,4,4]", three)):
