@@ -16,9 +16,10 @@ import numpy as np
 from cae.anomaly.pixel_baselines import TITLES
 from cae.anomaly.scores import METRICS
 from cae.atomic_files import table_cell
-from cae.data.formats.array_files import NpyFile, read_idx, read_idx_shape
+from cae.data.formats.array_files import NpyFile, is_idx, read_idx
+from cae.data.formats.file_kinds import name_kind, read_start
 from cae.errors import RunWarning, UserError, as_json
-from cae.files import file_error, naming, printable, read_bytes, why
+from cae.files import file_error, naming, open_regular, printable, read_bytes, why
 from cae.messages import align, number_of
 
 
@@ -168,7 +169,7 @@ def read_classes(path: Path, names: Sequence[str]) -> list[str]:
     """Read the class of each image.
 
     A .csv file has a line `file,label` and then one for each image, in any order: the image's name as `scores.csv`
-    gives it, and its class. A .npy or IDX file has one whole number for each image, in their order.
+    gives it, and its class. A .npy file, or an IDX file of uint8, has one whole number for each image, in their order.
 
     Args:
         path: the file.
@@ -191,13 +192,11 @@ def read_classes(path: Path, names: Sequence[str]) -> list[str]:
 
 
 def _from_idx(path: Path) -> np.ndarray:
-    try:
-        read_idx_shape(path)
-    except UserError as error:
-        if isinstance(error.__cause__, OSError):
-            raise
-        kinds = "a .csv with the columns file and label, or whole numbers in a .npy or an IDX file"
-        raise file_error(path, f"labels must be in {kinds}. Received: a file that is none of these.") from error
+    if not is_idx(path):
+        with open_regular(path) as file:
+            kind = printable(name_kind(read_start(file)))
+        kinds = "a .csv with the columns file and label, whole numbers in a .npy file, or an IDX file of uint8"
+        raise file_error(path, f"labels must be in {kinds}. Received: {kind}.")
     return read_idx(path)
 
 

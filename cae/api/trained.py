@@ -295,7 +295,7 @@ def score(
         calibrate: normal images to find the threshold with; None for the run's validation images.
         normal_classes: classes that are normal; the result then says how well scores tell the others from them.
         labels: a file of the images' classes, where folders do not tell them: .csv with columns file and label, or
-            numbers in a .npy or IDX file.
+            numbers in a .npy file or an IDX file of uint8.
         masks: a folder of masks of what is anomalous.
         array: the name of the images in an .npz or .h5 file.
         value_range: the values in the files that are black and white; None for the run's, where the type can hold it.

@@ -93,7 +93,7 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="classes of the images, where folders do not tell them: a .csv with columns file and label, or numbers in"
-        " a .npy or IDX file",
+        " a .npy file or an IDX file of uint8",
     )
     group = parser.add_argument_group("what is written")
     group.add_argument("--out", type=Path, help=f"folder for scores.csv, results.json, {PAGE} and {HEAT_MAPS}/")

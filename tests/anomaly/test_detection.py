@@ -1,5 +1,8 @@
 """AUROC and average precision against their definitions, counted pair by pair."""
 
+import gzip
+import re
+
 import numpy as np
 import pytest
 
@@ -64,3 +67,18 @@ def test_labels_are_read_from_arrays_of_numbers(tmp_path):
         np.save(tmp_path / "labels.npy", labels)
         with pytest.raises(UserError, match="a whole number for each of the 2 images"):
             read_classes(tmp_path / "labels.npy", ["0", "1"])
+
+
+def test_labels_in_a_file_of_another_kind_are_told_what_it_is_and_a_damaged_one_what_is_wrong_with_it(tmp_path):
+    path, numbers = tmp_path / "labels", bytes([0, 0, 0, 2, 7, 9])
+    rule = "columns file and label, whole numbers in a .npy file, or an IDX file of uint8"
+    for content, reason in (
+        (b"\0\0\x0c\x01\0\0\0\x02" + bytes(8), f"{rule}. Received: an IDX file of int32."),
+        (b"cat\ndog\n", f'{rule}. Received: text that begins with "cat".'),
+        (b"", f"{rule}. Received: an empty file."),
+        (b"\0\0\x08\x01" + numbers[:2], "the file is truncated: it ends within its header"),
+        (gzip.compress(b"\0\0\x08\x01" + numbers)[:14], "cannot be read: "),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"labels: .*{re.escape(reason)}"):
+            read_classes(path, ["0", "1"])

@@ -304,6 +304,16 @@ def _read_npy_header(file: Any) -> ArrayHeader:
 _UNSIGNED_BYTE = 0x08
 
 
+def is_idx(path: Path) -> bool:
+    """Whether a file, compressed or not, begins as IDX files of unsigned bytes do.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    with naming(path), _open(path) as file:
+        return file.read(3) == bytes([0, 0, _UNSIGNED_BYTE])
+
+
 def read_idx_shape(path: Path) -> tuple[int, ...]:
     """Read the dimensions from an IDX file's header.
 
