@@ -134,7 +134,7 @@ class Loop:
         self.state.callbacks.batch_ended(batch, taken.means)
 
     def _not_finite(self) -> NonFiniteLossError:
-        kept = next(iter(self.checkpoints.steps()), None) if self.checkpoints is not None else None
+        kept = self.checkpoints.steps() if self.checkpoints is not None else None
         rate = getattr(self.section.optimizer, "learning_rate", None)
         return NonFiniteLossError(self.state.step, self.state.counters.epoch + 1, kept, rate)
 

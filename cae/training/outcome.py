@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -32,18 +32,20 @@ class NonFiniteLossError(UserError):
     Args:
         step: after which it was seen.
         epoch: that was under way, from 1.
-        kept: the step of the last checkpoint; None where none was written yet.
+        kept: steps of the checkpoints, newest first; None in a process that writes none, and so knows of none.
         rate: the learning rate that the configuration states; None of an optimizer that has none.
     """
 
-    def __init__(self, step: int, epoch: int, kept: int | None = None, rate: float | None = None) -> None:
+    def __init__(self, step: int, epoch: int, kept: Sequence[int] | None = None, rate: float | None = None) -> None:
         lower = None if rate is None else f"{min(rate / 10, _USUAL_RATE):.2g}"
         such_as = f", such as --set training.optimizer.learning_rate={lower}" if lower else ""
-        checkpoint = (
-            "No checkpoint was written yet." if kept is None else f"The last checkpoint, of step {kept:,}, is kept."
-        )
+        checkpoint = ""
+        if kept is not None:
+            checkpoint = (
+                f" The last checkpoint, of step {kept[0]:,}, is kept." if kept else " No checkpoint was written yet."
+            )
         super().__init__(
-            f"{NOT_FINITE} at step {step:,} (epoch {epoch}). {checkpoint}"
+            f"{NOT_FINITE} at step {step:,} (epoch {epoch}).{checkpoint}"
             f" Start again with a lower learning rate{such_as} (`python -m cae tune` finds one);"
             " training.global_clipnorm or another training.precision may help, too."
         )

@@ -79,8 +79,8 @@ def test_a_loss_that_is_not_finite_says_which_checkpoint_is_kept_if_any_and_a_lo
         assert code == 1
         assert "No checkpoint was written yet. Start again with a lower learning rate, such as --set " in err
         assert "is kept" not in err
-    assert "training.optimizer.learning_rate=0.001 (" in str(NonFiniteLossError(7, 1, None, 1e6))
-    message = str(NonFiniteLossError(1200, 3, 800, 0.004))
+    assert "training.optimizer.learning_rate=0.001 (" in str(NonFiniteLossError(7, 1, [], 1e6))
+    message = str(NonFiniteLossError(1200, 3, [800, 400], 0.004))
     assert "The last checkpoint, of step 800, is kept." in message
     assert "training.optimizer.learning_rate=0.0004 (" in message
 

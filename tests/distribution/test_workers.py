@@ -16,6 +16,7 @@ from cae.config import RunConfig
 from cae.data.image_set import ArraySet, Splits
 from cae.errors import UserError
 from cae.training.distribution.coordination import Together
+from cae.training.loop import Loop
 from cae.training.train import Training
 from tests.conftest import make_images
 from tests.distribution.runs import assert_same, finish, free_ports, rows_of, start, start_workers
@@ -155,6 +156,14 @@ def test_the_same_is_trained_from_anywhere_but_not_from_other_data_settings_or_i
 def test_a_lost_process_is_told_of_even_where_the_engine_gives_no_reason():
     with pytest.raises(UserError, match="no reason given"), Together.errors(None):
         raise tf.errors.UnavailableError(None, None, "")
+
+
+def test_a_process_that_writes_no_checkpoints_says_nothing_of_them_where_the_loss_is_not_finite():
+    state = SimpleNamespace(step=12, counters=SimpleNamespace(epoch=0))
+    loop = Loop(RunConfig().training, None, None, state, None, None, None, None, agreement=None)
+    message = str(loop._not_finite())
+    assert "at step 12 (epoch 1). Start again with a lower learning rate" in message
+    assert "heckpoint" not in message
 
 
 def test_sigterm_ends_a_process_that_waits_for_the_others(place):
