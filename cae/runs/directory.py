@@ -210,8 +210,8 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:
 
 
 def runs_near(path: Path) -> str:
-    """Runs in a folder, as one that holds experiments, or beside a name that was mistyped."""
-    folder = path if path.is_dir() else path.parent
+    """Runs in a folder, as one that holds experiments, or beside a name that was mistyped, be it the experiment's."""
+    folder = next((one for one in (path, path.parent) if one.is_dir()), path.parent.parent)
     found = [config.parent for pattern in ("*", "*/*") for config in folder.glob(f"{pattern}/config.yaml")]
     runs = sorted(str(run) for run in found if not run.name.startswith("."))
     more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""

@@ -160,13 +160,13 @@ def train_one(job: TrainingJob) -> JobResult:
             return JobResult(0)
         check_is_text(directory.path)
         check_is_writable(directory.path)
-    others = ""
+    others = None
     if is_chief and job.resume and not directory.exists:
         others = runs_near(directory.path)
         job.tell(f"There is no run {directory.path} to go on with: starting at the beginning.{others}")
     with determinism(job.config.training.deterministic):
         result = _prepare_and_train(job, cluster)
-    if others and result.outcome:  # the name may be misspelt, and hours have gone by since that was said
+    if others is not None and result.outcome:  # a name may be misspelt, and hours have gone by since that was said
         job.tell(f"There was no run {directory.path} to go on with: it was trained from the beginning.{others}")
     return result
 

@@ -13,6 +13,7 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from cae.commands.main import main
 from cae.config import load_config
+from cae.runs.directory import runs_near
 from cae.training.outcome import NonFiniteLossError
 from tests.faults.runs import assert_curves_are_whole, assert_same_run, metrics, summary, wait_for_rows, weights
 from tests.warm import WarmProcess
@@ -135,7 +136,7 @@ def test_overwriting_goes_through_after_a_kill_in_its_middle(half_finished, run_
     assert not old.exists()
 
 
-def test_resuming_what_is_not_there_begins_it_and_names_first_and_last_the_runs_that_are(
+def test_resuming_what_is_not_there_begins_it_and_says_so_first_and_last_with_the_runs_that_are(
     finished, run_command, write_config, tmp_path
 ):
     begins = f"There is no run {tmp_path / 'default' / 'first'} to go on with: starting at the beginning."
@@ -143,13 +144,22 @@ def test_resuming_what_is_not_there_begins_it_and_names_first_and_last_the_runs_
     code, _, err = run_command(*command, "--name", "first")
     assert code == 0, err
     assert err.splitlines()[0] == begins
-    assert err.count("to go on") == 1
+    assert "There was no run" in err.partition("epoch 1/1")[2]
     code, _, err = run_command(*command, "--name", "frist")
     assert code == 0, err
     runs = f" Runs in {tmp_path / 'default'}: {tmp_path / 'default' / 'first'}."
     first, last = (line for line in err.splitlines() if line.endswith(runs))
     assert first == err.splitlines()[0] == begins.replace("first", "frist") + runs
     assert last in err.partition("epoch 1/1")[2]
+
+
+def test_runs_are_named_where_the_name_of_the_run_or_of_its_experiment_is_misspelt(tmp_path):
+    run = tmp_path / "quickstart" / "first"
+    run.mkdir(parents=True)
+    (run / "config.yaml").touch()
+    for path, folder in (("quickstart/frist", "quickstart"), ("quikstart/first", ""), ("quickstart", "quickstart")):
+        assert runs_near(tmp_path / path) == f" Runs in {tmp_path / folder}: {run}."
+    assert runs_near(tmp_path / "nowhere" / "at" / "all") == ""
 
 
 # No gain counts, so that a plateau is seen at once.
