@@ -10,8 +10,11 @@ import pytest
 
 from cae.commands import main as command_line
 from cae.commands.arguments.parser import source_of
+from cae.config import expand_grid, load_config
 from cae.config.schema_walk import root_shape
 from cae.config.synonyms import KEYS, MEANT, letters
+from cae.data.sources import find_image_shape
+from cae.workflows.planning import plan_for
 from tests.conftest import ROOT
 
 
@@ -266,7 +269,8 @@ def test_options_before_the_command_count_as_those_behind_it(monkeypatch):
 
 
 @pytest.mark.parametrize("command", command_line.COMMANDS)
-def test_help_has_groups_examples_that_are_understood_and_a_page_that_is_there(command, capsys):
+def test_help_has_groups_examples_that_are_understood_and_a_page_that_is_there(command, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
     page, *examples = command_line._HELP[command]
     file, _, anchor = page.partition("#")
     headings = (ROOT / file).read_text(encoding="utf-8").splitlines()
@@ -276,10 +280,13 @@ def test_help_has_groups_examples_that_are_understood_and_a_page_that_is_there(c
     assert not anchor or anchor in anchors
     assert examples
     for example in examples:
-        assert parsed(*example.split()).run
+        options = parsed(*example.split())
+        assert options.run
         assert example.split()[0] == command
-        for word in example.split():
-            assert not word.startswith("configs/") or (ROOT / word).exists()
+        if path := getattr(options, "config", None):
+            config = load_config(path, options.overrides)
+            for one in expand_grid(config):
+                plan_for(one, find_image_shape(one.data), path)
     with pytest.raises(SystemExit):
         parsed(command, "--help")
     shown = capsys.readouterr().out
