@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -134,8 +135,17 @@ def _kinds() -> Rows:
 
 def _configs() -> Rows:
     for path in sorted(Path("configs").glob("*.y*ml")):
-        first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-        yield str(path), first.lstrip("# ").removeprefix("Purpose:").strip()
+        yield str(path), purpose(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def purpose(text: str) -> str:
+    r"""What a configuration is for: its first comment, up to the next heading.
+
+    >>> purpose("# Purpose:  small codes,\n#           compared\n# Command:  python train.py\nseed: 1\n")
+    'small codes, compared'
+    """
+    found = re.match(r"(?:# Purpose:|#)(.*(?:\n#(?! \w+:).*)*)", text)
+    return " ".join(found[1].replace("\n#", " ").split()) if found else ""
 
 
 def _keys() -> Rows:

@@ -234,6 +234,8 @@ def test_lists_have_what_there_is(run_command, tmp_path, monkeypatch):
     assert len(json.loads(out)) == len(set(root_shape().paths()))
     code, out, _ = run_command("list", "configs")
     assert all(str(path) in out for path in (ROOT / "configs").relative_to(ROOT).glob("*.yaml"))
+    assert "come back, nearer to the original than any linear code of 32 numbers can bring them.\n" in out
+    assert "Command:" not in out
     code, out, err = run_command("list", "runs", "--runs-dir", tmp_path)
     assert (code, out) == (0, "")
     assert "none" in err
