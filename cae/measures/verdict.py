@@ -173,8 +173,13 @@ def longer(section: TrainingSection, plan: Plan | None = None, num_images: int |
 
 def steps_of_statistics(plan: Plan) -> int:
     """Steps after which moving mean and variance have left behind what they started from."""
-    momentum = max((one.momentum for one in flat(plan.operations) if isinstance(one, BatchNormalizing)), default=0.0)
+    momentum = largest_momentum(plan)
     return math.ceil(math.log(MOST_OF_FIRST_STATISTICS) / math.log(momentum)) if 0.0 < momentum < 1.0 else 0
+
+
+def largest_momentum(plan: Plan) -> float:
+    """Of all batch normalisations: what a step keeps of their moving mean and variance; 0 without any."""
+    return max((one.momentum for one in flat(plan.operations) if isinstance(one, BatchNormalizing)), default=0.0)
 
 
 def remedies(config: RunConfig, plan: Plan | None = None, num_images: int | None = None) -> list[str]:

@@ -11,9 +11,8 @@ import numpy as np
 from cae.data.pixels import to_float
 from cae.errors import RunWarning, UserError, as_json
 from cae.kinds.convolutions import flat
-from cae.kinds.normalization import BatchNormalizing
 from cae.kinds.operations import Activation
-from cae.measures.verdict import FEW_STEPS, MOST_OF_FIRST_STATISTICS, below_block_klt, longer
+from cae.measures.verdict import FEW_STEPS, MOST_OF_FIRST_STATISTICS, below_block_klt, largest_momentum, longer
 from cae.messages import number_of
 from cae.runs.checksums import write_last
 from cae.runs.read_back import peak_memory_bytes
@@ -76,7 +75,7 @@ def _few_steps(amount: Amount, num_images: int, remedy: str) -> Iterable[RunWarn
 
 
 def _unconverged_statistics(plan: Plan, amount: Amount, remedy: str) -> Iterable[RunWarning]:
-    momentum = max((one.momentum for one in flat(plan.operations) if isinstance(one, BatchNormalizing)), default=0.0)
+    momentum = largest_momentum(plan)
     left = momentum**amount.steps
     if left > MOST_OF_FIRST_STATISTICS:
         yield RunWarning(
