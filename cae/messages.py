@@ -54,7 +54,16 @@ def number_of(number: int, noun: str) -> str:
     >>> number_of(1, "test image"), number_of(1200, "value")
     ('1 test image', '1,200 values')
     """
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {plural(number, noun)}"
+
+
+def plural(number: int, noun: str) -> str:
+    """The noun as it stands for so many.
+
+    >>> plural(1, "seed"), plural(2, "seed")
+    ('seed', 'seeds')
+    """
+    return noun if number == 1 else f"{noun}s"
 
 
 def as_word(word: object) -> str:

@@ -13,7 +13,7 @@ from cae.data.formats.shards import MANIFEST_NAME
 from cae.engine import start_engine
 from cae.errors import ConfigError
 from cae.files import file_error, printable
-from cae.messages import next_steps, progress_bar, tell
+from cae.messages import next_steps, number_of, progress_bar, tell
 
 _MEGABYTE = 10**6
 
@@ -94,8 +94,8 @@ def run_prepare(options: argparse.Namespace) -> int:
         tell(note)
     for part, shards in prepared.parts.items():
         size = sum(shard.bytes for shard in shards)
-        count = f"{len(shards)} shard{'s' * (len(shards) != 1)}"
-        tell(f"{part}: {numbers[part]:,} images in {count}, {size / _MEGABYTE:,.1f} MB")
+        count = number_of(len(shards), "shard")
+        tell(f"{part}: {number_of(numbers[part], 'image')} in {count}, {size / _MEGABYTE:,.1f} MB")
     # A path of a command line is YAML, which a JSON text is as well.
     settings = ["data.source=tfrecord", f"data.path={json.dumps(str(options.out), ensure_ascii=False)}"]
     words = [word for setting in settings for word in ("--set", setting)]

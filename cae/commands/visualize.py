@@ -10,7 +10,7 @@ from cae.commands.arguments.parser import add_data_override_argument
 from cae.engine import start_engine
 from cae.errors import ConfigError
 from cae.kinds.own_model import OwnModel
-from cae.messages import next_steps, tell
+from cae.messages import next_steps, number_of, tell
 from cae.runs import RunDirectory, check_is_writable, open_run
 from cae.visualization.map_choice import METHODS, MapChoice, parse_maps
 from cae.workflows.planning import check_data_overrides, load_splits_with_progress
@@ -89,7 +89,7 @@ def _visualize(directory: RunDirectory, maps: MapChoice, out: Path, options: arg
             maps.check(layer.name, layer.num_maps)
         images = trained.splits.validation
         source = "validation part" if options.images is None else printable(options.images)
-        tell(f"{directory.path}: showing {_counted(len(images), 'image')} to {_counted(len(layers), 'layer')}")
+        tell(f"{directory.path}: showing {number_of(len(images), 'image')} to {number_of(len(layers), 'layer')}")
         sentences = visualize_run(trained, images, source, Selection(layers, maps, options.method, options.top), out)
     for warning in trained.splits.warnings:
         tell(str(warning))
@@ -115,7 +115,3 @@ def _named_images(path: Path, section: DataSection, directory: RunDirectory) -> 
         tell(note)
     images = parts.train
     return Splits(images, images, images, replaced=parts.replaced, warnings=parts.warnings)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

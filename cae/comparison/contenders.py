@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cae.config.data import PATH_KEYS
 from cae.errors import UserError
+from cae.messages import number_of
 
 if TYPE_CHECKING:
     from cae.config.model import ModelSection
@@ -63,8 +64,8 @@ class RunRecord:
         if cores is None:
             return ""
         jobs, threads = self.environment.get("jobs", 1), self.environment.get("threads", cores)
-        noun = "thread" if threads == 1 else "threads"
-        return f"{jobs} side by side, {threads} {noun} each" if jobs > 1 else f"alone, with {threads} {noun}"
+        each = number_of(threads, "thread")
+        return f"{jobs} side by side, {each} each" if jobs > 1 else f"alone, with {each}"
 
 
 @dataclass(frozen=True)

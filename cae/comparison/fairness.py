@@ -13,6 +13,7 @@ from cae.comparison.statistics import paired_seeds
 from cae.config.data import PATH_KEYS
 from cae.config.problems import shown
 from cae.errors import from_json
+from cae.messages import plural
 
 if TYPE_CHECKING:
     from cae.config.run import RunConfig
@@ -60,14 +61,13 @@ def _seeds(groups: Sequence[Group], terms: FairnessReport) -> None:
     for group in groups:
         missing = [seed for seed in every if seed not in group.seeds]
         if missing:
-            seeds = f"{'seed' if len(missing) == 1 else 'seeds'} {listed(missing)}"
+            seeds = f"{plural(len(missing), 'seed')} {listed(missing)}"
             terms.unequal.append(f"Seeds: `{group.label}` has no run of {seeds}, which others have.")
             terms.warnings.append(
                 f"`{group.label}` lacks {seeds}: its mean is over fewer runs, and {_set_against(group, groups)}."
             )
     if all(len(group.seeds) == len(every) for group in groups):
-        noun = "seed" if len(every) == 1 else "seeds"
-        terms.equal.append(f"Seeds: each was trained with {noun} {listed(every)}.")
+        terms.equal.append(f"Seeds: each was trained with {plural(len(every), 'seed')} {listed(every)}.")
     if len(every) == 1:
         terms.warnings.append(
             "There is one seed only: intervals tell of other images, and nothing of another training. Differences"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import Field
 
 from cae.config.data import FilePath
+from cae.messages import number_of
 from cae.section import Choice, KerasObject, PositiveInt, Section
 
 LearningRate = Annotated[float, Field(gt=0.0)]
@@ -383,7 +384,7 @@ class TrainingSection(Section):
     def length(self) -> str:
         """How long training lasts, in words."""
         number, noun = (self.epochs, "epoch") if self.steps is None else (self.steps, "step")
-        return f"{number} {noun}{'s' * (number != 1)}"
+        return number_of(number, noun) if isinstance(number, int) else f"{number} {noun}s"
 
     @property
     def images_at_once(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from cae.config.data import AnyData, StoredData
 from cae.errors import RunWarning
 from cae.files import printable
+from cae.messages import number_of
 
 Pair = tuple[float, float]
 
@@ -184,7 +185,7 @@ looks better than it is. Set data.value_range: [0, 1].
     def _clipped(self) -> str:
         images, values = self._images_outside, self._values_outside
         return (
-            f"{self._whose}: {values:,} value{'s' * (values > 1)} of {images:,} image{'s' * (images > 1)} lie outside"
+            f"{self._whose}: {number_of(values, 'value')} of {number_of(images, 'image')} lie outside"
             f" data.value_range {in_words(self._full)} and are cut to it; values go from {self.low:.6g} to"
             f" {self.high:.6g}."
         )

@@ -13,6 +13,7 @@ from cae.doctor import Finding, ok, problem, warning
 from cae.engine import NEVER, ON_REQUEST, SETTING, VARIABLE
 from cae.errors import UserError
 from cae.machine import PROGRAM_BYTES, Limits, Machine, available_memory, total_memory
+from cae.messages import number_of
 from cae.runs import check_is_writable
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ _OFF = ("0", "false")
 
 def check_cores(machine: Machine, limits: Limits) -> Finding:
     """How many cores there are to work on."""
-    found = f"{machine.cores} core{'s' * (machine.cores != 1)}"
+    found = number_of(machine.cores, "core")
     if limits.cores is None or limits.cores >= machine.cores:
         return ok("cores", found)
     whole = max(1, math.floor(limits.cores))

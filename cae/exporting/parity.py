@@ -26,6 +26,7 @@ from cae.kinds.operations import Pool
 from cae.layers.indices import window_sums
 from cae.layers.switches import gather
 from cae.measures.per_image import PSNR_CAP
+from cae.messages import number_of
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
@@ -174,7 +175,7 @@ def _take(splits: Splits, image_shape: tuple[int, int, int], whose: str) -> tupl
     images = getattr(splits, part)
     most = min(_MOST_IMAGES, max(2, _MOST_PIXELS // (image_shape[0] * image_shape[1])), len(images))
     pixels = to_float(images.read(np.linspace(0, len(images) - 1, most).astype(int)))
-    return pixels, f"{most} {part} image{'s' if most > 1 else ''} {whose}"
+    return pixels, f"{number_of(most, f'{part} image')} {whose}"
 
 
 Arrays = dict[str, np.ndarray]

@@ -14,6 +14,7 @@ from cae.config import ConfigError, RunConfig
 from cae.files import file_error, read_bytes
 from cae.grid.combinations import ImageShape
 from cae.grid.step_time import HOW, TimedModel, match_times
+from cae.messages import number_of
 from cae.plan import PlanError, make_plan
 from cae.plan.matching import AMOUNTS, WIDEST_TOLERANCE, match_decoder, with_filters
 from cae.section import KerasObject
@@ -183,7 +184,7 @@ def matching_in_words(word: str, found: Mapping[str, Match], channels: int) -> l
     for one in dict.fromkeys(found.values()):
         if one.filters != one.own:
             first, *others = (name for name, other in found.items() if other == one)
-            more = f" and {len(others)} more run{'s' * (len(others) > 1)}" if others else ""
+            more = f" and {number_of(len(others), 'more run')}" if others else ""
             doubt = narrow_map(one.own, one.filters, channels)
             lines.append(
                 f"match: {word}: {first}{more}: filters {list(one.own)} to {list(one.filters)}: {one.in_words}."

@@ -18,6 +18,7 @@ from cae.config.problems import shown
 from cae.config.run import LogRange, TuneSection
 from cae.errors import ConfigError, UserError
 from cae.grid.combinations import Combination, find_combination
+from cae.messages import number_of
 from cae.runs import RunDirectory
 from cae.training.outcome import NOT_FINITE
 
@@ -107,7 +108,7 @@ class Arm:
         epochs = "as many epochs as the runs" if self.tune.epochs is None else f"{self.tune.epochs} epochs"
         weeded = f", {num_rounds} rounds, each with half of them and twice the epochs" if num_rounds > 1 else ""
         chosen = f"chosen: {_values_in_words(best.values)}" if best else "not tuned yet"
-        seeds = f"{len(self.tune.seeds)} seed{'s' * (len(self.tune.seeds) > 1)}"
+        seeds = number_of(len(self.tune.seeds), "seed")
         return (
             f"tuning {self.name}: {number} of {', '.join(self.tune.values)} with {seeds} and {epochs}{weeded}; {chosen}"
         )

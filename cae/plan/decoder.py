@@ -21,6 +21,7 @@ from cae.kinds.operations import Activation, Operation, Shape
 from cae.kinds.own_model import plan_own
 from cae.kinds.upsampling import Stage, UpsamplingKind
 from cae.kinds.upsampling.subpixel import DepthToSpace
+from cae.messages import number_of
 from cae.plan.encoder import PlanError, check_shortcut
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _expansion(section: ModelSection, latent: Shape, target: Shape, is_vector: b
     if latent[:2] != target[:2]:
         stages, factor = len(section.encoder.filters), section.encoder.downsampling.factor
         raise PlanError(
-            f"model.encoder.filters: a decoder of {stages} {'stage' if stages == 1 else 'stages'} of factor {factor}"
+            f"model.encoder.filters: a decoder of {number_of(stages, 'stage')} of factor {factor}"
             f" starts from maps of {target[0]}x{target[1]}. Received: the encoder {section.encoder.keras.name}, which"
             f" gives maps of {latent[0]}x{latent[1]}; name as many filters as it halves the image, use padding `same`"
             " in it, or let it give a vector."

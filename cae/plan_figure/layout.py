@@ -48,14 +48,14 @@ def step_lines(step: Step) -> tuple[Line, ...]:
     """A step's label: what it does, what it gives and its name."""
     return (
         Line(step.summary, 9, "bold"),
-        Line(f"{as_text(step.shape)}, {_counted(step.parameters, 'parameter')}", 8.5),
+        Line(f"{as_text(step.shape)}, {number_of(step.parameters, 'parameter')}", 8.5),
         Line(step.name, 7.5, color=_GRAY),
     )
 
 
 def end_lines(name: str, shape: Shape) -> tuple[Line, ...]:
     """Label of the image or of the reconstruction."""
-    return Line(name, 9, "bold"), Line(f"{as_text(shape)}, {_counted(math.prod(shape), 'value')}", 8.5)
+    return Line(name, 9, "bold"), Line(f"{as_text(shape)}, {number_of(math.prod(shape), 'value')}", 8.5)
 
 
 def code_lines(plan: Plan) -> tuple[Line, ...]:
@@ -63,7 +63,7 @@ def code_lines(plan: Plan) -> tuple[Line, ...]:
     code = plan.code
     return (
         Line(f"code {as_text(plan.latent_shape)}", 10, "bold"),
-        Line(_counted(code.values, "value"), 9),
+        Line(number_of(code.values, "value"), 9),
         Line(f"{code.values * code.bits_per_value:,} bits in float32", 9),
     )
 
@@ -83,10 +83,6 @@ def description(plan: Plan) -> str:
         verb = "passes switches to" if link.kind == "switches" else "shares its kernel with"
         sentences.append(f"{link.source} {verb} {link.target} ({link.label})")
     return ". ".join(sentences) + "."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 FONT = "DejaVu Sans"  # comes with matplotlib

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cae.files import printable
+from cae.messages import number_of
 from cae.pages import data_uri, render
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def hint_of(summary: Mapping[str, Any]) -> str:
     steps = summary.get("steps", _FEW_STEPS)
     codes = {warning["code"] for warning in summary.get("warnings", ())}
     if steps < _FEW_STEPS:
-        only = f"was trained for {steps:,} step{'s' * (steps != 1)} only"
+        only = f"was trained for {number_of(steps, 'step')} only"
         return f"This model {only}: its kernels are still close to random. Train for longer to see features."
     if codes & {"output_constant", "below_mean_image", "few_steps", "dead_layer"}:
         return "This model has learned little, as the warnings of its run say: its features mean little, too."

@@ -17,6 +17,7 @@ from cae.comparison.report.drawing import Drawn, Look, add_legend, house_style, 
 from cae.comparison.report.formatting import NOTHING, duration_text, estimate_text, metric_text, metric_title
 from cae.comparison.report.tables import Table
 from cae.measures.catalogue import metric as find_metric
+from cae.messages import number_of
 
 
 def budgets_table(comparison: Comparison) -> Table | None:
@@ -38,7 +39,7 @@ def budgets_table(comparison: Comparison) -> Table | None:
 
 
 def _amount(length: int, unit: str) -> str:
-    return f"{length:,} {unit if length > 1 else unit.removesuffix('s')}"
+    return number_of(length, unit.removesuffix("s"))
 
 
 def budget_sentences(comparison: Comparison) -> tuple[str, ...]:

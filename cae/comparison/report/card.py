@@ -21,6 +21,7 @@ from cae.comparison.report.formatting import (
     why_untested,
 )
 from cae.measures.catalogue import metric as find_metric
+from cae.messages import number_of
 
 # So many seeds a comparison should have at least.
 _FEWEST_SEEDS = 3
@@ -158,8 +159,8 @@ def _how_sure(comparison: Comparison) -> str:
             parts.append(f"{words} {'every other decoder' if is_every else listing(labels)}")
     largest = max(pair.p_adjusted or 0.0 for pair in known)
     return (
-        f"{_capital('; '.join(parts))}. Largest adjusted p: {largest:.2g} (Holm's method, {len(comparison.pairs)}"
-        f" {_plural('pair', len(comparison.pairs))}, over seeds and images)."
+        f"{_capital('; '.join(parts))}. Largest adjusted p: {largest:.2g} (Holm's method,"
+        f" {number_of(len(comparison.pairs), 'pair')}, over seeds and images)."
     )
 
 
@@ -233,7 +234,7 @@ def _simple_codes(comparison: Comparison) -> str:
     if plain and plain != [best]:
         number = {0: "none", len(plain): "all" if len(plain) > 1 else "1"}.get(len(reaching), str(len(reaching)))
         parts.append(
-            f"Of {len(plain)} {_plural('decoder', len(plain))} without switches,"
+            f"Of {number_of(len(plain), 'decoder')} without switches,"
             f" {number} {'reaches' if len(reaching) == 1 else 'reach'} the strongest simple code of the same size."
         )
         if plain[0] != best:
@@ -273,13 +274,13 @@ def _more_seeds(comparison: Comparison) -> str:
         return " Measure more images."
     if any(pair.p is None for pair in undecided):
         missing = max(1, _FEWEST_SEEDS - fewest)
-        return f" Train at least {missing} more {_plural('seed', missing)} of each decoder that has only one."
+        return f" Train at least {number_of(missing, 'more seed')} of each decoder that has only one."
     needed = [pair.seeds_needed for pair in undecided if pair.seeds_needed is not None]
     if len(needed) == len(undecided) and needed:
-        return f" Deciding needs about {max(needed)} more {_plural('seed', max(needed))} of each decoder."
+        return f" Deciding needs about {number_of(max(needed), 'more seed')} of each decoder."
     if needed:
         return (
-            f" About {min(needed)} more {_plural('seed', min(needed))} may decide some of it; the closest pairs are too"
+            f" About {number_of(min(needed), 'more seed')} may decide some of it; the closest pairs are too"
             " close for any reasonable number."
         )
     return " They are too close for any reasonable number of seeds to decide it; more images may."
@@ -296,7 +297,3 @@ def _band(comparison: Comparison) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _plural(noun: str, number: int) -> str:
-    return noun if number == 1 else f"{noun}s"

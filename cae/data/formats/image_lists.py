@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cae.data.part_names import part_of
 from cae.files import file_error, naming, printable, why
+from cae.messages import number_of
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp")
 
@@ -128,8 +129,7 @@ def with_bad(left_out: Mapping[str, int], bad: int) -> dict[str, int]:
 
 
 def _files(counts: Mapping[str, int]) -> str:
-    number = sum(counts.values())
-    return f"{number:,} file{'s' * (number != 1)}"
+    return number_of(sum(counts.values()), "file")
 
 
 def _named(counts: Mapping[str, int]) -> str:
