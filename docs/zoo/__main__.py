@@ -30,6 +30,7 @@ RECORD = HERE / "results.json"
 PAGE = HERE.parent / "zoo.md"
 PICTURE = HERE / "zoo.png"
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+AGAINST_BEGIN, AGAINST_END = "<!-- against -->", "<!-- end of against -->"
 ABLATION_BEGIN, ABLATION_END = "<!-- ablation -->", "<!-- end of ablation -->"
 
 # What needs no training, in the order of the table's columns: where `results.json` has it, and its name.
@@ -62,6 +63,7 @@ def read(runs: Sequence[Path], file: str, words: Sequence[str]) -> dict[str, Any
         "values": results["code"]["values"],
         "switch_bits": results["code"]["switch_bits"],
         "psnr": results["psnr"],
+        "psnr_of_clean_inputs": results.get("clean_inputs", {}).get("psnr"),
         "psnr_of_other_seeds": [one["psnr"] for one in others],
         "ssim": results["ssim"],
         "parameters": summary["parameters"],
@@ -86,11 +88,12 @@ def table(records: dict[str, dict[str, Any]]) -> str:
     head = ["model", "values", "PSNR", "SSIM", "above PCA", *FLOORS.values(), "parameters", "MACs", "minutes"]
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     for name, record in sorted(records.items(), key=lambda item: _place(item[1])):
-        psnr, floors = record["psnr"], record["floors"]
+        psnr, floors = _comparable(record), record["floors"]
+        noisy = f"{record['psnr']:.2f} from noisy inputs, " if psnr != record["psnr"] else ""
         cells = [
             name,
             f"{record['values']:,}" + (" and switches" if record["switch_bits"] else ""),
-            f"**{psnr:.2f}**",
+            f"{noisy}**{psnr:.2f}**" + (" from clean ones" if noisy else ""),
             f"{record['ssim']:.3f}",
             f"{psnr - floors['PCA']:+.2f}",
             *(f"{floors[floor]:.2f}" if floor in floors else "" for floor in FLOORS.values()),
@@ -115,6 +118,37 @@ def seeds_in_words(records: dict[str, dict[str, Any]]) -> str:
                 f" {high:.2f} dB (Student's t)"
             )
     return "\n".join(lines)
+
+
+def _comparable(record: dict[str, Any]) -> float:
+    """The PSNR from clean inputs, which the closed forms get."""
+    return float(record.get("psnr_of_clean_inputs") or record["psnr"])
+
+
+def against(records: dict[str, dict[str, Any]]) -> str:
+    """What speaks against figures, as far as the records know it."""
+    models, lines = of_models(records), []
+    for name, record in sorted(models.items()):
+        if _comparable(record) != record["psnr"]:
+            lines.append(
+                f"- {name} was trained on noisy inputs, and is not measured like the others: the closed forms get clean"
+                f" images. From these it has {_comparable(record):.2f} dB, and PCA {record['floors']['PCA']:.2f} dB."
+                " Its SSIM is from noisy inputs."
+            )
+    improving = sorted(name for name, record in models.items() if "not_converged" in record["warnings"])
+    lines.append(
+        f"- {len(improving)} of the {len(models)} models were still improving when training ended (the warning"
+        f" `not_converged`), so that longer training may reach more: {', '.join(improving)}."
+    )
+    for file in sorted({record["file"] for name, record in records.items() if name not in models}):
+        decoders = [record for record in records.values() if record["file"] == file]
+        number = sum("not_converged" in record["warnings"] for record in decoders)
+        if number:
+            lines.append(
+                f"- So were {number} of the {len(decoders)} decoders of `{file}`: longer training may change their"
+                " order."
+            )
+    return "\n".join(textwrap.fill(line, 118, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
 
 
 def _place(record: dict[str, Any]) -> tuple[Any, ...]:
@@ -144,7 +178,9 @@ def draw(records: dict[str, dict[str, Any]]) -> Figure:
                 label=floor,
                 alpha=0.7,
             )
-        axes.plot([r["values"] for r in group], [r["psnr"] for r in group], "o", label="trained model", color="black")
+        axes.plot(
+            [r["values"] for r in group], [_comparable(r) for r in group], "o", label="trained model", color="black"
+        )
         axes.set_xscale("log", base=2)
         values = sorted({r["values"] for r in group})
         axes.set_xticks(values, labels=[str(value) for value in values], rotation=45)
@@ -159,6 +195,7 @@ def draw(records: dict[str, dict[str, Any]]) -> Figure:
 
 def with_table(page: str, records: dict[str, dict[str, Any]]) -> str:
     """The page, with what stands between its marks made again."""
+    page = _between(page, AGAINST_BEGIN, AGAINST_END, against(records))
     records = of_models(records)
     commands = "\n".join(f"- {name}: `{command(record)}`" for name, record in sorted(records.items()))
     told = [table(records), seeds_in_words(records), commands]

@@ -36,6 +36,14 @@ def test_its_header_says_what_it_reached_and_what_its_floors_are(name):
     assert {f"{record['psnr']:.2f}", f"{record['floors']['PCA']:.2f}", f"{record['floors']['block KLT']:.2f}"} <= said
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("compare_")])
+def test_its_header_says_how_long_the_training_of_the_record_took(name):
+    text = (ROOT / "configs" / name).read_text(encoding="utf-8")
+    number, unit = re.search(r"^# Time: +(a|\d+) (minute|s)", text, re.MULTILINE).groups()
+    minutes = (1 if number == "a" else int(number)) / {"minute": 1, "s": 60}[unit]
+    assert any(minutes == pytest.approx(record["minutes"], rel=0.1) for record in of_file(name))
+
+
 def test_the_quickstart_is_two_db_above_pca_with_at_most_98_values():
     (record,) = of_file("quickstart.yaml")
     assert record["values"] <= 98
@@ -47,6 +55,18 @@ def test_the_page_is_made_of_the_record():
     assert maker.with_table(page, RECORDS) == page
     for name, record in RECORDS.items():
         assert (ROOT / record["file"]).exists(), name
+
+
+def test_the_page_says_what_was_still_improving_and_compares_what_had_noisy_inputs_by_clean_ones():
+    said = maker.against(RECORDS)
+    models = maker.of_models(RECORDS)
+    for name, record in models.items():
+        assert (name in said.partition("still improving")[2]) == ("not_converged" in record["warnings"])
+    assert "10 of the 10 decoders of `configs/compare_decoders.yaml`" in said
+    assert "From these it has 18.30 dB, and PCA 18.85 dB." in " ".join(said.split())
+    (row,) = (line for line in maker.table(models).splitlines() if "denoising" in line)
+    assert "| 19.46 from noisy inputs, **18.30** from clean ones |" in row
+    assert "| -0.55 |" in row
 
 
 def test_a_start_from_the_klt_is_after_one_epoch_where_a_random_one_is_not_after_five():
