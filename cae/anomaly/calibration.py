@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
@@ -16,22 +16,23 @@ class CalibrationImages:
     """Remembers images by their pixels, and says what speaks against a threshold that was found on them.
 
     >>> image = np.zeros((4, 4, 1), np.uint8)
-    >>> images = CalibrationImages(classes=["good", "good", "hole"])
+    >>> images = CalibrationImages(["good", "good", "hole"], normal=["good"], scored=["good", "scratch"])
     >>> for level in range(3):
     ...     images.add(image + level)
     >>> images.look(image + 1)
-    >>> images.look_at_trained(image + 9)
     >>> [doubt.code for doubt in images.doubts()]
     ['calibrated_on_scored', 'calibrated_on_classes']
 
     Args:
         classes: of the images, where they have classes.
         normal: the classes that are normal, where that is known.
+        scored: the classes of the images that are scored, where they have classes.
     """
 
-    def __init__(self, classes: Sequence[str | None] | None = None, normal: Collection[str] = ()) -> None:
-        self._classes = Counter(name for name in classes or () if name)
+    def __init__(self, classes: Iterable[str] = (), normal: Collection[str] = (), scored: Collection[str] = ()) -> None:
+        self._classes = Counter(classes)
         self._normal = normal
+        self._are_as_scored = any(name in scored for name in self._classes)
         self._images: Counter[bytes] = Counter()
         self._scored: set[bytes] = set()
         self._trained: set[bytes] = set()
@@ -68,13 +69,15 @@ class CalibrationImages:
                 f"{self._share(self._scored)} the threshold was found on are scored, too: how many of them lie above it"
                 " says nothing of further images. Give each image to one of both.",
             )
-        others = [name for name in self._classes if name not in self._normal]
-        if others and (self._normal or len(self._classes) > 1):
-            counts = ", ".join(f"{printable(name)} {number:,}" for name, number in sorted(self._classes.items()))
+        others = sorted(name for name in self._classes if name not in self._normal)
+        # Folders that are named otherwise, by days or cameras, say nothing of what is normal.
+        if others and self._normal and self._are_as_scored:
+            counts = ", ".join(f"{printable(name)} {self._classes[name]:,}" for name in others)
             yield (
                 "classes",
-                f"the images that the threshold was found on have classes that may not be normal: {counts}. If one is"
-                " not, the threshold is too high: give the folder of a normal class to --calibrate.",
+                f"images that the threshold was found on are of classes that do not count as normal: {counts} (normal:"
+                f" {printable(', '.join(sorted(self._normal)))}). So the threshold may be too high. Give normal images"
+                " alone to --calibrate, or name all normal classes in --normal-classes.",
             )
 
     def _share(self, found: Collection[bytes]) -> str:

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import functools
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,7 +141,7 @@ def run_score(options: argparse.Namespace) -> int:
     sizes = model._at_any_size(overlap_of(options))
     bad, bad_normal = BadImages(options.on_bad_image), BadImages(options.on_bad_image)
     threshold, calibrated_on = _find_threshold(
-        model, sizes, options, score, bad_normal, normal, once, is_whole=is_whole
+        model, sizes, options, score, bad_normal, normal, classes, once, is_whole=is_whole
     )
     baselines = _find_baselines(model, options, once, is_whole=is_whole) if normal else None
     masks, meter, gallery = _find_masks(model, options, inputs, classes, normal), PixelMeter(), Gallery()
@@ -216,7 +216,7 @@ def _normal_classes(
     return normal
 
 
-def _as_named(wanted: Sequence[int | str], model: TrainedAutoencoder, classes: Sequence[str | None]) -> list[str]:
+def _as_named(wanted: Sequence[int | str], model: TrainedAutoencoder, classes: Collection[str | None]) -> list[str]:
     """Give classes that are given by number the names that the images' classes have."""
     names = CLASS_NAMES.get(model.config.data.source, ())
     named = {str(one): class_name(int(one), names) for one in wanted if str(one).isdecimal()}
@@ -230,6 +230,7 @@ def _find_threshold(
     score: ImageScore,
     bad: BadImages,
     normal_classes: Sequence[str],
+    scored_classes: Sequence[str | None] | None,
     once: Callable[[str], None],
     *,
     is_whole: bool,
@@ -244,7 +245,9 @@ def _find_threshold(
         normal = open_path(options.calibrate, model, value_range=options.value_range)
         if not is_whole:
             normal = AsTrained(normal, model.image_shape[:2], model.config.data)
-        seen = CalibrationImages(normal.classes, normal_classes)
+        scored = {name for name in scored_classes or () if name}
+        named = _as_named([name for name in normal.classes or () if name], model, scored)
+        seen = CalibrationImages(named, normal_classes, scored)
     _, scores, _ = _score_all(
         normal, sizes, options, score, bad, "calibrating", lambda index, image, *_: seen.add(image)
     )

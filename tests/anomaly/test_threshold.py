@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cae.anomaly import calibrate
+from cae.anomaly.calibration import CalibrationImages
 from cae.anomaly.detection import least_images
 from cae.errors import UserError
 
@@ -40,3 +41,18 @@ def test_the_rate_is_the_one_that_was_typed():
 def test_no_images_at_all_are_too_few():
     with pytest.raises(UserError, match="Received: 0"):
         calibrate(np.empty(0), 0.9)
+
+
+@pytest.mark.parametrize(
+    ("classes", "normal", "is_doubtful"),
+    [
+        (["good", "hole"], [], False),  # nothing says which of them is normal
+        (["good", "hole"], ["good"], True),
+        (["good", "crack"], ["good"], True),  # no scored image is of it, and still it is no normal one
+        (["good", "hole"], ["good", "hole"], False),
+        (["camera1", "camera2"], ["good"], False),  # folders of another kind
+    ],
+)
+def test_classes_of_calibration_images_are_doubtful_where_others_are_known_to_be_normal(classes, normal, is_doubtful):
+    images = CalibrationImages(classes, normal, scored=["good", "hole", "scratch"])
+    assert [doubt.code for doubt in images.doubts()] == ["calibrated_on_classes"] * is_doubtful

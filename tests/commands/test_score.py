@@ -261,8 +261,10 @@ def test_too_few_normal_images_for_a_rate_are_told(run, folders, run_command):
     assert "rate of 0.01 needs at least 99 normal images" in stderr
 
 
-@pytest.mark.parametrize(("normal", "is_told"), [(None, True), ("good", True), ("good,bad", False)])
-def test_a_threshold_that_was_found_on_several_classes_is_doubtful(run, folders, run_command, normal, is_told):
+@pytest.mark.parametrize(("normal", "is_told"), [(None, False), ("good", True), ("good,bad", False)])
+def test_a_threshold_that_was_found_on_a_class_that_is_not_normal_is_doubtful(
+    run, folders, run_command, normal, is_told
+):
     (folders / "odd").mkdir()
     shutil.copy(folders / "bad" / "2.png", folders / "odd" / "9.png")
     calibration = folders.with_name("calibration")
@@ -271,7 +273,17 @@ def test_a_threshold_that_was_found_on_several_classes_is_doubtful(run, folders,
     arguments = [] if normal is None else ["--normal-classes", normal]
     code, stdout, stderr = run_command("score", run, folders, "--calibrate", calibration, "--fpr", "0.2", *arguments)
     assert code == 0, stderr
-    assert ("classes that may not be normal: bad 3, good 4. If one is not" in stdout) == is_told
+    assert ("of classes that do not count as normal: bad 3 (normal: good)" in stdout) == is_told
+    assert ("do not count as normal" in stdout) == is_told
+
+
+def test_classes_of_a_known_data_set_count_as_normal_by_number_and_by_name(run_command, tmp_path):
+    run = make_run(tmp_path / "run", (28, 28, 1), CONVOLUTIONAL, data={"source": "bundled", "classes": [0]})
+    for labels, told in (([0] * 4, ""), ([0, 0, 0, 9], "do not count as normal: Ankle boot 1 (normal: T-shirt/top)")):
+        np.savez(tmp_path / "normal.npz", images=make_images(4, 28, 28, seed=7), labels=labels)
+        arguments = ["--calibrate", tmp_path / "normal.npz", "--fpr", "0.25", "--metric", "mse"]
+        code, stdout, stderr = run_command("score", run, "--split", "test", *arguments)
+        assert (code, "do not count" in stdout, told in stdout) == (0, bool(told), True), stdout + stderr
 
 
 def test_labels_may_stand_in_a_table(run, folders, run_command, tmp_path):
