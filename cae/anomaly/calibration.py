@@ -35,7 +35,7 @@ class CalibrationImages:
         self._are_as_scored = any(name in scored for name in self._classes)
         self._images: Counter[bytes] = Counter()
         self._scored: set[bytes] = set()
-        self._trained: set[bytes] = set()
+        self._trained, self._compared = 0, ""
 
     def add(self, image: np.ndarray) -> None:
         """Remember an image that the threshold is found on, (height, width, channels)."""
@@ -46,10 +46,20 @@ class CalibrationImages:
         if self._images and (digest := _digest(image)) in self._images:
             self._scored.add(digest)
 
-    def look_at_trained(self, image: np.ndarray) -> None:
-        """Look whether an image that was trained on is one of them."""
-        if (digest := _digest(image)) in self._images:
-            self._trained.add(digest)
+    def count(self, images: Iterable[np.ndarray]) -> int:
+        """How many of them are among other images, pixel by pixel."""
+        return sum(self._images[digest] for digest in set(map(_digest, images)) & self._images.keys())
+
+    def note_trained(self, number: int, compared: int, total: int) -> None:
+        """Note how many of them were trained on.
+
+        Args:
+            number: of those that were found.
+            compared: how many training images they were compared with.
+            total: how many there are.
+        """
+        self._trained = number
+        self._compared = f" ({compared:,} of {total:,} training images were compared)" if compared < total else ""
 
     def doubts(self) -> list[RunWarning]:
         """What speaks against the threshold."""
@@ -57,17 +67,19 @@ class CalibrationImages:
 
     def _find_doubts(self) -> Iterator[tuple[str, str]]:
         if self._trained:
+            least = "at least " if self._compared else ""
             yield (
                 "trained",
-                f"{self._share(self._trained)} the threshold was found on were trained on. Their scores are too low,"
-                " and so is the threshold: more normal images will lie above it. Give others, or leave out"
-                " --calibrate: then the run's validation images are taken.",
+                f"{least}{self._share(self._trained)} the threshold was found on were trained on{self._compared}. Their"
+                " scores are too low, and so is the threshold: more normal images will lie above it. Give others, or"
+                " leave out --calibrate: then the run's validation images are taken.",
             )
         if self._scored:
+            number = sum(self._images[digest] for digest in self._scored)
             yield (
                 "scored",
-                f"{self._share(self._scored)} the threshold was found on are scored, too: how many of them lie above it"
-                " says nothing of further images. Give each image to one of both.",
+                f"{self._share(number)} the threshold was found on are scored, too: how many of them lie above it says"
+                " nothing of further images. Give each image to one of both.",
             )
         others = sorted(name for name in self._classes if name not in self._normal)
         # Folders that are named otherwise, by days or cameras, say nothing of what is normal.
@@ -80,8 +92,7 @@ class CalibrationImages:
                 " alone to --calibrate, or name all normal classes in --normal-classes.",
             )
 
-    def _share(self, found: Collection[bytes]) -> str:
-        number = sum(self._images[digest] for digest in found)
+    def _share(self, number: int) -> str:
         return f"{number:,} of {self._images.total():,} images that"
 
 

@@ -33,7 +33,9 @@ from cae.commands.arguments.images import (
 )
 from cae.config import load_config
 from cae.config.data import CLASS_NAMES, ImageFolderData
-from cae.data.dividing import class_name
+from cae.data.dividing import are_comparable, class_name, find_shared
+from cae.data.formats.image_files import BadImageError
+from cae.data.image_set import Progress
 from cae.errors import ConfigError, UserError
 from cae.files import file_error, printable
 from cae.inference import TrainedAutoencoder
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
 HEAT_MAPS, MAPS, PAGE = "heat_maps", "maps", "index.html"
 _PIXEL_BATCH = 64
-# Training images that those for the threshold are compared with.
+# Training images that those for the threshold are compared with, where pixels have to be.
 _MOST_COMPARED = 10_000
 _USUAL_RATE = 0.01
 _DENOISING = ("model.bottleneck={kind: dense, units: 16}", "objective.corruption={kind: gaussian, stddev: 0.2}")
@@ -254,12 +256,13 @@ def _find_threshold(
     if options.calibrate is not None:
         for warning in normal.warnings:
             once(in_options(str(warning)))
-        _look_at_training_images(seen, model, options, once, is_whole=is_whole)
+        _look_at_training_images(seen, normal, model, options, once, is_whole=is_whole)
     return calibrate(scores, _USUAL_RATE if options.fpr is None else options.fpr), seen
 
 
 def _look_at_training_images(
     seen: CalibrationImages,
+    normal: Inputs,
     model: TrainedAutoencoder,
     options: argparse.Namespace,
     once: Callable[[str], None],
@@ -268,12 +271,24 @@ def _look_at_training_images(
 ) -> None:
     """Find calibration images that were trained on, where training images are still there."""
     try:
-        inputs = open_split(model, "train", options.overrides, whole=is_whole, most=_MOST_COMPARED, tell=once)
-        for group in read_groups(inputs, lambda size: _PIXEL_BATCH, lambda name, reason: None):
-            for image in group.pixels:
-                seen.look_at_trained(image)
+        trained = open_split(model, "train", options.overrides, whole=is_whole, tell=once)
+        number = len(trained.names)
+        with progress_bar("comparing with training images", "image") as show:
+            if are_comparable(trained.stored, normal.stored):  # cheap, whatever their number
+                (shared,) = find_shared(trained.stored, [(normal.stored, np.arange(len(normal.stored)))], show)
+                seen.note_trained(len(shared), number, number)
+            else:
+                chosen = np.linspace(0, number - 1, min(number, _MOST_COMPARED)).astype(int)
+                seen.note_trained(seen.count(_read(trained, chosen, show)), len(chosen), number)
     except (UserError, ValueError):  # they have gone: nothing can be said of them
         return
+
+
+def _read(inputs: Inputs, indices: np.ndarray, show: Progress) -> Iterator[np.ndarray]:
+    for done, index in enumerate(indices):
+        show(done, len(indices))
+        with contextlib.suppress(BadImageError):
+            yield inputs.read(int(index))
 
 
 def _find_baselines(

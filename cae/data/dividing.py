@@ -6,7 +6,7 @@ tests on the same images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from cae.config.data import CLASS_NAMES
 from cae.data.formats.image_lists import left_out_in_words
-from cae.data.image_set import ImageSet, Splits
+from cae.data.image_set import ImageSet, Progress, Splits
 from cae.data.patch_set import pictures_of
 from cae.errors import RunWarning, UserError
 from cae.files import printable
@@ -192,7 +192,11 @@ See = Callable[[np.ndarray], Sequence[Hashable]]
 
 @runtime_checkable
 class Comparable(Protocol):
-    """An image set that can tell whether images are stored alike."""
+    """A set of images that can tell whether they are stored alike."""
+
+    @property
+    def storage(self) -> Hashable:
+        """How images are stored: only looks at sets of the same storage can be held against each other."""
 
     def fingerprints(self) -> Sequence[See]:
         """Ever more exact and more costly looks at some images, given by their indices; None for what cannot be read.
@@ -225,12 +229,22 @@ def warn_of_leaks(splits: Splits) -> list[RunWarning]:
     return [RunWarning("leaking_parts", message)]
 
 
-def find_shared(train: ImageSet, others: Sequence[tuple[ImageSet, np.ndarray]]) -> list[list[int]]:
+def are_comparable(one: object, other: object) -> bool:
+    """Whether `find_shared` can find what two sets share."""
+    if not (isinstance(one, Comparable) and isinstance(other, Comparable)) or one.storage != other.storage:
+        return False
+    return bool(one.fingerprints() and other.fingerprints())
+
+
+def find_shared(
+    train: Sized, others: Sequence[tuple[object, np.ndarray]], progress: Progress | None = None
+) -> list[list[int]]:
     """Find the images of other sets that are stored just as an image of the training set is.
 
     Args:
         train: the training set.
         others: the other sets, with the indices of the images that are looked for.
+        progress: called now and then while training images are looked at, in each of several ever shorter rounds.
 
     Returns:
         For each of the other sets the indices of what was found, in the order in which they were looked for.
@@ -244,6 +258,8 @@ def find_shared(train: ImageSet, others: Sequence[tuple[ImageSet, np.ndarray]]) 
         looks = [_look(see, indices) for see, indices in zip(see_theirs, theirs, strict=True)]
         wanted, seen, kept = set().union(*looks) - {None}, set(), []
         for start in range(0, len(mine), _BLOCK):
+            if progress is not None:
+                progress(start, len(mine))
             block = mine[start : start + _BLOCK]
             for index, look in zip(block, see_mine(block), strict=True):
                 if look in wanted:

@@ -190,6 +190,12 @@ class ArraySet:
             value_range=self._value_range,
         )
 
+    @property
+    def storage(self) -> Hashable:
+        """See `cae.data.dividing.Comparable`: the type and the shape of a stored image."""
+        shape = self._array.shape
+        return str(self._array.dtype), shape[1:3], 1 if len(shape) == 3 else shape[3]
+
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
         """See `cae.data.dividing.Comparable`: first a row of pixels is looked at, then all of an image.
 

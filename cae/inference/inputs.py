@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -18,6 +18,7 @@ from cae.data.image_set import ArraySet
 from cae.data.patch_set import pictures_of
 from cae.data.pixels import Size, crop, cut_patch, has_colors, stretch, to_channels
 from cae.data.sources.arrays import load_given
+from cae.data.sources.folder import StoredFiles
 from cae.data.value_range import Pair, ValuesSeen, given_range, range_for
 from cae.errors import RunWarning, UserError
 from cae.files import file_error, printable
@@ -70,6 +71,8 @@ class Inputs(Protocol):
     """The class of each image; None where images have none."""
     is_array: bool
     """Whether the images lie in one array, all of one size."""
+    stored: Sized
+    """The images as they are stored, for `cae.data.dividing.find_shared`."""
 
     def read(self, index: int) -> np.ndarray:
         """Read an image: (height, width, channels), uint8, or float32 in [0, 1] where there are more than 8 bits.
@@ -121,6 +124,7 @@ class PictureInputs:
         self.classes: Sequence[str | None] | None = files.classes if any(files.classes) else None
         self.left_out: Mapping[str, int] = files.left_out
         """How many files are not read, by kind; they have no place among the names."""
+        self.stored: Sized = StoredFiles(files.root, files.names)
         self._paths = files.paths
         self._channels = channels
         self._given_range, self._own_range = value_range, given_range(section)
@@ -176,6 +180,7 @@ class SetInputs:
         self.is_array = is_array
         self.notes = notes
         self.warnings = [] if warnings is None else warnings
+        self.stored: Sized = pictures_of(images)
         self._images = images
         self._whole = whole
 
@@ -201,7 +206,7 @@ class AsTrained:
 
     def __init__(self, inputs: Inputs, size: Size, section: DataSection) -> None:
         self.names, self.classes, self.is_array = inputs.names, inputs.classes, inputs.is_array
-        self.notes, self.warnings = inputs.notes, inputs.warnings
+        self.notes, self.warnings, self.stored = inputs.notes, inputs.warnings, inputs.stored
         self._inputs, self._size, self._section = inputs, size, section
 
     def read(self, index: int) -> np.ndarray:

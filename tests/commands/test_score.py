@@ -277,6 +277,28 @@ def test_a_threshold_that_was_found_on_a_class_that_is_not_normal_is_doubtful(
     assert ("do not count as normal" in stdout) == is_told
 
 
+def test_it_is_said_how_many_calibration_images_were_trained_on(run, labelled, run_command, monkeypatch, tmp_path):
+    monkeypatch.setattr("cae.commands.score._MOST_COMPARED", 18)
+    trained = open_split(TrainedAutoencoder.load(run), "train", [])
+    images = np.stack([trained.read(index) for index in range(len(trained.names))])
+    np.save(tmp_path / "as_stored.npy", images)
+    (tmp_path / "as_files").mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / "as_files" / f"{number}.png")
+    np.save(tmp_path / "others.npy", make_images(4, 15, 10, seed=9))
+    for name, said in (
+        ("as_stored.npy", f"Warning: {len(images)} of {len(images)} images that the threshold was found on were"),
+        (
+            "as_files",
+            f"Warning: at least 18 of {len(images)} images that the threshold was found on were trained on (18",
+        ),
+        ("others.npy", ""),
+    ):
+        arguments = ["--calibrate", tmp_path / name, "--fpr", "0.25", "--metric", "mse"]
+        code, stdout, stderr = run_command("score", run, tmp_path / "others.npy", *arguments)
+        assert (code, said in stdout, "trained on" in stdout) == (0, True, bool(said)), stdout + stderr
+
+
 def test_classes_of_a_known_data_set_count_as_normal_by_number_and_by_name(run_command, tmp_path):
     run = make_run(tmp_path / "run", (28, 28, 1), CONVOLUTIONAL, data={"source": "bundled", "classes": [0]})
     for labels, told in (([0] * 4, ""), ([0, 0, 0, 9], "do not count as normal: Ankle boot 1 (normal: T-shirt/top)")):
@@ -327,7 +349,7 @@ def test_without_labels_the_highest_scores_are_named(run, folders, run_command):
         (["--masks", "nowhere"], 1, "there is no such folder"),
         (["--normal-classes", "fine"], 1, "must be classes of the images: bad, good. Received: fine"),
         (["--metric", "psnr"], 2, "received psnr"),
-        (["--labels", __file__], 1, "test_score.py: labels must be in a .csv with the columns file and label, or"),
+        (["--labels", __file__], 1, "test_score.py: labels must be in a .csv with the columns file and label, "),
     ],
 )
 def test_mistakes_are_told(run, folders, run_command, arguments, code, message):

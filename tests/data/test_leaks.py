@@ -9,9 +9,11 @@ from PIL import Image
 
 from cae.config.data import ArrayData, TfrecordData
 from cae.data import dividing
-from cae.data.dividing import warn_of_leaks
+from cae.data.dividing import are_comparable, find_shared, warn_of_leaks
 from cae.data.formats import array_files
+from cae.data.image_set import ArraySet
 from cae.data.load import load_splits
+from cae.data.sources.folder import StoredFiles
 from tests.data.folders import noise, numbered, section, write
 
 
@@ -93,6 +95,21 @@ def test_array_images_that_are_in_two_parts_are_counted(tmp_path, shape, ending)
     trained = set(splits.train.names)
     (message,) = messages(splits)
     assert f"{len({'4', '29'} & trained)} of 10 test images" in message
+
+
+def test_files_are_compared_with_a_folder_s_and_arrays_with_those_of_their_type_and_shape(tmp_path):
+    write(tmp_path / "train", numbered(9))
+    train = load_splits(section(tmp_path / "train")).train
+    write(tmp_path / "other", ["1.png"], 9, 9)
+    for number in (0, 2):
+        shutil.copy(tmp_path / "train" / train.names[number], tmp_path / "other" / f"{number}.png")
+    files = StoredFiles(tmp_path / "other", ["0.png", "1.png", "2.png"])
+    assert are_comparable(train, files)
+    assert find_shared(train, [(files, np.arange(3))]) == [[0, 2]]
+    gray, colored = np.zeros((4, 8, 6), np.uint8), np.zeros((4, 8, 6, 3), np.uint8)
+    assert are_comparable(ArraySet(gray), ArraySet(gray[:2, ..., np.newaxis]))
+    for other in (train, ArraySet(colored), ArraySet(gray.astype(bool)), ArraySet(gray[:, :4])):
+        assert not are_comparable(ArraySet(gray), other)
 
 
 def test_it_is_said_where_arrays_are_too_large_to_be_compared(tmp_path, monkeypatch):

@@ -29,6 +29,40 @@ from cae.files import file_error, open_regular, printable
 _END_BYTES = 4096
 
 
+class StoredFiles:
+    """Files as `cae.data.dividing.Comparable`: what is looked at is their length, their end, then all of them.
+
+    Args:
+        root: the folder.
+        names: files, relative to `root`.
+    """
+
+    storage = "files"
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        self._root = root
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
+        """The three looks."""
+        return [partial(self._look, look) for look in (os.path.getsize, _read_end, _digest)]
+
+    def _look(self, look: Callable[[str], Hashable], indices: np.ndarray) -> list[Hashable]:
+        def see(index: int) -> Hashable:
+            try:
+                return look(os.path.join(self._root, self._names[index]))
+            except (OSError, UserError):
+                return None
+
+        if look is os.path.getsize:  # it takes less time than to hand it to a thread
+            return list(map(see, indices))
+        with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as threads:
+            return list(threads.map(see, indices))
+
+
 class FolderSet(DecodedSet):
     """An image set over image files; memory holds their names, and pixels only with `cache: memory`.
 
@@ -78,6 +112,8 @@ class FolderSet(DecodedSet):
         """Files, relative to the folder."""
         return self._names
 
+    storage = StoredFiles.storage
+
     def take(self, indices: np.ndarray) -> FolderSet:
         """Make a set of some of the files."""
         return FolderSet(
@@ -94,20 +130,8 @@ class FolderSet(DecodedSet):
         )
 
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
-        """See `cae.data.dividing.Comparable`: a file's length, its end, then all of it."""
-        return [partial(self._look, look) for look in (os.path.getsize, _read_end, _digest)]
-
-    def _look(self, look: Callable[[str], Hashable], indices: np.ndarray) -> list[Hashable]:
-        def see(index: int) -> Hashable:
-            try:
-                return look(self._path(index))
-            except (OSError, UserError):
-                return None
-
-        if look is os.path.getsize:  # it takes less time than to hand it to a thread
-            return list(map(see, indices))
-        with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as threads:
-            return list(threads.map(see, indices))
+        """See `StoredFiles`."""
+        return StoredFiles(self._root, self._names).fingerprints()
 
     def _path(self, index: int) -> str:
         return os.path.join(self._root, self._names[index])

@@ -167,6 +167,8 @@ class RecordSet(DecodedSet):
             seen=self._seen,
         )
 
+    storage = "records"
+
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
         """See `cae.data.dividing.Comparable`: length and checksum of an encoded image, then all of it."""
         table = self._records.table
