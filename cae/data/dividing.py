@@ -6,7 +6,7 @@ tests on the same images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -123,7 +123,9 @@ def _hold_out(images: S, fraction: float, seed: int, keep: int) -> tuple[S, S]:
     return images.take(np.sort(order[count:])), images.take(order[:count])
 
 
-def keep_classes(splits: Splits, wanted: Sequence[int | str]) -> Splits:
+def keep_classes(
+    splits: Splits, wanted: Sequence[int | str], *, needed: Collection[str] = ("train", "validation", "test")
+) -> Splits:
     """Keep the images of some classes in every part.
 
     Parts were divided before, so which part an image belongs to does not depend on the classes that are kept: what
@@ -132,17 +134,16 @@ def keep_classes(splits: Splits, wanted: Sequence[int | str]) -> Splits:
     Args:
         splits: whose sources have classes.
         wanted: names of class folders, or labels.
+        needed: the parts that must have an image of them; another one may end up without, or have no classes.
 
     Raises:
-        UserError: the images have no classes, a class does not exist, or a part has no image of them.
+        UserError: the images have no classes, a class does not exist, or a part that is needed has no image of them.
     """
     numbers = [_number(label, splits) for label in wanted]
-    return replace(
-        splits,
-        train=_keep(splits.train, "training", numbers, splits),
-        validation=_keep(splits.validation, "validation", numbers, splits),
-        test=_keep(splits.test, "test", numbers, splits),
+    train, validation, test = (
+        _keep(getattr(splits, part), part, numbers, splits, part in needed) for part in ("train", "validation", "test")
     )
+    return replace(splits, train=train, validation=validation, test=test)
 
 
 def class_name(label: int, class_names: Sequence[str]) -> str:
@@ -154,14 +155,15 @@ def class_name(label: int, class_names: Sequence[str]) -> str:
     return class_names[label] if 0 <= label < len(class_names) else str(label)
 
 
-def _keep(images: ImageSet, part: str, numbers: Sequence[int], splits: Splits) -> ImageSet:
-    if images.labels is None:
-        raise UserError(f"`data.classes` needs images with labels, and those of the {part} part have none.")
-    rows = np.flatnonzero(np.isin(images.labels, numbers))
-    if not len(rows):
+def _keep(images: ImageSet, part: str, numbers: Sequence[int], splits: Splits, is_needed: bool) -> ImageSet:
+    title = "training" if part == "train" else part
+    rows = np.flatnonzero(np.isin([] if images.labels is None else images.labels, numbers))
+    if is_needed and images.labels is None:
+        raise UserError(f"`data.classes` needs images with labels, and those of the {title} part have none.")
+    if is_needed and not len(rows):
         raise UserError(
             f"`data.classes` must leave an image in every part. Received: classes of which the {len(images)} images of"
-            f" the {part} part have none. {_existing(splits)}"
+            f" the {title} part have none. {_existing(splits)}"
         )
     return images.take(rows)
 
