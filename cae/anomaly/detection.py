@@ -241,7 +241,7 @@ class Scored:
         threshold: above which an image counts as anomalous, or None.
         normal: the classes that are normal, or none.
         baselines: scores of the same images that need no model, by the names in `cae.anomaly.pixel_baselines.TITLES`.
-        doubts: what speaks against the threshold.
+        doubts: what speaks against the threshold, or against the images that scores are fitted to.
         again: the command that scored them, without `--metric`.
         recipe: the command that trains a model for anomalies on the same data; empty where the run is one.
     """
@@ -281,10 +281,11 @@ def report(scored: Scored) -> tuple[list[str], dict[str, Any]]:
     if scored.normal and scored.classes is not None:
         is_normal = np.isin(np.asarray(scored.classes, np.str_), list(scored.normal))
     if scored.threshold is not None:
-        lines += [*_threshold_in_words(scored, scored.threshold, is_normal), *map(str, scored.doubts)]
+        lines += _threshold_in_words(scored, scored.threshold, is_normal)
         numbers["threshold"] = asdict(scored.threshold)
         numbers["above_threshold"] = int((scores > scored.threshold.value).sum())
-        numbers["warnings"] = as_json(scored.doubts)
+    lines += map(str, scored.doubts)
+    numbers["warnings"] = as_json(scored.doubts)
     if is_normal is not None and scored.classes is not None:
         overall, each = measure_detection(scores, scored.classes, scored.normal)
         baselines = {

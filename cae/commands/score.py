@@ -24,6 +24,7 @@ from cae.commands.arguments.images import (
     add_image_arguments,
     add_size_arguments,
     check_image_arguments,
+    doubts_of_own_images,
     open_given,
     open_path,
     open_split,
@@ -36,7 +37,7 @@ from cae.config.data import CLASS_NAMES, ImageFolderData
 from cae.data.dividing import are_comparable, class_name, find_shared
 from cae.data.formats.image_files import BadImageError
 from cae.data.image_set import Progress
-from cae.errors import ConfigError, UserError
+from cae.errors import ConfigError, RunWarning, UserError
 from cae.files import file_error, printable
 from cae.inference import TrainedAutoencoder
 from cae.inference.inputs import AsTrained, Inputs, fit_as_trained, in_options, read_groups
@@ -123,7 +124,7 @@ def run_score(options: argparse.Namespace) -> int:
     model = TrainedAutoencoder.load(directory, tell)
     # Of a run that was trained on some classes, the others are what is to be found.
     once = telling_once(tell)  # the same images are opened for this and that
-    inputs = open_given(model, options, all_classes=True, tell=once)
+    inputs = open_given(model, options, is_scored=True, tell=once)
     classes = inputs.classes if options.labels is None else read_classes(options.labels, inputs.names)
     normal = _normal_classes(model, options, classes)
     score = find_score(
@@ -169,7 +170,7 @@ def run_score(options: argparse.Namespace) -> int:
             threshold,
             normal,
             others,
-            calibrated_on.doubts(),
+            [*calibrated_on.doubts(), *_other_images(model, options)],
             *_what_to_try(model, options),
         )
         lines, numbers = report(scored)
@@ -210,7 +211,9 @@ def _normal_classes(
     """The classes that are normal, where that is known and images have classes."""
     if options.normal_classes is None:
         own = model.config.data.classes if options.split is not None and options.labels is None else None
-        return _as_named(own or (), model, classes or ())
+        normal = _as_named(own or (), model, classes or ())
+        # Among defects alone, say, there is nothing to tell these classes from.
+        return normal if classes is None or set(normal) < set(classes) else []
     if classes is None:
         raise ConfigError("--normal-classes needs images in class folders, or --labels.")
     normal = _as_named([name.strip() for name in options.normal_classes.split(",")], model, classes)
@@ -302,6 +305,12 @@ def _find_baselines(
     except (UserError, ValueError) as error:  # they have gone, or none of them can be read
         tell(f"Nothing to compare the AUROC with, which needs the run's training images: {error}")
         return None
+
+
+def _other_images(model: TrainedAutoencoder, options: argparse.Namespace) -> list[RunWarning]:
+    finds_threshold = options.fpr is not None and options.calibrate is None
+    used = [*([options.split] if options.split else []), *(["validation"] if finds_threshold else [])]
+    return doubts_of_own_images(model, options.overrides, used, fits=True)
 
 
 def _what_to_try(model: TrainedAutoencoder, options: argparse.Namespace) -> tuple[str, str]:

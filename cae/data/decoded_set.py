@@ -12,6 +12,7 @@ import numpy as np
 
 from cae.config.data import PictureData
 from cae.data.formats.image_files import BadImageError, Compression, decode, find_compression
+from cae.data.identity import Look
 from cae.data.image_set import WHOLE_BATCH
 from cae.data.pixel_cache import PixelCache
 from cae.data.pixels import crop, cut_patch, has_colors, stretch, to_channels, to_float
@@ -74,6 +75,10 @@ class DecodedSet(ABC):
     @abstractmethod
     def take(self, indices: np.ndarray) -> DecodedSet:
         """Make a set of the images at these positions, in this order."""
+
+    @abstractmethod
+    def first_look(self) -> Look:
+        """Look at the images without reading them as a whole, to know them again another time."""
 
     def __len__(self) -> int:
         return len(self._numbers)

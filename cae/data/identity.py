@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
-
-from cae.data.dividing import Comparable
-from cae.data.image_set import ImageSet, Splits
-from cae.data.patch_set import pictures_of
-
-_AT_ONCE = 512
+if TYPE_CHECKING:
+    from cae.data.image_set import ImageSet
 
 
-def identify_parts(splits: Splits) -> dict[str, dict[str, Any]]:
-    """Say which images each part has: `number`, and `digest` of names and a cheap look at each image, in their order.
+class Look(NamedTuple):
+    """A cheap look at a set's images in their order, without reading them as a whole."""
 
-    A look is a file's length, a stored image's length and checksum, or a row of an array's pixels: see
-    `cae.data.dividing.Comparable`. So the same images are the same wherever they lie, and no image is read as a whole.
-
-    >>> from cae.data.image_set import ArraySet
-    >>> images = ArraySet(np.zeros((10, 4, 6), np.uint8))
-    >>> first, last, middle = (images.take(np.array(chosen)) for chosen in ([0, 1], [8, 9], [4]))
-    >>> before, after = identify_parts(Splits(first, last, middle)), identify_parts(Splits(last, first, middle))
-    >>> before["test"] == after["test"], before["train"] == after["train"]
-    (True, False)
-    """
-    return {part: identify(getattr(splits, part)) for part in splits.numbers}
+    kind: Literal["files", "records", "rows", "none"]
+    """What is looked at: names and lengths of files, lengths and checksums in a table of records, rows of the pixels in
+    an array, or nothing."""
+    content: Iterable[bytes] = ()
+    """What was seen: the same for the same images, wherever they lie, and on every machine."""
 
 
 def identify(images: ImageSet) -> dict[str, Any]:
-    """The same for one set of images."""
-    pictures, found = pictures_of(images), hashlib.sha256()
-    names, looks = pictures.names, pictures.fingerprints()[:1] if isinstance(pictures, Comparable) else []
-    for first in range(0, len(pictures), _AT_ONCE):
-        block = range(first, min(first + _AT_ONCE, len(pictures)))
-        seen = [look(np.array(block)) for look in looks]
-        found.update(repr(([names[index] for index in block], seen)).encode())
-    return {"number": len(images), "digest": found.hexdigest()[:16]}
+    """Say which images a set has: their `number`, the `look` at them, and a `digest` of what was seen.
+
+    >>> import numpy as np
+    >>> from cae.data.image_set import ArraySet
+    >>> images = ArraySet(np.zeros((10, 4, 6), np.uint8))
+    >>> before, after = (identify(images.take(np.array(rows))) for rows in ([0, 1], [1, 0]))
+    >>> before["number"], before["look"], is_same(before, after), is_same(before, before)
+    (2, 'rows', False, True)
+    """
+    look = images.first_look()
+    found = hashlib.sha256()
+    for seen in look.content:
+        found.update(seen)
+    return {"number": len(images), "look": look.kind, "digest": found.hexdigest()[:16] if look.kind != "none" else ""}
+
+
+def is_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool | None:
+    """Whether images are those of another time; None where as many are there, and no more is known.
+
+    Digests say something only where they rest on the same look: a folder's and that of the shards made of it differ.
+
+    Args:
+        then: from `identify`, or a number alone.
+        now: likewise.
+    """
+    if then["number"] != now["number"]:
+        return False
+    look = now.get("look", "none")
+    if look == "none" or then.get("look") != look:
+        return None
+    return bool(then["digest"] == now["digest"])

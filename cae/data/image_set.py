@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cae.data.formats.image_lists import with_bad
+from cae.data.identity import Look, identify
 from cae.data.pixels import pixel_type, stretch, to_channels, to_pixels
 from cae.errors import RunWarning
 
@@ -39,6 +41,9 @@ class ImageSet(Protocol):
         """One integer class per image where the source has classes; never used in training."""
 
     def __len__(self) -> int: ...
+
+    def first_look(self) -> Look:
+        """Look at the images without reading them as a whole, to know them again another time."""
 
     def take(self, indices: np.ndarray) -> ImageSet:
         """Make a set of the images at these positions, in this order."""
@@ -99,6 +104,11 @@ class Splits:
         """How many images each part has."""
         return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
 
+    @functools.cached_property
+    def identities(self) -> dict[str, dict[str, Any]]:
+        """Which images each part has; see `cae.data.identity.identify`."""
+        return {part: identify(getattr(self, part)) for part in self.numbers}
+
     @property
     def all_left_out(self) -> dict[str, int]:
         """How many files were left out, by kind, the bad ones included."""
@@ -111,6 +121,8 @@ class Splits:
 
 
 _OBSERVED_BYTES = 1 << 26
+# Of a mapped array each image that is looked at brings a page into memory; how many there are is compared anyhow.
+_MOST_LOOKED_AT = 4096
 
 
 class ImageArray(Protocol):
@@ -208,6 +220,17 @@ class ArraySet:
             lambda indices: [image.tobytes() for image in array[self._rows[indices], row]],
             lambda indices: [hashlib.blake2b(image.tobytes()).digest() for image in array[self._rows[indices]]],
         ]
+
+    def first_look(self) -> Look:
+        """Look at the images' places in the array, and at the middle row of some of them, spread over the set.
+
+        Nothing of an array that is neither in memory nor mapped.
+        """
+        if not isinstance(self._array, np.ndarray):
+            return Look("none")
+        spread = np.linspace(0, len(self) - 1, min(len(self), _MOST_LOOKED_AT)).astype(np.int64)
+        pixels = self._array[self._rows[spread], self._array.shape[1] // 2]
+        return Look("rows", [self._rows.astype("<i8").tobytes(), pixels.tobytes()])
 
     def observe(self) -> tuple[float, float]:
         """Find the lowest and the highest stored value of the set's images, a few of them at a time."""

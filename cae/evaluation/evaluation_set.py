@@ -12,7 +12,6 @@ import numpy as np
 
 from cae.config.data import PATH_KEYS
 from cae.config.registration import OWN_METRICS
-from cae.data.identity import identify
 from cae.data.pipeline import make_batches
 from cae.data.pixels import to_float
 from cae.evaluation.baselines import Baseline, measure_baselines
@@ -89,11 +88,6 @@ class EvaluationSet:
     def digest(self) -> str:
         """Fingerprint of the split's pixels."""
         return digest_images(self.images)
-
-    @cached_property
-    def training_images(self) -> dict[str, Any]:
-        """Which images the training part has; see `cae.data.identity.identify`."""
-        return identify(self.splits.train)
 
     def baselines(self, code_values: int, batch_size: int) -> dict[str, dict[str, Any]]:
         """What simple codes of so many values reach, fitted on the training part; see `measure_baselines`.

@@ -92,7 +92,7 @@ def evaluate_run(trained: TrainedRun, measured_on: EvaluationSet, out: Path, tel
     num_training = len(measured_on.splits.train)
     verdict = make_verdict(clean["psnr"], {**floors, **baselines}, trained.plan, trained.config, num_training)
     warnings = [
-        *_warnings(trained.directory, measured_on),
+        *_warnings(trained.directory, trained.config, measured_on),
         *spread.doubts(),
         *below_mean_image(mse, baselines["mean_image"]["mse"]),
         *below_floor(clean["psnr"], floors, trained.config, trained.plan, num_training),
@@ -177,10 +177,14 @@ def make_measurer(trained: TrainedRun, *, on_clean_inputs: bool = False, change:
     return measurer
 
 
-def _warnings(directory: RunDirectory, measured_on: EvaluationSet) -> list[RunWarning]:
+def _warnings(directory: RunDirectory, config: RunConfig, measured_on: EvaluationSet) -> list[RunWarning]:
     """What makes the run and its images doubtful; what is measured here anew is left out."""
     of_the_run = [warning for warning in directory.read_warnings() if warning.code not in _MEASURED_HERE]
-    return [*of_the_run, *measured_on.splits.warnings, *warn_of_other_images(directory, measured_on.training_images)]
+    return [*of_the_run, *measured_on.splits.warnings, *_other_images(directory, config, measured_on)]
+
+
+def _other_images(directory: RunDirectory, config: RunConfig, measured_on: EvaluationSet) -> list[RunWarning]:
+    return warn_of_other_images(directory, measured_on.splits, config.data, [measured_on.split])
 
 
 def _check_is_finite(directory: RunDirectory, measured: Measured, images: ImageSet) -> None:
@@ -194,7 +198,7 @@ def _check_is_finite(directory: RunDirectory, measured: Measured, images: ImageS
 
 def _digest(weights: str, config: RunConfig, measured_on: EvaluationSet, directory: RunDirectory) -> str:
     # Warnings of the run, and of its images, stand in its results.
-    doubts = [*directory.read_warnings(), *warn_of_other_images(directory, measured_on.training_images)]
+    doubts = [*directory.read_warnings(), *_other_images(directory, config, measured_on)]
     images = f"{measured_on.split} {measured_on.digest} {doubts}"
     return digest_evaluation(weights, config, images, len(measured_on.splits.train))
 

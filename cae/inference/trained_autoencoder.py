@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
@@ -16,9 +16,12 @@ from cae.files import printable
 from cae.inference.inputs import SetInputs, colors_left_out, fit_as_trained, open_part
 from cae.plan import make_plan
 from cae.runs import RunDirectory, open_run
+from cae.runs.images import warn_of_other_images
 
 if TYPE_CHECKING:
     from cae.config import RunConfig
+    from cae.config.data import DataSection
+    from cae.data.image_set import Splits
     from cae.inference.any_size import AnySize, Way
     from cae.inference.network import Networks
     from cae.inference.scoring import ImageScore, Metric
@@ -139,6 +142,8 @@ class TrainedAutoencoder:
         self._tell = tell
         self._told: set[str] = set()
         self._fitted: dict[str, ImageScore] = {}
+        self._opened: dict[DataSection, Splits] = {}
+        """The run's own data, as far as a command has looked for them."""
 
     @classmethod
     def load(cls, run: str | Path | RunDirectory, tell: Callable[[str], None] = print) -> Self:
@@ -306,14 +311,15 @@ class TrainedAutoencoder:
             return self._fitted[metric]
 
         def open_training(most: int) -> SetInputs:
-            return open_part(self, load_splits(self.config.data), "train", most=most)
+            splits = load_splits(self.config.data)
+            self._tell_once(map(str, warn_of_other_images(self._directory, splits, self.config.data, [])))
+            return open_part(self, splits, "train", most=most)
 
         found = find_score(self, metric, size, is_own=False, open_training=open_training)
         if size in ("auto", "resize"):
             self._fitted |= {metric: found, found.metric: found}
-        if found.said and not found.is_fitted and found.said not in self._told:
-            self._told.add(found.said)
-            self._tell(found.said)
+        if found.said and not found.is_fitted:
+            self._tell_once([found.said])
         return found
 
     def _take(self, images: Any) -> Images:
@@ -325,11 +331,14 @@ class TrainedAutoencoder:
             said.append(f"`images`: {reading}")
         if self.image_shape[2] == 1 and batch_shape(np.shape(images))[3] == 3 and has_colors(np.asarray(images)):
             said.append(str(colors_left_out("`images` have colours")))
-        for text in said:
-            if text not in self._told:
-                self._told.add(text)
-                self._tell(text)
+        self._tell_once(said)
         return given
+
+    def _tell_once(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if line not in self._told:
+                self._told.add(line)
+                self._tell(line)
 
     def _check_decodes(self) -> None:
         """Refuse to decode where a code is not enough.

@@ -25,7 +25,7 @@ _FILES = {
     "config.yaml": "the configuration; `train.py` repeats the run with it",
     "metrics.jsonl": "figures of each epoch",
     "summary.json": "how the training ended",
-    "environment.json": "versions, hardware and command",
+    "environment.json": "versions, hardware, command, and which images there were",
     "model.weights.h5": "the best epoch's weights",
     "checksums.json": "for `python -m cae verify`",
     "evaluation/results.json": "figures of the evaluation",

@@ -130,7 +130,9 @@ def _are_versions(value: Any) -> bool:
 
 def _are_known_parts(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(part, dict) and part.keys() == {"number", "digest"} and _is_count(part["number"])
+        isinstance(part, dict)
+        and _is_count(part.get("number"))
+        and all(_is_text(value) for key, value in part.items() if key != "number")
         for part in value.values()
     )
 
@@ -158,14 +160,14 @@ _ENVIRONMENT: dict[str, _Rule] = {
     "gpus": ("a list of names", lambda value: isinstance(value, list) and all(map(_is_text, value))),
     "packages": ("an object of versions", _are_versions),
     "git_revision": ("text or null", lambda value: value is None or _is_text(value)),
-    "images": ("an object of parts, each with `number` and `digest`", _are_known_parts),
+    "images": ("an object of parts, each with a `number`, and texts besides", _are_known_parts),
 }
 
 _PACKAGES = ("tensorflow", "keras", "tensorboard", "numpy", "pillow", "pydantic", "h5py")
 
 
 def describe_environment() -> dict[str, Any]:
-    """The content of environment.json; TensorFlow must have been started."""
+    """What environment.json says of this machine and program; images are added. TensorFlow must have been started."""
     import tensorflow as tf
 
     from cae.config.registration import own_parts

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from cae.errors import UserError
+from cae.runs.images import check_same_number
 from cae.training.checkpoints import Checkpoint
 from cae.training.from_keras.callbacks import PREFIX, Callbacks
 from cae.training.optimizer import has_averaged
@@ -171,11 +172,7 @@ class TrainingState:
                 f"The checkpoint's counter `sums` must have {len(self.counters.sums)} numbers here. Received:"
                 f" {len(counters.sums)}."
             )
-        if counters.num_images != self.counters.num_images:
-            raise UserError(
-                f"The data have changed since the checkpoint: {counters.num_images} training images then,"
-                f" {self.counters.num_images} now. Start again with --overwrite."
-            )
+        check_same_number("The checkpoint", counters.num_images, self.counters.num_images)
         return counters
 
     def _variables(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,7 +16,6 @@ from cae.atomic_files import write_json
 from cae.config import RunConfig, load_config, save_config
 from cae.config.data import PATH_KEYS
 from cae.config.training import ConstantSchedule
-from cae.data.identity import identify_parts
 from cae.data.pipeline import make_training_batches, user_errors
 from cae.errors import UserError
 from cae.model import build_autoencoder
@@ -25,6 +23,7 @@ from cae.plan.table import format_plan
 from cae.runs.begun import is_longer
 from cae.runs.directory import RunDirectory
 from cae.runs.events import cut_events
+from cae.runs.images import check_same_images
 from cae.runs.page import write_run_page
 from cae.runs.read_back import describe_environment
 from cae.runs.trained import load_best_weights
@@ -130,10 +129,6 @@ class Training:
                 sums = state.steps.train(batches, tf.constant(1, tf.int64), state.steps.zero_sums()).numpy()
                 yield Sums.of(sums.tolist()).means["loss"]
 
-    @functools.cached_property
-    def _images(self) -> dict[str, dict[str, Any]]:
-        return identify_parts(self.splits)
-
     def _warnings(self) -> list[RunWarning]:
         """What makes the run doubtful whatever comes out."""
         return [*self.splits.warnings, *foreseen(self.config.training, self.plan, len(self.splits.train))]
@@ -218,7 +213,7 @@ class Training:
         return {"start_from": {"run": str(run.path), "weights_sha256": digest}}
 
     def _restore(self, state: TrainingState, agreement: Alone, found: Checkpoint | None) -> None:
-        checkpoint = agreement.on_start(found, self._terms())
+        checkpoint = agreement.on_start(found, self._terms)
         if checkpoint is not None:
             state.restore(checkpoint)
 
@@ -249,7 +244,7 @@ class Training:
             # Where the images lie, and what is kept of them, is each one's own business.
             exclude={"data": {*PATH_KEYS, "cache"}, "training": {"start_from"}},
         )
-        images = {part: self._images[part] for part in ("train", "validation")}
+        images = {part: self.splits.identities[part] for part in ("train", "validation")}
         return json.dumps({**sections, "images": images, "image_shape": list(self.plan.image_shape)})
 
     def _open_run(self, checkpoints: CheckpointFolder, resume: bool) -> tuple[Checkpoint | None, bool]:
@@ -258,6 +253,8 @@ class Training:
             self.run.create()
             return None, False
         checkpoint = checkpoints.load_newest(self.tell)
+        if checkpoint is not None:
+            check_same_images(self.run, self.splits)  # once all processes are there, which end with this one
         wanted, begun = self.config.training, load_config(self.run.config).training
         if not is_longer(wanted, begun):
             return checkpoint, False
@@ -314,7 +311,8 @@ class Training:
         if state.step == 0:
             save_own_models(state.steps.autoencoder, self.run)
         if checkpoint is None:
-            write_json(self.run.environment, {**describe_environment(), "images": self._images, **start, **self.notes})
+            environment = {**describe_environment(), "images": self.splits.identities}
+            write_json(self.run.environment, {**environment, **start, **self.notes})
         # Only ends of epochs are written down; the running epoch's will be written when it ends.
         last_written = state.counters.last_metrics.get("step", 0)
         self.run.cut_metrics(last_written)

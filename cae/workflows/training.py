@@ -172,14 +172,10 @@ def train_one(job: TrainingJob) -> JobResult:
 
 
 def _prepare_and_train(job: TrainingJob, cluster: Cluster | None) -> JobResult:
-    from cae.runs.images import check_same_images
-
     directory, is_chief = job.directory, cluster is None or cluster.is_chief
     job, plan, splits = prepare(job, is_chief=is_chief)
     if not is_chief:
         return _train(job, plan, splits, cluster)
-    if job.resume and directory.has_checkpoint:
-        check_same_images(directory, splits)
     with directory.lock.held(job.tell):
         # Looked at again, since another process may have trained the run while this one read its images.
         if _is_done(job):

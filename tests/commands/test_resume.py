@@ -13,7 +13,9 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from cae.commands.main import main
 from cae.config import load_config
+from cae.errors import UserError
 from cae.runs.directory import runs_near
+from cae.training import train as training
 from cae.training.outcome import NonFiniteLossError
 from tests.faults.runs import assert_curves_are_whole, assert_same_run, metrics, summary, wait_for_rows, weights
 from tests.warm import WarmProcess
@@ -101,8 +103,11 @@ def test_damaged_by_products_do_not_stand_in_the_way_of_resuming(half_finished, 
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [
-        (slice(100), "162 training images then, 81 now, 18 validation images then, 9 now"),
-        (slice(None, None, -1), "as many training images, 162, but not the same ones in the same order"),
+        (slice(100), "162 training images then, 81 now; 18 validation images then, 9 now"),
+        (
+            slice(None, None, -1),
+            "162 training images, as before, but other ones or in another order; 18 validation images, as",
+        ),
     ],
 )
 def test_changed_data_are_refused(half_finished, run_command, image_file, tmp_path, chosen, expected):
@@ -115,6 +120,25 @@ def test_changed_data_are_refused(half_finished, run_command, image_file, tmp_pa
     assert f"{run}: the data have changed since this run was begun: {expected}" in err
     assert "--overwrite" in err
     assert metrics(run) == before
+
+
+def test_processes_that_train_together_have_met_before_one_refuses_changed_data(
+    half_finished, run_command, image_file, tmp_path, monkeypatch
+):
+    """Else the others would wait for it for minutes."""
+
+    def meet(cluster, seconds):
+        raise UserError("all are there")
+
+    run, _, _ = half_finished
+    np.save(tmp_path / "others.npy", np.load(image_file)[::-1])
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace(str(image_file), str(tmp_path / "others.npy")))
+    cluster = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    monkeypatch.setattr(training, "wait_for_all", meet)
+    _, _, err = run_command("train", config, "--runs-dir", tmp_path, "--resume", "training.strategy=multi_worker")
+    assert "error: all are there" in err
 
 
 def test_the_same_images_may_lie_elsewhere(half_finished, run_command, image_file, tmp_path):

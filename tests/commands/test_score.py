@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,10 +18,10 @@ import cae
 from cae.anomaly.fitted_scores import Seen, fit_score
 from cae.commands.arguments.images import open_split
 from cae.config import check_config
-from cae.data.identity import identify_parts
 from cae.data.load import load_splits
 from cae.data.pixels import crop, cut_patch, stretch, to_float
 from cae.inference import TrainedAutoencoder
+from cae.workflows.planning import load_splits_with_progress
 from tests.comparison.report.parsed import Page
 from tests.conftest import make_images
 from tests.inference.runs import CONVOLUTIONAL, make_run
@@ -112,14 +113,44 @@ def test_images_are_told_once_and_that_they_are_not_those_of_training_any_more(t
     np.save(tmp_path / "images.npy", make_images(40, 15, 10))
     data = {"source": "arrays", "path": str(tmp_path / "images.npy")}
     run = make_run(tmp_path / "run", (15, 10, 1), CONVOLUTIONAL, data=data)
-    parts = identify_parts(load_splits(check_config({"data": data}).data))
+    parts = load_splits(check_config({"data": data}).data).identities
     (run / "environment.json").write_text(json.dumps({"images": parts}))
+    arguments = ["--split", "test", "--fpr", "0.5", "--out", tmp_path / "out", "--overwrite"]
     for is_told in (False, True):
-        code, _, stderr = run_command("score", run, "--split", "test", "--fpr", "0.5")
+        with mock.patch(
+            "cae.commands.arguments.images.load_splits_with_progress", wraps=load_splits_with_progress
+        ) as loaded:
+            code, stdout, stderr = run_command("score", run, *arguments)
         assert code == 0, stderr
-        assert stderr.count("Images: train ") == 1
-        assert stderr.count("The training images have changed since the training") == is_told
+        assert stderr.count("Images: train ") == loaded.call_count == 1
+        assert (stdout + stderr).count("The training images have changed since the training") == is_told
+        codes = [warning["code"] for warning in json.loads((tmp_path / "out/results.json").read_text())["warnings"]]
+        assert codes == ["other_images"] * is_told
         np.save(tmp_path / "images.npy", make_images(40, 15, 10)[::-1])
+    code, _, stderr = run_command("encode", run, "--split", "test", "--out", tmp_path / "codes.npz")
+    assert code == 0, stderr
+    assert stderr.count("The training images have changed since the training") == 1
+    assert "Baselines" not in stderr
+
+
+def test_defects_alone_are_scored_by_a_run_on_patches_of_good_pictures(tmp_path, run_command):
+    for number, image in enumerate(make_images(24, 12, 10)[..., 0]):
+        for place in ("parts/good", "parts/bad", *(["defects/bad"] if number < 4 else [])):
+            (tmp_path / place).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(tmp_path / place / f"{number}.png")
+    data = {"source": "image_folder", "path": str(tmp_path / "parts"), "channels": 1, "classes": ["good"]}
+    data |= {"fit": "patch", "patches": 2, "image_size": [8, 8]}
+    run = make_run(tmp_path / "run", (8, 8, 1), CONVOLUTIONAL, data=data)
+    parts = load_splits(check_config({"data": data}).data).identities
+    (run / "environment.json").write_text(json.dumps({"images": parts}))
+    code, stdout, stderr = run_command("score", run, "--split", "test", "--metric", "mse")
+    assert code == 0, stderr
+    assert "have changed" not in stdout + stderr
+    defects = ["--set", f"data.test_path={tmp_path / 'defects'}"]
+    code, stdout, stderr = run_command("score", run, "--split", "test", "--metric", "mse", *defects)
+    assert code == 0, stderr
+    assert stdout.startswith("8 images")
+    assert "Nothing to compare" not in stderr
 
 
 def test_colours_that_a_model_of_gray_images_does_not_see_are_told_once(run, folders, run_command):

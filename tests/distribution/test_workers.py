@@ -15,7 +15,7 @@ from cae.commands.main import main
 from cae.config import RunConfig
 from cae.data.image_set import ArraySet, Splits
 from cae.errors import UserError
-from cae.training.distribution.coordination import Together
+from cae.training.distribution.coordination import Alone, Together
 from cae.training.loop import Loop
 from cae.training.train import Training
 from tests.conftest import make_images
@@ -151,6 +151,10 @@ def test_the_same_is_trained_from_anywhere_but_not_from_other_data_settings_or_i
     for changes in ({"augmentation": {"vertical_flip": True}}, {"fit": "crop"}, {"classes": ["cat"]}):
         assert terms(**changes) != terms()
     assert terms(seed=1) != terms()
+
+
+def test_a_process_alone_does_not_look_for_what_several_must_have_in_common():
+    assert Alone().on_start(None, pytest.fail) is None
 
 
 def test_a_lost_process_is_told_of_even_where_the_engine_gives_no_reason():

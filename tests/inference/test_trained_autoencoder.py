@@ -1,8 +1,12 @@
 """A run as one object with NumPy in and out."""
 
+import json
+
 import numpy as np
 import pytest
 
+from cae.config import check_config
+from cae.data.load import load_splits
 from cae.errors import UserError
 from cae.inference import TrainedAutoencoder
 from tests.conftest import make_images
@@ -54,6 +58,21 @@ def test_the_answer_has_the_shape_of_the_question(models, images):
         assert found.shape == answer.shape
         np.testing.assert_allclose(found, answer, atol=1e-5)
     assert models["switches"].reconstruct(images[0, ..., 0]).shape == (14, 9, 3)
+
+
+def test_a_score_that_is_fitted_to_other_images_than_those_of_training_says_so_once(tmp_path):
+    np.save(tmp_path / "images.npy", make_images(40, *SHAPE[:2]))
+    data = {"source": "arrays", "path": str(tmp_path / "images.npy")}
+    run = make_run(tmp_path / "run", SHAPE, CONVOLUTIONAL, data=data)
+    parts = load_splits(check_config({"data": data}).data).identities
+    (run / "environment.json").write_text(json.dumps({"images": parts}))
+    for expected in (0, 1):
+        told = []
+        model = TrainedAutoencoder.load(run, told.append)
+        for metric in ("place", "code_nearest"):
+            model.score(make_images(3, *SHAPE[:2]), metric=metric)
+        assert [line.startswith("Warning: The training images have changed") for line in told] == [True] * expected
+        np.save(tmp_path / "images.npy", make_images(40, *SHAPE[:2])[::-1])
 
 
 def test_batches_of_training_size_make_no_difference(models):

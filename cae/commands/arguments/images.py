@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,7 @@ from cae.commands.arguments.parser import add_data_override_argument
 from cae.config import load_config
 from cae.data.dividing import keep_classes
 from cae.data.formats.image_lists import left_out_in_words
-from cae.data.identity import identify
-from cae.errors import ConfigError, UserError
+from cae.errors import ConfigError, RunWarning, UserError
 from cae.files import file_error, printable
 from cae.inference.inputs import (
     NAMED_ARRAY_ENDINGS,
@@ -30,6 +29,7 @@ from cae.workflows.planning import check_data_overrides, load_splits_with_progre
 
 if TYPE_CHECKING:
     from cae.config.data import DataSection
+    from cae.data.image_set import Splits
     from cae.inference.any_size import Way
     from cae.inference.trained_autoencoder import TrainedAutoencoder
 
@@ -140,7 +140,7 @@ def open_given(
     model: TrainedAutoencoder,
     options: argparse.Namespace,
     *,
-    all_classes: bool = False,
+    is_scored: bool = False,
     tell: Callable[[str], None] = tell,
 ) -> Inputs:
     """Open INPUT, or the part of the run's own data.
@@ -148,12 +148,17 @@ def open_given(
     Args:
         model: the run's.
         options: with what `add_image_arguments` declares.
-        all_classes: also those that `data.classes` kept out of training.
+        is_scored: opens images of the classes, too, that `data.classes` kept out of training; the report then says
+            where the data are not those of training any more, which else is said here.
         tell: is given a line for the user now and then.
     """
     if options.input is not None:
         return open_path(options.input, model, options.array, options.value_range)
-    return open_split(model, options.split, options.overrides, all_classes=all_classes, tell=tell)
+    inputs = open_split(model, options.split, options.overrides, all_classes=is_scored, tell=tell)
+    if not is_scored:
+        for warning in doubts_of_own_images(model, options.overrides, [options.split], fits=False):
+            tell(str(warning))
+    return inputs
 
 
 def open_path(
@@ -179,7 +184,7 @@ def open_split(
     most: int | None = None,
     tell: Callable[[str], None] = tell,
 ) -> SetInputs:
-    """Open a part of the run's own data; says so where they are not those of training any more.
+    """Open a part of the run's own data, which are looked for once, however many parts of them are opened.
 
     Args:
         model: the run's.
@@ -194,11 +199,43 @@ def open_split(
         UserError: the data are not what the run was trained on.
     """
     section: DataSection = load_config(model._directory.config, overrides).data
-    splits = load_splits_with_progress(section.model_copy(update={"classes": None}) if all_classes else section, tell)
-    trained_on = splits if section.classes is None or not all_classes else keep_classes(splits, section.classes)
-    for warning in warn_of_other_images(model._directory, identify(trained_on.train)):
-        tell(str(warning))
+    if all_classes:
+        section = section.model_copy(update={"classes": None})
+    splits = _opened(model, section, split)
+    if splits is None:
+        splits = model._opened[section] = load_splits_with_progress(section, tell)
     return open_part(model, splits, split, whole=whole, most=most)
+
+
+def _opened(model: TrainedAutoencoder, section: DataSection, needed: str) -> Splits | None:
+    """What was looked for already, also among all classes: then the part that is needed must have some of the wanted.
+
+    Raises:
+        UserError: it has none.
+    """
+    everything = model._opened.get(section.model_copy(update={"classes": None}))
+    if section in model._opened or everything is None or section.classes is None:
+        return model._opened.get(section)
+    return keep_classes(everything, section.classes, needed=[needed])
+
+
+def doubts_of_own_images(
+    model: TrainedAutoencoder, overrides: list[str], used: Collection[str], *, fits: bool
+) -> list[RunWarning]:
+    """Say where the run's own data, if they were opened, are not those of training any more.
+
+    Args:
+        model: the run's.
+        overrides: where the data are now.
+        used: the parts that were opened for the model.
+        fits: whether baselines or scores are fitted to training images.
+    """
+    section: DataSection = load_config(model._directory.config, overrides).data
+    try:
+        splits = _opened(model, section, "train")
+    except UserError:  # the classes that were trained on have gone
+        return []
+    return [] if splits is None else warn_of_other_images(model._directory, splits, section, used, fits=fits)
 
 
 def tell_warnings(inputs: Inputs, options: argparse.Namespace, tell: Callable[[str], None] = tell) -> None:

@@ -18,6 +18,7 @@ from cae.data.dividing import Parts
 from cae.data.formats.image_files import BadImageError, read_header
 from cae.data.formats.image_headers import Findings, HeaderCache, bad_images_error, scan
 from cae.data.formats.image_lists import FileList
+from cae.data.identity import Look
 from cae.data.image_set import Progress
 from cae.data.pixel_cache import PixelCache, make_pixel_cache, shortages
 from cae.data.sources.folder_parts import FolderParts, class_names, find_parts, number_classes
@@ -132,6 +133,12 @@ class FolderSet(DecodedSet):
     def fingerprints(self) -> Sequence[Callable[[np.ndarray], Sequence[Hashable]]]:
         """See `StoredFiles`."""
         return StoredFiles(self._root, self._names).fingerprints()
+
+    def first_look(self) -> Look:
+        """Look at each file's name and length."""
+        lengths = self.fingerprints()[0](np.arange(len(self)))  # None of a file that has gone
+        files = zip(self._names, lengths, strict=True)
+        return Look("files", (b"%b\0%b\0" % (os.fsencode(name), str(length).encode()) for name, length in files))
 
     def _path(self, index: int) -> str:
         return os.path.join(self._root, self._names[index])

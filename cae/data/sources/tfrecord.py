@@ -26,6 +26,7 @@ from cae.data.formats.shards import (
     read_index,
     read_manifest,
 )
+from cae.data.identity import Look
 from cae.data.image_set import Progress
 from cae.data.pixel_cache import PixelCache, make_pixel_cache, shortages
 from cae.data.value_range import ValuesSeen, given_range, watch_values
@@ -176,6 +177,12 @@ class RecordSet(DecodedSet):
             lambda indices: table[["length", "checksum"]][self._numbers[indices]].tolist(),
             lambda indices: [self._digest(int(number)) for number in self._numbers[indices]],
         ]
+
+    def first_look(self) -> Look:
+        """Look at each image's length and checksum in the index; names would have to be read one by one."""
+        table = self._records.table
+        columns = (table[name][self._numbers] for name in ("length", "checksum"))
+        return Look("records", (column.astype("<u4").tobytes() for column in columns))
 
     def _digest(self, number: int) -> bytes | None:
         try:

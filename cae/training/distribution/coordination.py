@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,12 +51,12 @@ class Alone:
         """
         return stop, num_steps, save
 
-    def on_start(self, checkpoint: Checkpoint | None, terms: str) -> Checkpoint | None:
+    def on_start(self, checkpoint: Checkpoint | None, find_terms: Callable[[], str]) -> Checkpoint | None:
         """The chief's checkpoint, in every process.
 
         Args:
             checkpoint: the chief's.
-            terms: what must be the same in every process.
+            find_terms: gives what must be the same in every process; images are looked at for it.
 
         Raises:
             UserError: this process's terms differ from the chief's.
@@ -90,7 +90,8 @@ class Together(Alone):
         agreed = next((int(number) for number, count in zip(_STOPS, stopped, strict=True) if count), None)
         return agreed, int(num_steps), bool(due)
 
-    def on_start(self, checkpoint: Checkpoint | None, terms: str) -> Checkpoint | None:
+    def on_start(self, checkpoint: Checkpoint | None, find_terms: Callable[[], str]) -> Checkpoint | None:
+        terms = find_terms()
         chiefs_terms = self._from_chief(terms.encode()).decode()
         if terms != chiefs_terms:
             raise UserError(
