@@ -36,7 +36,7 @@ from cae.config import load_config
 from cae.config.data import CLASS_NAMES, ImageFolderData
 from cae.data.dividing import are_comparable, class_name, find_shared
 from cae.data.formats.image_files import BadImageError
-from cae.data.image_set import Progress
+from cae.data.image_set import Progress, spread_over
 from cae.errors import ConfigError, RunWarning, UserError
 from cae.files import file_error, printable
 from cae.inference import TrainedAutoencoder
@@ -281,7 +281,7 @@ def _look_at_training_images(
                 (shared,) = find_shared(trained.stored, [(normal.stored, np.arange(len(normal.stored)))], show)
                 seen.note_trained(len(shared), number, number)
             else:
-                chosen = np.linspace(0, number - 1, min(number, _MOST_COMPARED)).astype(int)
+                chosen = spread_over(number, _MOST_COMPARED)
                 seen.note_trained(seen.count(_read(trained, chosen, show)), len(chosen), number)
     except (UserError, ValueError):  # they have gone: nothing can be said of them
         return

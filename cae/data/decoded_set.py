@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,14 +13,14 @@ import numpy as np
 from cae.config.data import PictureData
 from cae.data.formats.image_files import BadImageError, Compression, decode, find_compression
 from cae.data.identity import Look
-from cae.data.image_set import WHOLE_BATCH
+from cae.data.image_set import COLOR_SAMPLE, WHOLE_BATCH, spread_over
 from cae.data.pixel_cache import PixelCache
 from cae.data.pixels import crop, cut_patch, has_colors, stretch, to_channels, to_float
 from cae.data.value_range import ValuesSeen, given_range
 from cae.errors import UserError
 from cae.files import printable
 
-# Images of a set that are looked at before anything else; one is enough unless they are very dark.
+# Images of a set that are looked at for their brightness; one is enough unless they are very dark.
 _LOOKED_AT = 64
 # Images that are waited for at a time while all of them are observed.
 _IN_FLIGHT = 1000
@@ -140,9 +140,14 @@ class DecodedSet(ABC):
         return find_compression(self._source(index), self._section.max_pixels)
 
     def look(self) -> None:
-        """Decode a few images all over the set, until one is seen that is not nearly black."""
-        for index in np.unique(np.linspace(0, len(self) - 1, _LOOKED_AT).astype(int)):
-            if self._seen is None or self._seen.is_bright:
+        """Decode a few images all over the set: until one has colours, if gray is read, and one is not nearly black."""
+        if self.image_shape[2] == 1:
+            self._look_until(lambda: self.loses_colors, COLOR_SAMPLE)
+        self._look_until(lambda: self._seen is None or self._seen.is_bright, _LOOKED_AT)
+
+    def _look_until(self, is_known: Callable[[], bool], most: int) -> None:
+        for index in spread_over(len(self), most):
+            if is_known():
                 return
             with contextlib.suppress(BadImageError):  # reading will tell
                 self._decode(int(index))

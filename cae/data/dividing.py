@@ -14,7 +14,7 @@ import numpy as np
 
 from cae.config.data import CLASS_NAMES
 from cae.data.formats.image_lists import left_out_in_words
-from cae.data.image_set import ImageSet, Progress, Splits
+from cae.data.image_set import ImageSet, Progress, Splits, spread_over
 from cae.data.patch_set import pictures_of
 from cae.errors import RunWarning, UserError
 from cae.files import printable
@@ -214,7 +214,7 @@ def warn_of_leaks(splits: Splits) -> list[RunWarning]:
     Lengths are compared first, then the ends of files of one length; only what agrees so far is read as a whole.
     """
     parts = {"validation": pictures_of(splits.validation), "test": pictures_of(splits.test)}
-    looked_for = {name: _spread(len(part)) for name, part in parts.items()}
+    looked_for = {name: spread_over(len(part), _MOST_LOOKED_FOR) for name, part in parts.items()}
     shared = find_shared(pictures_of(splits.train), [(part, looked_for[name]) for name, part in parts.items()])
     found = [
         f"{len(indices):,} of {len(looked_for[name]):,} {name} images"
@@ -277,7 +277,3 @@ def find_shared(
 
 def _look(see: See, indices: np.ndarray) -> list[Hashable]:
     return [look for start in range(0, len(indices), _BLOCK) for look in see(indices[start : start + _BLOCK])]
-
-
-def _spread(number: int) -> np.ndarray:
-    return np.unique(np.linspace(0, number - 1, min(number, _MOST_LOOKED_FOR)).round().astype(int))

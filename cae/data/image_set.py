@@ -13,7 +13,7 @@ import numpy as np
 
 from cae.data.formats.image_lists import with_bad
 from cae.data.identity import Look, identify
-from cae.data.pixels import pixel_type, stretch, to_channels, to_pixels
+from cae.data.pixels import has_colors, pixel_type, stretch, to_channels, to_pixels
 from cae.errors import RunWarning
 
 WHOLE_BATCH = slice(None)
@@ -123,6 +123,17 @@ class Splits:
 _OBSERVED_BYTES = 1 << 26
 # Of a mapped array each image that is looked at brings a page into memory; how many there are is compared anyhow.
 _MOST_LOOKED_AT = 4096
+COLOR_SAMPLE = 8
+"""Images of a set that are looked at for colours: each may be a photograph that has to be decoded."""
+
+
+def spread_over(number: int, most: int) -> np.ndarray:
+    """Choose at most so many positions, all over a set.
+
+    >>> spread_over(9, 3), spread_over(2, 3)
+    (array([0, 4, 8]), array([0, 1]))
+    """
+    return np.unique(np.linspace(0, number - 1, min(number, most)).round().astype(int))
 
 
 class ImageArray(Protocol):
@@ -175,8 +186,10 @@ class ArraySet:
 
     @property
     def loses_colors(self) -> bool:
-        """Whether images with channels of colour are read in gray."""
-        return self.image_shape[2] == 1 and len(self._array.shape) == 4 and self._array.shape[3] == 3
+        """Whether images with colours are read in gray, as far as a few of them tell."""
+        if self.image_shape[2] == 3 or len(self._array.shape) == 3:
+            return False
+        return has_colors(np.asarray(self._array[self._rows[spread_over(len(self), COLOR_SAMPLE)]]))
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -50,7 +50,7 @@ def load_splits(section: DataSection, progress: Progress | None = None) -> Split
 
 
 def look_at_values(splits: Splits) -> None:
-    """Decode a few pictures of each part, so that `splits.warnings` tells nearly black ones before training does."""
+    """Decode a few pictures of each part: nearly black ones and lost colours are then known before training."""
     for part in map(pictures_of, (splits.train, splits.validation, splits.test)):
         if isinstance(part, DecodedSet):
             part.look()

@@ -467,6 +467,7 @@ def test_colours_of_arrays_and_of_calibration_images_are_told_too_and_in_python(
         Image.fromarray(image).save(tmp_path / "mixed" / f"{number}.png")
     np.save(tmp_path / "colored.npy", colored)
     np.save(tmp_path / "plain.npy", gray)
+    np.save(tmp_path / "equal.npy", equal)
     said = "has images with colours, and this model was trained on gray images: it sees them in gray"
     for command, *arguments in (
         ("score", "--metric", "mse", "--out", tmp_path / "scored"),
@@ -475,8 +476,9 @@ def test_colours_of_arrays_and_of_calibration_images_are_told_too_and_in_python(
     ):
         code, _, stderr = run_command(command, run, tmp_path / "colored.npy", *arguments)
         assert (code, stderr.count(f"colored.npy {said}")) == (0, 1), stderr
-        code, _, stderr = run_command(command, run, tmp_path / "plain.npy", *arguments, "--overwrite")
-        assert (code, "gray" in stderr) == (0, False), stderr
+        for name in ("plain.npy", "equal.npy"):
+            code, _, stderr = run_command(command, run, tmp_path / name, *arguments, "--overwrite")
+            assert (code, "gray" in stderr) == (0, False), stderr
     arguments = ["--calibrate", tmp_path / "mixed", "--fpr", "0.25"]
     for scored in ("plain.npy", "mixed"):
         code, _, stderr = run_command("score", run, tmp_path / scored, *arguments)
@@ -493,18 +495,22 @@ def test_the_line_about_a_run_s_images_says_that_their_colours_are_not_read(run_
     from cae.config.data import ArrayData, ImageFolderData
     from cae.workflows.planning import load_splits_with_progress
 
-    images = make_images(12, 15, 10, channels=3, seed=5)
-    np.save(tmp_path / "images.npy", images)
-    (tmp_path / "images").mkdir()
-    for number, image in enumerate(images):
-        Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
+    colored, gray = make_images(12, 15, 10, channels=3, seed=5), make_images(12, 15, 10, seed=6)
+    equal = gray.repeat(3, axis=-1)  # three equal channels have no colours
+    mixed = np.where(np.arange(12)[:, np.newaxis, np.newaxis, np.newaxis] < 4, equal, colored)
+    for name, images in (("colored", colored), ("mixed", mixed), ("equal", equal)):
+        np.save(tmp_path / f"{name}.npy", images)
+        (tmp_path / name).mkdir()
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(tmp_path / name / f"{number:02}.png")
 
-    def line_for(channels):
-        kinds = {"folder": (ImageFolderData, "images"), "array": (ArrayData, "images.npy")}
-        section, name = kinds[kind]
+    def line_for(name, channels):
+        section, ending = {"folder": (ImageFolderData, ""), "array": (ArrayData, ".npy")}[kind]
         lines = []
-        load_splits_with_progress(section(path=str(tmp_path / name), channels=channels), lines.append)
+        load_splits_with_progress(section(path=str(tmp_path / f"{name}{ending}"), channels=channels), lines.append)
         return lines[0]
 
-    assert line_for(1).endswith("; colours are read in gray (data.channels: 1)")
-    assert "gray" not in line_for(3)
+    for name in ("colored", "mixed"):
+        assert line_for(name, 1).endswith("; colours are read in gray (data.channels: 1)")
+        assert "gray" not in line_for(name, 3)
+    assert "gray" not in line_for("equal", 1)
