@@ -419,9 +419,7 @@ def _suggestion(key: str, parent: Path, section: Shape, siblings: Any) -> str | 
         return "dotted keys are for --set and grid; here mappings stand within mappings"
     if (name := key.partition(":")[0]) != key and name in _keys(section, siblings):
         return f"write a space behind the colon of {name}"
-    other = _other_name(key, parent, section, _keys(section, siblings))
-    is_made = section.options is not None and other == section.options.by and other in siblings
-    if other and not is_made:  # where the choice is made, its key is no help
+    if other := _other_name(key, parent, section, _keys(section, siblings)):
         return f"did you mean {other}?"
     meant = KEYS.get(letters(key), "")
     close = closest(key, _keys(section, siblings), cutoff=0.65)
