@@ -170,7 +170,7 @@ def run_score(options: argparse.Namespace) -> int:
             threshold,
             normal,
             others,
-            [*calibrated_on.doubts(), *_other_images(model, options)],
+            [*calibrated_on.doubts(), *_other_images(model, options, fits=score.is_fitted or baselines is not None)],
             *_what_to_try(model, options),
         )
         lines, numbers = report(scored)
@@ -211,9 +211,10 @@ def _normal_classes(
     """The classes that are normal, where that is known and images have classes."""
     if options.normal_classes is None:
         own = model.config.data.classes if options.split is not None and options.labels is None else None
-        normal = _as_named(own or (), model, classes or ())
-        # Among defects alone, say, there is nothing to tell these classes from.
-        return normal if classes is None or set(normal) < set(classes) else []
+        named = _as_named(own or (), model, classes or ())
+        normal = [name for name in named if classes is not None and name in classes]
+        # Among normal images alone there is nothing to tell them from.
+        return normal if set(normal) != set(classes or ()) else []
     if classes is None:
         raise ConfigError("--normal-classes needs images in class folders, or --labels.")
     normal = _as_named([name.strip() for name in options.normal_classes.split(",")], model, classes)
@@ -283,8 +284,8 @@ def _look_at_training_images(
             else:
                 chosen = spread_over(number, _MOST_COMPARED)
                 seen.note_trained(seen.count(_read(trained, chosen, show)), len(chosen), number)
-    except (UserError, ValueError):  # they have gone: nothing can be said of them
-        return
+    except (UserError, ValueError) as error:  # they have gone
+        tell(f"Whether images to find the threshold with were trained on is not known: {error}")
 
 
 def _read(inputs: Inputs, indices: np.ndarray, show: Progress) -> Iterator[np.ndarray]:
@@ -307,10 +308,10 @@ def _find_baselines(
         return None
 
 
-def _other_images(model: TrainedAutoencoder, options: argparse.Namespace) -> list[RunWarning]:
+def _other_images(model: TrainedAutoencoder, options: argparse.Namespace, *, fits: bool) -> list[RunWarning]:
     finds_threshold = options.fpr is not None and options.calibrate is None
     used = [*([options.split] if options.split else []), *(["validation"] if finds_threshold else [])]
-    return doubts_of_own_images(model, options.overrides, used, fits=True)
+    return doubts_of_own_images(model, options.overrides, used, fits=fits)
 
 
 def _what_to_try(model: TrainedAutoencoder, options: argparse.Namespace) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 import cae
 from cae.anomaly.fitted_scores import Seen, fit_score
 from cae.commands.arguments.images import open_split
+from cae.commands.score import _normal_classes
 from cae.config import check_config
 from cae.data.load import load_splits
 from cae.data.pixels import crop, cut_patch, stretch, to_float
@@ -126,7 +127,12 @@ def test_images_are_told_once_and_that_they_are_not_those_of_training_any_more(t
         assert (stdout + stderr).count("The training images have changed since the training") == is_told
         codes = [warning["code"] for warning in json.loads((tmp_path / "out/results.json").read_text())["warnings"]]
         assert codes == ["other_images"] * is_told
+        assert ("fitted scores use the images of now" in stdout) == is_told
         np.save(tmp_path / "images.npy", make_images(40, 15, 10)[::-1])
+    # Nothing is fitted for the error alone.
+    _, stdout, _ = run_command("score", run, "--split", "test", "--metric", "mse")
+    assert "The training images have changed since the training" in stdout
+    assert "fitted" not in stdout
     code, _, stderr = run_command("encode", run, "--split", "test", "--out", tmp_path / "codes.npz")
     assert code == 0, stderr
     assert stderr.count("The training images have changed since the training") == 1
@@ -284,6 +290,21 @@ def test_where_training_images_have_gone_the_error_is_taken_and_said(labelled, r
     with pytest.raises(cae.UserError, match=r"gone\.npz"):
         model.score(images, metric="combined")
     assert run_command("score", run, tmp_path / "some.npy", "--metric", "combined")[0] == 1
+    calibrated = "--calibrate", tmp_path / "some.npy", "--fpr", "0.5"
+    code, _, stderr = run_command("score", run, tmp_path / "some.npy", *calibrated)
+    assert code == 0, stderr
+    assert "Whether images to find the threshold with were trained on is not known: " in stderr
+
+
+@pytest.mark.parametrize(
+    ("classes", "normal"),
+    [(["a", "b", "c"], ["a", "b"]), (["a", "c"], ["a"]), (["a", "b"], []), (["c"], []), (None, [])],
+)
+def test_normal_are_a_run_s_own_classes_where_there_are_others_to_tell_from_them(classes, normal):
+    model = mock.Mock()
+    model.config.data = check_config({"data": {"source": "image_folder", "path": ".", "classes": ["a", "b"]}}).data
+    options = mock.Mock(normal_classes=None, split="test", labels=None)
+    assert _normal_classes(model, options, classes) == normal
 
 
 def test_too_few_normal_images_for_a_rate_are_told(run, folders, run_command):
