@@ -241,8 +241,7 @@ class ArraySet:
         """
         if not isinstance(self._array, np.ndarray):
             return Look("none")
-        spread = np.linspace(0, len(self) - 1, min(len(self), _MOST_LOOKED_AT)).astype(np.int64)
-        pixels = self._array[self._rows[spread], self._array.shape[1] // 2]
+        pixels = self._array[self._rows[spread_over(len(self), _MOST_LOOKED_AT)], self._array.shape[1] // 2]
         return Look("rows", [self._rows.astype("<i8").tobytes(), pixels.tobytes()])
 
     def observe(self) -> tuple[float, float]:
