@@ -27,6 +27,8 @@ from cae.workflows.training import TrainingJob
 if TYPE_CHECKING:
     from cae.comparison.record import Comparison
 
+_USUAL_METRIC = "psnr"
+
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -151,7 +153,7 @@ def _evaluate(directory: RunDirectory, options: argparse.Namespace) -> None:
             directory,
             out,
             split=options.split,
-            metric=options.metric or "psnr",
+            metric=options.metric or _USUAL_METRIC,
             overrides=options.overrides,
             again=options.again,
             features=options.features,
@@ -234,7 +236,7 @@ def _compare(
             directories,
             title=experiments[0].name if experiment else out.resolve().name,
             split=options.split,
-            metric=options.metric or "psnr",
+            metric=options.metric or _USUAL_METRIC,
             band=options.band,
             load_splits=load_splits_with_progress,
             overrides=options.overrides,
@@ -314,7 +316,7 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric",
         choices=[one.name for one in all_metrics()],
-        default="psnr",
+        default=_USUAL_METRIC,
         metavar="METRIC",
         help="what decoders are compared by; default: psnr",
     )

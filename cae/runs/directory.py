@@ -210,7 +210,7 @@ def open_run(path: Path, tell: Callable[[str], None] = print) -> RunDirectory:
 
 
 def runs_near(path: Path) -> str:
-    """Runs in a folder, as one that holds experiments, or beside a name that was mistyped, be it the experiment's."""
+    """Name runs near a folder that is no run: in it, or beside it where its name or the experiment's is wrong."""
     folder = next((one for one in (path, path.parent) if one.is_dir()), path.parent.parent)
     found = [config.parent for pattern in ("*", "*/*") for config in folder.glob(f"{pattern}/config.yaml")]
     runs = sorted(str(run) for run in found if not run.name.startswith("."))
